@@ -1,0 +1,1 @@
+//! What the generated clients share: secrets, open enums, lenient numbers, bounded decoding, retries.

@@ -1,0 +1,2 @@
+//! The callmeter program.
+fn main() {}

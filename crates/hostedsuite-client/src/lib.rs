@@ -1,0 +1,1 @@
+//! A HostedSuite client: call-allowance balances, call records, clients.

@@ -1,0 +1,1 @@
+//! callmeter's journal: every record, watermark and cursor, in one durable log.

@@ -1,0 +1,1 @@
+//! Records in, totals out: callmeter's ledger and its immutable snapshot.

@@ -1,0 +1,1 @@
+//! callmeter's CSV output.

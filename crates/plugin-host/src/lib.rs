@@ -1,0 +1,1 @@
+//! Loads, feeds and isolates callmeter's output plugins.

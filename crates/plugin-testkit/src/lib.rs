@@ -1,0 +1,1 @@
+//! Conformance tests for callmeter output plugins.

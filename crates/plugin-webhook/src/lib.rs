@@ -1,0 +1,1 @@
+//! callmeter's webhook output.

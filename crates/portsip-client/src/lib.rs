@@ -1,0 +1,1 @@
+//! A PortSIP PBX client: tenant billing, balance, call rates.

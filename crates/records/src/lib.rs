@@ -1,0 +1,1 @@
+//! The vocabulary of callmeter's data path and its Arrow schemas.

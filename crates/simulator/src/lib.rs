@@ -1,0 +1,1 @@
+//! Both upstream APIs as a server with a seeded world, faults and a ledger.
