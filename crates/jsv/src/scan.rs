@@ -1,0 +1,466 @@
+//! The grammar over a text: where values, names and containers begin and end.
+//!
+//! Every function moves forward only and looks at each byte a constant number of times.
+
+use std::cell::Cell;
+
+use crate::error::{Error, ErrorKind, Position, Result};
+use crate::limits::Limits;
+
+/// What encloses the value at the cursor; it decides where unquoted text ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Within {
+    Root,
+    Object,
+    List,
+}
+
+/// What the value at the cursor is, told by its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Null,
+    Text,
+    Object,
+    List,
+}
+
+/// A text without its quotes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Piece<'de> {
+    Borrowed(&'de str),
+    /// It held doubled quotes: it is in the cursor's scratch.
+    Scratch,
+}
+
+/// How a member's name is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// A struct's: blanks around it mean nothing.
+    Trimmed,
+    /// A map's: its blanks are part of the key.
+    Exact,
+}
+
+/// Bytes at which a run of unquoted text or a name needs a look.
+const STOPS: [bool; 256] = {
+    let mut stops = [false; 256];
+    let mut i = 0;
+    while i < b",{}[]\r\n".len() {
+        stops[b",{}[]\r\n"[i] as usize] = true;
+        i += 1;
+    }
+    stops
+};
+
+pub(crate) struct Cursor<'de> {
+    text: &'de str,
+    at: usize,
+    within: Within,
+    /// Blanks around structure are skipped and unquoted text is trimmed.
+    pretty: bool,
+    depth: usize,
+    items: usize,
+    limits: Limits,
+    scratch: String,
+    lines: Cell<Position>,
+}
+
+impl<'de> Cursor<'de> {
+    pub(crate) fn new(text: &'de str) -> Self {
+        // Blanks around the outermost list or object carry nothing; around a lone text they are text.
+        let lead = text.len() - text.trim_ascii_start().len();
+        let at = match text.as_bytes().get(lead) {
+            Some(b'[' | b'{') => lead,
+            _ => 0,
+        };
+        let start = Position {
+            offset: 0,
+            line: 1,
+            column: 1,
+        };
+        Self {
+            text,
+            at,
+            within: Within::Root,
+            pretty: false,
+            depth: 0,
+            items: 0,
+            limits: Limits::DEFAULT,
+            scratch: String::new(),
+            lines: Cell::new(start),
+        }
+    }
+
+    pub(crate) fn set_pretty(&mut self) {
+        self.pretty = true;
+    }
+
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    pub(crate) fn offset(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn scratch(&self) -> &str {
+        &self.scratch
+    }
+
+    pub(crate) fn check_length(&self) -> Result<()> {
+        if self.text.len() > self.limits.bytes {
+            return Err(self.fail_at(0, ErrorKind::Limit("bytes", self.limits.bytes)));
+        }
+        Ok(())
+    }
+
+    /// Line and column of an offset. Counts on from the last place asked for, so that a type that tries and
+    /// swallows errors over and over still costs one pass over the text.
+    pub(crate) fn position(&self, offset: usize) -> Position {
+        let last = self.lines.get();
+        let bytes = self.text.as_bytes();
+        let here = if offset >= last.offset {
+            let passed = bytes.get(last.offset..offset).unwrap_or_default();
+            match memchr::memrchr(b'\n', passed) {
+                None => Position {
+                    offset,
+                    line: last.line,
+                    column: last.column + passed.len(),
+                },
+                Some(end) => Position {
+                    offset,
+                    line: last.line + memchr::memchr_iter(b'\n', passed).count(),
+                    column: passed.len() - end,
+                },
+            }
+        } else {
+            let back = bytes.get(offset..last.offset).unwrap_or_default();
+            match memchr::memchr_iter(b'\n', back).count() {
+                0 => Position {
+                    offset,
+                    line: last.line,
+                    column: last.column - back.len(),
+                },
+                lines => {
+                    let before = bytes.get(..offset).unwrap_or_default();
+                    let start = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+                    Position {
+                        offset,
+                        line: last.line - lines,
+                        column: offset - start + 1,
+                    }
+                }
+            }
+        };
+        self.lines.set(here);
+        here
+    }
+
+    pub(crate) fn fail_at(&self, offset: usize, kind: ErrorKind) -> Error {
+        Error::at(kind, self.position(offset))
+    }
+
+    pub(crate) fn fail(&self, kind: ErrorKind) -> Error {
+        self.fail_at(self.at, kind)
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// The text between two offsets that lie beside ASCII bytes or at its ends.
+    fn slice(&self, from: usize, to: usize) -> &'de str {
+        debug_assert!(self.text.is_char_boundary(from) && self.text.is_char_boundary(to));
+        self.text.get(from..to).unwrap_or_default()
+    }
+
+    fn blanks(&mut self) {
+        if self.pretty {
+            while self.peek().is_some_and(|byte| byte.is_ascii_whitespace()) {
+                self.at += 1;
+            }
+        }
+    }
+
+    fn count_item(&mut self) -> Result<()> {
+        self.items += 1;
+        if self.items > self.limits.items {
+            return Err(self.fail(ErrorKind::Limit("items", self.limits.items)));
+        }
+        Ok(())
+    }
+
+    /// What comes next. Moves over blanks in pretty text, over nothing else.
+    pub(crate) fn shape(&mut self) -> Shape {
+        self.blanks();
+        match (self.peek(), self.within) {
+            (None | Some(b','), _) => Shape::Null,
+            (Some(b'}'), Within::Object) | (Some(b']'), Within::List) => Shape::Null,
+            (Some(b'{'), _) => Shape::Object,
+            (Some(b'['), _) => Shape::List,
+            _ => Shape::Text,
+        }
+    }
+
+    /// Goes into the object or list at the cursor; hands back what [`leave`](Self::leave) needs.
+    pub(crate) fn enter(&mut self, inner: Within) -> Result<Within> {
+        if self.depth >= self.limits.depth {
+            return Err(self.fail(ErrorKind::Limit(
+                "levels of lists and objects",
+                self.limits.depth,
+            )));
+        }
+        self.depth += 1;
+        self.at += 1;
+        Ok(std::mem::replace(&mut self.within, inner))
+    }
+
+    /// After the end of an object or list: what is around it counts again.
+    pub(crate) fn leave(&mut self, outer: Within) {
+        self.depth -= 1;
+        self.within = outer;
+    }
+
+    /// Nothing that follows can be trusted: whatever is asked for next meets the end of the text.
+    pub(crate) fn give_up(&mut self) {
+        self.at = self.text.len();
+    }
+
+    /// Right after the opening bracket: whether there is an item; if not, moves over the closing bracket.
+    pub(crate) fn first(&mut self) -> Result<bool> {
+        self.blanks();
+        let closing = match self.within {
+            Within::List => b']',
+            _ => b'}',
+        };
+        match self.peek() {
+            None => Err(self.cut()),
+            Some(byte) if byte == closing => {
+                self.at += 1;
+                Ok(false)
+            }
+            Some(_) => self.count_item().map(|()| true),
+        }
+    }
+
+    /// After an item: whether another follows; moves over the comma or the closing bracket.
+    pub(crate) fn next(&mut self) -> Result<bool> {
+        self.blanks();
+        match (self.peek(), self.within) {
+            (Some(b','), _) => {
+                self.at += 1;
+                self.count_item().map(|()| true)
+            }
+            (Some(b']'), Within::List) | (Some(b'}'), Within::Object) => {
+                self.at += 1;
+                Ok(false)
+            }
+            (None, _) => Err(self.cut()),
+            (Some(_), Within::List) => Err(self.fail(ErrorKind::Expected("`,` or `]`"))),
+            (Some(_), _) => Err(self.fail(ErrorKind::Expected("`,` or `}`"))),
+        }
+    }
+
+    /// A member's name and its colon.
+    pub(crate) fn name(&mut self, names: Names) -> Result<Piece<'de>> {
+        self.blanks();
+        if self.peek() == Some(b'"') {
+            let name = self.quoted()?;
+            self.blanks();
+            if self.peek() != Some(b':') {
+                return Err(match self.peek() {
+                    None => self.cut(),
+                    Some(_) => self.fail(ErrorKind::Expected("`:` after a member's name")),
+                });
+            }
+            self.at += 1;
+            return Ok(name);
+        }
+        let start = self.at;
+        loop {
+            match self.peek() {
+                None => return Err(self.cut()),
+                Some(b':') => break,
+                Some(b'\r' | b'\n') => return Err(self.fail(ErrorKind::LineBreak)),
+                Some(byte) if STOPS[usize::from(byte)] || byte == b'"' => {
+                    return Err(self.fail(ErrorKind::Expected("a member's name and `:`")));
+                }
+                Some(_) => self.at += 1,
+            }
+        }
+        let name = self.slice(start, self.at);
+        let name = if self.pretty || names == Names::Trimmed {
+            name.trim_ascii()
+        } else {
+            name
+        };
+        if name.is_empty() {
+            // The empty name is written `""`.
+            return Err(self.fail_at(start, ErrorKind::Expected("a member's name")));
+        }
+        self.at += 1;
+        Ok(Piece::Borrowed(name))
+    }
+
+    /// The text at the cursor, quoted or not.
+    pub(crate) fn text(&mut self) -> Result<Piece<'de>> {
+        if self.peek() == Some(b'"') {
+            let piece = self.quoted()?;
+            self.blanks();
+            let ended = match (self.peek(), self.within) {
+                (None, Within::Root) | (Some(b','), Within::Object | Within::List) => true,
+                (None, _) => return Err(self.cut()),
+                (Some(b'}'), Within::Object) | (Some(b']'), Within::List) => true,
+                // What follows a lone text is `end`'s business.
+                (Some(_), Within::Root) => true,
+                _ => false,
+            };
+            if !ended {
+                return Err(self.fail(ErrorKind::Expected("the end of the value after `\"`")));
+            }
+            return Ok(piece);
+        }
+        self.unquoted().map(Piece::Borrowed)
+    }
+
+    fn quoted(&mut self) -> Result<Piece<'de>> {
+        let opening = self.at;
+        let bytes = self.text.as_bytes();
+        let mut from = opening + 1;
+        let mut doubled = false;
+        loop {
+            let rest = bytes.get(from..).unwrap_or_default();
+            let Some(quote) = memchr::memchr(b'"', rest) else {
+                return Err(self.fail_at(opening, ErrorKind::Truncated("quoted text")));
+            };
+            let quote = from + quote;
+            if bytes.get(quote + 1) == Some(&b'"') {
+                if !doubled {
+                    doubled = true;
+                    self.scratch.clear();
+                }
+                self.scratch.push_str(self.slice(from, quote + 1));
+                from = quote + 2;
+                continue;
+            }
+            self.at = quote + 1;
+            let last = self.slice(from, quote);
+            if doubled {
+                self.scratch.push_str(last);
+                return Ok(Piece::Scratch);
+            }
+            return Ok(Piece::Borrowed(last));
+        }
+    }
+
+    fn unquoted(&mut self) -> Result<&'de str> {
+        let start = self.at;
+        if self.peek() == Some(b']') {
+            return Err(self.fail(ErrorKind::Unquoted(']')));
+        }
+        // Brackets within a list's item, which hide the one that ends the list.
+        let mut open = 0_usize;
+        loop {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            match rest.iter().position(|byte| STOPS[usize::from(*byte)]) {
+                Some(run) => self.at += run,
+                None => self.at = self.text.len(),
+            }
+            match (self.peek(), self.within) {
+                (None, Within::Root) | (Some(b','), Within::Object | Within::List) => break,
+                (None, _) => return Err(self.cut()),
+                (Some(b'}'), Within::Object) => break,
+                (Some(b']'), Within::List) if open == 0 => break,
+                (Some(b'['), Within::List) => open += 1,
+                (Some(b']'), Within::List) => open -= 1,
+                (Some(b'[' | b']'), _) => {}
+                (Some(b'\r' | b'\n'), _) if self.pretty => break,
+                (Some(b'\r' | b'\n'), _) => return Err(self.fail(ErrorKind::LineBreak)),
+                (Some(byte), _) => return Err(self.fail(ErrorKind::Unquoted(char::from(byte)))),
+            }
+            self.at += 1;
+        }
+        let text = self.slice(start, self.at);
+        Ok(if self.pretty { text.trim_ascii() } else { text })
+    }
+
+    /// Moves over the value at the cursor, whatever it is, checking its grammar.
+    pub(crate) fn skip(&mut self) -> Result<()> {
+        // A list of levels instead of recursion: the depth costs no stack.
+        let mut around = Vec::new();
+        loop {
+            let more = match self.shape() {
+                Shape::Null => None,
+                Shape::Text if self.peek() == Some(b'"') => {
+                    self.text()?;
+                    None
+                }
+                Shape::Text => {
+                    self.unquoted()?;
+                    None
+                }
+                Shape::Object => {
+                    around.push(self.enter(Within::Object)?);
+                    Some(self.first()?)
+                }
+                Shape::List => {
+                    around.push(self.enter(Within::List)?);
+                    Some(self.first()?)
+                }
+            };
+            if !self.to_next_value(more, &mut around)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// From the end of a value, or from a container's first item (`more`), to the next value to skip.
+    fn to_next_value(&mut self, more: Option<bool>, around: &mut Vec<Within>) -> Result<bool> {
+        let mut more = more;
+        loop {
+            let follows = match more.take() {
+                Some(first) => first,
+                None if around.is_empty() => return Ok(false),
+                None => self.next()?,
+            };
+            if follows {
+                if self.within == Within::Object {
+                    self.name(Names::Exact)?;
+                }
+                return Ok(true);
+            }
+            if let Some(outer) = around.pop() {
+                self.leave(outer);
+            }
+        }
+    }
+
+    /// The value at the cursor as it is written.
+    pub(crate) fn raw(&mut self) -> Result<&'de str> {
+        self.blanks();
+        let start = self.at;
+        self.skip()?;
+        let raw = self.slice(start, self.at);
+        Ok(if self.pretty { raw.trim_ascii() } else { raw })
+    }
+
+    /// Makes sure that nothing but blanks follows.
+    pub(crate) fn end(&mut self) -> Result<()> {
+        let rest = self.slice(self.at, self.text.len());
+        let blank = rest.len() - rest.trim_ascii_start().len();
+        if blank < rest.len() {
+            return Err(self.fail_at(self.at + blank, ErrorKind::TrailingText));
+        }
+        self.at = self.text.len();
+        Ok(())
+    }
+
+    fn cut(&self) -> Error {
+        let what = match self.within {
+            Within::Root => "the value",
+            Within::Object => "an object",
+            Within::List => "a list",
+        };
+        self.fail_at(self.text.len(), ErrorKind::Truncated(what))
+    }
+}
