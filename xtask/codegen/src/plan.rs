@@ -1,0 +1,211 @@
+//! What is to be done with each API, read off its spec as far as it can be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::schemas::{self, Side, members, text};
+use crate::source::{Source, join};
+
+/// An API that has a client crate.
+#[derive(Debug)]
+pub struct Api {
+    /// What `--only` calls it.
+    pub name: &'static str,
+    /// The spec, from the repository's root.
+    pub spec: &'static str,
+    /// Where the generated files go, from the repository's root.
+    pub directory: &'static str,
+    /// How numbers of answers are read.
+    pub numbers: Numbers,
+}
+
+/// How the numbers of an API's answers are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbers {
+    /// A number that cannot be read is kept as it came, beside the rest of its record: `client_support::Number`.
+    Kept,
+    /// Integers as integers; any other number is money and keeps its exact decimal digits: `client_support::Amount`. What cannot be
+    /// read spoils its record.
+    Exact,
+}
+
+/// The APIs.
+pub const APIS: [Api; 2] = [
+    Api {
+        name: "hostedsuite",
+        spec: "specs/hostedsuite.yaml",
+        directory: "crates/hostedsuite-client/src",
+        numbers: Numbers::Kept,
+    },
+    Api {
+        name: "portsip",
+        spec: "specs/portsip.yaml",
+        directory: "crates/portsip-client/src",
+        numbers: Numbers::Exact,
+    },
+];
+
+/// What the spec says about how its code is to be made.
+#[derive(Debug)]
+pub struct Plan {
+    /// How numbers of answers are read.
+    pub numbers: Numbers,
+    /// Enums of answers, which must keep values that nobody has heard of: replaced by those of `open.rs`.
+    pub open_enums: Vec<OpenEnum>,
+    /// Schemas that hold secrets (`format: password`): replaced by a type that prints nothing.
+    pub secrets: Vec<String>,
+    /// The schemas of path parameters: replaced by a type that refuses what would change the path.
+    pub ids: Vec<String>,
+    /// Request types that can have a default although members are required.
+    pub defaults: Vec<String>,
+    /// The Rust names of the structs that are decoded from answers.
+    pub answers: BTreeSet<String>,
+    /// What the passes must find; see [`crate::passes::Counts`].
+    pub expected: crate::passes::Counts,
+}
+
+/// An enum whose values are those that the vendor documents, and any other.
+#[derive(Debug)]
+pub struct OpenEnum {
+    /// The schema's name.
+    pub name: String,
+    /// The schema's description.
+    pub description: String,
+    /// The documented values.
+    pub values: Vec<String>,
+}
+
+impl Plan {
+    /// Reads the plan off a spec that breaks no rule.
+    pub fn new(source: &Source, numbers: Numbers) -> Self {
+        let components: BTreeMap<&String, &Value> =
+            members(source.root.pointer(schemas::COMPONENTS)).collect();
+        let used_in_answers = schemas::used(source, Side::Answer);
+        let used_in_requests = schemas::used(source, Side::Request);
+
+        let open_enums = components
+            .iter()
+            .filter(|(name, _)| used_in_answers.contains(**name))
+            .filter_map(|(name, schema)| {
+                let values = schema.get("enum")?.as_array()?;
+                Some(OpenEnum {
+                    name: (*name).clone(),
+                    description: text(schema, "description").unwrap_or_default().to_owned(),
+                    values: values
+                        .iter()
+                        .filter_map(Value::as_str)
+                        .map(ToOwned::to_owned)
+                        .collect(),
+                })
+            })
+            .collect();
+        let secrets = components
+            .iter()
+            .filter(|(_, schema)| text(schema, "format") == Some("password"))
+            .map(|(name, _)| (*name).clone())
+            .collect();
+        let ids: BTreeSet<String> = schemas::operations(source)
+            .iter()
+            .flat_map(|operation| operation.parameters(source))
+            .filter(|(_, parameter)| text(parameter, "in") == Some("path"))
+            .filter_map(|(_, parameter)| {
+                let target = schemas::reference(parameter.get("schema")?)?;
+                schemas::component(target).map(ToOwned::to_owned)
+            })
+            .collect();
+        let defaults = used_in_requests
+            .iter()
+            .filter(|name| {
+                components
+                    .get(name)
+                    .is_some_and(|schema| has_default(source, schema))
+            })
+            .cloned()
+            .collect();
+        let answers = used_in_answers
+            .iter()
+            .filter(|name| components.get(name).is_some_and(|schema| is_object(schema)))
+            .cloned()
+            .collect();
+
+        Self {
+            numbers,
+            open_enums,
+            secrets,
+            ids: ids.into_iter().collect(),
+            defaults,
+            answers,
+            expected: expected(source, numbers, &used_in_answers, &used_in_requests),
+        }
+    }
+}
+
+/// Whether a request has required members, all of which have an empty value. (Without required members it has a default anyway.)
+fn has_default(source: &Source, schema: &Value) -> bool {
+    let required: Vec<&str> = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    !required.is_empty()
+        && required.iter().all(|name| {
+            let member = schema
+                .pointer(&join("/properties", name))
+                .map(|member| source.resolve(member));
+            member.is_some_and(|member| {
+                text(member, "type") == Some("string")
+                    && ["enum", "minLength", "maxLength", "pattern"]
+                        .iter()
+                        .all(|bound| member.get(bound).is_none())
+            })
+        })
+}
+
+fn is_object(schema: &Value) -> bool {
+    text(schema, "type") == Some("object")
+}
+
+/// What the generated code must contain, counted in the spec.
+fn expected(
+    source: &Source,
+    numbers: Numbers,
+    answers: &BTreeSet<String>,
+    requests: &BTreeSet<String>,
+) -> crate::passes::Counts {
+    let count = |names: &BTreeSet<String>, kinds: &[&str]| {
+        names
+            .iter()
+            .filter_map(|name| source.root.pointer(&join(schemas::COMPONENTS, name)))
+            .flat_map(|schema| members(schema.get("properties")))
+            .filter(|(_, member)| text(member, "type").is_some_and(|kind| kinds.contains(&kind)))
+            .count()
+    };
+    let operations = schemas::operations(source);
+    let decodes = operations
+        .iter()
+        .flat_map(|operation| members(operation.value.get("responses")))
+        .filter(|(code, answer)| {
+            code.starts_with('2')
+                && source
+                    .resolve(answer)
+                    .pointer("/content/application~1json")
+                    .is_some()
+        })
+        .count();
+    crate::passes::Counts {
+        answer_numbers: count(answers, &["integer", "number"]),
+        answer_booleans: count(answers, &["boolean"]),
+        request_money: match numbers {
+            Numbers::Kept => 0,
+            Numbers::Exact => count(requests, &["number"]),
+        },
+        decodes,
+        // 4XX and 5XX of every operation.
+        error_decodes: operations.len() * 2,
+        version_headers: operations.len(),
+        constructors: 1,
+    }
+}
