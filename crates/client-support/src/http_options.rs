@@ -1,0 +1,53 @@
+//! The HTTP client underneath: time-outs, TLS, proxy, no redirects.
+
+use std::time::Duration;
+
+use crate::{Error, Tls};
+
+/// Options of the HTTP client.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HttpOptions {
+    /// The longest that a connection may take to come up.
+    pub connect_timeout: Duration,
+    /// The longest silence on an open connection.
+    pub read_timeout: Duration,
+    /// The `User-Agent` header.
+    pub user_agent: String,
+    /// How the server's certificate is checked.
+    pub tls: Tls,
+    /// Whether proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`, …) are used.
+    pub use_env_proxy: bool,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(30),
+            user_agent: concat!("callmeter/", env!("CARGO_PKG_VERSION")).to_owned(),
+            tls: Tls::default(),
+            use_env_proxy: true,
+        }
+    }
+}
+
+impl HttpOptions {
+    /// The client. It asks for gzip and follows no redirect: a redirected request would carry its credentials along.
+    pub fn build(&self) -> Result<reqwest::Client, Error> {
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(self.tls.client_config()?)
+            .connect_timeout(self.connect_timeout)
+            .read_timeout(self.read_timeout)
+            .user_agent(&self.user_agent)
+            .redirect(reqwest::redirect::Policy::none())
+            .tcp_nodelay(true)
+            .gzip(true);
+        if !self.use_env_proxy {
+            builder = builder.no_proxy();
+        }
+        builder
+            .build()
+            .map_err(|error| Error::Setup(format!("cannot build the HTTP client: {error}")))
+    }
+}

@@ -1,0 +1,238 @@
+//! TLS towards servers of one's own: an extra CA, another name to verify, no verification at all.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+
+/// How a server's certificate is checked. The default is the operating system's trust store and the URL's host name.
+#[derive(Debug, Clone, Default)]
+pub struct Tls {
+    ca_files: Vec<PathBuf>,
+    ca_pem: Vec<Vec<u8>>,
+    server_name: Option<String>,
+    insecure: bool,
+}
+
+impl Tls {
+    /// The default checks.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Trusts the certificates of a PEM file, beside the operating system's.
+    #[must_use]
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_files.push(path.into());
+        self
+    }
+
+    /// Trusts the certificates of a PEM text, beside the operating system's.
+    #[must_use]
+    pub fn ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.ca_pem.push(pem.into());
+        self
+    }
+
+    /// Expects the certificate to be for this name instead of the URL's host: for servers that are addressed by number.
+    #[must_use]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    /// Accepts any certificate. Whoever sits in between can read the credentials: for tests and first steps only.
+    #[must_use]
+    pub fn danger_accept_any_certificate(mut self, accept: bool) -> Self {
+        self.insecure = accept;
+        self
+    }
+
+    pub(crate) fn client_config(&self) -> Result<ClientConfig, TlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = self.verifier(&provider)?;
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TlsError::Setup(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+
+    fn verifier(
+        &self,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
+        if self.insecure {
+            return Ok(Arc::new(AcceptAny(Arc::clone(provider))));
+        }
+        let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(
+            self.extra_roots()?,
+            Arc::clone(provider),
+        )
+        .map_err(|error| TlsError::Setup(error.to_string()))?;
+        let verifier = Arc::new(verifier);
+        Ok(match &self.server_name {
+            None => verifier,
+            Some(name) => Arc::new(OtherName {
+                name: ServerName::try_from(name.clone())
+                    .map_err(|_| TlsError::ServerName(name.clone()))?,
+                verifier,
+            }),
+        })
+    }
+
+    fn extra_roots(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        let mut roots = Vec::new();
+        for path in &self.ca_files {
+            let pem = std::fs::read(path).map_err(|error| TlsError::CaFile {
+                path: path.clone(),
+                cause: error.to_string(),
+            })?;
+            let found = certificates(&pem).ok_or_else(|| TlsError::CaFile {
+                path: path.clone(),
+                cause: "it holds no PEM certificate".to_owned(),
+            })?;
+            roots.extend(found);
+        }
+        for pem in &self.ca_pem {
+            roots.extend(certificates(pem).ok_or(TlsError::CaPem)?);
+        }
+        Ok(roots)
+    }
+}
+
+/// The certificates of a PEM text; `None` when it has none, or a broken one.
+fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .ok()?;
+    (!found.is_empty()).then_some(found)
+}
+
+/// Why TLS options do not hold together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A CA file cannot be read, or has no certificate in it.
+    #[error("CA file {}: {cause}", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// A CA text has no certificate in it.
+    #[error("the CA text holds no PEM certificate")]
+    CaPem,
+    /// The name to verify is no host name and no address.
+    #[error("TLS server name {0:?} is neither a host name nor an IP address")]
+    ServerName(String),
+    /// The TLS library refuses.
+    #[error("cannot set up TLS: {0}")]
+    Setup(String),
+}
+
+/// Checks a certificate against a name other than the URL's.
+struct OtherName {
+    name: ServerName<'static>,
+    verifier: Arc<rustls_platform_verifier::Verifier>,
+}
+
+impl fmt::Debug for OtherName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OtherName({:?})", self.name)
+    }
+}
+
+impl ServerCertVerifier for OtherName {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _url_host: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.verifier
+            .verify_server_cert(end_entity, intermediates, &self.name, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls12_signature(message, cert, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls13_signature(message, cert, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
+}
+
+/// Checks nothing but that the peer holds the key of the certificate it shows.
+#[derive(Debug)]
+struct AcceptAny(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AcceptAny {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
