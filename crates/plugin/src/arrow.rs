@@ -1,0 +1,43 @@
+//! A batch as an arrow-rs `RecordBatch`, without a copy.
+
+use std::sync::Arc;
+
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
+use arrow_array::{RecordBatch, StructArray};
+use arrow_schema::{DataType, Schema, SchemaRef};
+use callmeter_plugin_abi::arrow::{ArrowArray, ArrowSchema};
+
+use crate::{Batch, BatchError};
+
+const _: () = assert!(size_of::<ArrowArray>() == size_of::<FFI_ArrowArray>());
+const _: () = assert!(size_of::<ArrowSchema>() == size_of::<FFI_ArrowSchema>());
+
+/// # Safety
+/// `schema` points to a schema that follows the C Data Interface.
+pub(crate) unsafe fn read_schema(schema: *const ArrowSchema) -> Result<SchemaRef, String> {
+    // SAFETY: both structs are the interface's own; it is only borrowed.
+    let schema = unsafe { &*schema.cast::<FFI_ArrowSchema>() };
+    Schema::try_from(schema)
+        .map(Arc::new)
+        .map_err(|error| error.to_string())
+}
+
+impl TryFrom<Batch> for RecordBatch {
+    type Error = BatchError;
+
+    fn try_from(batch: Batch) -> Result<Self, BatchError> {
+        let malformed = |error: String| BatchError::Malformed(error);
+        let (schema, mut array) = batch.into_parts();
+        // SAFETY: both structs are the interface's own; the array was taken from the host, is moved
+        // on here and left released.
+        let array = unsafe { FFI_ArrowArray::from_raw((&raw mut array).cast()) };
+        let schema = schema.arrow.clone().map_err(malformed)?;
+        let data_type = DataType::Struct(schema.fields().clone());
+        // SAFETY: the array has the schema that the host gave for it.
+        let data = unsafe { arrow_array::ffi::from_ffi_and_data_type(array, data_type) }
+            .map_err(|error| malformed(error.to_string()))?;
+        RecordBatch::from(StructArray::from(data))
+            .with_schema(schema)
+            .map_err(|error| malformed(error.to_string()))
+    }
+}

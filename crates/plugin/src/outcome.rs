@@ -1,0 +1,180 @@
+//! What a plugin answers: accepted, try again, refuse, give up; and how far things are durable.
+
+use std::error::Error;
+use std::fmt::{self, Display};
+use std::time::{Duration, Instant};
+
+/// The answer of [`OutputPlugin::write`](crate::OutputPlugin::write).
+pub type Outcome = Result<(), Fail>;
+
+/// Why a batch was not accepted or not flushed, and what callmeter shall do about it.
+///
+/// `?` turns an [`std::io::Error`] into a retry and a [`BatchError`](crate::BatchError) into a
+/// rejection. The text must not quote the configuration, which may hold secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fail {
+    pub(crate) verdict: Verdict,
+    pub(crate) reason: String,
+    pub(crate) after: Option<Duration>,
+    pub(crate) durable: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Retry,
+    Reject,
+    Fatal,
+}
+
+impl Fail {
+    /// Nothing was taken, or nobody knows: callmeter sends the same batch again after a while.
+    pub fn retry(reason: impl Display) -> Self {
+        Self::new(Verdict::Retry, reason)
+    }
+
+    /// This batch will never succeed: callmeter puts it into the dead-letter directory and goes on.
+    ///
+    /// From `flush` it means the batch that follows [`Fail::durable`], which the plugin forgets.
+    pub fn reject(reason: impl Display) -> Self {
+        Self::new(Verdict::Reject, reason)
+    }
+
+    /// This instance cannot go on: callmeter makes a new one and sends again what was not flushed.
+    pub fn fatal(reason: impl Display) -> Self {
+        Self::new(Verdict::Fatal, reason)
+    }
+
+    fn new(verdict: Verdict, reason: impl Display) -> Self {
+        Self {
+            verdict,
+            reason: reason.to_string(),
+            after: None,
+            durable: None,
+        }
+    }
+
+    /// With a retry: not before this much time, such as a server's `Retry-After`.
+    #[must_use]
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.after = Some(wait);
+        self
+    }
+
+    /// From `flush`: batches up to this [`Batch::seq`](crate::Batch::seq) are durable nevertheless.
+    #[must_use]
+    pub fn durable(mut self, seq: u64) -> Self {
+        self.durable = Some(seq);
+        self
+    }
+
+    /// The reason given.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Whether callmeter will send the batch again to this instance.
+    pub fn is_retry(&self) -> bool {
+        self.verdict == Verdict::Retry
+    }
+
+    /// Whether callmeter will put the batch aside.
+    pub fn is_reject(&self) -> bool {
+        self.verdict == Verdict::Reject
+    }
+
+    /// Whether callmeter will replace the instance.
+    pub fn is_fatal(&self) -> bool {
+        self.verdict == Verdict::Fatal
+    }
+}
+
+impl Display for Fail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl Error for Fail {}
+
+impl From<std::io::Error> for Fail {
+    fn from(error: std::io::Error) -> Self {
+        Self::retry(error)
+    }
+}
+
+impl From<crate::BatchError> for Fail {
+    fn from(error: crate::BatchError) -> Self {
+        Self::reject(error)
+    }
+}
+
+impl From<Fatal> for Fail {
+    fn from(fatal: Fatal) -> Self {
+        Self::fatal(fatal.0)
+    }
+}
+
+/// Why an instance cannot be made. Any error turns into it by `?`, with its sources in the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fatal(pub(crate) String);
+
+impl Fatal {
+    /// A reason for people: what is wrong and with which key of the configuration.
+    pub fn new(reason: impl Display) -> Self {
+        Self(reason.to_string())
+    }
+
+    /// The reason given.
+    pub fn reason(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<E: Error> From<E> for Fatal {
+    fn from(error: E) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let cause_text = cause.to_string();
+            // Many errors print their source themselves.
+            if !text.ends_with(&cause_text) {
+                text.push_str(": ");
+                text.push_str(&cause_text);
+            }
+            source = cause.source();
+        }
+        Self(text)
+    }
+}
+
+/// How far things are durable after a flush.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durable {
+    /// Every batch that was accepted.
+    All,
+    /// Batches up to this [`Batch::seq`](crate::Batch::seq), 0 for none.
+    UpTo(u64),
+}
+
+/// When a flush should be over.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// A deadline so far from now.
+    pub fn within(time: Duration) -> Self {
+        Self(Instant::now().checked_add(time))
+    }
+
+    /// The time left, zero when it passed.
+    pub fn remaining(&self) -> Duration {
+        self.0.map_or(Duration::MAX, |end| {
+            end.saturating_duration_since(Instant::now())
+        })
+    }
+
+    /// Whether it passed.
+    pub fn is_past(&self) -> bool {
+        self.remaining().is_zero()
+    }
+}
