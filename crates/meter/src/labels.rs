@@ -1,0 +1,185 @@
+//! Label text, written once when a series is born and copied by every scrape after that.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+/// The label texts of a chunk of rows, in one piece of memory.
+///
+/// A row's text is `account="acme",client_id="42"`: what stands between the braces in the text format and in OpenMetrics, whose
+/// escaping of label values is the same.
+#[derive(Debug, Default)]
+pub struct LabelBlock {
+    text: String,
+    ends: Vec<u32>,
+    encoded: OnceLock<EncodedLabels>,
+}
+
+/// The same labels in a binary encoding, which an encoder makes at its first need of them and keeps here.
+#[derive(Debug, Default)]
+pub struct EncodedLabels {
+    /// All rows' bytes.
+    pub bytes: Vec<u8>,
+    /// The end of each row in `bytes`.
+    pub ends: Vec<usize>,
+}
+
+impl EncodedLabels {
+    /// The bytes of a row; empty when there is no such row.
+    pub fn row(&self, row: usize) -> &[u8] {
+        let start = row.checked_sub(1).and_then(|before| self.ends.get(before));
+        let start = start.copied().unwrap_or(0);
+        let end = self.ends.get(row).copied().unwrap_or(start);
+        self.bytes.get(start..end).unwrap_or_default()
+    }
+}
+
+impl Clone for LabelBlock {
+    fn clone(&self) -> Self {
+        // A block is cloned to grow, and what was encoded does not grow with it.
+        Self {
+            text: self.text.clone(),
+            ends: self.ends.clone(),
+            encoded: OnceLock::new(),
+        }
+    }
+}
+
+impl LabelBlock {
+    /// How many rows it holds.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether it holds no row.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The label text of a row; empty when there is no such row.
+    pub fn row(&self, row: usize) -> &str {
+        let start = row.checked_sub(1).and_then(|before| self.ends.get(before));
+        let start = start.copied().unwrap_or(0) as usize;
+        let end = self.ends.get(row).map_or(start, |end| *end as usize);
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    /// Adds a row. Values may be any text.
+    pub(crate) fn push(&mut self, names: &[&str], values: &[&str]) {
+        debug_assert_eq!(names.len(), values.len());
+        for (place, (name, value)) in names.iter().zip(values).enumerate() {
+            if place > 0 {
+                self.text.push(',');
+            }
+            self.text.push_str(name);
+            self.text.push_str("=\"");
+            escape_into(&mut self.text, value);
+            self.text.push('"');
+        }
+        // A chunk holds at most some hundred rows, and label values are capped: never near 4 GiB.
+        self.ends
+            .push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
+        self.encoded = OnceLock::new();
+    }
+
+    /// The encoded labels, made by `make` at the first call.
+    pub fn encoded(&self, make: impl FnOnce(&Self) -> EncodedLabels) -> &EncodedLabels {
+        self.encoded.get_or_init(|| make(self))
+    }
+
+    /// Bytes of memory that it takes.
+    pub(crate) fn resident_bytes(&self) -> usize {
+        let encoded = self.encoded.get().map_or(0, |encoded| {
+            encoded.bytes.capacity() + encoded.ends.capacity() * size_of::<usize>()
+        });
+        self.text.capacity() + self.ends.capacity() * size_of::<u32>() + encoded
+    }
+}
+
+/// Name and value of each label of a row's text.
+pub fn pairs(row: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+    let mut rest = row;
+    std::iter::from_fn(move || {
+        let (name, after) = rest.split_once("=\"")?;
+        let end = end_of_value(after)?;
+        let value = unescape(after.get(..end)?);
+        rest = after.get(end + 1..).unwrap_or_default();
+        rest = rest.strip_prefix(',').unwrap_or(rest);
+        Some((name, value))
+    })
+}
+
+/// The place of the quote that ends a value: the first that no backslash escapes.
+fn end_of_value(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    })
+}
+
+fn escape_into(text: &mut String, value: &str) {
+    let mut rest = value;
+    while let Some(at) = rest.find(['\\', '"', '\n']) {
+        let (plain, special) = rest.split_at(at);
+        text.push_str(plain);
+        text.push_str(match special.as_bytes().first() {
+            Some(b'\\') => "\\\\",
+            Some(b'"') => "\\\"",
+            _ => "\\n",
+        });
+        rest = special.get(1..).unwrap_or_default();
+    }
+    text.push_str(rest);
+}
+
+fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => match letters.next() {
+                Some('n') => plain.push('\n'),
+                Some(other) => plain.push(other),
+                None => {}
+            },
+            other => plain.push(other),
+        }
+    }
+    Cow::Owned(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn special_characters_are_escaped() {
+        let mut block = LabelBlock::default();
+        block.push(&["a", "b"], &["x", "q\"uo\\te\nline"]);
+        block.push(&["a", "b"], &["", "é"]);
+        assert_eq!(block.row(0), r#"a="x",b="q\"uo\\te\nline""#);
+        assert_eq!(block.row(1), r#"a="",b="é""#);
+        assert_eq!(block.row(2), "");
+    }
+
+    proptest! {
+        #[test]
+        fn pairs_read_back_what_push_wrote(values in proptest::collection::vec("(\\PC|[\\\\\"\n,=}{])*", 3)) {
+            let mut block = LabelBlock::default();
+            block.push(&["zero"], &["first row"]);
+            let borrowed: Vec<&str> = values.iter().map(String::as_str).collect();
+            block.push(&["one", "two", "three"], &borrowed);
+            let read: Vec<_> = pairs(block.row(1)).collect();
+            prop_assert_eq!(read.len(), 3);
+            for ((name, value), (wrote_name, wrote)) in read.iter().zip(["one", "two", "three"].iter().zip(&values)) {
+                prop_assert_eq!(name, wrote_name);
+                prop_assert_eq!(value.as_ref(), wrote.as_str());
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Tables of series: rows in chunks that snapshots share, copied only when a shared one changes.
+
+use std::sync::Arc;
+
+use crate::histogram::HistogramColumn;
+use crate::labels::LabelBlock;
+
+/// The value columns of a table.
+pub(crate) trait Columns: Clone + Default {
+    /// Rows to a chunk: what is copied when one row of a chunk that a snapshot holds changes.
+    const CHUNK_ROWS: usize;
+
+    /// Adds a row of zeros.
+    fn push(&mut self);
+
+    /// Bytes of memory that the columns take.
+    fn resident_bytes(&self) -> usize;
+}
+
+/// A run of rows: their labels, start times and values.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Chunk<C> {
+    pub(crate) labels: Arc<LabelBlock>,
+    /// When each row's counting began, in microseconds since 1970.
+    pub(crate) created: Vec<i64>,
+    pub(crate) columns: C,
+}
+
+/// Rows that only ever grow in number.
+#[derive(Clone, Debug)]
+pub(crate) struct Table<C> {
+    chunks: Vec<Arc<Chunk<C>>>,
+    rows: usize,
+}
+
+impl<C> Default for Table<C> {
+    fn default() -> Self {
+        Self {
+            chunks: Vec::new(),
+            rows: 0,
+        }
+    }
+}
+
+impl<C: Columns> Table<C> {
+    pub(crate) fn chunks(&self) -> &[Arc<Chunk<C>>] {
+        &self.chunks
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Adds a row of zeros and gives its number.
+    pub(crate) fn push(&mut self, names: &[&str], values: &[&str], created: i64) -> u32 {
+        let row = self.rows;
+        if row.is_multiple_of(C::CHUNK_ROWS) {
+            self.chunks.push(Arc::default());
+        }
+        if let Some(chunk) = self.chunks.last_mut() {
+            let chunk = Arc::make_mut(chunk);
+            Arc::make_mut(&mut chunk.labels).push(names, values);
+            chunk.created.push(created);
+            chunk.columns.push();
+        }
+        self.rows += 1;
+        // The caps on label sets keep tables far below 2^32 rows.
+        u32::try_from(row).unwrap_or(u32::MAX)
+    }
+
+    /// Changes a row: `change` is given its chunk and its place there.
+    pub(crate) fn change(&mut self, row: u32, change: impl FnOnce(&mut Chunk<C>, usize)) {
+        let row = row as usize;
+        if let Some(chunk) = self.chunks.get_mut(row / C::CHUNK_ROWS) {
+            change(Arc::make_mut(chunk), row % C::CHUNK_ROWS);
+        }
+    }
+
+    /// Reads a row: its chunk and its place there.
+    pub(crate) fn row(&self, row: u32) -> Option<(&Chunk<C>, usize)> {
+        let row = row as usize;
+        let chunk = self.chunks.get(row / C::CHUNK_ROWS)?;
+        Some((chunk, row % C::CHUNK_ROWS))
+    }
+
+    pub(crate) fn resident_bytes(&self) -> usize {
+        let chunks: usize = self
+            .chunks
+            .iter()
+            .map(|chunk| {
+                size_of::<Chunk<C>>()
+                    + size_of::<LabelBlock>()
+                    + chunk.labels.resident_bytes()
+                    + chunk.created.capacity() * size_of::<i64>()
+                    + chunk.columns.resident_bytes()
+            })
+            .sum();
+        chunks + self.chunks.capacity() * size_of::<usize>()
+    }
+}
+
+/// The calls counters: calls, unanswered, flagged.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallCounts {
+    pub(crate) columns: [Vec<u64>; 3],
+}
+
+impl Columns for CallCounts {
+    const CHUNK_ROWS: usize = 64;
+
+    fn push(&mut self) {
+        self.columns.iter_mut().for_each(|column| column.push(0));
+    }
+
+    fn resident_bytes(&self) -> usize {
+        let rows: usize = self.columns.iter().map(Vec::capacity).sum();
+        rows * size_of::<u64>()
+    }
+}
+
+/// The histograms of a call's times, in the order of [`CallField::ALL`](callmeter_records::CallField::ALL).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallTimes {
+    pub(crate) columns: [HistogramColumn; 6],
+}
+
+impl Columns for CallTimes {
+    // A row is 1 KiB or so: short chunks keep what a page's changes copy small.
+    const CHUNK_ROWS: usize = 16;
+
+    fn push(&mut self) {
+        self.columns.iter_mut().for_each(HistogramColumn::push);
+    }
+
+    fn resident_bytes(&self) -> usize {
+        let columns = self.columns.iter().map(HistogramColumn::resident_bytes);
+        columns.sum()
+    }
+}
+
+/// One exact amount a row.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Amounts(pub(crate) Vec<i128>);
+
+impl Columns for Amounts {
+    const CHUNK_ROWS: usize = 64;
+
+    fn push(&mut self) {
+        self.0.push(0);
+    }
+
+    fn resident_bytes(&self) -> usize {
+        self.0.capacity() * size_of::<i128>()
+    }
+}
+
+/// One float a row: gauges that somebody else worked out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Floats(pub(crate) Vec<f64>);
+
+impl Columns for Floats {
+    const CHUNK_ROWS: usize = 256;
+
+    fn push(&mut self) {
+        self.0.push(0.0);
+    }
+
+    fn resident_bytes(&self) -> usize {
+        self.0.capacity() * size_of::<f64>()
+    }
+}
+
+impl Table<Floats> {
+    /// Adds a row with its value.
+    pub(crate) fn push_value(&mut self, names: &[&str], values: &[&str], value: f64) {
+        let row = self.push(names, values, 0);
+        self.change(row, |chunk, place| {
+            if let Some(slot) = chunk.columns.0.get_mut(place) {
+                *slot = value;
+            }
+        });
+    }
+}
+
+impl Table<Amounts> {
+    /// Adds to a row.
+    pub(crate) fn add(&mut self, row: u32, units: i128) {
+        self.change(row, |chunk, place| {
+            if let Some(slot) = chunk.columns.0.get_mut(place) {
+                *slot += units;
+            }
+        });
+    }
+
+    /// The amount of a row; 0 when there is no such row.
+    pub(crate) fn amount(&self, row: u32) -> i128 {
+        let found = self.row(row);
+        found.map_or(0, |(chunk, place)| {
+            chunk.columns.0.get(place).copied().unwrap_or(0)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_keeps_its_figures_and_shares_what_did_not_change() {
+        let mut table = Table::<Amounts>::default();
+        for row in 0..200 {
+            table.push(&["row"], &[&row.to_string()], 0);
+        }
+        let before = table.clone();
+        table.add(70, 5);
+        assert_eq!((before.amount(70), table.amount(70)), (0, 5));
+        let shared: Vec<bool> = before
+            .chunks()
+            .iter()
+            .zip(table.chunks())
+            .map(|(before, after)| Arc::ptr_eq(before, after))
+            .collect();
+        assert_eq!(shared, [true, false, true, true]);
+        // Labels are shared even by a chunk that was copied.
+        let labels = |table: &Table<Amounts>| Arc::clone(&table.chunks()[1].labels);
+        assert!(Arc::ptr_eq(&labels(&before), &labels(&table)));
+    }
+}
