@@ -1,1 +1,35 @@
 //! The vocabulary of callmeter's data path and its Arrow schemas.
+//!
+//! A record is written once, by a builder ([`CallsBuilder`] and its siblings), out of borrowed values ([`Call`] …),
+//! and from then on travels as an Arrow [`RecordBatch`](arrow_array::RecordBatch) of one [`Stream`]: into the journal,
+//! through the meter, to the outputs. A view ([`CallsView`] …) reads such a batch row by row, finding its columns by
+//! name, so that a batch with columns added later still reads.
+//!
+//! What the upstream wrote and what could be read of it are kept apart: see [`Reading`] and the column `unreadable`.
+//! Times become UTC here ([`TimeReader`]), durations whole milliseconds ([`duration`]), money decimals ([`money`]).
+
+pub mod balances;
+pub mod billing;
+pub mod calls;
+mod column;
+mod common;
+pub mod duration;
+mod flat;
+mod hash;
+pub mod money;
+pub mod rates;
+mod reading;
+mod stream;
+mod time;
+mod unreadable;
+
+pub use balances::{Balance, BalancesBuilder, BalancesView};
+pub use billing::{Billing, BillingBuilder, BillingView};
+pub use calls::{Call, CallField, CallsBuilder, CallsView, Direction, Interaction, Previous};
+pub use column::ViewError;
+pub use common::{BatchHead, Change, CommonView, RowMark, columns};
+pub use hash::{FieldHasher, id_hash, id_hash_128};
+pub use rates::{Rate, RatesBuilder, RatesView};
+pub use reading::Reading;
+pub use stream::{ParseStreamError, Stream};
+pub use time::{TimeReader, UnknownZone};

@@ -1,0 +1,414 @@
+//! Times as an API writes them, to UTC microseconds.
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+const SECOND: i64 = 1_000_000;
+const DAY_SECONDS: i64 = 86_400;
+
+/// A name that is in no time zone database.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "unknown time zone `{0}`: expected a name of the IANA database, such as Europe/Zurich or UTC"
+)]
+pub struct UnknownZone(String);
+
+/// Reads the times of one account: texts without a zone are local to the account's.
+///
+/// Accepted, with blanks around:
+/// - `2026-08-06 08:45:00`, `2026-08-06T08:45:00`, both also without seconds or with a fraction (`.` or `,`; digits
+///   after the sixth are cut), and with a zone: `Z`, `+02:00`, `+0200`, `+02`;
+/// - `2026-08-06`: midnight;
+/// - `/Date(1786005900000)/`, `/Date(1786005900000+0200)/`: milliseconds of UTC, whatever zone is named.
+///
+/// Everything else is refused, never guessed: other orders of day and month, 24:00, a 60th second, 30 February.
+///
+/// **Daylight saving.** A local time that exists twice (clocks go back) is the first of the two; one that does not
+/// exist (clocks go forward) is read with the offset that held before, so that it lies as far after the change as it
+/// claims to. Both are what RFC 5545 asks for. One hour a year is thus ambiguous by nature: an API that writes local
+/// time without an offset does not say which it was.
+#[derive(Debug, Clone)]
+pub struct TimeReader {
+    zone: TimeZone,
+    /// Local seconds in which `offset` is the only one: most calls of a page lie in the same.
+    steady: std::ops::Range<i64>,
+    offset: i64,
+}
+
+impl TimeReader {
+    /// A reader for texts that are local to `zone`.
+    pub fn new(zone: TimeZone) -> Self {
+        Self {
+            zone,
+            steady: 0..0,
+            offset: 0,
+        }
+    }
+
+    /// A reader for texts that are local to the zone of that name in the IANA database.
+    pub fn named(zone: &str) -> Result<Self, UnknownZone> {
+        TimeZone::get(zone)
+            .map(Self::new)
+            .map_err(|_| UnknownZone(zone.to_owned()))
+    }
+
+    /// The zone.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// UTC microseconds of `text`, or `None` where it is no time.
+    pub fn read(&mut self, text: &str) -> Option<i64> {
+        let text = text.trim_ascii();
+        if let Some(rest) = text.strip_prefix("/Date(") {
+            return wcf(rest);
+        }
+        let Parsed {
+            local,
+            micros,
+            offset,
+        } = parse(text.as_bytes())?;
+        let seconds = match offset {
+            Some(offset) => local.seconds - offset,
+            None if self.steady.contains(&local.seconds) => local.seconds - self.offset,
+            None => self.resolve(local)?,
+        };
+        seconds.checked_mul(SECOND)?.checked_add(micros)
+    }
+
+    /// The slow way: asks the zone, and remembers the span around in which nothing is ambiguous.
+    fn resolve(&mut self, local: Local) -> Option<i64> {
+        let civil = DateTime::new(
+            local.year,
+            local.month,
+            local.day,
+            local.hour,
+            local.minute,
+            local.second,
+            0,
+        )
+        .ok()?;
+        let ambiguous = self.zone.to_ambiguous_timestamp(civil);
+        let is_plain = !ambiguous.is_ambiguous();
+        let instant = ambiguous.compatible().ok()?;
+        let seconds = instant.as_second();
+        if is_plain {
+            // Two days off each change: offsets differ by 24 hours at the most (Samoa has done that).
+            let offset = local.seconds - seconds;
+            let before = self.zone.preceding(instant).next();
+            let after = self.zone.following(instant).next();
+            let from = before.map_or(i64::MIN, |change| {
+                change.timestamp().as_second() + offset + 2 * DAY_SECONDS
+            });
+            let to = after.map_or(i64::MAX, |change| {
+                change.timestamp().as_second() + offset - 2 * DAY_SECONDS
+            });
+            self.steady = from..to;
+            self.offset = offset;
+        }
+        Some(seconds)
+    }
+}
+
+/// A local time, and the same as seconds since 1970 as if it were UTC.
+#[derive(Clone, Copy)]
+struct Local {
+    year: i16,
+    month: i8,
+    day: i8,
+    hour: i8,
+    minute: i8,
+    second: i8,
+    seconds: i64,
+}
+
+struct Parsed {
+    local: Local,
+    micros: i64,
+    offset: Option<i64>,
+}
+
+fn parse(text: &[u8]) -> Option<Parsed> {
+    let (date, rest) = text.split_first_chunk::<10>()?;
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *date else {
+        return None;
+    };
+    let year = number(y1, y2)? * 100 + number(y3, y4)?;
+    let (month, day) = (number(m1, m2)?, number(d1, d2)?);
+    if year == 0 || !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
+        return None;
+    }
+    let mut local = Local {
+        year,
+        month: i8::try_from(month).ok()?,
+        day: i8::try_from(day).ok()?,
+        hour: 0,
+        minute: 0,
+        second: 0,
+        seconds: days_since_1970(year.into(), month.into(), day.into()) * DAY_SECONDS,
+    };
+    if rest.is_empty() {
+        return Some(Parsed {
+            local,
+            micros: 0,
+            offset: None,
+        });
+    }
+    let ([b' ' | b'T' | b't', h1, h2, b':', i1, i2], mut rest) = rest.split_first_chunk::<6>()?
+    else {
+        return None;
+    };
+    let (hour, minute) = (number(*h1, *h2)?, number(*i1, *i2)?);
+    let mut second = 0;
+    let mut micros = 0;
+    if let Some(([b':', s1, s2], after)) = rest.split_first_chunk::<3>() {
+        second = number(*s1, *s2)?;
+        rest = after;
+        if let Some((b'.' | b',', digits)) = rest.split_first() {
+            let end = digits
+                .iter()
+                .position(|byte| !byte.is_ascii_digit())
+                .unwrap_or(digits.len());
+            let (fraction, after) = digits.split_at_checked(end)?;
+            if fraction.is_empty() {
+                return None;
+            }
+            for place in 0..6 {
+                micros = micros * 10
+                    + fraction
+                        .get(place)
+                        .map_or(0, |digit| i64::from(digit - b'0'));
+            }
+            rest = after;
+        }
+    }
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    local.hour = i8::try_from(hour).ok()?;
+    local.minute = i8::try_from(minute).ok()?;
+    local.second = i8::try_from(second).ok()?;
+    local.seconds += i64::from(hour) * 3_600 + i64::from(minute) * 60 + i64::from(second);
+    let offset = match rest {
+        [] => None,
+        zone => Some(offset_seconds(zone)?),
+    };
+    Some(Parsed {
+        local,
+        micros,
+        offset,
+    })
+}
+
+/// `Z`, `+02`, `+0200`, `+02:00`.
+fn offset_seconds(text: &[u8]) -> Option<i64> {
+    let (sign, digits) = match text.split_first()? {
+        (b'Z' | b'z', []) => return Some(0),
+        (b'+', digits) => (1, digits),
+        (b'-', digits) => (-1, digits),
+        _ => return None,
+    };
+    let (hours, minutes) = match *digits {
+        [h1, h2] => (number(h1, h2)?, 0),
+        [h1, h2, m1, m2] | [h1, h2, b':', m1, m2] => (number(h1, h2)?, number(m1, m2)?),
+        _ => return None,
+    };
+    (hours <= 23 && minutes <= 59)
+        .then(|| sign * (i64::from(hours) * 3_600 + i64::from(minutes) * 60))
+}
+
+/// The rest of `/Date(ms)/` or `/Date(ms±hhmm)/`. The zone only says how the writer would show it.
+fn wcf(rest: &str) -> Option<i64> {
+    let inner = rest.strip_suffix(")/")?;
+    let unsigned = inner.strip_prefix('-').unwrap_or(inner);
+    let end = unsigned.find(['+', '-']).unwrap_or(unsigned.len());
+    let (digits, zone) = unsigned.split_at_checked(end)?;
+    if !zone.is_empty() {
+        offset_seconds(zone.as_bytes())?;
+    }
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let millis = digits.parse::<i64>().ok()?;
+    let millis = if unsigned.len() == inner.len() {
+        millis
+    } else {
+        -millis
+    };
+    // The years 1 to 9999, as for the other forms.
+    (-62_135_596_800_000..=253_402_300_799_999)
+        .contains(&millis)
+        .then_some(millis * 1_000)
+}
+
+fn number(tens: u8, ones: u8) -> Option<i16> {
+    (tens.is_ascii_digit() && ones.is_ascii_digit())
+        .then(|| i16::from(tens - b'0') * 10 + i16::from(ones - b'0'))
+}
+
+fn days_in_month(year: i16, month: i16) -> i16 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01 in the Gregorian calendar, counted in years that begin in March.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn utc(text: &str) -> i64 {
+        text.parse::<Timestamp>().unwrap().as_microsecond()
+    }
+
+    fn read(zone: &str, text: &str) -> Option<i64> {
+        TimeReader::named(zone).unwrap().read(text)
+    }
+
+    #[test]
+    fn accepted_forms() {
+        for (text, expected) in [
+            ("2026-08-06 08:45:00", "2026-08-06T06:45:00Z"),
+            (" 2026-08-06T08:45:00 ", "2026-08-06T06:45:00Z"),
+            ("2026-08-06T08:45", "2026-08-06T06:45:00Z"),
+            ("2026-08-06T08:45:00.1234567", "2026-08-06T06:45:00.123456Z"),
+            ("2026-08-06T08:45:00,5", "2026-08-06T06:45:00.5Z"),
+            ("2026-08-06T08:45:00Z", "2026-08-06T08:45:00Z"),
+            ("2026-08-06T08:45:00.25-05:30", "2026-08-06T14:15:00.25Z"),
+            ("2026-08-06 08:45:00+0200", "2026-08-06T06:45:00Z"),
+            ("2026-08-06 08:45+02", "2026-08-06T06:45:00Z"),
+            ("2026-08-06", "2026-08-05T22:00:00Z"),
+            ("2024-02-29", "2024-02-28T23:00:00Z"),
+            ("/Date(1786005900000)/", "2026-08-06T08:45:00Z"),
+            ("/Date(1786005900000+0200)/", "2026-08-06T08:45:00Z"),
+            ("/Date(-1000-0000)/", "1969-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(read("Europe/Zurich", text), Some(utc(expected)), "{text}");
+        }
+    }
+
+    #[test]
+    fn refused_forms() {
+        for text in [
+            "",
+            "2026",
+            "06.08.2026",
+            "8/6/2026 08:45",
+            "2026-13-01",
+            "2026-02-29",
+            "2026-04-31 10:00:00",
+            "0000-01-01",
+            "2026-08-06 24:00:00",
+            "2026-08-06 08:45:60",
+            "2026-08-06 08:45:00.",
+            "2026-08-06 08:45:00 UTC",
+            "2026-08-06 08:45:00+24:00",
+            "2026-08-06 8:45:00",
+            "2026-08-06X08:45:00",
+            "2026-08-06Z",
+            "/Date()/",
+            "/Date(12",
+            "/Date(--1)/",
+            "/Date(9999999999999999999)/",
+            "/Date(999999999999999)/",
+            "zwölf Uhr",
+        ] {
+            assert_eq!(read("Europe/Zurich", text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_gap_is_read_with_the_offset_before() {
+        // Clocks went from 02:00 to 03:00.
+        assert_eq!(
+            read("Europe/Zurich", "2026-03-29 01:59:59"),
+            Some(utc("2026-03-29T00:59:59Z"))
+        );
+        assert_eq!(
+            read("Europe/Zurich", "2026-03-29 02:30:00"),
+            Some(utc("2026-03-29T01:30:00Z"))
+        );
+        assert_eq!(
+            read("Europe/Zurich", "2026-03-29 03:00:00"),
+            Some(utc("2026-03-29T01:00:00Z"))
+        );
+        // A whole day that never was.
+        assert_eq!(
+            read("Pacific/Apia", "2011-12-30 12:00:00"),
+            Some(utc("2011-12-30T22:00:00Z"))
+        );
+    }
+
+    #[test]
+    fn an_overlap_is_its_first_time() {
+        // Clocks went from 02:00 back to 01:00.
+        assert_eq!(
+            read("America/New_York", "2026-11-01 01:30:00"),
+            Some(utc("2026-11-01T05:30:00Z"))
+        );
+        assert_eq!(
+            read("America/New_York", "2026-11-01 02:00:00"),
+            Some(utc("2026-11-01T07:00:00Z"))
+        );
+        assert_eq!(
+            read("America/New_York", "2026-11-01 01:30:00-05:00"),
+            Some(utc("2026-11-01T06:30:00Z"))
+        );
+    }
+
+    #[test]
+    fn an_unknown_zone_says_so() {
+        insta::assert_snapshot!(
+            TimeReader::named("Europe/Zuerich").unwrap_err(),
+            @"unknown time zone `Europe/Zuerich`: expected a name of the IANA database, such as Europe/Zurich or UTC"
+        );
+    }
+
+    proptest! {
+        /// The remembered offset gives what the time zone library gives, in any order of questions.
+        #[test]
+        fn agrees_with_the_library(
+            zone in prop::sample::select(vec![
+                "America/New_York", "Europe/Zurich", "Australia/Lord_Howe", "Pacific/Apia", "Africa/Casablanca",
+                "Asia/Kathmandu", "America/Sao_Paulo", "UTC",
+            ]),
+            times in prop::collection::vec(1_000_000_000i64..2_200_000_000, 1..40),
+        ) {
+            let mut reader = TimeReader::named(zone).unwrap();
+            for seconds in times {
+                let civil = Timestamp::from_second(seconds).unwrap().to_zoned(TimeZone::UTC).datetime();
+                let expected = reader.zone().to_ambiguous_timestamp(civil).compatible().unwrap();
+                let text = civil.strftime("%Y-%m-%d %H:%M:%S").to_string();
+                prop_assert_eq!(reader.read(&text), Some(expected.as_microsecond()), "{}", text);
+            }
+        }
+
+        #[test]
+        fn days_agree_with_the_library(year in 1i16..=9999, month in 1i8..=12, day in 1i8..=31) {
+            let text = format!("{year:04}-{month:02}-{day:02}");
+            let expected = jiff::civil::Date::new(year, month, day).ok()
+                .map(|date| date.to_zoned(TimeZone::UTC).unwrap().timestamp().as_microsecond());
+            prop_assert_eq!(read("UTC", &text), expected);
+        }
+
+        #[test]
+        fn any_text_is_safe(text in "[-0-9T:Z+. /Date()]{0,40}|.{0,30}") {
+            let _ = read("Europe/Zurich", &text);
+        }
+    }
+}
