@@ -9,8 +9,8 @@ use progenitor::{
 };
 use quote::quote;
 
-use crate::passes::{self, Counts};
-use crate::plan::{OpenEnum, Plan};
+use crate::passes;
+use crate::plan::{Counts, OpenEnum, Plan, variant};
 use crate::widen::widen;
 
 /// Why no code could be made of a spec that breaks no rule.
@@ -151,24 +151,6 @@ fn open_enums(enums: &[OpenEnum], spec: &str) -> String {
         text.push_str("    }\n}\n");
     }
     text
-}
-
-/// `NotBillable` for itself, `Offline` for `OFFLINE`, `TwoWords` for `TWO_WORDS`.
-pub fn variant(value: &str) -> String {
-    let shouted = !value.chars().any(char::is_lowercase);
-    value
-        .split(|letter: char| !letter.is_alphanumeric())
-        .flat_map(|word| {
-            let mut letters = word.chars();
-            let first = letters.next().into_iter().flat_map(char::to_uppercase);
-            let rest: String = if shouted {
-                letters.flat_map(char::to_lowercase).collect()
-            } else {
-                letters.collect()
-            };
-            first.chain(rest.chars().collect::<Vec<_>>())
-        })
-        .collect()
 }
 
 fn header(spec: &str, subject: &str) -> String {

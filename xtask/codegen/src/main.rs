@@ -1,17 +1,19 @@
 //! Writes the API clients' generated files from `specs/`. Run it as `cargo xtask codegen`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
+use callmeter_codegen::generate::{GenerateError, changes, write};
+use callmeter_codegen::plan::APIS;
 use clap::Parser;
 
-use callmeter_codegen::plan::{APIS, Api, Plan};
-use callmeter_codegen::source::Source;
-use callmeter_codegen::{dropped, emit};
-
 /// Write the API clients' generated files from specs/.
+///
+/// Reads specs/NAME.yaml, refuses shapes that would give a client that does not compile or that loses what real servers send (with the
+/// file, the line and what to write instead), and writes generated.rs and open.rs of the client crate. Both are checked in, so that a
+/// change of a spec shows what it does to the client.
 #[derive(Debug, Parser)]
-#[command(name = "codegen")]
+#[command(name = "cargo xtask codegen", bin_name = "cargo xtask codegen")]
 struct Arguments {
     /// Write nothing; print what would change and fail if anything would.
     #[arg(long)]
@@ -23,16 +25,17 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let root = root();
+    // The manifest's directory is two below the root, wherever the command is called from.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut failed = false;
     for api in &APIS {
         if arguments.only.as_ref().is_some_and(|only| only != api.name) {
             continue;
         }
-        match generate(&root, api, arguments.check) {
-            Ok(changed) => failed |= changed && arguments.check,
-            Err(problem) => {
-                eprintln!("{problem}");
+        match run(&root, api, arguments.check) {
+            Ok(clean) => failed |= !clean,
+            Err(error) => {
+                eprintln!("error: {error}");
                 failed = true;
             }
         }
@@ -44,26 +47,29 @@ fn main() -> ExitCode {
     }
 }
 
-/// The repository's root.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// Makes one API's files; whether they differ from those that were there.
-fn generate(root: &Path, api: &Api, check: bool) -> Result<bool, String> {
-    let source = Source::open(&root.join(api.spec), Path::new(api.spec))
-        .map_err(|error| error.to_string())?;
-    let read = serde_json::to_value(&source.model).map_err(|error| error.to_string())?;
-    for pointer in dropped::keys(&source.root, &read) {
-        eprintln!("dropped {pointer}");
+/// Checks or writes one API's files; false when a check found a difference.
+fn run(
+    root: &Path,
+    api: &callmeter_codegen::plan::Api,
+    check: bool,
+) -> Result<bool, GenerateError> {
+    let changes = changes(root, api)?;
+    if changes.is_empty() {
+        println!("{}: up to date", api.name);
+        return Ok(true);
     }
-    let plan = Plan::new(&source, api.numbers);
-    let files = emit::files(&source.model, &plan, api.spec)
-        .map_err(|error| format!("{}: {error}", api.spec))?;
-    for (name, text) in files {
-        std::fs::write(root.join(api.directory).join(name), text)
-            .map_err(|error| error.to_string())?;
+    for change in &changes {
+        if check {
+            print!("{}", change.diff);
+            eprintln!(
+                "error: {} is not what {} gives; run `cargo xtask codegen` and commit the result",
+                change.file.display(),
+                api.spec
+            );
+        } else {
+            write(root, change)?;
+            println!("{}: wrote {}", api.name, change.file.display());
+        }
     }
-    let _ = check;
-    Ok(false)
+    Ok(!check)
 }

@@ -15,27 +15,7 @@ use quote::quote;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, Expr, Field, File, ImplItem, Item, ItemMod, Meta, Stmt, parse_quote};
 
-use crate::plan::{Numbers, Plan};
-
-/// How often each pass found its work. The spec says how often it must (see [`Plan`]), so a change of progenitor's output cannot
-/// silently switch a pass off.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
-    /// Number members of answers that are read leniently.
-    pub answer_numbers: usize,
-    /// Truth values of answers that are read leniently.
-    pub answer_booleans: usize,
-    /// Number members of requests that are written as exact decimals.
-    pub request_money: usize,
-    /// Bodies of answers.
-    pub decodes: usize,
-    /// Bodies of errors.
-    pub error_decodes: usize,
-    /// Operations that no longer send `api-version`.
-    pub version_headers: usize,
-    /// `Client::new`, removed.
-    pub constructors: usize,
-}
+use crate::plan::{Counts, Numbers, Plan};
 
 /// Applies all passes.
 pub fn apply(file: &mut File, plan: &Plan) -> Counts {

@@ -61,8 +61,28 @@ pub struct Plan {
     pub defaults: Vec<String>,
     /// The Rust names of the structs that are decoded from answers.
     pub answers: BTreeSet<String>,
-    /// What the passes must find; see [`crate::passes::Counts`].
-    pub expected: crate::passes::Counts,
+    /// What the passes must find.
+    pub expected: Counts,
+}
+
+/// How often each pass found its work. The spec says how often it must ([`Plan::expected`]), so a change of progenitor's output cannot
+/// silently switch a pass off.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Number members of answers that are read leniently.
+    pub answer_numbers: usize,
+    /// Truth values of answers that are read leniently.
+    pub answer_booleans: usize,
+    /// Number members of requests that are written as exact decimals.
+    pub request_money: usize,
+    /// Bodies of answers.
+    pub decodes: usize,
+    /// Bodies of errors.
+    pub error_decodes: usize,
+    /// Operations that no longer send `api-version`.
+    pub version_headers: usize,
+    /// `Client::new`, removed.
+    pub constructors: usize,
 }
 
 /// An enum whose values are those that the vendor documents, and any other.
@@ -174,7 +194,7 @@ fn expected(
     numbers: Numbers,
     answers: &BTreeSet<String>,
     requests: &BTreeSet<String>,
-) -> crate::passes::Counts {
+) -> Counts {
     let count = |names: &BTreeSet<String>, kinds: &[&str]| {
         names
             .iter()
@@ -195,7 +215,7 @@ fn expected(
                     .is_some()
         })
         .count();
-    crate::passes::Counts {
+    Counts {
         answer_numbers: count(answers, &["integer", "number"]),
         answer_booleans: count(answers, &["boolean"]),
         request_money: match numbers {
@@ -207,5 +227,42 @@ fn expected(
         error_decodes: operations.len() * 2,
         version_headers: operations.len(),
         constructors: 1,
+    }
+}
+
+/// The variant of an enum's value: `NotBillable` for itself, `Offline` for `OFFLINE`, `TwoWords` for `TWO_WORDS`.
+pub fn variant(value: &str) -> String {
+    let shouted = !value.chars().any(char::is_lowercase);
+    value
+        .split(|letter: char| !letter.is_alphanumeric())
+        .flat_map(|word| {
+            let mut letters = word.chars();
+            let first = letters.next().into_iter().flat_map(char::to_uppercase);
+            let rest: String = if shouted {
+                letters.flat_map(char::to_lowercase).collect()
+            } else {
+                letters.collect()
+            };
+            first.chain(rest.chars().collect::<Vec<_>>())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::variant;
+
+    #[test]
+    fn values_become_variants() {
+        for (value, name) in [
+            ("LOCAL", "Local"),
+            ("NotBillable", "NotBillable"),
+            ("Next30Seconds", "Next30Seconds"),
+            ("TWO_WORDS", "TwoWords"),
+            ("in-between", "InBetween"),
+            ("+", ""),
+        ] {
+            assert_eq!(variant(value), name, "{value}");
+        }
     }
 }
