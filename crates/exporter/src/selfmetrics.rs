@@ -1,0 +1,253 @@
+//! The exporter's metrics about itself, in the `prometheus` crate's registry. Names, help texts and
+//! labels come from the family table.
+
+use callmeter_meter::{Family, FamilyId};
+use prometheus::core::Collector;
+use prometheus::{
+    GaugeVec, Histogram, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+};
+
+/// Every self-metric; cheap to clone, all clones count together.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the family table describes each")]
+pub struct SelfMetrics {
+    pub registry: Registry,
+    pub api_requests: IntCounterVec,
+    pub api_request_duration: HistogramVec,
+    pub polls: IntCounterVec,
+    pub poll_failures: IntCounterVec,
+    pub polls_skipped: IntCounterVec,
+    pub polls_truncated: IntCounterVec,
+    pub poll_duration: HistogramVec,
+    pub output_received: IntCounterVec,
+    pub output_delivered: IntCounterVec,
+    pub output_dropped: IntCounterVec,
+    pub output_lag: IntGaugeVec,
+    pub output_oldest: GaugeVec,
+    pub output_up: IntGaugeVec,
+    pub journal_bytes: IntGauge,
+    pub journal_append_duration: Histogram,
+    pub journal_pruned: IntCounterVec,
+    pub http_requests: IntCounterVec,
+    pub config_reload_successful: IntGauge,
+    pub config_reload_timestamp: prometheus::Gauge,
+}
+
+/// Bounds for requests and polls, in seconds: from a quick answer to the longest time-out.
+const SECONDS: [f64; 12] = [
+    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0,
+];
+/// Bounds for a commit, in seconds: from a fast disk's to a struggling one's.
+const COMMIT_SECONDS: [f64; 10] = [
+    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5,
+];
+
+impl SelfMetrics {
+    /// All of them in a registry of their own, along with `process_*` and `callmeter_build_info`.
+    ///
+    /// # Errors
+    /// When the family table has an entry that the registry refuses; a test says that it has not.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let table = Table {
+            registry: &registry,
+        };
+        let build = table.gauges(FamilyId::BuildInfo)?;
+        build
+            .with_label_values(&[
+                crate::build::VERSION,
+                crate::build::REVISION,
+                crate::build::RUSTC,
+                crate::build::TARGET,
+            ])
+            .set(1);
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
+        Ok(Self {
+            api_requests: table.counters(FamilyId::ApiRequests)?,
+            api_request_duration: table.histograms(FamilyId::ApiRequestDuration, &SECONDS)?,
+            polls: table.counters(FamilyId::Polls)?,
+            poll_failures: table.counters(FamilyId::PollFailures)?,
+            polls_skipped: table.counters(FamilyId::PollsSkipped)?,
+            polls_truncated: table.counters(FamilyId::PollsTruncated)?,
+            poll_duration: table.histograms(FamilyId::PollDuration, &SECONDS)?,
+            output_received: table.counters(FamilyId::OutputReceived)?,
+            output_delivered: table.counters(FamilyId::OutputDelivered)?,
+            output_dropped: table.counters(FamilyId::OutputDropped)?,
+            output_lag: table.gauges(FamilyId::OutputLag)?,
+            output_oldest: table.floats(FamilyId::OutputOldest)?,
+            output_up: table.gauges(FamilyId::OutputUp)?,
+            journal_bytes: table.gauge(FamilyId::JournalBytes)?,
+            journal_append_duration: table.histogram(FamilyId::JournalAppendDuration)?,
+            journal_pruned: table.counters(FamilyId::JournalPruned)?,
+            http_requests: table.counters(FamilyId::HttpRequests)?,
+            config_reload_successful: table.gauge(FamilyId::ConfigReloadSuccessful)?,
+            config_reload_timestamp: table.float(FamilyId::ConfigReloadTimestamp)?,
+            registry,
+        })
+    }
+
+    /// Removes an account's series, for when it is configured no more.
+    pub fn forget_account(&self, account: &str) {
+        forget(&self.api_requests, "account", account);
+        forget_histograms(&self.api_request_duration, account);
+        for counters in [
+            &self.polls,
+            &self.poll_failures,
+            &self.polls_skipped,
+            &self.polls_truncated,
+        ] {
+            forget(counters, "account", account);
+        }
+        forget_histograms(&self.poll_duration, account);
+    }
+}
+
+/// Makes metrics of the table's entries and registers them.
+struct Table<'r> {
+    registry: &'r Registry,
+}
+
+impl Table<'_> {
+    fn add<C: Collector + Clone + 'static>(&self, metric: prometheus::Result<C>) -> prometheus::Result<C> {
+        let metric = metric?;
+        self.registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counters(&self, id: FamilyId) -> prometheus::Result<IntCounterVec> {
+        let Family { labels, .. } = id.family();
+        self.add(IntCounterVec::new(id.family().opts(), labels))
+    }
+
+    fn gauges(&self, id: FamilyId) -> prometheus::Result<IntGaugeVec> {
+        let Family { labels, .. } = id.family();
+        self.add(IntGaugeVec::new(id.family().opts(), labels))
+    }
+
+    fn floats(&self, id: FamilyId) -> prometheus::Result<GaugeVec> {
+        let Family { labels, .. } = id.family();
+        self.add(GaugeVec::new(id.family().opts(), labels))
+    }
+
+    fn gauge(&self, id: FamilyId) -> prometheus::Result<IntGauge> {
+        self.add(IntGauge::with_opts(id.family().opts()))
+    }
+
+    fn float(&self, id: FamilyId) -> prometheus::Result<prometheus::Gauge> {
+        self.add(prometheus::Gauge::with_opts(id.family().opts()))
+    }
+
+    fn histograms(&self, id: FamilyId, bounds: &[f64]) -> prometheus::Result<HistogramVec> {
+        let Family { labels, .. } = id.family();
+        self.add(HistogramVec::new(
+            id.family().histogram_opts(bounds.to_vec()),
+            labels,
+        ))
+    }
+
+    fn histogram(&self, id: FamilyId) -> prometheus::Result<Histogram> {
+        self.add(Histogram::with_opts(
+            id.family().histogram_opts(COMMIT_SECONDS.to_vec()),
+        ))
+    }
+}
+
+/// Removes the series whose `label` has this value. The crate removes by whole label sets only, so
+/// they are found by collecting; this happens at a reload, not at a scrape.
+fn forget(counters: &IntCounterVec, label: &str, value: &str) {
+    for labels in label_sets(counters, label, value) {
+        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+        // It may be gone already: nothing is lost.
+        let _already_gone = counters.remove_label_values(&labels);
+    }
+}
+
+fn forget_histograms(histograms: &HistogramVec, account: &str) {
+    for labels in label_sets(histograms, "account", account) {
+        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+        let _already_gone = histograms.remove_label_values(&labels);
+    }
+}
+
+/// The label values, in the order of declaration, of the series whose `label` has this value.
+fn label_sets(collector: &impl Collector, label: &str, value: &str) -> Vec<Vec<String>> {
+    let order: Vec<String> = collector
+        .desc()
+        .first()
+        .map(|desc| desc.variable_labels.clone())
+        .unwrap_or_default();
+    collector
+        .collect()
+        .iter()
+        .flat_map(|family| family.get_metric())
+        .filter_map(|metric| {
+            let pairs = metric.get_label();
+            let of = |name: &str| {
+                pairs
+                    .iter()
+                    .find(|pair| pair.name() == name)
+                    .map(|pair| pair.value().to_owned())
+            };
+            (of(label)? == value).then(|| order.iter().map(|name| of(name).unwrap_or_default()).collect())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_entry_of_the_table_that_lives_in_the_registry_is_made() {
+        let metrics = SelfMetrics::new().unwrap();
+        // Vectors without a series are not gathered: give each one.
+        for (counters, labels) in [
+            (&metrics.api_requests, 4),
+            (&metrics.polls, 2),
+            (&metrics.poll_failures, 3),
+            (&metrics.polls_skipped, 2),
+            (&metrics.polls_truncated, 2),
+            (&metrics.output_received, 2),
+            (&metrics.output_delivered, 2),
+            (&metrics.output_dropped, 3),
+            (&metrics.journal_pruned, 1),
+            (&metrics.http_requests, 2),
+        ] {
+            counters.with_label_values(&vec!["x"; labels]).inc();
+        }
+        metrics.api_request_duration.with_label_values(&["x"; 4]).observe(1.0);
+        metrics.poll_duration.with_label_values(&["x"; 2]).observe(1.0);
+        metrics.output_lag.with_label_values(&["x"; 2]).set(1);
+        metrics.output_oldest.with_label_values(&["x"; 2]).set(1.0);
+        metrics.output_up.with_label_values(&["x"]).set(1);
+        let made: Vec<String> = metrics
+            .registry
+            .gather()
+            .iter()
+            .map(|family| family.name().to_owned())
+            .collect();
+        for id in FamilyId::ALL {
+            let family = id.family();
+            if family.source == callmeter_meter::Source::Registry {
+                assert!(made.iter().any(|name| name == family.name), "{}", family.name);
+            }
+        }
+    }
+
+    #[test]
+    fn an_account_that_goes_takes_its_series_along() {
+        let metrics = SelfMetrics::new().unwrap();
+        for account in ["acme", "hq"] {
+            metrics.polls.with_label_values(&[account, "calls"]).inc();
+            metrics.poll_duration.with_label_values(&[account, "calls"]).observe(1.0);
+        }
+        metrics.forget_account("acme");
+        let text = prometheus::TextEncoder::new()
+            .encode_to_string(&metrics.registry.gather())
+            .unwrap();
+        assert!(!text.contains("acme"), "{text}");
+        assert!(text.contains("hq"), "{text}");
+    }
+}
