@@ -6,7 +6,7 @@ use serde::de::{
 };
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::key::Key;
+use crate::key::{BOOLEAN, Key};
 use crate::limits::Limits;
 use crate::number;
 use crate::raw;
@@ -81,14 +81,14 @@ impl<'de> Deserializer<'de> {
     fn visit_scalar<V, T>(
         &mut self,
         visitor: V,
-        name: &'static str,
+        wrong: ErrorKind,
         read: impl FnOnce(&str) -> Option<T>,
         visit: impl FnOnce(V, T) -> Result<V::Value>,
     ) -> Result<V::Value>
     where
         V: Visitor<'de>,
     {
-        if self.cursor.shape() != Shape::Text {
+        if self.cursor.shape()? != Shape::Text {
             return de::Deserializer::deserialize_any(self, visitor);
         }
         let start = self.cursor.offset();
@@ -98,7 +98,7 @@ impl<'de> Deserializer<'de> {
         };
         match value {
             Some(value) => visit(visitor, value),
-            None => Err(self.cursor.fail_at(start, ErrorKind::Number(name))),
+            None => Err(self.cursor.fail_at(start, wrong)),
         }
     }
 
@@ -129,14 +129,15 @@ impl<'de> Deserializer<'de> {
     }
 
     fn expected<T>(&self, what: &'static str) -> Result<T> {
-        Err(self.cursor.fail(ErrorKind::Expected(what)))
+        Err(self.cursor.expected(what))
     }
 }
 
 macro_rules! whole_numbers {
     ($($method:ident $visit:ident $type:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-            self.visit_scalar(visitor, stringify!($type), number::whole::<$type>, V::$visit)
+            let wrong = ErrorKind::Number(stringify!($type));
+            self.visit_scalar(visitor, wrong, number::whole::<$type>, V::$visit)
         }
     )*};
 }
@@ -146,7 +147,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
 
     /// The text has no types of its own: what is neither list, object nor null is text.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self.cursor.shape() {
+        match self.cursor.shape()? {
             Shape::Null => visitor.visit_unit(),
             Shape::Text => self.visit_text(visitor),
             Shape::List => self.visit_list(visitor),
@@ -155,7 +156,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        self.visit_scalar(visitor, "bool", number::boolean, V::visit_bool)
+        self.visit_scalar(visitor, BOOLEAN, number::boolean, V::visit_bool)
     }
 
     whole_numbers! {
@@ -172,16 +173,26 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        self.visit_scalar(visitor, "f32", number::float::<f32>, V::visit_f32)
+        self.visit_scalar(
+            visitor,
+            ErrorKind::Number("f32"),
+            number::float::<f32>,
+            V::visit_f32,
+        )
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        self.visit_scalar(visitor, "f64", number::float::<f64>, V::visit_f64)
+        self.visit_scalar(
+            visitor,
+            ErrorKind::Number("f64"),
+            number::float::<f64>,
+            V::visit_f64,
+        )
     }
 
     /// Text as bytes; a list of numbers goes element by element.
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        if self.cursor.shape() != Shape::Text {
+        if self.cursor.shape()? != Shape::Text {
             return self.deserialize_any(visitor);
         }
         match self.cursor.text()? {
@@ -195,7 +206,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self.cursor.shape() {
+        match self.cursor.shape()? {
             Shape::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
@@ -214,7 +225,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self.cursor.shape() {
+        match self.cursor.shape()? {
             Shape::Null => visitor.visit_unit(),
             Shape::List => self.visit_list(visitor),
             _ => self.expected("a list, which starts with `[`"),
@@ -235,7 +246,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self.cursor.shape() {
+        match self.cursor.shape()? {
             Shape::Null => visitor.visit_unit(),
             Shape::Object => self.visit_object(visitor, Names::Exact),
             _ => self.expected("an object, which starts with `{`"),
@@ -248,7 +259,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        match self.cursor.shape() {
+        match self.cursor.shape()? {
             Shape::Null => visitor.visit_unit(),
             Shape::Object => self.visit_object(visitor, Names::Trimmed),
             _ => self.expected("an object, which starts with `{`"),
@@ -261,7 +272,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        match self.cursor.shape() {
+        match self.cursor.shape()? {
             Shape::Null => visitor.visit_unit(),
             Shape::List => self.expected("a variant's name or an object of one member"),
             Shape::Text => match self.cursor.text()? {
@@ -275,9 +286,11 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
                 } else {
                     self.expected("a variant's name")
                 };
-                let value = value.and_then(|value| match self.cursor.next()? {
-                    false => Ok(value),
-                    true => self.expected("an object of one member"),
+                let value = value.and_then(|value| {
+                    if self.cursor.next()? {
+                        return self.expected("an object of one member");
+                    }
+                    Ok(value)
                 });
                 self.after(outer, value)
             }
@@ -404,7 +417,7 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
     type Error = Error;
 
     fn unit_variant(self) -> Result<()> {
-        match self.reader.cursor.shape() {
+        match self.reader.cursor.shape()? {
             Shape::Null => Ok(()),
             _ => self.reader.expected("a variant without content"),
         }

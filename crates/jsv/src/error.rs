@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use serde::de::{Expected, Unexpected};
+
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a text could not be read or a value could not be written.
 ///
-/// The texts of this crate's own errors never quote the input. A message that a type's `Deserialize`
-/// made ([`ErrorKind::Message`]) may, as with every serde format.
+/// This crate's errors never quote the values of a text. A message that a type's own `Deserialize` wrote may, as with
+/// every serde format.
 pub struct Error {
     // Boxed: a `Result<T>` of a small `T` should stay small on the way through serde's visitors.
     inner: Box<Inner>,
@@ -151,5 +153,35 @@ impl serde::ser::Error for Error {
 impl serde::de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::new(ErrorKind::Message(message.to_string()))
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(format_args!(
+            "invalid type: {}, expected {expected}",
+            Found(found)
+        ))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(format_args!(
+            "invalid value: {}, expected {expected}",
+            Found(found)
+        ))
+    }
+}
+
+/// What was found, without what it says: texts may be anyone's notes or password.
+struct Found<'a>(Unexpected<'a>);
+
+impl fmt::Display for Found<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Unexpected::Unit => "null",
+            Unexpected::Seq => "a list",
+            Unexpected::Map => "an object",
+            Unexpected::Bool(_) => "a boolean",
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
+            _ => "text",
+        })
     }
 }

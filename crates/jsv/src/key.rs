@@ -5,25 +5,35 @@ use serde::de::{self, IntoDeserializer, Visitor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::number;
 
+/// What is wrong with a text that should be a boolean.
+pub(crate) const BOOLEAN: ErrorKind = ErrorKind::Expected("a boolean");
+
 pub(crate) enum Key<'de, 's> {
     Borrowed(&'de str),
     Scratch(&'s str),
 }
 
 impl Key<'_, '_> {
-    fn scalar<T>(&self, name: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Result<T> {
-        let text = match self {
+    #[expect(
+        clippy::match_same_arms,
+        reason = "one pattern for both would tie the two lifetimes together"
+    )]
+    fn text(&self) -> &str {
+        match self {
             Self::Borrowed(text) => text,
-            Self::Scratch(text) => *text,
-        };
-        read(text).ok_or_else(|| Error::new(ErrorKind::Number(name)))
+            Self::Scratch(text) => text,
+        }
+    }
+
+    fn scalar<T>(&self, wrong: ErrorKind, read: impl FnOnce(&str) -> Option<T>) -> Result<T> {
+        read(self.text()).ok_or_else(|| Error::new(wrong))
     }
 }
 
 macro_rules! scalars {
     ($($method:ident $visit:ident $type:ident $read:path;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-            visitor.$visit(self.scalar(stringify!($type), $read)?)
+            visitor.$visit(self.scalar(ErrorKind::Number(stringify!($type)), $read)?)
         }
     )*};
 }
@@ -38,8 +48,11 @@ impl<'de> de::Deserializer<'de> for Key<'de, '_> {
         }
     }
 
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_bool(self.scalar(BOOLEAN, number::boolean)?)
+    }
+
     scalars! {
-        deserialize_bool visit_bool bool number::boolean;
         deserialize_i8 visit_i8 i8 number::whole;
         deserialize_i16 visit_i16 i16 number::whole;
         deserialize_i32 visit_i32 i32 number::whole;
@@ -72,10 +85,7 @@ impl<'de> de::Deserializer<'de> for Key<'de, '_> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        match self {
-            Self::Borrowed(name) => visitor.visit_enum(name.into_deserializer()),
-            Self::Scratch(name) => visitor.visit_enum(name.into_deserializer()),
-        }
+        visitor.visit_enum(self.text().into_deserializer())
     }
 
     serde::forward_to_deserialize_any! {

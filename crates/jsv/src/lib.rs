@@ -70,10 +70,6 @@ pub fn to_writer<T: Serialize + ?Sized>(mut writer: impl Write, value: &T) -> Re
 /// assert_eq!(error.to_string(), "the text ends within an object at line 1 column 18 (byte 17)");
 /// # Ok::<(), jsv::Error>(())
 /// ```
-#[expect(
-    clippy::should_implement_trait,
-    reason = "the name that serde's text formats use"
-)]
 pub fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T> {
     Deserializer::from_str(text).whole()
 }
@@ -101,8 +97,9 @@ pub fn from_reader<T: DeserializeOwned>(reader: impl Read) -> Result<T> {
 /// Reads a value from pretty-printed text, such as the samples on a service's metadata pages.
 ///
 /// Blanks and line breaks around names, values and brackets are skipped. That is what makes it lossy: leading and
-/// trailing blanks of unquoted text are gone, and `Name: ` is null. Unquoted text cannot span lines. Compact text
-/// reads the same as with [`from_str`], but for those blanks.
+/// trailing blanks of unquoted text are gone, `Name: ` is null, and a bracket or quote after blanks opens a list, an
+/// object or quoted text where compact text would go on. Unquoted text cannot span lines. Text without blanks reads
+/// the same as with [`from_str`].
 ///
 /// ```
 /// let sample = "[\n  {\n    ClientId: String,\n    NumCalls: 0\n  }\n]";

@@ -55,9 +55,9 @@ fn without_separators(text: &str) -> Option<String> {
 pub(crate) fn boolean(text: &str) -> Option<bool> {
     let text = text.trim_ascii();
     let is = |word: &&str| text.eq_ignore_ascii_case(word);
-    if ["true", "1", "t", "y", "on"].iter().any(|word| is(word)) {
+    if ["true", "1", "t", "y", "on"].iter().any(is) {
         Some(true)
-    } else if ["false", "0", "f", "n", "off"].iter().any(|word| is(word)) {
+    } else if ["false", "0", "f", "n", "off"].iter().any(is) {
         Some(false)
     } else {
         None

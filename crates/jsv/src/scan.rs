@@ -67,12 +67,6 @@ pub(crate) struct Cursor<'de> {
 
 impl<'de> Cursor<'de> {
     pub(crate) fn new(text: &'de str) -> Self {
-        // Blanks around the outermost list or object carry nothing; around a lone text they are text.
-        let lead = text.len() - text.trim_ascii_start().len();
-        let at = match text.as_bytes().get(lead) {
-            Some(b'[' | b'{') => lead,
-            _ => 0,
-        };
         let start = Position {
             offset: 0,
             line: 1,
@@ -80,7 +74,7 @@ impl<'de> Cursor<'de> {
         };
         Self {
             text,
-            at,
+            at: 0,
             within: Within::Root,
             pretty: false,
             depth: 0,
@@ -164,6 +158,14 @@ impl<'de> Cursor<'de> {
         self.fail_at(self.at, kind)
     }
 
+    /// An error about what stands at the cursor instead of `what`.
+    pub(crate) fn expected(&self, what: &'static str) -> Error {
+        self.fail(match self.peek() {
+            Some(b'\r' | b'\n') => ErrorKind::LineBreak,
+            _ => ErrorKind::Expected(what),
+        })
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -172,6 +174,16 @@ impl<'de> Cursor<'de> {
     fn slice(&self, from: usize, to: usize) -> &'de str {
         debug_assert!(self.text.is_char_boundary(from) && self.text.is_char_boundary(to));
         self.text.get(from..to).unwrap_or_default()
+    }
+
+    /// Whether the value at the cursor, quoted or not, ends here.
+    fn value_ends(&self) -> bool {
+        matches!(
+            (self.within, self.peek()),
+            (Within::Root, None)
+                | (Within::Object, Some(b',' | b'}'))
+                | (Within::List, Some(b',' | b']'))
+        )
     }
 
     fn blanks(&mut self) {
@@ -191,15 +203,15 @@ impl<'de> Cursor<'de> {
     }
 
     /// What comes next. Moves over blanks in pretty text, over nothing else.
-    pub(crate) fn shape(&mut self) -> Shape {
+    pub(crate) fn shape(&mut self) -> Result<Shape> {
         self.blanks();
-        match (self.peek(), self.within) {
-            (None | Some(b','), _) => Shape::Null,
-            (Some(b'}'), Within::Object) | (Some(b']'), Within::List) => Shape::Null,
-            (Some(b'{'), _) => Shape::Object,
-            (Some(b'['), _) => Shape::List,
-            _ => Shape::Text,
-        }
+        Ok(match self.peek() {
+            _ if self.value_ends() => Shape::Null,
+            None => return Err(self.cut()),
+            Some(b'{') => Shape::Object,
+            Some(b'[') => Shape::List,
+            Some(_) => Shape::Text,
+        })
     }
 
     /// Goes into the object or list at the cursor; hands back what [`leave`](Self::leave) needs.
@@ -256,8 +268,8 @@ impl<'de> Cursor<'de> {
                 Ok(false)
             }
             (None, _) => Err(self.cut()),
-            (Some(_), Within::List) => Err(self.fail(ErrorKind::Expected("`,` or `]`"))),
-            (Some(_), _) => Err(self.fail(ErrorKind::Expected("`,` or `}`"))),
+            (Some(_), Within::List) => Err(self.expected("`,` or `]`")),
+            (Some(_), _) => Err(self.expected("`,` or `}`")),
         }
     }
 
@@ -270,7 +282,7 @@ impl<'de> Cursor<'de> {
             if self.peek() != Some(b':') {
                 return Err(match self.peek() {
                     None => self.cut(),
-                    Some(_) => self.fail(ErrorKind::Expected("`:` after a member's name")),
+                    Some(_) => self.expected("`:` after a member's name"),
                 });
             }
             self.at += 1;
@@ -281,9 +293,8 @@ impl<'de> Cursor<'de> {
             match self.peek() {
                 None => return Err(self.cut()),
                 Some(b':') => break,
-                Some(b'\r' | b'\n') => return Err(self.fail(ErrorKind::LineBreak)),
                 Some(byte) if STOPS[usize::from(byte)] || byte == b'"' => {
-                    return Err(self.fail(ErrorKind::Expected("a member's name and `:`")));
+                    return Err(self.expected("a member's name and `:`"));
                 }
                 Some(_) => self.at += 1,
             }
@@ -307,18 +318,14 @@ impl<'de> Cursor<'de> {
         if self.peek() == Some(b'"') {
             let piece = self.quoted()?;
             self.blanks();
-            let ended = match (self.peek(), self.within) {
-                (None, Within::Root) | (Some(b','), Within::Object | Within::List) => true,
-                (None, _) => return Err(self.cut()),
-                (Some(b'}'), Within::Object) | (Some(b']'), Within::List) => true,
-                // What follows a lone text is `end`'s business.
-                (Some(_), Within::Root) => true,
-                _ => false,
-            };
-            if !ended {
-                return Err(self.fail(ErrorKind::Expected("the end of the value after `\"`")));
+            // What follows a lone text is `end`'s business.
+            if self.value_ends() || self.within == Within::Root {
+                return Ok(piece);
             }
-            return Ok(piece);
+            return Err(match self.peek() {
+                None => self.cut(),
+                Some(_) => self.expected("the end of the value after `\"`"),
+            });
         }
         self.unquoted().map(Piece::Borrowed)
     }
@@ -366,17 +373,16 @@ impl<'de> Cursor<'de> {
                 Some(run) => self.at += run,
                 None => self.at = self.text.len(),
             }
-            match (self.peek(), self.within) {
-                (None, Within::Root) | (Some(b','), Within::Object | Within::List) => break,
-                (None, _) => return Err(self.cut()),
-                (Some(b'}'), Within::Object) => break,
-                (Some(b']'), Within::List) if open == 0 => break,
-                (Some(b'['), Within::List) => open += 1,
-                (Some(b']'), Within::List) => open -= 1,
-                (Some(b'[' | b']'), _) => {}
-                (Some(b'\r' | b'\n'), _) if self.pretty => break,
-                (Some(b'\r' | b'\n'), _) => return Err(self.fail(ErrorKind::LineBreak)),
-                (Some(byte), _) => return Err(self.fail(ErrorKind::Unquoted(char::from(byte)))),
+            match self.peek() {
+                Some(b'[') if self.within == Within::List => open += 1,
+                Some(b']') if open > 0 => open -= 1,
+                _ if self.value_ends() => break,
+                None => return Err(self.cut()),
+                // In an object, or alone.
+                Some(b'[' | b']') => {}
+                Some(b'\r' | b'\n') if self.pretty => break,
+                Some(b'\r' | b'\n') => return Err(self.fail(ErrorKind::LineBreak)),
+                Some(byte) => return Err(self.fail(ErrorKind::Unquoted(char::from(byte)))),
             }
             self.at += 1;
         }
@@ -389,7 +395,7 @@ impl<'de> Cursor<'de> {
         // A list of levels instead of recursion: the depth costs no stack.
         let mut around = Vec::new();
         loop {
-            let more = match self.shape() {
+            let more = match self.shape()? {
                 Shape::Null => None,
                 Shape::Text if self.peek() == Some(b'"') => {
                     self.text()?;
@@ -408,14 +414,14 @@ impl<'de> Cursor<'de> {
                     Some(self.first()?)
                 }
             };
-            if !self.to_next_value(more, &mut around)? {
+            if !self.advance_to_value(more, &mut around)? {
                 return Ok(());
             }
         }
     }
 
     /// From the end of a value, or from a container's first item (`more`), to the next value to skip.
-    fn to_next_value(&mut self, more: Option<bool>, around: &mut Vec<Within>) -> Result<bool> {
+    fn advance_to_value(&mut self, more: Option<bool>, around: &mut Vec<Within>) -> Result<bool> {
         let mut more = more;
         loop {
             let follows = match more.take() {
