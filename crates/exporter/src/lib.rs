@@ -7,7 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod exit;
 pub mod logging;
-pub mod poll;
+// pub mod poll;
 pub mod selfmetrics;
 pub mod status;
 pub mod vault;

@@ -1,2 +1,40 @@
 //! The callmeter program.
-fn main() {}
+//!
+//! What `callmeter run` does from start to end stands on one page in [`callmeter::life`].
+
+use std::process::ExitCode;
+
+use callmeter::cli::{Cli, Command};
+use callmeter::commands;
+use callmeter::exit::Failure;
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("callmeter: {failure}");
+            failure.code()
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), Failure> {
+    match cli.command.unwrap_or(Command::Run(cli.run)) {
+        Command::Run(args) if args.check => commands::check_config::run(&args.config.config_file),
+        Command::Run(args) => commands::run::run(args),
+        Command::CheckConfig(args) => {
+            commands::check_config::run(args.file.as_deref().unwrap_or(&args.config.config_file))
+        }
+        Command::Demo(args) => commands::demo::run(args),
+        Command::Backfill(args) => commands::backfill::run(args),
+        Command::Journal(command) => commands::journal::run(command),
+        Command::Export(args) => commands::export::run(args),
+        Command::Metrics(args) => commands::metrics::run(&args),
+        Command::Plugin(command) => commands::plugin::run(command),
+        Command::DeadLetters(command) => commands::dead_letters::run(command),
+        Command::Completions { shell } => commands::completions::run(shell),
+        Command::PluginChild(args) => commands::plugin::child(args),
+    }
+}

@@ -208,12 +208,14 @@ impl<'a> Checker<'a> {
         None
     }
 
+    /// The directory of the configuration file.
+    pub(super) fn directory(&self) -> &'a Path {
+        self.file.parent().unwrap_or(Path::new(""))
+    }
+
     /// A path; a relative one is counted from the directory of the configuration file.
     pub(super) fn path(&self, text: &Text) -> PathBuf {
-        self.file
-            .parent()
-            .unwrap_or(Path::new(""))
-            .join(text.value.as_str())
+        self.directory().join(text.value.as_str())
     }
 }
 

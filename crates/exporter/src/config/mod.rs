@@ -7,10 +7,12 @@ mod hostedsuite;
 mod link;
 mod model;
 mod outputs;
+mod plugin_secrets;
 mod portsip;
 mod problem;
 mod raw;
 mod read;
+mod redact;
 mod secret;
 mod values;
 
@@ -22,7 +24,9 @@ pub use model::{
     Account, Api, Balances, Billing, Calls, Clients, Config, Format, HostedSuite, Isolation,
     Journal, Link, Metrics, Output, OutputFrom, PortSip, Rates, Rounding, Tls,
 };
+pub use plugin_secrets::resolve as resolve_plugin_secrets;
 pub use problem::{ConfigError, Place, Problem};
+pub use redact::redacted;
 pub use secret::SecretSource;
 pub use values::{format_duration, format_size, parse_duration, parse_size};
 

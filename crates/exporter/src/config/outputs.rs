@@ -9,7 +9,9 @@ use serde_saphyr::{Location, Spanned};
 use super::accounts::label_name;
 use super::checker::Checker;
 use super::model::{Isolation, Journal, Output, OutputFrom};
+use super::plugin_secrets;
 use super::raw::{self, Text};
+use super::secret::SecretSource;
 
 const STREAMS: [(&str, Stream); 4] = [
     ("calls", Stream::Calls),
@@ -170,20 +172,23 @@ fn config(
     key: &str,
     value: Option<&Spanned<Value>>,
 ) -> Option<Map<String, Value>> {
-    match value {
-        None => Some(Map::new()),
-        Some(value) => match &value.value {
-            Value::Object(members) => Some(members.clone()),
-            Value::Null => Some(Map::new()),
-            _ => {
-                check.problem(
-                    Some(value.referenced),
-                    key,
-                    "is not a map of the plugin's own settings",
-                    None,
-                );
-                None
-            }
-        },
+    let Some(value) = value else {
+        return Some(Map::new());
+    };
+    let mut members = match &value.value {
+        Value::Object(members) => members.clone(),
+        Value::Null => Map::new(),
+        _ => {
+            let message = "is not a map of the plugin's own settings";
+            check.problem(Some(value.referenced), key, message, None);
+            return None;
+        }
+    };
+    plugin_secrets::anchor(&mut members, check.directory());
+    let mut read = |source: &SecretSource| source.read().map(|secret| secret.expose().to_owned());
+    if let Err(message) = plugin_secrets::resolve(&members, &mut read) {
+        check.problem(Some(value.referenced), key, message, None);
+        return None;
     }
+    Some(members)
 }

@@ -1,0 +1,143 @@
+//! Secrets in an output's `config`: `secret_file: /path` or `secret_env: NAME` there become
+//! `secret: …` before the plugin sees them, so that no plugin has to read secrets by itself.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::secret::SecretSource;
+
+/// The keys that name a secret. `X_file` and `X_env` are resolved for these, also where another
+/// word stands before (`signing_secret_file`); any other `…_file` is the plugin's own business.
+const SECRET_NAMES: [&str; 3] = ["secret", "password", "token"];
+
+/// The secret that a member of a plugin's configuration stands for, and the name it resolves to.
+fn named_secret<'k>(key: &'k str, value: &Value) -> Option<(&'k str, SecretSource)> {
+    let home = value.as_str()?;
+    let (name, source) = if let Some(name) = key.strip_suffix("_file") {
+        (name, SecretSource::File(home.into()))
+    } else {
+        let name = key.strip_suffix("_env")?;
+        (name, SecretSource::Env(home.to_owned()))
+    };
+    let last_word = name.rsplit('_').next()?;
+    SECRET_NAMES.contains(&last_word).then_some((name, source))
+}
+
+/// Counts the relative paths of secret files from `directory`, that of the configuration file.
+pub(super) fn anchor(config: &mut Map<String, Value>, directory: &Path) {
+    for (key, value) in config {
+        if let Some((_, SecretSource::File(path))) = named_secret(key, value) {
+            *value = Value::String(directory.join(path).display().to_string());
+        }
+        match value {
+            Value::Object(members) => anchor(members, directory),
+            Value::Array(items) => items
+                .iter_mut()
+                .filter_map(Value::as_object_mut)
+                .for_each(|members| anchor(members, directory)),
+            _ => {}
+        }
+    }
+}
+
+/// The configuration with its secrets read by `read`.
+///
+/// # Errors
+/// The key and the reason of the first secret that cannot be read, or that stands beside its own
+/// resolved name.
+pub fn resolve<E: std::fmt::Display>(
+    config: &Map<String, Value>,
+    read: &mut impl FnMut(&SecretSource) -> Result<String, E>,
+) -> Result<Map<String, Value>, String> {
+    let mut resolved = Map::new();
+    for (key, value) in config {
+        if let Some((name, source)) = named_secret(key, value) {
+            if config.contains_key(name) {
+                return Err(format!("{key} stands beside {name}; keep one of the two"));
+            }
+            let secret = read(&source).map_err(|error| format!("{key}: {error}"))?;
+            if resolved.insert(name.to_owned(), Value::String(secret)).is_some() {
+                return Err(format!("{name} is given both by a file and by a variable"));
+            }
+        } else {
+            let value = match value {
+                Value::Object(members) => Value::Object(resolve(members, read)?),
+                Value::Array(items) => Value::Array(resolve_items(items, read)?),
+                other => other.clone(),
+            };
+            resolved.insert(key.clone(), value);
+        }
+    }
+    Ok(resolved)
+}
+
+fn resolve_items<E: std::fmt::Display>(
+    items: &[Value],
+    read: &mut impl FnMut(&SecretSource) -> Result<String, E>,
+) -> Result<Vec<Value>, String> {
+    items
+        .iter()
+        .map(|item| match item {
+            Value::Object(members) => resolve(members, read).map(Value::Object),
+            other => Ok(other.clone()),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn resolved(config: &Value) -> Result<Value, String> {
+        let Value::Object(config) = config else { unreachable!() };
+        resolve(config, &mut |source| match source {
+            SecretSource::Env(name) if name == "UNSET" => Err("it is not set"),
+            source => Ok(format!("content of {source}")),
+        })
+        .map(Value::Object)
+    }
+
+    #[test]
+    fn secrets_are_read_and_other_files_left_alone() {
+        let config = json!({
+            "url": "https://x",
+            "secret_file": "/s",
+            "auth": { "bearer_token_env": "T" },
+            "ca_file": "/ca.pem",
+            "list": [{ "password_file": "/p" }, 1]
+        });
+        assert_eq!(
+            resolved(&config).unwrap(),
+            json!({
+                "url": "https://x",
+                "secret": "content of file /s",
+                "auth": { "bearer_token": "content of environment variable T" },
+                "ca_file": "/ca.pem",
+                "list": [{ "password": "content of file /p" }, 1]
+            })
+        );
+    }
+
+    #[test]
+    fn relative_secret_files_lie_beside_the_configuration() {
+        let mut config = json!({ "secret_file": "s", "ca_file": "c", "x": [{ "token_file": "/t" }] });
+        anchor(config.as_object_mut().unwrap(), Path::new("/etc/callmeter"));
+        assert_eq!(
+            config,
+            json!({ "secret_file": "/etc/callmeter/s", "ca_file": "c", "x": [{ "token_file": "/t" }] })
+        );
+    }
+
+    #[test]
+    fn a_secret_has_one_home() {
+        for config in [
+            json!({ "secret": "x", "secret_file": "/s" }),
+            json!({ "secret_env": "S", "secret_file": "/s" }),
+            json!({ "secret_env": "UNSET" }),
+        ] {
+            assert!(resolved(&config).is_err(), "{config}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Why a poll failed, and what that means for the next one.
+
+use callmeter_journal::JournalError;
+use client_support::Kind;
+
+use super::schedule::Ending;
+
+/// Why a poll failed. The texts hold no secret and nothing of a record.
+#[derive(Debug, thiserror::Error)]
+pub enum PollError {
+    /// The API.
+    #[error(transparent)]
+    Api(#[from] client_support::Error),
+    /// The journal did not take what the API gave.
+    #[error("cannot journal: {0}")]
+    Journal(#[from] JournalError),
+    /// The meter did not take what the journal has: a defect of this program.
+    #[error("cannot count a journaled batch: {0}")]
+    Meter(#[from] callmeter_meter::ApplyError),
+    /// Something of this program broke; the text is a panic's.
+    #[error("internal failure: {0}")]
+    Internal(String),
+    /// The account is being stopped; this is no failure.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl PollError {
+    /// The value of the label `reason`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Api(error) => error.kind().as_str(),
+            Self::Journal(_) => "journal",
+            Self::Meter(_) => "meter",
+            Self::Internal(_) => "internal",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// What follows for the schedule.
+    pub fn ending(&self) -> Ending {
+        match self {
+            Self::Api(error) => match error.kind() {
+                Kind::RefusedLogin | Kind::PermissionDenied => Ending::Refused,
+                _ => Ending::Failed {
+                    retry_after: error.retry_after(),
+                },
+            },
+            _ => Ending::Failed { retry_after: None },
+        }
+    }
+
+    /// Whether the API said that this user may not read this.
+    pub fn is_permission_denied(&self) -> bool {
+        matches!(self, Self::Api(error) if error.kind() == Kind::PermissionDenied)
+    }
+}
