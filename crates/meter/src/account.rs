@@ -24,6 +24,8 @@ pub(crate) struct AccountTotals {
     pub(crate) rates_changed: Keyed<(Box<str>, Box<str>)>,
     pub(crate) revised: u64,
     pub(crate) without_id: u64,
+    /// When the first record was read, in microseconds since 1970: when counting began.
+    pub(crate) begun: Option<i64>,
     /// Start of the latest call, in microseconds since 1970.
     pub(crate) last_event: Option<i64>,
     pub(crate) folded: Folded,
@@ -139,7 +141,6 @@ impl AccountTotals {
         for (place, field) in CallField::ALL.into_iter().enumerate() {
             let time = |call: &Call<'_>| call.times.get(place).copied().flatten();
             match (time(before), time(after)) {
-                (None, None) => {}
                 (None, Some(now)) => {
                     let row = self.times_row(after.client, after.direction, observed_at, cap);
                     self.observe(row, field, now);
@@ -151,7 +152,7 @@ impl AccountTotals {
                         None => self.miss(field, 1),
                     }
                 }
-                (Some(_), _) => {}
+                (None, None) | (Some(_), _) => {}
             }
         }
     }
@@ -219,16 +220,14 @@ impl AccountTotals {
         let values = [self.name.as_str(), client, center, direction.as_str()];
         let row = self.counts.push(&COUNTS_LABELS, &values, created);
         let rows = self.clients.entry(client.into()).or_default();
-        let at = match rows.counts.iter().position(|rows| &*rows.center == center) {
-            Some(at) => at,
-            None => {
-                rows.counts.push(CenterRows {
-                    center: center.into(),
-                    rows: [None; 5],
-                });
-                rows.counts.len() - 1
-            }
-        };
+        let found = rows.counts.iter().position(|rows| &*rows.center == center);
+        let at = found.unwrap_or_else(|| {
+            rows.counts.push(CenterRows {
+                center: center.into(),
+                rows: [None; 5],
+            });
+            rows.counts.len() - 1
+        });
         if let Some(slot) = rows
             .counts
             .get_mut(at)
@@ -323,7 +322,8 @@ impl AccountTotals {
     pub(crate) fn miss(&mut self, field: CallField, values: u64) {
         let labels = [self.name.as_str(), field.name()];
         let family = FamilyId::CallValuesMissing;
-        self.missing.add(&field, family, &labels, values.into());
+        self.missing
+            .add(&field, family, &labels, self.begun, values.into());
     }
 
     fn correct_time(&mut self, call: &Call<'_>, field: CallField, milliseconds: i128, cap: usize) {
@@ -342,7 +342,8 @@ impl AccountTotals {
     ) {
         let labels = [&self.name, &*key.0, key.1.as_str(), key.2.name()];
         let family = FamilyId::CallCorrectionsSeconds;
-        self.corrected_times.add(key, family, &labels, milliseconds);
+        self.corrected_times
+            .add(key, family, &labels, None, milliseconds);
     }
 
     fn correct_count(&mut self, call: &Call<'_>, count: Count, calls: i128, cap: usize) {
@@ -366,7 +367,7 @@ impl AccountTotals {
     ) {
         let labels = [&self.name, &*key.0, &*key.1, key.2.as_str(), key.3.label()];
         let family = FamilyId::CallCorrectionsCalls;
-        self.corrected_counts.add(key, family, &labels, calls);
+        self.corrected_counts.add(key, family, &labels, None, calls);
     }
 
     /// Counts a change of a call rate.
@@ -382,7 +383,8 @@ impl AccountTotals {
     pub(crate) fn add_rate_change(&mut self, key: &(Box<str>, Box<str>), changes: i128) {
         let labels = [&self.name, &*key.0, &*key.1];
         let family = FamilyId::CallRatesChanged;
-        self.rates_changed.add(key, family, &labels, changes);
+        let begun = self.begun;
+        self.rates_changed.add(key, family, &labels, begun, changes);
     }
 
     /// Whether any record was counted.
@@ -396,6 +398,12 @@ impl AccountTotals {
             || self.revised > 0
             || self.without_id > 0
             || self.last_event.is_some()
+            || self.begun.is_some()
+    }
+
+    /// Notes that a record is counted which was read at `observed_at`.
+    pub(crate) fn begin(&mut self, observed_at: i64) {
+        self.begun.get_or_insert(observed_at);
     }
 
     /// Remembers when the latest call started.
@@ -486,15 +494,14 @@ impl<K: Ord + Clone> Keyed<K> {
         }
     }
 
-    fn add(&mut self, key: &K, family: FamilyId, values: &[&str], units: i128) {
-        let row = match self.rows.get(key) {
-            Some(row) => *row,
-            None => {
-                let row = self.table.push(family.family().labels, values, 0);
-                self.rows.insert(key.clone(), row);
-                row
-            }
-        };
+    fn add(&mut self, key: &K, family: FamilyId, values: &[&str], begun: Option<i64>, units: i128) {
+        let found = self.rows.get(key).copied();
+        let row = found.unwrap_or_else(|| {
+            let names = family.family().labels;
+            let row = self.table.push(names, values, begun.unwrap_or(0));
+            self.rows.insert(key.clone(), row);
+            row
+        });
         self.table.add(row, units);
     }
 }

@@ -91,8 +91,9 @@ impl Ledger {
         for row in view.rows() {
             let change = row.change().map_or("", Change::as_str);
             let rate_type = rate_label(row.rate_type());
-            self.totals(row.account())
-                .rate_changed(&rate_type, change, cap);
+            let totals = self.totals(row.account());
+            totals.begin(row.observed_at());
+            totals.rate_changed(&rate_type, change, cap);
         }
     }
 }
@@ -107,6 +108,7 @@ fn check_changes(stream: Stream, batch: &RecordBatch) -> Result<(), ApplyError> 
 }
 
 fn apply_call(totals: &mut AccountTotals, row: &CallRow<'_, '_>, cap: usize) {
+    totals.begin(row.observed_at());
     totals.saw_event(row.start_time());
     let call = Call::new(
         row.client_id(),

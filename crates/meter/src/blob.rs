@@ -107,8 +107,10 @@ fn encode_account(out: &mut Writer, totals: &AccountTotals) {
     out.text(&totals.name);
     out.number(totals.revised);
     out.number(totals.without_id);
-    out.number(u64::from(totals.last_event.is_some()));
-    out.signed(totals.last_event.unwrap_or(0).into());
+    for time in [totals.begun, totals.last_event] {
+        out.number(u64::from(time.is_some()));
+        out.signed(time.unwrap_or(0).into());
+    }
     for folded in folded_numbers(&totals.folded) {
         out.number(folded);
     }
@@ -175,9 +177,11 @@ fn decode_account(input: &mut Reader<'_>) -> Result<AccountTotals, BlobError> {
     let mut totals = AccountTotals::new(input.text()?);
     totals.revised = input.number()?;
     totals.without_id = input.number()?;
-    let has_event = input.number()? != 0;
-    let event = input.signed_64()?;
-    totals.last_event = has_event.then_some(event);
+    for time in [&mut totals.begun, &mut totals.last_event] {
+        let known = input.number()? != 0;
+        let microseconds = input.signed_64()?;
+        *time = known.then_some(microseconds);
+    }
     totals.folded = Folded {
         counts: input.number()?,
         times: input.number()?,

@@ -70,7 +70,6 @@ pub struct Ledger {
     pub(crate) accounts: BTreeMap<Box<str>, Account>,
     /// Gauges of clients and rate types that were folded. Not part of the totals.
     folded_gauges: u64,
-    global: Option<Arc<Part>>,
 }
 
 /// Which batches have been counted: all up to one, and some beyond it. Accounts append and apply on their own, so that a batch can
@@ -251,7 +250,6 @@ impl Ledger {
 
     /// Gives an account's totals to be changed by rows.
     pub(crate) fn totals(&mut self, name: &str) -> &mut AccountTotals {
-        self.global = None;
         let account = self.account(name);
         account.published = None;
         &mut account.totals
@@ -269,8 +267,7 @@ impl Ledger {
                 parts.push(Arc::clone(account.published.insert(part)));
             }
         }
-        let global = self.global_part();
-        parts.push(Arc::new(global));
+        parts.push(Arc::new(self.global_part()));
         Snapshot { parts }
     }
 
@@ -280,6 +277,11 @@ impl Ledger {
             let accounts = self.accounts.values();
             accounts.map(|account| pick(&account.totals.folded)).sum()
         };
+        let begun = self
+            .accounts
+            .values()
+            .filter_map(|one| one.totals.begun)
+            .min();
         let family = F::SeriesFolded.family();
         let mut table = Table::<Amounts>::default();
         for (folded, updates) in [
@@ -296,7 +298,7 @@ impl Ledger {
             (F::CallRatesChanged, sum(|folded| folded.rates_changed)),
             (F::AllowanceUsedCalls, self.folded_gauges),
         ] {
-            let row = table.push(family.labels, &[folded.family().name], 0);
+            let row = table.push(family.labels, &[folded.family().name], begun.unwrap_or(0));
             table.add(row, updates.into());
         }
         Part {
@@ -333,7 +335,8 @@ impl Account {
                 (F::CallRecordsWithoutId, totals.without_id),
             ] {
                 let mut table = Table::<Amounts>::default();
-                let row = table.push(family.family().labels, &[name], 0);
+                let begun = totals.begun.unwrap_or(0);
+                let row = table.push(family.family().labels, &[name], begun);
                 table.add(row, number.into());
                 amounts.push((family, chunks(&table)));
             }

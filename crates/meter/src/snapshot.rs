@@ -31,7 +31,7 @@ pub(crate) struct Part {
 pub struct Block<'a> {
     /// Their labels.
     pub labels: &'a LabelBlock,
-    /// When the counting of each began, in microseconds since 1970; empty for gauges, 0 where it is not known.
+    /// When the counting of each began, in microseconds since 1970; 0 where it did not yet, empty for gauges that hold floats.
     pub created: &'a [i64],
     /// Their values.
     pub values: Values<'a>,
@@ -147,7 +147,7 @@ impl Part {
             let chunk = chunks.get(chunk)?;
             return Some(Block {
                 labels: &chunk.labels,
-                created: &[],
+                created: &chunk.created,
                 values: Values::Amounts(&chunk.columns.0, scale_of(family)),
             });
         }

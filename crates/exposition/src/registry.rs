@@ -1,0 +1,51 @@
+//! What all formats need to know of the `prometheus` crate's families.
+
+use callmeter_meter::{FamilyId, Source};
+use prometheus::proto::{Histogram, Metric};
+
+/// The unit of a family, from the family table or else from its name.
+pub(crate) fn unit(name: &str) -> &'static str {
+    let known = FamilyId::ALL
+        .iter()
+        .map(|id| id.family())
+        .find(|family| family.name == name);
+    match known {
+        Some(family) => family.unit,
+        None => {
+            let base = name.strip_suffix("_total").unwrap_or(name);
+            let units = ["seconds", "bytes", "ratio"];
+            let ends = |unit: &str| {
+                base.strip_suffix(unit)
+                    .is_some_and(|rest| rest.ends_with('_'))
+            };
+            units.into_iter().find(|unit| ends(unit)).unwrap_or("")
+        }
+    }
+}
+
+/// Whether the meter writes a family of this name, so that one in the registry would come twice.
+pub(crate) fn is_meters(name: &str) -> bool {
+    FamilyId::ALL
+        .iter()
+        .map(|id| id.family())
+        .any(|family| family.name == name && family.source != Source::Registry)
+}
+
+/// Bounds and cumulative counts, +Inf once and last.
+pub(crate) fn buckets(histogram: &Histogram) -> impl Iterator<Item = (f64, u64)> {
+    let finite = histogram
+        .get_bucket()
+        .iter()
+        .map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()))
+        .filter(|(bound, _)| *bound != f64::INFINITY);
+    finite.chain([(f64::INFINITY, histogram.get_sample_count())])
+}
+
+/// The value of a metric without type, which only collectors outside the crate make.
+#[expect(
+    deprecated,
+    reason = "the crate's own encoder panics on such a metric; this one has to read it"
+)]
+pub(crate) fn untyped(metric: &Metric) -> f64 {
+    metric.get_untyped().get_value()
+}

@@ -1,0 +1,340 @@
+//! The two text formats: Prometheus' text format and OpenMetrics, which differ in headers, bucket bounds and `_created` lines only.
+
+use callmeter_meter::{BOUNDS_SECONDS, Block, Family, HistogramColumn, Kind, Scale, Values};
+use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
+
+use crate::number;
+use crate::registry;
+
+/// Writes families as lines.
+#[derive(Debug)]
+pub(crate) struct TextEncoder {
+    dialect: Dialect,
+    /// `le="1"} ` and so on: the end of a bucket line's labels, written once.
+    bounds: Vec<Vec<u8>>,
+}
+
+/// What differs between the two formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Prometheus,
+    OpenMetrics {
+        /// Whether to write `_created` lines. Servers take them for series of their own unless told otherwise.
+        created: bool,
+    },
+}
+
+impl TextEncoder {
+    pub(crate) fn new(dialect: Dialect) -> Self {
+        let mut encoder = Self {
+            dialect,
+            bounds: Vec::new(),
+        };
+        encoder.bounds = BOUNDS_SECONDS
+            .into_iter()
+            .chain([f64::INFINITY])
+            .map(|bound| {
+                let mut text = b"le=\"".to_vec();
+                encoder.bound(&mut text, bound);
+                text.extend_from_slice(b"\"} ");
+                text
+            })
+            .collect();
+        encoder
+    }
+
+    /// Writes the header of a family of the meter's.
+    pub(crate) fn header(&self, out: &mut Vec<u8>, family: &Family) {
+        self.header_lines(
+            out,
+            family.name,
+            family.kind.name(),
+            family.unit,
+            family.help,
+        );
+    }
+
+    fn header_lines(&self, out: &mut Vec<u8>, name: &str, kind: &str, unit: &str, help: &str) {
+        let open_metrics = self.dialect != Dialect::Prometheus;
+        let name = match name.strip_suffix("_total") {
+            Some(base) if open_metrics && kind == "counter" => base,
+            _ => name,
+        };
+        let mut line = |keyword: &str, text: &dyn Fn(&mut Vec<u8>)| {
+            for part in ["# ", keyword, " ", name, " "] {
+                out.extend_from_slice(part.as_bytes());
+            }
+            text(out);
+            out.push(b'\n');
+        };
+        if !help.is_empty() {
+            line("HELP", &|out| escape(out, help, open_metrics));
+        }
+        line("TYPE", &|out| out.extend_from_slice(kind.as_bytes()));
+        if open_metrics && !unit.is_empty() {
+            line("UNIT", &|out| out.extend_from_slice(unit.as_bytes()));
+        }
+    }
+
+    /// Writes the series of a block.
+    pub(crate) fn block(&self, out: &mut Vec<u8>, family: &Family, block: &Block<'_>) {
+        let lines = Lines::new(family.name, "");
+        match block.values {
+            Values::Integers(values) => {
+                for (row, value) in values.iter().enumerate() {
+                    lines.start(out, block.labels.row(row));
+                    number::integer(out, *value);
+                    out.push(b'\n');
+                }
+            }
+            Values::Amounts(values, scale) => {
+                for (row, units) in values.iter().enumerate() {
+                    lines.start(out, block.labels.row(row));
+                    number::amount(out, *units, scale);
+                    out.push(b'\n');
+                }
+            }
+            Values::Floats(values) => {
+                for (row, value) in values.iter().enumerate() {
+                    lines.start(out, block.labels.row(row));
+                    number::float(out, *value);
+                    out.push(b'\n');
+                }
+            }
+            Values::Histograms(column) => self.histograms(out, family.name, block, column),
+        }
+        if family.kind != Kind::Gauge {
+            self.created_lines(out, family.base_name(), block);
+        }
+    }
+
+    fn histograms(
+        &self,
+        out: &mut Vec<u8>,
+        name: &str,
+        block: &Block<'_>,
+        column: &HistogramColumn,
+    ) {
+        let bucket = Lines::new(name, "_bucket");
+        let sum = Lines::new(name, "_sum");
+        let count = Lines::new(name, "_count");
+        for row in 0..column.len() {
+            let Some(histogram) = column.row(row) else {
+                continue;
+            };
+            let labels = block.labels.row(row);
+            let mut cumulative = 0;
+            for (bound, observations) in self.bounds.iter().zip(histogram.buckets) {
+                cumulative += observations;
+                bucket.open(out, labels);
+                if !labels.is_empty() {
+                    out.push(b',');
+                }
+                out.extend_from_slice(bound);
+                number::integer(out, cumulative);
+                out.push(b'\n');
+            }
+            sum.start(out, labels);
+            number::amount(out, histogram.sum_ms, Scale::Milli);
+            out.push(b'\n');
+            count.start(out, labels);
+            number::integer(out, cumulative);
+            out.push(b'\n');
+        }
+    }
+
+    fn created_lines(&self, out: &mut Vec<u8>, base_name: &str, block: &Block<'_>) {
+        if self.dialect != (Dialect::OpenMetrics { created: true }) {
+            return;
+        }
+        let lines = Lines::new(base_name, "_created");
+        for (row, created) in block.created.iter().enumerate().filter(|(_, at)| **at > 0) {
+            lines.start(out, block.labels.row(row));
+            microseconds(out, *created);
+            out.push(b'\n');
+        }
+    }
+
+    /// Writes the header of a family of the registry's.
+    pub(crate) fn registry_header(&self, out: &mut Vec<u8>, family: &MetricFamily) {
+        let kind = match family.get_field_type() {
+            MetricType::COUNTER => "counter",
+            MetricType::GAUGE => "gauge",
+            MetricType::SUMMARY => "summary",
+            MetricType::HISTOGRAM => "histogram",
+            MetricType::UNTYPED if self.dialect == Dialect::Prometheus => "untyped",
+            MetricType::UNTYPED => "unknown",
+        };
+        let unit = registry::unit(family.name());
+        self.header_lines(out, family.name(), kind, unit, family.help());
+    }
+
+    /// Writes one metric of a family of the registry's. `created` is when the process started, in microseconds since 1970.
+    pub(crate) fn registry_metric(
+        &self,
+        out: &mut Vec<u8>,
+        family: &MetricFamily,
+        metric: &Metric,
+        created: Option<i64>,
+    ) {
+        let name = family.name();
+        let labels = label_text(metric.get_label());
+        let base = name.strip_suffix("_total").unwrap_or(name);
+        match family.get_field_type() {
+            MetricType::COUNTER => {
+                // OpenMetrics demands the ending; the text format takes the name as it is.
+                let open_metrics = self.dialect != Dialect::Prometheus;
+                let ending = if open_metrics { "_total" } else { "" };
+                let shown = if open_metrics { base } else { name };
+                Lines::new(shown, ending).float(out, &labels, metric.get_counter().get_value());
+                self.registry_created(out, base, &labels, created);
+            }
+            MetricType::GAUGE => {
+                Lines::new(name, "").float(out, &labels, metric.get_gauge().get_value());
+            }
+            MetricType::UNTYPED => {
+                Lines::new(name, "").float(out, &labels, registry::untyped(metric));
+            }
+            MetricType::SUMMARY => {
+                let summary = metric.get_summary();
+                for quantile in summary.get_quantile() {
+                    let lines = Lines::new(name, "");
+                    self.bounded(out, &lines, &labels, "quantile", quantile.quantile());
+                    number::float(out, quantile.value());
+                    out.push(b'\n');
+                }
+                Lines::new(name, "_sum").float(out, &labels, summary.sample_sum());
+                Lines::new(name, "_count").integer(out, &labels, summary.sample_count());
+                self.registry_created(out, name, &labels, created);
+            }
+            MetricType::HISTOGRAM => {
+                let histogram = metric.get_histogram();
+                let count = histogram.get_sample_count();
+                for (bound, cumulative) in registry::buckets(histogram) {
+                    let lines = Lines::new(name, "_bucket");
+                    self.bounded(out, &lines, &labels, "le", bound);
+                    number::integer(out, cumulative);
+                    out.push(b'\n');
+                }
+                Lines::new(name, "_sum").float(out, &labels, histogram.get_sample_sum());
+                Lines::new(name, "_count").integer(out, &labels, count);
+                self.registry_created(out, name, &labels, created);
+            }
+        }
+    }
+
+    fn registry_created(
+        &self,
+        out: &mut Vec<u8>,
+        base_name: &str,
+        labels: &str,
+        created: Option<i64>,
+    ) {
+        if let (Dialect::OpenMetrics { created: true }, Some(created)) = (self.dialect, created) {
+            Lines::new(base_name, "_created").start(out, labels);
+            microseconds(out, created);
+            out.push(b'\n');
+        }
+    }
+
+    /// Writes the start of a line with one more label, whose value is a number.
+    fn bounded(&self, out: &mut Vec<u8>, lines: &Lines<'_>, labels: &str, name: &str, bound: f64) {
+        lines.open(out, labels);
+        if !labels.is_empty() {
+            out.push(b',');
+        }
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"=\"");
+        self.bound(out, bound);
+        out.extend_from_slice(b"\"} ");
+    }
+
+    fn bound(&self, out: &mut Vec<u8>, bound: f64) {
+        match self.dialect {
+            Dialect::Prometheus => number::float(out, bound),
+            Dialect::OpenMetrics { .. } => number::canonical_float(out, bound),
+        }
+    }
+
+    /// Writes what ends the body.
+    pub(crate) fn end(&self, out: &mut Vec<u8>) {
+        if self.dialect != Dialect::Prometheus {
+            out.extend_from_slice(b"# EOF\n");
+        }
+    }
+}
+
+/// Writes the starts of the lines of one sample name.
+struct Lines<'a> {
+    name: &'a str,
+    suffix: &'a str,
+}
+
+impl<'a> Lines<'a> {
+    fn new(name: &'a str, suffix: &'a str) -> Self {
+        Self { name, suffix }
+    }
+
+    /// Name and labels, without the closing brace.
+    fn open(&self, out: &mut Vec<u8>, labels: &str) {
+        out.extend_from_slice(self.name.as_bytes());
+        out.extend_from_slice(self.suffix.as_bytes());
+        out.push(b'{');
+        out.extend_from_slice(labels.as_bytes());
+    }
+
+    /// All up to the value.
+    fn start(&self, out: &mut Vec<u8>, labels: &str) {
+        if labels.is_empty() {
+            out.extend_from_slice(self.name.as_bytes());
+            out.extend_from_slice(self.suffix.as_bytes());
+            out.push(b' ');
+        } else {
+            self.open(out, labels);
+            out.extend_from_slice(b"} ");
+        }
+    }
+
+    fn float(&self, out: &mut Vec<u8>, labels: &str, value: f64) {
+        self.start(out, labels);
+        number::float(out, value);
+        out.push(b'\n');
+    }
+
+    fn integer(&self, out: &mut Vec<u8>, labels: &str, value: u64) {
+        self.start(out, labels);
+        number::integer(out, value);
+        out.push(b'\n');
+    }
+}
+
+fn microseconds(out: &mut Vec<u8>, microseconds: i64) {
+    // Milliseconds are what servers keep.
+    number::amount(out, i128::from(microseconds / 1000), Scale::Milli);
+}
+
+fn label_text(labels: &[LabelPair]) -> String {
+    let mut text = Vec::new();
+    for (place, label) in labels.iter().enumerate() {
+        if place > 0 {
+            text.push(b',');
+        }
+        text.extend_from_slice(label.name().as_bytes());
+        text.extend_from_slice(b"=\"");
+        escape(&mut text, label.value(), true);
+        text.push(b'"');
+    }
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// Escapes backslash and line feed, and the quote where the format has it escaped.
+fn escape(out: &mut Vec<u8>, text: &str, quotes: bool) {
+    for byte in text.bytes() {
+        match byte {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'"' if quotes => out.extend_from_slice(b"\\\""),
+            other => out.push(other),
+        }
+    }
+}
