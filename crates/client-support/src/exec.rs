@@ -239,12 +239,19 @@ impl Executor {
         tally: &Tally,
         judge: Judge<'_>,
     ) -> Result<Answer, Error> {
-        self.repeat(operation, request, tally, async |request| {
-            let answer = self.once(operation, request, tally).await?;
-            let verdict = judge(&answer);
-            Ok((answer, verdict))
-        })
-        .await
+        let mut request = request;
+        let mut sent = 0;
+        loop {
+            let again = request.try_clone();
+            let result = self.once(operation, request, tally).await;
+            sent += 1;
+            let wait = self.wait_after(operation, sent, &result, judge);
+            let (Some(wait), Some(next)) = (wait, again) else {
+                return result;
+            };
+            self.pause(sent, wait, tally).await;
+            request = next;
+        }
     }
 
     /// Sends a request and hands its body out unread; the total time-out covers the head only.
@@ -254,47 +261,51 @@ impl Executor {
         request: Request,
         tally: &Tally,
     ) -> Result<Response, Error> {
-        self.repeat(operation, request, tally, async |request| {
-            let response = self.head(operation, request, tally).await?;
-            let verdict = Verdict::by_status(response.status(), response.headers());
-            Ok((response, verdict))
-        })
-        .await
+        let mut request = request;
+        let mut sent = 0;
+        loop {
+            let again = request.try_clone();
+            let result = self.head(operation, request, tally).await;
+            sent += 1;
+            let judge = |response: &Response| {
+                Verdict::by_status(response.status(), response.headers())
+            };
+            let wait = self.wait_after(operation, sent, &result, &judge);
+            let (Some(wait), Some(next)) = (wait, again) else {
+                return result;
+            };
+            self.pause(sent, wait, tally).await;
+            request = next;
+        }
     }
 
-    async fn repeat<T>(
+    /// How long to wait before sending again; `None` when the result is what the caller gets.
+    fn wait_after<T>(
         &self,
         operation: Operation,
-        request: Request,
-        tally: &Tally,
-        attempt: impl AsyncFn(Request) -> Result<(T, Verdict), Error>,
-    ) -> Result<T, Error> {
-        let mut sent = 0;
-        let mut request = Some(request);
-        loop {
-            // A body that cannot be cloned (a stream) can be sent once only.
-            let next = request.as_ref().and_then(Request::try_clone);
-            let Some(this) = request.take() else {
-                return Err(TransportKind::Other.during(operation.id));
-            };
-            let result = attempt(this).await;
-            sent += 1;
-            request = next;
-            let asked = match &result {
-                Ok((_, Verdict::Final)) => None,
-                Ok((_, Verdict::Retry { after })) => Some(*after),
-                Err(error) => error.is_retryable().then_some(None),
-            };
-            let wait = asked
-                .filter(|_| operation.repeatable && request.is_some())
-                .and_then(|asked| self.0.retry.wait(sent, asked));
-            let Some(wait) = wait else {
-                return result.map(|(value, _)| value);
-            };
-            tracing::debug!(attempt = sent, wait_ms = wait.as_millis() as u64, "retrying");
-            tally.retries.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(wait).await;
+        sent: u32,
+        result: &Result<T, Error>,
+        judge: &dyn Fn(&T) -> Verdict,
+    ) -> Option<Duration> {
+        let asked = match result {
+            Ok(answer) => match judge(answer) {
+                Verdict::Final => return None,
+                Verdict::Retry { after } => after,
+            },
+            Err(error) if error.is_retryable() => None,
+            Err(_) => return None,
+        };
+        if operation.repeatable {
+            self.0.retry.wait(sent, asked)
+        } else {
+            None
         }
+    }
+
+    async fn pause(&self, sent: u32, wait: Duration, tally: &Tally) {
+        tracing::debug!(api = self.0.api, attempt = sent, ?wait, "sending again after a wait");
+        tally.retries.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(wait).await;
     }
 
     async fn head(

@@ -7,7 +7,9 @@
 //! Nothing here knows an API. The arrows go one way: a facade uses the executor, the executor a [`Transport`].
 
 mod amount;
+mod base_url;
 mod body;
+mod call;
 mod decode;
 mod error;
 mod exec;
@@ -25,7 +27,9 @@ mod tls;
 mod transport;
 
 pub use amount::Amount;
+pub use base_url::base_url;
 pub use body::strip_bom;
+pub use call::{Call, Manners, Mode};
 pub use decode::{decode, decode_error, failure_of};
 pub use error::{Cap, Error, FieldError, Kind, TransportKind};
 pub use exec::{Answer, Executor, ExecutorBuilder, Judge, Operation, Tally, failed_response};

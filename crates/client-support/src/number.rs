@@ -129,6 +129,14 @@ impl<T: AsRef<str>> Number<T> {
 }
 
 impl<'a> Number<&'a str> {
+    /// The text that the server wrote, number or not; `None` when missing.
+    pub fn into_text(self) -> Option<&'a str> {
+        match self {
+            Self::Missing => None,
+            Self::Value(Exact(text)) | Self::Unreadable(text) => Some(text),
+        }
+    }
+
     /// [`Number::duration_ms`], with the text living as long as the page it came from.
     pub fn into_duration_ms(self) -> Result<Option<i64>, &'a str> {
         match self {

@@ -1,1 +1,60 @@
-//! A HostedSuite client: call-allowance balances, call records, clients.
+//! A client for HostedSuite's web services: call-allowance balances, call records, clients.
+//!
+//! ```no_run
+//! use hostedsuite_client::{CallsQuery, Client, SecretSource};
+//!
+//! # async fn example() -> Result<(), hostedsuite_client::Error> {
+//! let client = Client::builder("https://cpo.hostedsuite.com/api")
+//!     .credentials("Acme", "exporter", SecretSource::file("/etc/acme.password"))
+//!     .build()?;
+//! let mut pages = client.calls(&CallsQuery::on("2026-08-06".parse().unwrap()));
+//! while let Some(page) = pages.next().await {
+//!     for call in page?.calls() {
+//!         match call {
+//!             Ok(call) => println!("{:?} {:?}", call.id(), call.talk_time().duration_ms()),
+//!             Err(bad) => eprintln!("record {} cannot be read: {}", bad.index, bad.reason),
+//!         }
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The server is loose, so the client is careful: member names match without case, a missing number is told apart from
+//! zero and from `NaN`, one unreadable record does not cost its page, and what the server would silently ignore (a
+//! misspelt rounding, an unreadable date) cannot be asked for. See [`Error`] for what can go wrong, [`CallPages`] for
+//! how pages are walked, and [`generated`] for the bare client that is generated from the API's description.
+
+mod answer;
+mod balances;
+mod client;
+mod clients;
+#[rustfmt::skip]
+#[expect(missing_docs, clippy::pedantic, reason = "generated")]
+pub mod generated;
+mod generated_hooks;
+mod open;
+mod page;
+mod paging;
+mod query;
+mod record;
+mod rows;
+mod sheet;
+
+pub use client_support::{
+    Cap, Error, Exact, FieldError, HttpOptions, Kind, Number, Observer, Outcome, RequestEvent,
+    RetryPolicy, Scrubber, Secret, SecretError, SecretSource, Tls, TlsError, Transport,
+    TransportError, TransportKind,
+};
+
+pub use balances::{BalanceRef, Balances};
+pub use client::{Client, ClientBuilder, Format};
+pub use clients::{ClientRef, Clients};
+pub use generated::types::{CallRoundingType as CallRounding, SortDir, UserInfo};
+pub use generated_hooks::{MANNERS, Inner};
+pub use open::CallAllowanceType;
+pub use page::{CallRef, CallsPage, InteractionRef};
+pub use paging::{CallPages, PageBase, Summary};
+pub use query::{BalanceQuery, CallType, CallsQuery, Caps, ClientsQuery};
+pub use record::{CallRecord, Interaction};
+pub use rows::RowError;

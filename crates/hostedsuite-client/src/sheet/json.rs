@@ -1,0 +1,447 @@
+//! Reading JSON into a sheet.
+//!
+//! A reader of one's own, for what `serde_json` cannot give: bare `NaN` and `Infinity` (which .NET writes) cost their
+//! member instead of the page, a broken row costs itself instead of the page, numbers keep their digits, and member
+//! names match without case. It bets that members come in the order of the columns, which is how the service writes
+//! them, and looks further only when they do not.
+
+use memchr::memchr2;
+
+use super::{Cell, Column, ENVELOPE, Holds, ITEMS, Kind, Sheet, Unreadable};
+
+/// Deeper nesting is refused. The reader itself does not recurse.
+const MAX_DEPTH: usize = 64;
+
+/// What is wrong, and at which byte.
+struct Fault {
+    reason: &'static str,
+    at: usize,
+}
+
+type Read<T> = Result<T, Fault>;
+
+const EARLY_END: &str = "the text ends early";
+
+pub(super) fn read(text: &str, sheet: &mut Sheet, replaced: bool) -> Result<(), Unreadable> {
+    let mut reader = Reader {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        replaced,
+    };
+    reader
+        .whole(sheet)
+        .map_err(|fault| Unreadable(format!("{} at byte {}", fault.reason, fault.at)))
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    bytes: &'t [u8],
+    at: usize,
+    /// Whether bytes that were no UTF-8 stand as U+FFFD in the text.
+    replaced: bool,
+}
+
+impl<'t> Reader<'t> {
+    fn fault<T>(&self, reason: &'static str) -> Read<T> {
+        let reason = if self.at >= self.bytes.len() {
+            EARLY_END
+        } else {
+            reason
+        };
+        Err(Fault {
+            reason,
+            at: self.at,
+        })
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn blanks(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8, reason: &'static str) -> Read<()> {
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            Ok(())
+        } else {
+            self.fault(reason)
+        }
+    }
+
+    fn whole(&mut self, sheet: &mut Sheet) -> Read<()> {
+        self.blanks();
+        match self.peek() {
+            Some(b'[') => self.rows(sheet)?,
+            Some(b'{') => self.envelope(sheet)?,
+            _ => return self.fault("neither an array nor an object"),
+        }
+        self.blanks();
+        if self.at < self.bytes.len() {
+            return self.fault("text after the end of the value");
+        }
+        Ok(())
+    }
+
+    fn envelope(&mut self, sheet: &mut Sheet) -> Read<()> {
+        self.members(ENVELOPE, |reader, column| {
+            match column {
+                Some(ITEMS) if reader.peek() == Some(b'[') => {
+                    // Should the member come twice, the last one counts, as everywhere.
+                    sheet.cells.clear();
+                    sheet.inner.clear();
+                    sheet.faults.clear();
+                    reader.rows(sheet)?;
+                }
+                Some(ITEMS) => {
+                    // `null` stands for no rows.
+                    let cell = reader.scalar(&mut sheet.unescaped)?;
+                    sheet.has_rows |= cell.kind == Kind::Missing;
+                }
+                Some(column) => {
+                    let cell = reader.scalar(&mut sheet.unescaped)?;
+                    if let Some(slot) = sheet.envelope.get_mut(column) {
+                        *slot = cell;
+                    }
+                }
+                None => reader.skip()?,
+            }
+            Ok(())
+        })
+    }
+
+    fn rows(&mut self, sheet: &mut Sheet) -> Read<()> {
+        sheet.has_rows = true;
+        self.at += 1;
+        self.blanks();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.blanks();
+            let start = self.at;
+            let base = sheet.begin_row();
+            let kept = (sheet.inner.len(), sheet.unescaped.len());
+            let mut result = self.row(sheet, base);
+            if let Err(fault) = &result
+                && fault.reason != EARLY_END
+            {
+                sheet.inner.truncate(kept.0);
+                sheet.unescaped.truncate(kept.1);
+                let reason = format!("{} at byte {}", fault.reason, fault.at);
+                self.at = start;
+                self.skip()?;
+                sheet.end_row(Some(reason.into()));
+                result = Ok(());
+            } else if result.is_ok() {
+                sheet.end_row(self.wrong_characters(start));
+            }
+            result?;
+            self.blanks();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return self.fault("neither `,` nor `]` after a row"),
+            }
+        }
+    }
+
+    /// What is wrong with a row that was read, if its characters are.
+    fn wrong_characters(&self, start: usize) -> Option<Box<str>> {
+        let row = self.text.get(start..self.at)?;
+        (self.replaced && row.contains('\u{FFFD}')).then(|| "not UTF-8".into())
+    }
+
+    fn row(&mut self, sheet: &mut Sheet, base: usize) -> Read<()> {
+        if self.peek() != Some(b'{') {
+            return self.fault("not an object");
+        }
+        let columns = sheet.columns;
+        self.members(columns, |reader, column| {
+            let Some(index) = column else {
+                return reader.skip();
+            };
+            let holds = columns.get(index).map_or(Holds::Scalar, |column| column.holds);
+            let cell = match holds {
+                Holds::Scalar => reader.scalar(&mut sheet.unescaped)?,
+                Holds::Texts => reader.list(sheet, None)?,
+                Holds::Objects(members) => reader.list(sheet, Some(members))?,
+            };
+            if let Some(slot) = sheet.cells.get_mut(base + index) {
+                *slot = cell;
+            }
+            Ok(())
+        })
+    }
+
+    /// A list into `inner`: of scalars, or of objects with these members. What is no list is kept as a scalar.
+    fn list(&mut self, sheet: &mut Sheet, members: Option<&'static [Column]>) -> Read<Cell> {
+        if self.peek() != Some(b'[') {
+            return self.scalar(&mut sheet.unescaped);
+        }
+        let start = sheet.inner.len();
+        self.at += 1;
+        self.blanks();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(Cell::at(Kind::List, start..start));
+        }
+        loop {
+            self.blanks();
+            match members {
+                Some(members) if self.peek() == Some(b'{') => {
+                    let base = sheet.inner.len();
+                    sheet.inner.resize(base + members.len(), Cell::default());
+                    self.members(members, |reader, column| {
+                        let Some(index) = column else {
+                            return reader.skip();
+                        };
+                        let cell = reader.scalar(&mut sheet.unescaped)?;
+                        if let Some(slot) = sheet.inner.get_mut(base + index) {
+                            *slot = cell;
+                        }
+                        Ok(())
+                    })?;
+                }
+                // A null among the objects: an entry of which nothing is known.
+                Some(members) => {
+                    self.skip()?;
+                    sheet.inner.resize(sheet.inner.len() + members.len(), Cell::default());
+                }
+                None => {
+                    let cell = self.scalar(&mut sheet.unescaped)?;
+                    sheet.inner.push(cell);
+                }
+            }
+            self.blanks();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => {
+                    self.at += 1;
+                    return Ok(Cell::at(Kind::List, start..sheet.inner.len()));
+                }
+                _ => return self.fault("neither `,` nor `]` in a list"),
+            }
+        }
+    }
+
+    /// An object: calls `value` at the start of each member's value, with the member's column.
+    fn members(
+        &mut self,
+        columns: &'static [Column],
+        mut value: impl FnMut(&mut Self, Option<usize>) -> Read<()>,
+    ) -> Read<()> {
+        self.at += 1;
+        self.blanks();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(());
+        }
+        let mut expected = 0;
+        loop {
+            self.blanks();
+            let column = self.name(columns, expected)?;
+            if let Some(column) = column {
+                expected = column + 1;
+            }
+            self.blanks();
+            self.expect(b':', "no `:` after a name")?;
+            self.blanks();
+            value(self, column)?;
+            self.blanks();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return self.fault("neither `,` nor `}` after a member"),
+            }
+        }
+    }
+
+    /// A member's name to its column.
+    fn name(&mut self, columns: &[Column], expected: usize) -> Read<Option<usize>> {
+        self.expect(b'"', "no name of a member")?;
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        // Members that are null are left out: the next one is most often one of the few that follow.
+        for (index, column) in columns.iter().enumerate().skip(expected).take(4) {
+            let len = column.name.len();
+            if rest.get(len) == Some(&b'"') && rest.starts_with(column.name.as_bytes()) {
+                self.at += len + 1;
+                return Ok(Some(index));
+            }
+        }
+        let (range, escaped) = self.string()?;
+        let raw = self.text.get(range).unwrap_or_default();
+        let unescaped;
+        let name = if escaped {
+            let mut text = String::new();
+            if unescape(raw, &mut text).is_none() {
+                return self.fault("a broken escape in a name");
+            }
+            unescaped = text;
+            unescaped.as_str()
+        } else {
+            raw
+        };
+        Ok(columns
+            .iter()
+            .position(|column| column.name.eq_ignore_ascii_case(name)))
+    }
+
+    /// The rest of a string after its first quote: its range without quotes, and whether it has escapes.
+    fn string(&mut self) -> Read<(std::ops::Range<usize>, bool)> {
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let Some(found) = memchr2(b'"', b'\\', rest) else {
+                self.at = self.bytes.len();
+                return self.fault(EARLY_END);
+            };
+            self.at += found;
+            if self.peek() == Some(b'"') {
+                let range = start..self.at;
+                self.at += 1;
+                return Ok((range, escaped));
+            }
+            escaped = true;
+            // The escaped character goes along unseen; it cannot end the string.
+            self.at += 2;
+        }
+    }
+
+    /// Any value as a cell; lists and objects are stepped over.
+    fn scalar(&mut self, unescaped: &mut String) -> Read<Cell> {
+        match self.peek() {
+            Some(b'"') => {
+                self.at += 1;
+                let (range, escaped) = self.string()?;
+                if !escaped {
+                    return Ok(Cell::at(Kind::Text, range));
+                }
+                let start = unescaped.len();
+                let raw = self.text.get(range).unwrap_or_default();
+                match unescape(raw, unescaped) {
+                    Some(()) => Ok(Cell::at(Kind::Unescaped, start..unescaped.len())),
+                    None => self.fault("a broken escape"),
+                }
+            }
+            Some(b'{' | b'[') => {
+                let start = self.at;
+                self.skip()?;
+                Ok(Cell::at(Kind::Nested, start..self.at))
+            }
+            _ => {
+                let range = self.bare()?;
+                let is_null = self.bytes.get(range.clone()) == Some(b"null");
+                let kind = if is_null { Kind::Missing } else { Kind::Bare };
+                Ok(Cell::at(kind, range))
+            }
+        }
+    }
+
+    /// A value without quotes.
+    fn bare(&mut self) -> Read<std::ops::Range<usize>> {
+        let start = self.at;
+        while let Some(b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.') = self.peek() {
+            self.at += 1;
+        }
+        if self.at == start {
+            return self.fault("no value");
+        }
+        Ok(start..self.at)
+    }
+
+    /// Steps over any value by its quotes and brackets.
+    fn skip(&mut self) -> Read<()> {
+        let mut depth = 0_usize;
+        loop {
+            self.blanks();
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    self.string()?;
+                }
+                Some(b'{' | b'[') => {
+                    depth += 1;
+                    if depth > MAX_DEPTH {
+                        return self.fault("nested too deep");
+                    }
+                    self.at += 1;
+                    continue;
+                }
+                Some(b'}' | b']') if depth > 0 => {
+                    depth -= 1;
+                    self.at += 1;
+                }
+                Some(b',' | b':') if depth > 0 => {
+                    self.at += 1;
+                    continue;
+                }
+                // Within what is stepped over any other character may stand: a broken row ends where its brackets do.
+                Some(_) if depth > 0 => self.at += 1,
+                _ => {
+                    self.bare()?;
+                }
+            }
+            if depth == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Resolves the escapes of a string's content; `None` when one is broken. Half a surrogate pair becomes U+FFFD.
+fn unescape(raw: &str, out: &mut String) -> Option<()> {
+    let mut rest = raw;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(rest.get(..at)?);
+        let code = *rest.as_bytes().get(at + 1)?;
+        rest = rest.get(at + 2..)?;
+        match code {
+            b'"' => out.push('"'),
+            b'\\' => out.push('\\'),
+            b'/' => out.push('/'),
+            b'b' => out.push('\u{8}'),
+            b'f' => out.push('\u{c}'),
+            b'n' => out.push('\n'),
+            b'r' => out.push('\r'),
+            b't' => out.push('\t'),
+            b'u' => {
+                let unit = hex4(rest)?;
+                rest = rest.get(4..)?;
+                let low = rest.strip_prefix("\\u").and_then(hex4);
+                match (unit, low) {
+                    (0xD800..=0xDBFF, Some(low @ 0xDC00..=0xDFFF)) => {
+                        rest = rest.get(6..)?;
+                        let code = 0x1_0000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+                        out.push(char::from_u32(code)?);
+                    }
+                    _ => out.push(char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)),
+                }
+            }
+            _ => return None,
+        }
+    }
+    out.push_str(rest);
+    Some(())
+}
+
+fn hex4(text: &str) -> Option<u32> {
+    let digits = text.get(..4)?;
+    if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    u32::from_str_radix(digits, 16).ok()
+}

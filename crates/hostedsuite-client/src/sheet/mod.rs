@@ -1,0 +1,290 @@
+//! Rows of an answer, kept as places in its text.
+//!
+//! An answer is read in one pass into cells: where a member's value stands in the text, and what it looks like. Nothing
+//! is copied but strings with escapes; a row that cannot be read is noted and stepped over. What a cell means is
+//! decided when it is asked for.
+
+mod json;
+mod jsv;
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use client_support::{Number, strip_bom};
+
+use crate::Format;
+
+/// A column: the name of a member, and what it holds.
+#[derive(Debug)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) holds: Holds,
+}
+
+/// What a member holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Holds {
+    /// A text, a number, a truth value.
+    Scalar,
+    /// A list of texts.
+    Texts,
+    /// A list of objects with these members, all scalars.
+    Objects(&'static [Column]),
+}
+
+/// A member that holds a scalar.
+pub(crate) const fn scalar(name: &'static str) -> Column {
+    Column {
+        name,
+        holds: Holds::Scalar,
+    }
+}
+
+/// The members of the object around the rows that are of use.
+pub(crate) const ENVELOPE: &[Column] = &[
+    scalar("Items"),
+    scalar("Page"),
+    scalar("TotalCount"),
+    scalar("TotalPages"),
+    scalar("ResponseStatus"),
+];
+const ITEMS: usize = 0;
+pub(crate) const PAGE: usize = 1;
+pub(crate) const TOTAL_COUNT: usize = 2;
+pub(crate) const TOTAL_PAGES: usize = 3;
+pub(crate) const RESPONSE_STATUS: usize = 4;
+
+/// What stands at a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Kind {
+    /// No such member, or null.
+    #[default]
+    Missing,
+    /// A text, at a place in the answer.
+    Text,
+    /// A text whose escapes are resolved, at a place in `unescaped`.
+    Unescaped,
+    /// A value without quotes: a number, a truth value, any word.
+    Bare,
+    /// A list or object where none is due, at its place in the answer.
+    Nested,
+    /// A list that is due: a range of `inner`.
+    List,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Cell {
+    kind: Kind,
+    start: u32,
+    len: u32,
+}
+
+impl Cell {
+    fn at(kind: Kind, range: Range<usize>) -> Self {
+        // Bodies are capped far below 4 GiB (`Sheet::read`).
+        let start = u32::try_from(range.start).unwrap_or(u32::MAX);
+        let len = u32::try_from(range.len()).unwrap_or(0);
+        Self { kind, start, len }
+    }
+
+    fn range(self) -> Range<usize> {
+        let start = self.start as usize;
+        start..start + self.len as usize
+    }
+}
+
+/// Why a whole answer cannot be read: what is wrong and at which byte, never the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unreadable(pub(crate) String);
+
+/// The rows of an answer.
+#[derive(Debug)]
+pub(crate) struct Sheet {
+    columns: &'static [Column],
+    text: String,
+    unescaped: String,
+    /// `columns.len()` for each row.
+    cells: Vec<Cell>,
+    /// The cells of inner lists.
+    inner: Vec<Cell>,
+    /// For each row, what is wrong with it.
+    faults: Vec<Option<Box<str>>>,
+    envelope: [Cell; ENVELOPE.len()],
+    /// Whether the rows stood in an array at the top, or in an `Items` member.
+    has_rows: bool,
+}
+
+impl Sheet {
+    /// Reads an answer's body. Rows that cannot be read are faults of theirs; an error is one of the whole.
+    pub(crate) fn read(
+        columns: &'static [Column],
+        body: &Bytes,
+        format: Format,
+    ) -> Result<Self, Unreadable> {
+        if u32::try_from(body.len()).is_err() {
+            return Err(Unreadable("longer than 4 GiB".to_owned()));
+        }
+        let (text, replaced) = match String::from_utf8(Vec::from(strip_bom(body))) {
+            Ok(text) => (text, false),
+            Err(error) if error.utf8_error().valid_up_to() == 0 && body.starts_with(b"\xFF\xFE") => {
+                return Err(Unreadable("UTF-16, not UTF-8".to_owned()));
+            }
+            // One record in a wrong character set must not cost the others.
+            Err(error) => (
+                String::from_utf8_lossy(error.as_bytes()).into_owned(),
+                true,
+            ),
+        };
+        let mut sheet = Self {
+            columns,
+            unescaped: String::new(),
+            // A record is some 700 bytes; too small a guess only costs a copy.
+            cells: Vec::with_capacity(text.len() / 700 * columns.len()),
+            inner: Vec::new(),
+            faults: Vec::with_capacity(text.len() / 700),
+            envelope: [Cell::default(); ENVELOPE.len()],
+            has_rows: false,
+            text: String::new(),
+        };
+        match format {
+            Format::Json => json::read(&text, &mut sheet, replaced)?,
+            Format::Jsv => jsv::read(&text, &mut sheet, replaced)?,
+        }
+        sheet.text = text;
+        Ok(sheet)
+    }
+
+    /// How many rows there are, unreadable ones included.
+    pub(crate) fn len(&self) -> usize {
+        self.faults.len()
+    }
+
+    /// Whether the answer has the form of a list at all.
+    pub(crate) fn has_rows(&self) -> bool {
+        self.has_rows
+    }
+
+    /// The row of an index, or what is wrong with it.
+    pub(crate) fn row(&self, index: usize) -> Option<Result<Row<'_>, &str>> {
+        Some(match self.faults.get(index)? {
+            Some(reason) => Err(reason),
+            None => {
+                let width = self.columns.len();
+                Ok(Row {
+                    sheet: self,
+                    cells: self.cells.get(index * width..(index + 1) * width)?,
+                })
+            }
+        })
+    }
+
+    /// The members around the rows.
+    pub(crate) fn envelope(&self) -> Row<'_> {
+        Row {
+            sheet: self,
+            cells: &self.envelope,
+        }
+    }
+
+    // ---- for the readers
+
+    /// Adds a row of missing cells; its index in `cells`.
+    fn begin_row(&mut self) -> usize {
+        let base = self.cells.len();
+        self.cells.resize(base + self.columns.len(), Cell::default());
+        base
+    }
+
+    fn end_row(&mut self, fault: Option<Box<str>>) {
+        self.faults.push(fault);
+    }
+
+    /// Appends a text that is not in the answer as such; its cell.
+    fn keep(&mut self, text: &str) -> Cell {
+        let start = self.unescaped.len();
+        self.unescaped.push_str(text);
+        Cell::at(Kind::Unescaped, start..self.unescaped.len())
+    }
+}
+
+/// One row: cells to be read by column.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row<'a> {
+    sheet: &'a Sheet,
+    cells: &'a [Cell],
+}
+
+impl<'a> Row<'a> {
+    fn cell(self, column: usize) -> Cell {
+        self.cells.get(column).copied().unwrap_or_default()
+    }
+
+    fn slice(self, cell: Cell) -> &'a str {
+        let text: &'a str = match cell.kind {
+            Kind::Unescaped => &self.sheet.unescaped,
+            _ => &self.sheet.text,
+        };
+        text.get(cell.range()).unwrap_or_default()
+    }
+
+    /// A member's text: that of a number or truth value, too; `None` when missing or a list or object.
+    pub(crate) fn text(self, column: usize) -> Option<&'a str> {
+        let cell = self.cell(column);
+        match cell.kind {
+            Kind::Missing | Kind::Nested | Kind::List => None,
+            Kind::Text | Kind::Unescaped | Kind::Bare => Some(self.slice(cell)),
+        }
+    }
+
+    /// A member's number.
+    pub(crate) fn number(self, column: usize) -> Number<&'a str> {
+        let cell = self.cell(column);
+        match cell.kind {
+            Kind::Missing => Number::Missing,
+            Kind::Text | Kind::Unescaped | Kind::Bare => Number::from_text(self.slice(cell)),
+            Kind::Nested | Kind::List => Number::Unreadable(self.slice_of_any(cell)),
+        }
+    }
+
+    /// A member's truth value; `Err` with the text that is none.
+    pub(crate) fn flag(self, column: usize) -> Result<Option<bool>, &'a str> {
+        let cell = self.cell(column);
+        if cell.kind == Kind::Missing {
+            return Ok(None);
+        }
+        let text = self.slice_of_any(cell);
+        match text.trim_ascii() {
+            "true" | "True" | "TRUE" | "1" => Ok(Some(true)),
+            "false" | "False" | "FALSE" | "0" => Ok(Some(false)),
+            _ => Err(text),
+        }
+    }
+
+    /// The raw text of a list or object that the reader did not look into.
+    pub(crate) fn nested(self, column: usize) -> Option<&'a str> {
+        let cell = self.cell(column);
+        (cell.kind == Kind::Nested).then(|| self.slice(cell))
+    }
+
+    fn slice_of_any(self, cell: Cell) -> &'a str {
+        match cell.kind {
+            Kind::List => "[…]",
+            _ => self.slice(cell),
+        }
+    }
+
+    /// A member's list as rows of `width` cells; `None` when missing or no list.
+    pub(crate) fn list(self, column: usize, width: usize) -> Option<impl ExactSizeIterator<Item = Row<'a>>> {
+        let cell = self.cell(column);
+        let sheet = self.sheet;
+        let cells = match cell.kind {
+            Kind::List => sheet.inner.get(cell.range())?,
+            _ => return None,
+        };
+        Some(
+            cells
+                .chunks_exact(width.max(1))
+                .map(move |cells| Row { sheet, cells }),
+        )
+    }
+}
