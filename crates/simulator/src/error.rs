@@ -1,0 +1,38 @@
+//! Why a simulator does not start.
+
+use std::net::SocketAddr;
+
+/// Why a simulator does not start, or a control request is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimulatorError {
+    /// An option lies outside of its bounds.
+    #[error("{option} is {value}: it must be {must}")]
+    Option {
+        /// The option's name on the command line.
+        option: &'static str,
+        /// What it was set to.
+        value: String,
+        /// What it may be.
+        must: &'static str,
+    },
+    /// A listener cannot be opened.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// Why the system refused it.
+        source: std::io::Error,
+    },
+    /// The certificate cannot be made or used.
+    #[error("cannot set up TLS with a certificate of its own: {0}")]
+    Tls(String),
+    /// The simulated clock was asked for a time that it cannot show.
+    #[error("the simulated clock cannot go to {asked}: {why}")]
+    Clock {
+        /// The time asked for.
+        asked: String,
+        /// What is in the way.
+        why: &'static str,
+    },
+}

@@ -1,0 +1,157 @@
+//! Dates as HostedSuite's version 2 reads and writes them: text without a zone.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+
+/// Which end of a range a date without a time of day stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Edge {
+    /// The first millisecond of the day.
+    Start,
+    /// Its last.
+    End,
+}
+
+/// Reads a date in one of the forms that occur, as milliseconds since 1970.
+/// None when it is in no such form; the caller ignores the filter then, as the
+/// real server does.
+pub(super) fn read(text: &str, zone: &TimeZone, edge: Edge) -> Option<i64> {
+    let text = text.trim();
+    if let Some(inner) = text.strip_prefix("/Date(") {
+        let digits = inner.split([')', '+']).next()?;
+        return digits.parse().ok();
+    }
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Some(at.as_millisecond());
+    }
+    let (at, whole_day) = match read_local(text) {
+        Some(found) => found,
+        None => read_american(text)?,
+    };
+    let at = match (whole_day, edge) {
+        (true, Edge::End) => at
+            .date()
+            .to_datetime(Time::constant(23, 59, 59, 999_000_000)),
+        _ => at,
+    };
+    Some(at.to_zoned(zone.clone()).ok()?.timestamp().as_millisecond())
+}
+
+/// `2026-08-06`, with `T` or a blank `08:45`, `08:45:00` and a fraction.
+fn read_local(text: &str) -> Option<(DateTime, bool)> {
+    if let Some((date, time)) = text.split_once([' ', 'T']) {
+        let date: Date = date.parse().ok()?;
+        return Some((date.to_datetime(time.trim().parse().ok()?), false));
+    }
+    let date: Date = text.parse().ok()?;
+    Some((date.at(0, 0, 0, 0), true))
+}
+
+/// `8/6/2026` and `8/6/2026 8:45`, with or without seconds and AM or PM.
+fn read_american(text: &str) -> Option<(DateTime, bool)> {
+    const FORMS: [&str; 4] = [
+        "%m/%d/%Y %I:%M:%S %p",
+        "%m/%d/%Y %I:%M %p",
+        "%m/%d/%Y %H:%M:%S",
+        "%m/%d/%Y %H:%M",
+    ];
+    if let Some(at) = (FORMS.iter()).find_map(|form| DateTime::strptime(form, text).ok()) {
+        return Some((at, false));
+    }
+    let date = Date::strptime("%m/%d/%Y", text).ok()?;
+    Some((date.at(0, 0, 0, 0), true))
+}
+
+/// Writes milliseconds since 1970 as `2026-08-06 08:45:00` in a zone.
+pub(super) struct Local<'a> {
+    pub(super) at: i64,
+    pub(super) zone: &'a TimeZone,
+}
+
+impl fmt::Display for Local<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = Timestamp::from_millisecond(self.at).unwrap_or_default();
+        let local = self.zone.to_datetime(at);
+        write!(
+            f,
+            "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
+            local.year(),
+            local.month(),
+            local.day(),
+            local.hour(),
+            local.minute(),
+            local.second()
+        )
+    }
+}
+
+impl serde::Serialize for Local<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone() -> TimeZone {
+        TimeZone::get("America/New_York").expect("a zone")
+    }
+
+    fn read_as(text: &str, edge: Edge) -> Option<String> {
+        let at = read(text, &zone(), edge)?;
+        Some(
+            Timestamp::from_millisecond(at)
+                .expect("in range")
+                .to_string(),
+        )
+    }
+
+    #[test]
+    fn every_form_that_occurs_is_read_in_the_servers_zone() {
+        for text in [
+            "2026-08-06 08:45:00",
+            "2026-08-06T08:45",
+            "2026-08-06T12:45:00Z",
+            "2026-08-06T14:45:00+02:00",
+            "/Date(1786020300000)/",
+            "8/6/2026 8:45 AM",
+            "8/6/2026 08:45",
+        ] {
+            let read = read_as(text, Edge::End);
+            assert_eq!(read.as_deref(), Some("2026-08-06T12:45:00Z"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_read_as_a_whole() {
+        for text in ["2026-08-06", "8/6/2026"] {
+            let edges = [Edge::Start, Edge::End].map(|edge| read_as(text, edge));
+            let expected = ["2026-08-06T04:00:00Z", "2026-08-07T03:59:59.999Z"];
+            assert_eq!(edges, expected.map(|at| Some(at.to_owned())), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_date_is_none() {
+        for text in ["", "yesterday", "2026-13-01", "32.12.2026", "String"] {
+            assert_eq!(read_as(text, Edge::Start), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_written_date_reads_back() {
+        let zone = zone();
+        let text = Local {
+            at: 1_786_020_300_000,
+            zone: &zone,
+        }
+        .to_string();
+        assert_eq!(text, "2026-08-06 08:45:00");
+        assert_eq!(read(&text, &zone, Edge::Start), Some(1_786_020_300_000));
+    }
+}

@@ -1,0 +1,342 @@
+//! Which calls a request asks for, in which order, and which page of them.
+
+use std::ops::Range;
+
+use super::dates::{self, Edge};
+use super::members::{Members, Unbindable};
+use crate::faults::Faults;
+use crate::random::{Purpose, draw, selects};
+use crate::world::{Call, CallId, Direction, Facts, LONGEST_CALL_MS, View};
+
+/// Rows of a page when the request does not say.
+const DEFAULT_ROWS: usize = 25;
+/// No page is larger, whatever the request says.
+const MOST_ROWS: usize = 10_000;
+/// A record that shifts appears by this page of a reading.
+const SHIFT_STAGES: u64 = 3;
+
+/// A request for call records.
+#[derive(Debug)]
+pub(super) struct Query {
+    from: i64,
+    until: i64,
+    client: Option<String>,
+    center: Option<String>,
+    id: Option<String>,
+    least_talk: f64,
+    most_talk: f64,
+    direction: Option<Direction>,
+    page: i32,
+    rows: i32,
+    pub(super) without_stats: bool,
+    sort: SortKey,
+    descending: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SortKey {
+    Start,
+    Duration,
+    Ring,
+    Hold,
+    Talk,
+    Transfer,
+    Work,
+    Client,
+    Id,
+}
+
+const SORT_FIELDS: [(&str, SortKey); 9] = [
+    ("StartTime", SortKey::Start),
+    ("DurationInSeconds", SortKey::Duration),
+    ("RingTimeInSeconds", SortKey::Ring),
+    ("HoldTimeInSeconds", SortKey::Hold),
+    ("TalkTimeInSeconds", SortKey::Talk),
+    ("TransferTimeInSeconds", SortKey::Transfer),
+    ("WorkTimeInSeconds", SortKey::Work),
+    ("ClientId", SortKey::Client),
+    ("Id", SortKey::Id),
+];
+
+/// A page of calls, as indices into the world.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) calls: Vec<usize>,
+    /// As the answer states it.
+    pub(super) number: i64,
+    pub(super) total: usize,
+    pub(super) pages: usize,
+}
+
+impl Query {
+    pub(super) fn read(
+        members: &Members,
+        view: &View<'_>,
+        newest_first: bool,
+    ) -> Result<Self, Unbindable> {
+        let zone = &view.world.zone;
+        let date =
+            |name, edge| (members.filter(name)).and_then(|text| dates::read(&text, zone, edge));
+        let sort = members.filter("SortField").and_then(|field| {
+            (SORT_FIELDS.iter()).find(|(name, _)| name.eq_ignore_ascii_case(&field))
+        });
+        let direction = members.choice("SortDir", &[("Asc", false), ("Desc", true)])?;
+        Ok(Self {
+            from: date("StartDate", Edge::Start).unwrap_or(i64::MIN),
+            until: date("EndDate", Edge::End).unwrap_or(i64::MAX),
+            client: members.filter("ClientId"),
+            center: members.filter("CenterId"),
+            id: members.filter("CallRecordId"),
+            least_talk: members.number("MinCallDuration")?,
+            most_talk: members.number("MaxCallDuration")?,
+            direction: members.choice(
+                "CallType",
+                &[
+                    ("Incoming", Direction::Incoming),
+                    ("Outgoing", Direction::Outgoing),
+                ],
+            )?,
+            page: members.integer("Page")?,
+            rows: members.integer("ItemsPerPage")?,
+            without_stats: members.truth("DisableStats")?,
+            sort: sort.map_or(SortKey::Start, |(_, key)| *key),
+            descending: direction.unwrap_or(sort.is_none() && newest_first),
+        })
+    }
+
+    pub(super) fn page(&self, view: &View<'_>) -> Page {
+        let faults = &view.faults.now;
+        let rows = self.rows(faults);
+        let asked = self.page.max(0);
+        let (number, position) = if faults.one_based_pages {
+            (asked.max(1), asked.max(1) - 1)
+        } else {
+            (asked, asked)
+        };
+        let position = usize::try_from(position).unwrap_or(0);
+
+        let selection = self.select(view, position as u64);
+        let total = selection.len();
+        let repeats = Repeats { faults, rows };
+        let offset = repeats.offset(position, total);
+        let calls = (offset..total.min(offset.saturating_add(rows)))
+            .filter_map(|place| {
+                let place = if self.descending {
+                    total - 1 - place
+                } else {
+                    place
+                };
+                selection.get(place)
+            })
+            .collect();
+        Page {
+            calls,
+            number: i64::from(number),
+            total,
+            pages: repeats.pages(total),
+        }
+    }
+
+    fn rows(&self, faults: &Faults) -> usize {
+        let rows = usize::try_from(self.rows).unwrap_or(0);
+        let rows = if rows == 0 { DEFAULT_ROWS } else { rows };
+        let limit = (faults.page_size_limit).map_or(MOST_ROWS, |limit| limit as usize);
+        rows.min(limit).min(MOST_ROWS)
+    }
+
+    /// The calls asked for, in rising order of the sort key.
+    fn select(&self, view: &View<'_>, page: u64) -> Selection {
+        if let Some(id) = &self.id {
+            return Selection::of(self.select_one(view, id).into_iter().collect());
+        }
+        let (from, until) = if view.faults.now.ignore_dates {
+            (i64::MIN, i64::MAX)
+        } else {
+            (self.from, self.until)
+        };
+        let calls = view.world.calls();
+        let mut settled = 0..0;
+        let mut next_from = from;
+        if self.is_unfiltered() {
+            // Everything that has long been there is a range, not a list: a
+            // page of a million calls costs no more than one of a hundred.
+            let first = calls.partition_point(|call| call.start < from);
+            let last = calls.partition_point(|call| call.start <= until);
+            let end = last.min(settled_before(view)).max(first);
+            settled = first..end;
+            next_from = calls.get(end).map_or(i64::MAX, |call| call.start);
+        }
+        let skip = settled.end;
+        let rest = view
+            .visible(next_from, until)
+            .filter(|(index, call)| {
+                *index >= skip && !is_shifted(view, *index, call, page) && self.wants(view, call)
+            })
+            .map(|(index, _)| index)
+            .collect();
+        let mut selection = Selection { settled, rest };
+        if self.sort != SortKey::Start {
+            selection.rest = (0..selection.len())
+                .filter_map(|place| selection.get(place))
+                .collect();
+            selection.settled = 0..0;
+            (selection.rest).sort_by_cached_key(|index| self.sort_value(view, *index));
+        }
+        selection
+    }
+
+    fn select_one(&self, view: &View<'_>, id: &str) -> Option<usize> {
+        let index = CallId::index(view.world.seed, id)?;
+        let call = view.world.calls().get(index)?;
+        let inside = view.faults.now.ignore_dates || (self.from..=self.until).contains(&call.start);
+        (inside && view.is_visible(index, call) && self.wants(view, call)).then_some(index)
+    }
+
+    fn is_unfiltered(&self) -> bool {
+        self.client.is_none()
+            && self.center.is_none()
+            && self.direction.is_none()
+            && self.least_talk <= 0.0
+            && self.most_talk <= 0.0
+    }
+
+    fn wants(&self, view: &View<'_>, call: &Call) -> bool {
+        if self.is_unfiltered() {
+            return true;
+        }
+        let Some(client) = view.world.people.clients.get(call.client as usize) else {
+            return false;
+        };
+        let center = || view.world.people.centers.get(client.center);
+        (self.client.as_ref()).is_none_or(|id| *id == client.id)
+            && (self.center.as_ref())
+                .is_none_or(|id| center().is_some_and(|center| *id == center.id))
+            && self.direction.is_none_or(|wanted| wanted == call.direction)
+            && lasts(call.talk, self.least_talk, self.most_talk)
+    }
+
+    fn sort_value(&self, view: &View<'_>, index: usize) -> (u64, String) {
+        let Some(call) = view.world.calls().get(index) else {
+            return (0, String::new());
+        };
+        let facts: Facts = view.facts(index, call);
+        let number = match self.sort {
+            SortKey::Start => call.start.cast_unsigned(),
+            SortKey::Duration => facts.duration().into(),
+            SortKey::Ring => facts.ring.into(),
+            SortKey::Hold => facts.hold.into(),
+            SortKey::Talk => facts.talk.into(),
+            SortKey::Transfer => facts.transfer.into(),
+            SortKey::Work => facts.work.into(),
+            SortKey::Client => {
+                let client = view.world.people.clients.get(call.client as usize);
+                return (
+                    0,
+                    client.map(|client| client.id.clone()).unwrap_or_default(),
+                );
+            }
+            SortKey::Id => return (0, CallId::new(view.world.seed, index).to_string()),
+        };
+        (number, String::new())
+    }
+}
+
+/// Whether a talk time, in milliseconds, lies within bounds in seconds; 0 is
+/// no bound.
+pub(super) fn lasts(talk: u32, least: f64, most: f64) -> bool {
+    let talk = f64::from(talk) / 1_000.0;
+    (least <= 0.0 || talk >= least) && (most <= 0.0 || talk <= most)
+}
+
+/// Indices in rising order: a range, and a list of what comes after it.
+#[derive(Debug)]
+struct Selection {
+    settled: Range<usize>,
+    rest: Vec<usize>,
+}
+
+impl Selection {
+    fn of(rest: Vec<usize>) -> Self {
+        Self {
+            settled: 0..0,
+            rest,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.settled.len() + self.rest.len()
+    }
+
+    fn get(&self, place: usize) -> Option<usize> {
+        match place.checked_sub(self.settled.len()) {
+            None => Some(self.settled.start + place),
+            Some(place) => self.rest.get(place).copied(),
+        }
+    }
+}
+
+/// The calls before this index are there on every page of a reading.
+fn settled_before(view: &View<'_>) -> usize {
+    let visible = view.all_visible_before();
+    match view.faults.now.shifts {
+        None => visible,
+        Some(shifts) => {
+            let recent = i64::from(shifts.recent_seconds) * 1_000;
+            let horizon = view.now - recent - LONGEST_CALL_MS;
+            let calls = view.world.calls();
+            visible.min(calls.partition_point(|call| call.start <= horizon))
+        }
+    }
+}
+
+/// Whether a recent call is still to appear on a later page of this reading.
+fn is_shifted(view: &View<'_>, index: usize, call: &Call, page: u64) -> bool {
+    let Some(shifts) = view.faults.now.shifts else {
+        return false;
+    };
+    let recent = i64::from(shifts.recent_seconds) * 1_000;
+    let number = index as u64;
+    call.end() > view.now - recent
+        && selects(shifts.rate, shifts.seed, Purpose::Shift, number)
+        && page <= draw(!shifts.seed, Purpose::Shift, number) % SHIFT_STAGES
+}
+
+/// Pages that begin with the last record of the page before.
+struct Repeats<'a> {
+    faults: &'a Faults,
+    rows: usize,
+}
+
+impl Repeats<'_> {
+    /// How many of the pages 1 to `page` repeat a record.
+    fn before(&self, page: usize) -> usize {
+        match self.faults.repeats {
+            // A page of one row could hold nothing but the repeated one.
+            Some(share) if self.rows > 1 => (1..=page)
+                .filter(|page| selects(share.rate, share.seed, Purpose::Repeat, *page as u64))
+                .count(),
+            _ => 0,
+        }
+    }
+
+    fn offset(&self, page: usize, total: usize) -> usize {
+        // Beyond any page that can exist there is no need to count.
+        let plain = page.saturating_mul(self.rows);
+        if plain > total.saturating_mul(2).saturating_add(self.rows) {
+            return total;
+        }
+        plain - self.before(page)
+    }
+
+    fn pages(&self, total: usize) -> usize {
+        let mut pages = total.div_ceil(self.rows);
+        loop {
+            let repeated = self.before(pages.saturating_sub(1));
+            let needed = (total + repeated).div_ceil(self.rows);
+            if needed <= pages {
+                return pages;
+            }
+            pages = needed;
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The truth so far: what a reader that counted each call once must have.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::world::{CallId, Direction, Facts, View};
+
+/// What to count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LedgerQuery {
+    /// Only calls that had ended by then, edits aside.
+    pub settled_before: Option<Timestamp>,
+    /// Only calls that started then or later.
+    pub started_after: Option<Timestamp>,
+    /// Leave the ids out: they are the most of a large ledger.
+    pub without_ids: bool,
+}
+
+/// The calls that are visible now, as they are now, added up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// The simulated time.
+    pub now: Timestamp,
+    /// Of all calls.
+    pub total: Sums,
+    /// The same by client, center and direction, in that order.
+    pub groups: Vec<LedgerGroup>,
+    /// Every id, in the order of the calls' start; empty when left out.
+    pub ids: Vec<String>,
+    /// What is true of the PBX.
+    pub portsip: PortSipTruth,
+}
+
+/// One client's calls of one direction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerGroup {
+    /// `ClientId`.
+    pub client_id: String,
+    /// `CenterId`.
+    pub center_id: String,
+    /// `incoming`, `outgoing` or `transfer`.
+    pub direction: String,
+    /// Of these calls.
+    #[serde(flatten)]
+    pub sums: Sums,
+}
+
+/// Calls and the sums of their durations, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sums {
+    /// Unique calls.
+    pub calls: u64,
+    /// Those that nobody answered.
+    pub unanswered: u64,
+    /// Those that carry a flag.
+    pub flagged: u64,
+    /// `DurationInSeconds`.
+    pub duration_ms: u64,
+    /// `RingTimeInSeconds`.
+    pub ring_ms: u64,
+    /// `HoldTimeInSeconds`.
+    pub hold_ms: u64,
+    /// `TalkTimeInSeconds`.
+    pub talk_ms: u64,
+    /// `TransferTimeInSeconds`.
+    pub transfer_ms: u64,
+    /// `WorkTimeInSeconds`.
+    pub work_ms: u64,
+    /// `HoldCount`.
+    pub holds: u64,
+}
+
+/// What is true of the PBX.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PortSipTruth {
+    /// Rates in the deck.
+    pub rates: u64,
+    /// Rates by type.
+    pub rates_by_type: BTreeMap<String, u64>,
+    /// Changes of the deck since the start.
+    pub rates_changed: u64,
+    /// The tenant's balance, as text with up to five decimals.
+    pub balance: String,
+    /// Whether calls are billed.
+    pub billing_enabled: bool,
+    /// Writes that were refused because only GET was allowed.
+    pub writes_refused: u64,
+}
+
+impl Sums {
+    fn add(&mut self, facts: &Facts) {
+        self.calls += 1;
+        self.unanswered += u64::from(!facts.answered());
+        self.flagged += u64::from(facts.flagged);
+        self.duration_ms += u64::from(facts.duration());
+        self.ring_ms += u64::from(facts.ring);
+        self.hold_ms += u64::from(facts.hold);
+        self.talk_ms += u64::from(facts.talk);
+        self.transfer_ms += u64::from(facts.transfer);
+        self.work_ms += u64::from(facts.work);
+        self.holds += u64::from(facts.hold_count);
+    }
+}
+
+impl Ledger {
+    pub(crate) fn new(view: &View<'_>, query: &LedgerQuery, portsip: PortSipTruth) -> Self {
+        let mut total = Sums::default();
+        let mut groups: BTreeMap<(u32, Direction), Sums> = BTreeMap::new();
+        let mut ids = Vec::new();
+        let from = (query.started_after).map_or(i64::MIN, |after| after.as_millisecond());
+        for (index, call) in view.visible(from, i64::MAX) {
+            if (query.settled_before).is_some_and(|before| call.end() > before.as_millisecond()) {
+                continue;
+            }
+            let facts = view.facts(index, call);
+            total.add(&facts);
+            (groups.entry((call.client, call.direction)).or_default()).add(&facts);
+            if !query.without_ids {
+                ids.push(CallId::new(view.world.seed, index).to_string());
+            }
+        }
+        let people = &view.world.people;
+        let groups = (groups.into_iter())
+            .filter_map(|((client, direction), sums)| {
+                let client = people.clients.get(client as usize)?;
+                let center = people.centers.get(client.center)?;
+                Some(LedgerGroup {
+                    client_id: client.id.clone(),
+                    center_id: center.id.clone(),
+                    direction: direction.label().to_owned(),
+                    sums,
+                })
+            })
+            .collect();
+        Self {
+            now: Timestamp::from_millisecond(view.now).unwrap_or_default(),
+            total,
+            groups,
+            ids,
+            portsip,
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Starting, steering and stopping a simulator.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::clock::ClockReading;
+use crate::error::SimulatorError;
+use crate::faults::{Faults, Side};
+use crate::ledger::{Ledger, LedgerQuery};
+use crate::options::{Options, Tls};
+use crate::requests::Requests;
+use crate::server::Server;
+use crate::state::State;
+use crate::tls;
+
+/// Starts simulators.
+#[derive(Debug)]
+pub struct Simulator;
+
+impl Simulator {
+    /// Computes the world and opens both servers, on the current tokio runtime.
+    ///
+    /// # Errors
+    /// When an option is out of bounds, an address cannot be listened on, or
+    /// the certificate cannot be made.
+    pub async fn start(options: Options) -> Result<Running, SimulatorError> {
+        options.check()?;
+        let listener = listen(options.listen).await?;
+        let listener_portsip = listen(options.listen_portsip).await?;
+        let hostedsuite = address(&listener, options.listen)?;
+        let portsip = address(&listener_portsip, options.listen_portsip)?;
+        let (acceptor, certificate) = match options.tls {
+            Tls::Off => (None, None),
+            Tls::PortSip | Tls::All => {
+                let (acceptor, pem) = tls::self_signed(&[hostedsuite.ip(), portsip.ip()])?;
+                (Some(acceptor), Some(pem))
+            }
+        };
+        let tls = options.tls;
+        let state = State::new(options, certificate)?;
+        let state = Arc::new(state);
+
+        let (stop, stopped) = watch::channel(false);
+        let mut servers = JoinSet::new();
+        let own = (tls == Tls::All).then(|| acceptor.clone()).flatten();
+        let server = Server::new(&state, Side::HostedSuite, own);
+        servers.spawn(server.serve(listener, stopped.clone()));
+        let server = Server::new(&state, Side::PortSip, acceptor);
+        servers.spawn(server.serve(listener_portsip, stopped));
+        Ok(Running {
+            state,
+            hostedsuite,
+            portsip,
+            stop,
+            servers,
+        })
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, SimulatorError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| SimulatorError::Listen { address, source })
+}
+
+fn address(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, SimulatorError> {
+    listener
+        .local_addr()
+        .map_err(|source| SimulatorError::Listen {
+            address: asked,
+            source,
+        })
+}
+
+/// A simulator that runs until it is stopped or dropped.
+#[derive(Debug)]
+pub struct Running {
+    state: Arc<State>,
+    hostedsuite: SocketAddr,
+    portsip: SocketAddr,
+    stop: watch::Sender<bool>,
+    servers: JoinSet<()>,
+}
+
+impl Running {
+    /// Where HostedSuite listens.
+    pub fn hostedsuite_address(&self) -> SocketAddr {
+        self.hostedsuite
+    }
+
+    /// Where the PBX listens.
+    pub fn portsip_address(&self) -> SocketAddr {
+        self.portsip
+    }
+
+    /// HostedSuite's base URL, with `/api`.
+    pub fn hostedsuite_url(&self) -> String {
+        let scheme = match self.state.options.tls {
+            Tls::All => "https",
+            Tls::Off | Tls::PortSip => "http",
+        };
+        format!("{scheme}://{}/api", self.hostedsuite)
+    }
+
+    /// The PBX's base URL, with `/api`.
+    pub fn portsip_url(&self) -> String {
+        let scheme = match self.state.options.tls {
+            Tls::Off => "http",
+            Tls::PortSip | Tls::All => "https",
+        };
+        format!("{scheme}://{}/api", self.portsip)
+    }
+
+    /// Where `/_sim/ledger` and its siblings are, without a slash at the end.
+    pub fn control_url(&self) -> String {
+        self.hostedsuite_url().trim_end_matches("/api").to_owned() + "/_sim"
+    }
+
+    /// The certificate of those who speak TLS, as PEM.
+    pub fn certificate(&self) -> Option<&str> {
+        self.state.certificate.as_deref()
+    }
+
+    /// What it was started with.
+    pub fn options(&self) -> &Options {
+        &self.state.options
+    }
+
+    /// The truth so far.
+    pub fn ledger(&self, query: &LedgerQuery) -> Ledger {
+        self.state.ledger(query)
+    }
+
+    /// The requests so far, those to `/_sim` not among them.
+    pub fn requests(&self) -> Requests {
+        self.state.requests.read()
+    }
+
+    /// The faults in force.
+    pub fn faults(&self) -> Faults {
+        self.state.faults()
+    }
+
+    /// Puts exactly these faults in force, from now on.
+    ///
+    /// # Errors
+    /// When one of them is out of bounds.
+    pub fn set_faults(&self, faults: Faults) -> Result<(), SimulatorError> {
+        faults
+            .check()
+            .map_err(|(fault, must)| SimulatorError::Option {
+                option: "--fault",
+                value: fault.to_owned(),
+                must,
+            })?;
+        self.state.set_faults(faults);
+        Ok(())
+    }
+
+    /// What the simulated clock shows.
+    pub fn clock(&self) -> ClockReading {
+        self.state.clock.read()
+    }
+
+    /// Stops the simulated clock, or lets it go on.
+    pub fn freeze(&self, frozen: bool) {
+        self.state.clock.freeze(frozen);
+    }
+
+    /// Sets the simulated clock forward.
+    ///
+    /// # Errors
+    /// When the time has passed, or is more than 400 days ahead.
+    pub fn set_clock(&self, to: Timestamp) -> Result<(), SimulatorError> {
+        self.state.clock.set(to.as_millisecond())
+    }
+
+    /// Moves the simulated clock forward by so many seconds.
+    ///
+    /// # Errors
+    /// As [`Running::set_clock`].
+    pub fn advance(&self, seconds: u32) -> Result<(), SimulatorError> {
+        let clock = &self.state.clock;
+        clock.set(clock.now() + i64::from(seconds) * 1_000)
+    }
+
+    /// Changes the simulated seconds per second.
+    ///
+    /// # Errors
+    /// When it is not above 0 and at most 1,000,000.
+    pub fn set_speed(&self, speed: f64) -> Result<(), SimulatorError> {
+        self.state.clock.set_speed(speed)
+    }
+
+    /// Closes both servers and every connection.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        while self.servers.join_next().await.is_some() {}
+    }
+
+    /// Waits until the servers end by themselves, which they do not.
+    pub async fn wait(&mut self) {
+        while self.servers.join_next().await.is_some() {}
+    }
+}

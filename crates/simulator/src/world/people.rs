@@ -1,0 +1,150 @@
+//! Centers, the clients that pay for their services, and who answers calls.
+
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::names;
+use crate::random::{Purpose, draw, generator};
+
+/// Who there is.
+#[derive(Debug)]
+pub(crate) struct People {
+    pub(crate) centers: Vec<Center>,
+    pub(crate) clients: Vec<Client>,
+    /// Rising; the chance that a call is for each client or one before it.
+    pub(super) cumulative_share: Vec<f64>,
+    /// First and last names of everybody who calls or answers.
+    pub(super) names: Vec<String>,
+    pub(super) receptionists: u16,
+}
+
+/// A location of the customer.
+#[derive(Debug)]
+pub(crate) struct Center {
+    pub(crate) id: String,
+    pub(crate) name: String,
+}
+
+/// A business that has its calls answered.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) id: String,
+    /// Not unique: businesses are called alike.
+    pub(crate) name: String,
+    /// Index of its center.
+    pub(crate) center: usize,
+    /// Several clients may belong to one account, some to none.
+    pub(crate) account: Option<String>,
+    pub(crate) allowance: Allowance,
+    pub(crate) screen_pop: Option<&'static str>,
+    pub(crate) modified: String,
+}
+
+/// What a client has paid for in a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Allowance {
+    NotBillable,
+    Minutes(u32),
+    Calls(u32),
+}
+
+impl People {
+    pub(super) fn new(seed: u64, clients: u32, centers: u32) -> Self {
+        let mut rng = generator(seed, Purpose::People, 0);
+        let centers: Vec<_> = (0..centers)
+            .map(|index| Center {
+                id: format!("c{:07x}", draw(seed, Purpose::Id, u64::from(index)) >> 36),
+                name: format!("{} {}", pick(&mut rng, &names::CITY), index + 1),
+            })
+            .collect();
+        let clients = clients_of(seed, clients, centers.len(), &mut rng);
+        let names = (0..2_000)
+            .map(|_| {
+                let first = pick(&mut rng, &names::FIRST);
+                format!("{first} {}", pick(&mut rng, &names::LAST))
+            })
+            .collect();
+        Self {
+            cumulative_share: shares(&clients),
+            centers,
+            clients,
+            names,
+            receptionists: 60,
+        }
+    }
+
+    /// The client for a draw between 0 and 1.
+    pub(super) fn client_at(&self, share: f64) -> u32 {
+        let index = self.cumulative_share.partition_point(|end| *end <= share);
+        u32::try_from(index.min(self.clients.len().saturating_sub(1))).unwrap_or(0)
+    }
+}
+
+fn clients_of(seed: u64, count: u32, centers: usize, rng: &mut ChaCha8Rng) -> Vec<Client> {
+    let mut clients: Vec<Client> = Vec::with_capacity(count as usize);
+    for index in 0..count {
+        let name = match clients.last() {
+            Some(before) if index % 9 == 8 => before.name.clone(),
+            _ => format!(
+                "{} {} {}",
+                pick(rng, &names::LAST),
+                pick(rng, &names::TRADE),
+                pick(rng, &names::FORM)
+            ),
+        };
+        let allowance = match index % 5 {
+            0 | 3 => Allowance::Minutes(50 * rng.random_range(1..=20)),
+            1 => Allowance::Calls(25 * rng.random_range(1..=20)),
+            4 => Allowance::Calls(100),
+            _ => Allowance::NotBillable,
+        };
+        let account = match index % 6 {
+            5 => None,
+            // Every fourth shares the account of the client before it.
+            position if position == 4 => Some(1_000 + index - 1),
+            _ => Some(1_000 + index),
+        };
+        clients.push(Client {
+            id: format!(
+                "{:012x}",
+                draw(seed, Purpose::Id, 1 << 32 | u64::from(index)) >> 16
+            ),
+            name,
+            center: index as usize % centers.max(1),
+            account: account.map(|number| format!("A-{number}")),
+            allowance,
+            screen_pop: (index % 3 == 0).then_some("main"),
+            modified: format!(
+                "2026-0{}-{:02} {:02}:15:00",
+                rng.random_range(1..=9),
+                rng.random_range(1..=28),
+                rng.random_range(7..=18)
+            ),
+        });
+    }
+    clients
+}
+
+/// A few clients have most of the calls: the share falls with the rank.
+fn shares(clients: &[Client]) -> Vec<f64> {
+    let weights = (1..=clients.len()).map(|rank| {
+        #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
+        let rank = rank as f64;
+        1.0 / (rank + 3.0).powf(0.7)
+    });
+    let total: f64 = weights.clone().sum();
+    let mut sum = 0.0;
+    weights
+        .map(|weight| {
+            sum += weight / total;
+            sum
+        })
+        .collect()
+}
+
+fn pick<'a>(rng: &mut ChaCha8Rng, words: &[&'a str]) -> &'a str {
+    words
+        .get(rng.random_range(0..words.len().max(1)))
+        .copied()
+        .unwrap_or_default()
+}
