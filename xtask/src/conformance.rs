@@ -1,0 +1,130 @@
+//! `cargo xtask conformance`: the specs as a contract between programs that do not know each other.
+//!
+//! The clients' side: Prism mocks an API from its spec and refuses requests that break it. The tests `--test prism` of both client crates,
+//! ignored unless asked for, find the mock by `PRISM_HOSTEDSUITE_URL` and `PRISM_PORTSIP_URL` (base URLs) and how many calls to make by
+//! `PRISM_CALLS`. They run twice: against the examples of the specs, and against random bodies.
+//!
+//! The simulator's side: Schemathesis makes requests from the same specs, right ones and wrong ones, and checks the answers.
+
+use std::path::Path;
+
+use crate::lints::SPECS;
+use crate::report::{Outcome, Report};
+use crate::shell::{self, Error, Server, Shell, free_port, run as run_command, wait_for_port};
+use crate::tools::{self, Node, PRISM, SCHEMATHESIS};
+
+/// How thorough.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Calls of the clients against random bodies
+    #[arg(long, default_value_t = 2000, value_name = "COUNT")]
+    calls: u32,
+    /// Requests that Schemathesis makes for each operation, at most
+    #[arg(long, default_value_t = 50, value_name = "COUNT")]
+    examples: u32,
+}
+
+impl Default for Arguments {
+    fn default() -> Self {
+        Self {
+            calls: 2000,
+            examples: 50,
+        }
+    }
+}
+
+pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
+    let mut report = Report::default();
+    steps(shell, arguments, &mut report);
+    report.finish(true)
+}
+
+/// Both sides, as steps of a report.
+pub(crate) fn steps(shell: &Shell, arguments: &Arguments, report: &mut Report) {
+    report.step("prism", || match Node::with(shell, &[PRISM]) {
+        Ok(node) => prism(shell, &node, arguments.calls).into(),
+        Err(error) => Outcome::Skipped(error.to_string()),
+    });
+    report.step("schemathesis", || {
+        match tools::python(shell, &[SCHEMATHESIS]) {
+            Ok(programs) => schemathesis(shell, &programs, arguments.examples).into(),
+            Err(error) => Outcome::Skipped(error.to_string()),
+        }
+    });
+}
+
+/// The clients' Prism tests, against examples and against random bodies.
+fn prism(shell: &Shell, node: &Node, calls: u32) -> Result<(), Error> {
+    for (kind, calls) in [("examples", 1), ("random", calls)] {
+        let mut servers = Vec::new();
+        let mut tests = shell.cargo([
+            "test",
+            "--package=hostedsuite-client",
+            "--package=portsip-client",
+            "--test=prism",
+        ]);
+        tests.env("PRISM_CALLS", calls.to_string());
+        for (spec, variable) in SPECS
+            .into_iter()
+            .zip(["PRISM_HOSTEDSUITE_URL", "PRISM_PORTSIP_URL"])
+        {
+            let port = free_port()?;
+            let log = shell.tools().join(format!("prism-{kind}-{port}.log"));
+            let mut mock = node.command("prism");
+            mock.current_dir(&shell.root).args([
+                "mock",
+                "--errors",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                &port.to_string(),
+            ]);
+            if kind == "random" {
+                mock.arg("--dynamic");
+            }
+            servers.push(Server::start(mock.arg(spec), &log)?);
+            wait_for_port(port, &log)?;
+            tests.env(variable, format!("http://127.0.0.1:{port}"));
+        }
+        run_command(tests.args(["--", "--ignored"]))?;
+    }
+    Ok(())
+}
+
+/// Schemathesis against a running simulator.
+fn schemathesis(shell: &Shell, programs: &Path, examples: u32) -> Result<(), Error> {
+    run_command(&mut shell.cargo(["build", "--package", "callmeter-simulator"]))?;
+    let ports = [free_port()?, free_port()?];
+    let log = shell.tools().join("simulator.log");
+    let [hostedsuite, portsip] = ports.map(|port| format!("127.0.0.1:{port}"));
+    let _simulator = Server::start(
+        shell
+            .command(shell.built(false).join("callmeter-simulator"))
+            .args(["--listen", &hostedsuite, "--listen-portsip", &portsip])
+            .args(["--calls", "300", "--rates", "300"]),
+        &log,
+    )?;
+    let mut failed = Vec::new();
+    for ((spec, address), port) in SPECS.into_iter().zip([hostedsuite, portsip]).zip(ports) {
+        wait_for_port(port, &log)?;
+        let tested = run_command(
+            shell
+                .command(programs.join("schemathesis"))
+                .args(["run", spec, "--url", &format!("http://{address}/api")])
+                .args(["--max-examples", &examples.to_string(), "--seed", "1"])
+                // A refused login is a 500 in HostedSuite, and described.
+                .args(["--exclude-checks", "not_a_server_error"])
+                .args(["--no-color", "--generation-database", "none"])
+                .env("PYTHONPATH", shell.root.join("xtask/conformance"))
+                .env("SCHEMATHESIS_HOOKS", "hooks"),
+        );
+        if let Err(error) = tested {
+            failed.push(error.to_string());
+        }
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(shell::Error::Found(failed.join("; ")))
+    }
+}

@@ -1,0 +1,191 @@
+//! `cargo xtask test` and `cargo xtask miri`.
+
+use std::process::Command;
+
+use crate::shell::{self, Error, Shell, run_keeping, succeeds};
+use crate::tools;
+
+/// Which tests.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Only this package; may be given several times
+    #[arg(short, long, value_name = "NAME")]
+    package: Vec<String>,
+    /// Leave out the examples in the documentation
+    #[arg(long)]
+    no_doc: bool,
+    /// What the test runner is to be told: names of tests, or flags
+    #[arg(last = true, value_name = "ARGUMENT")]
+    runner: Vec<String>,
+}
+
+/// Programs that tests run: the program, its Debian package, and what for.
+const PROGRAMS: [(&str, &str, &str); 4] = [
+    (
+        "gcc",
+        "gcc",
+        "the journal's SQLite and a plugin in C are compiled",
+    ),
+    ("g++", "g++", "the plugins' header is compiled as C++"),
+    (
+        "prometheus",
+        "prometheus",
+        "a real Prometheus scrapes the exporter",
+    ),
+    (
+        "chromium",
+        "chromium",
+        "the status page is looked at in a browser",
+    ),
+];
+
+pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
+    programs()?;
+    let (tests, unit) = unit(shell, &arguments.package, &arguments.runner);
+    let (examples, documentation) = if arguments.no_doc || !arguments.runner.is_empty() {
+        (Ok(()), Vec::new())
+    } else {
+        documentation(shell, &arguments.package)
+    };
+    Summaries {
+        unit,
+        documentation,
+    }
+    .print();
+    tests.and(examples)
+}
+
+/// Makes sure that everything that tests run is there.
+pub(crate) fn programs() -> Result<(), Error> {
+    for (name, package, why) in PROGRAMS {
+        tools::program(name, package, why)?;
+    }
+    Ok(())
+}
+
+/// A run's result, and the lines that sum it up.
+pub(crate) type Summed = (Result<(), Error>, Vec<String>);
+
+/// What both runs of tests said at their ends.
+#[derive(Debug, Default)]
+pub(crate) struct Summaries {
+    /// Of unit and whole-program tests.
+    pub(crate) unit: Vec<String>,
+    /// Of the examples in the documentation.
+    pub(crate) documentation: Vec<String>,
+}
+
+impl Summaries {
+    /// Prints the summaries again, for readers of the end of a log.
+    pub(crate) fn print(&self) {
+        for line in self.documentation.iter().chain(&self.unit) {
+            println!("{line}");
+        }
+    }
+}
+
+/// Unit, property, snapshot and whole-program tests: with nextest where it is installed, else with cargo.
+pub(crate) fn unit(shell: &Shell, packages: &[String], arguments: &[String]) -> Summed {
+    let selection = selection(packages);
+    // The whole-program tests load plugins, whose libraries no test target makes cargo build. `--tests` keeps the set of features the same.
+    let mut build = shell.cargo(["build", "--lib", "--bins", "--tests"]);
+    if let Err(error) = shell::run(build.args(&selection)) {
+        return (Err(error), Vec::new());
+    }
+    if succeeds(&mut shell.cargo(["nextest", "--version"])) {
+        let mut command = shell.cargo(["nextest", "run", "--no-fail-fast"]);
+        run_keeping(command.args(&selection).args(arguments), |line| {
+            line.trim_start().starts_with("Summary [")
+        })
+    } else {
+        let mut command = shell.cargo(["test", "--lib", "--bins", "--tests", "--no-fail-fast"]);
+        let (result, lines) = run_keeping(command.args(&selection).args(arguments), is_result);
+        (result, total("tests", &lines))
+    }
+}
+
+/// The examples in the documentation.
+pub(crate) fn documentation(shell: &Shell, packages: &[String]) -> Summed {
+    let mut command = shell.cargo(["test", "--doc", "--no-fail-fast"]);
+    let (result, lines) = run_keeping(command.args(selection(packages)), is_result);
+    (result, total("examples", &lines))
+}
+
+fn selection(packages: &[String]) -> Vec<String> {
+    if packages.is_empty() {
+        vec!["--workspace".to_owned()]
+    } else {
+        packages
+            .iter()
+            .map(|name| format!("--package={name}"))
+            .collect()
+    }
+}
+
+fn is_result(line: &str) -> bool {
+    line.starts_with("test result: ")
+}
+
+/// One line in cargo's form for the many of a run.
+fn total(what: &str, lines: &[String]) -> Vec<String> {
+    let count = |word: &str| -> u64 {
+        lines
+            .iter()
+            .flat_map(|line| line.split(['.', ';']))
+            .filter_map(|part| part.trim().strip_suffix(word)?.trim().parse::<u64>().ok())
+            .sum()
+    };
+    let (passed, failed, ignored) = (count("passed"), count("failed"), count("ignored"));
+    let word = if failed == 0 { "ok" } else { "FAILED" };
+    vec![format!(
+        "test result: {word}. {passed} passed; {failed} failed; {ignored} ignored; 0 measured; 0 filtered out ({what})"
+    )]
+}
+
+/// The tests of the crates with unsafe code, interpreted.
+pub(crate) fn miri(shell: &Shell) -> Result<(), Error> {
+    let nightly = || {
+        let mut command = Command::new("cargo");
+        command.arg("+nightly");
+        command
+    };
+    if !succeeds(nightly().args(["miri", "--version"])) {
+        shell::run(Command::new("rustup").args(["toolchain", "install", "nightly", "--profile", "minimal", "--component", "miri,rust-src"]))
+            .map_err(|error| Error::Missing(format!("Miri needs a nightly toolchain with the components miri and rust-src, which rustup cannot install: {error}")))?;
+    }
+    shell::run(
+        nightly()
+            .current_dir(&shell.root)
+            .env("CARGO_TARGET_DIR", shell.tools().join("miri"))
+            .env("MIRIFLAGS", "-Zmiri-disable-isolation")
+            .args([
+                "miri",
+                "test",
+                "--package",
+                "callmeter-plugin-abi",
+                "--package",
+                "callmeter-plugin",
+                "--lib",
+            ]),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::total;
+
+    #[test]
+    fn results_are_added_up() {
+        let lines = [
+            "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s",
+            "test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.02s",
+        ]
+        .map(ToOwned::to_owned);
+        assert_eq!(
+            total("examples", &lines),
+            [
+                "test result: FAILED. 13 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out (examples)"
+            ]
+        );
+    }
+}
