@@ -9,18 +9,16 @@ pub(crate) fn unit(name: &str) -> &'static str {
         .iter()
         .map(|id| id.family())
         .find(|family| family.name == name);
-    match known {
-        Some(family) => family.unit,
-        None => {
-            let base = name.strip_suffix("_total").unwrap_or(name);
-            let units = ["seconds", "bytes", "ratio"];
-            let ends = |unit: &str| {
-                base.strip_suffix(unit)
-                    .is_some_and(|rest| rest.ends_with('_'))
-            };
-            units.into_iter().find(|unit| ends(unit)).unwrap_or("")
-        }
+    if let Some(family) = known {
+        return family.unit;
     }
+    let base = name.strip_suffix("_total").unwrap_or(name);
+    let ends = |unit: &str| {
+        base.strip_suffix(unit)
+            .is_some_and(|rest| rest.ends_with('_'))
+    };
+    let units = ["seconds", "bytes", "ratio"];
+    units.into_iter().find(|unit| ends(unit)).unwrap_or("")
 }
 
 /// Whether the meter writes a family of this name, so that one in the registry would come twice.

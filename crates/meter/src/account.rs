@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use callmeter_records::{CallField, Direction};
+use callmeter_records::{CallField, Change, Direction};
 
 use crate::call::{Call, Count, EXPECTED_DIRECTIONS, FOLDED_ID};
 use crate::family::FamilyId;
@@ -94,10 +94,15 @@ const TIMES_LABELS: [&str; 3] = ["account", "client_id", "direction"];
 
 impl AccountTotals {
     pub(crate) fn new(name: &str) -> Self {
-        Self {
+        let mut totals = Self {
             name: name.to_owned(),
             ..Self::default()
+        };
+        // Known series start at 0.
+        for field in CallField::ALL {
+            totals.miss(field, 0);
         }
+        totals
     }
 
     /// Counts a call that is seen for the first time.
@@ -370,14 +375,23 @@ impl AccountTotals {
         self.corrected_counts.add(key, family, &labels, None, calls);
     }
 
-    /// Counts a change of a call rate.
-    pub(crate) fn rate_changed(&mut self, rate_type: &str, change: &str, cap: usize) {
-        let key = (rate_type.into(), change.into());
-        let key = self.rates_changed.within(cap, key, || {
+    /// Counts a change of a call rate. The type's other changes show at 0 with its first one.
+    pub(crate) fn rate_changed(&mut self, rate_type: &str, change: Change, cap: usize) {
+        let label = if self.rates_changed.rows.len() >= cap && !self.has_rates(rate_type) {
             self.folded.rates_changed += 1;
-            (FOLDED_ID.into(), change.into())
-        });
-        self.add_rate_change(&key, 1);
+            FOLDED_ID
+        } else {
+            rate_type
+        };
+        for other in [Change::New, Change::Revised, Change::Removed] {
+            let key = (label.into(), other.as_str().into());
+            self.add_rate_change(&key, i128::from(other == change));
+        }
+    }
+
+    fn has_rates(&self, rate_type: &str) -> bool {
+        let key = (rate_type.into(), Change::New.as_str().into());
+        self.rates_changed.rows.contains_key(&key)
     }
 
     pub(crate) fn add_rate_change(&mut self, key: &(Box<str>, Box<str>), changes: i128) {
@@ -391,7 +405,6 @@ impl AccountTotals {
     pub(crate) fn has_records(&self) -> bool {
         self.counts.used_rows > 0
             || self.times.used_rows > 0
-            || !self.missing.rows.is_empty()
             || !self.corrected_times.rows.is_empty()
             || !self.corrected_counts.rows.is_empty()
             || !self.rates_changed.rows.is_empty()
@@ -401,9 +414,22 @@ impl AccountTotals {
             || self.begun.is_some()
     }
 
-    /// Notes that a record is counted which was read at `observed_at`.
+    /// Notes that a record is counted which was read at `observed_at`: with the first one, counting began.
     pub(crate) fn begin(&mut self, observed_at: i64) {
-        self.begun.get_or_insert(observed_at);
+        if self.begun.is_none() {
+            self.set_begun(Some(observed_at));
+        }
+    }
+
+    pub(crate) fn set_begun(&mut self, begun: Option<i64>) {
+        self.begun = begun;
+        for row in self.missing.rows.values() {
+            self.missing.table.change(*row, |chunk, place| {
+                if let Some(created) = chunk.created.get_mut(place) {
+                    *created = begun.unwrap_or(0);
+                }
+            });
+        }
     }
 
     /// Remembers when the latest call started.

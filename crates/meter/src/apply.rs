@@ -89,7 +89,7 @@ impl Ledger {
     fn apply_rates(&mut self, view: &RatesView<'_>) {
         let cap = self.limits.label_sets;
         for row in view.rows() {
-            let change = row.change().map_or("", Change::as_str);
+            let Some(change) = row.change() else { continue };
             let rate_type = rate_label(row.rate_type());
             let totals = self.totals(row.account());
             totals.begin(row.observed_at());

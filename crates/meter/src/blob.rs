@@ -108,8 +108,7 @@ fn encode_account(out: &mut Writer, totals: &AccountTotals) {
     out.number(totals.revised);
     out.number(totals.without_id);
     for time in [totals.begun, totals.last_event] {
-        out.number(u64::from(time.is_some()));
-        out.signed(time.unwrap_or(0).into());
+        out.time(time);
     }
     for folded in folded_numbers(&totals.folded) {
         out.number(folded);
@@ -177,11 +176,9 @@ fn decode_account(input: &mut Reader<'_>) -> Result<AccountTotals, BlobError> {
     let mut totals = AccountTotals::new(input.text()?);
     totals.revised = input.number()?;
     totals.without_id = input.number()?;
-    for time in [&mut totals.begun, &mut totals.last_event] {
-        let known = input.number()? != 0;
-        let microseconds = input.signed_64()?;
-        *time = known.then_some(microseconds);
-    }
+    let begun = input.time()?;
+    totals.set_begun(begun);
+    totals.last_event = input.time()?;
     totals.folded = Folded {
         counts: input.number()?,
         times: input.number()?,
@@ -321,6 +318,11 @@ impl Writer {
         self.wide((number << 1).cast_unsigned() ^ (number >> 127).cast_unsigned());
     }
 
+    fn time(&mut self, time: Option<i64>) {
+        self.number(u64::from(time.is_some()));
+        self.signed(time.unwrap_or(0).into());
+    }
+
     fn text(&mut self, text: &str) {
         self.length(text.len());
         self.0.extend_from_slice(text.as_bytes());
@@ -377,6 +379,12 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(text).map_err(|_| BlobError::Damaged)
     }
 
+    fn time(&mut self) -> Result<Option<i64>, BlobError> {
+        let known = self.number()? != 0;
+        let microseconds = self.signed_64()?;
+        Ok(known.then_some(microseconds))
+    }
+
     fn direction(&mut self) -> Result<Direction, BlobError> {
         pick(&DIRECTIONS, self.number()?)
     }
@@ -404,7 +412,7 @@ mod tests {
         #[test]
         fn any_damage_is_noticed(place in 0_usize..200, flip in 1_u8..) {
             let mut ledger = Ledger::new(Limits::default());
-            ledger.totals("acme").rate_changed("local", "new", 10);
+            ledger.totals("acme").rate_changed("local", callmeter_records::Change::New, 10);
             ledger.totals("acme").revised = 7;
             let mut bytes = ledger.encode();
             let place = place % bytes.len();

@@ -315,7 +315,6 @@ impl Account {
         let state = &self.state;
         let name = totals.name.as_str();
         let mut amounts = vec![
-            (F::CallValuesMissing, chunks(&totals.missing.table)),
             (
                 F::CallCorrectionsSeconds,
                 chunks(&totals.corrected_times.table),
@@ -327,6 +326,7 @@ impl Account {
             (F::CallRatesChanged, chunks(&totals.rates_changed.table)),
         ];
         if api == Api::HostedSuite {
+            amounts.push((F::CallValuesMissing, chunks(&totals.missing.table)));
             for (family, number) in [
                 (F::CallRecordsLate, state.late),
                 (F::CallRecordsRevised, totals.revised),

@@ -1,0 +1,90 @@
+//! The whole exposition of a small meter in each format, as people and servers get it.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+mod world;
+
+use callmeter_exposition::{Exposition, Format, OpenMetricsVersion, Options, TextVersion};
+
+fn options() -> Options {
+    Options {
+        process_start: Some(1_785_970_000_250_000),
+        ..Options::default()
+    }
+}
+
+fn body(format: Format, options: Options) -> Vec<u8> {
+    let snapshot = world::small_meter().snapshot();
+    let registry = world::small_registry().gather();
+    let chunks = Exposition::new(snapshot, registry, format, options);
+    chunks.collect::<Vec<_>>().concat()
+}
+
+fn text(format: Format, options: Options) -> String {
+    String::from_utf8(body(format, options)).unwrap()
+}
+
+const OPEN_METRICS: Format = Format::OpenMetrics(OpenMetricsVersion::V1_0_0);
+
+#[test]
+fn text_format() {
+    insta::assert_snapshot!(text(Format::Text(TextVersion::V0_0_4), options()));
+}
+
+#[test]
+fn openmetrics() {
+    insta::assert_snapshot!(text(OPEN_METRICS, options()));
+}
+
+#[test]
+fn openmetrics_with_created_lines() {
+    let created_lines = true;
+    let text = text(
+        OPEN_METRICS,
+        Options {
+            created_lines,
+            ..options()
+        },
+    );
+    let created: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("_created"))
+        .collect();
+    insta::assert_snapshot!(created.join("\n"));
+}
+
+/// What protobuf's bytes mean: decoded by an independent decoder, then written as that one sees them.
+#[test]
+fn protobuf() {
+    let families = world::proto::decode(&body(Format::Protobuf, options()));
+    insta::assert_snapshot!(format!("{families:#?}"));
+}
+
+#[test]
+fn families_can_be_asked_for_by_name() {
+    let names = [
+        "callmeter_up",
+        "callmeter_calls",
+        "uptime_seconds_total",
+        "callmeter_no_such",
+    ];
+    let names = names.iter().map(ToString::to_string).collect();
+    let text = text(
+        Format::Text(TextVersion::V0_0_4),
+        Options { names, ..options() },
+    );
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn nothing_at_all_is_a_valid_body() {
+    let registry = prometheus::Registry::new();
+    let empty = |format| {
+        let snapshot = std::sync::Arc::new(callmeter_meter::Snapshot::default());
+        let chunks = Exposition::new(snapshot, registry.gather(), format, options());
+        String::from_utf8(chunks.collect::<Vec<_>>().concat()).unwrap()
+    };
+    assert_eq!(empty(Format::Text(TextVersion::V0_0_4)), "");
+    assert_eq!(empty(OPEN_METRICS), "# EOF\n");
+    assert_eq!(empty(Format::Protobuf), "");
+}
