@@ -42,12 +42,24 @@ impl Outcome {
 /// What has been run.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
+    only: Vec<String>,
     steps: Vec<(&'static str, Outcome, Duration)>,
 }
 
 impl Report {
+    /// A report that runs only steps of these names; all when there are none.
+    pub(crate) fn only(names: &[String]) -> Self {
+        Self {
+            only: names.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// Runs a step under a heading.
     pub(crate) fn step(&mut self, name: &'static str, work: impl FnOnce() -> Outcome) {
+        if !self.only.is_empty() && !self.only.iter().any(|wanted| wanted == name) {
+            return;
+        }
         eprintln!("\n==== {name}");
         let began = Instant::now();
         let outcome = work();
