@@ -1,0 +1,154 @@
+//! The file's format: how a new journal is made, how an old one is recognised and brought up to date.
+
+use std::path::Path;
+
+use callmeter_records::Stream;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::checksum::RowChecksum;
+use crate::error::{JournalError, Result};
+
+/// The format that this program writes. A journal of an older one is brought up to it when opened for writing; for
+/// each there is a file in `testdata/` that a test opens.
+pub(crate) const VERSION: i64 = 1;
+
+/// `PRAGMA application_id`: "cmjl".
+const APPLICATION: i64 = 0x636d_6a6c;
+
+/// Makes an empty database a journal, or checks that it is one and of which format.
+pub(crate) fn prepare(conn: &mut Connection, path: &Path) -> Result<()> {
+    let sql = |source| JournalError::sqlite(path, "open", source);
+    let tables: i64 = conn
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(sql)?;
+    if tables == 0 && application(conn).map_err(sql)? == 0 {
+        return create(conn).map_err(sql);
+    }
+    check(conn, path)
+}
+
+/// Checks that the database is a journal of a format that this program reads.
+pub(crate) fn check(conn: &Connection, path: &Path) -> Result<()> {
+    let sql = |source| JournalError::sqlite(path, "open", source);
+    if application(conn).map_err(sql)? != APPLICATION {
+        return Err(JournalError::NotAJournal {
+            path: path.to_owned(),
+        });
+    }
+    match conn
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(sql)?
+    {
+        VERSION => Ok(()),
+        found if found > VERSION => Err(JournalError::NewerFormat {
+            path: path.to_owned(),
+            found,
+            supported: VERSION,
+        }),
+        found => Err(JournalError::corrupt(
+            path,
+            format!("it claims format {found}, which never was"),
+        )),
+    }
+}
+
+fn application(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.query_row("PRAGMA application_id", [], |row| row.get(0))
+}
+
+fn create(conn: &mut Connection) -> rusqlite::Result<()> {
+    // Freed pages go back to the file system in steps. Has to come before the first table, outside a transaction.
+    conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    let transaction = conn.transaction()?;
+    transaction.execute_batch(include_str!("v1.sql"))?;
+    let id: [u8; 8] = transaction.query_row("SELECT randomblob(8)", [], |row| row.get(0))?;
+    write_head(&transaction, id, 1)?;
+    for stream in Stream::ALL {
+        write_stream(&transaction, stream, 1)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
+
+/// Stores the journal's id and the number of its next batch.
+pub(crate) fn write_head(conn: &Connection, id: [u8; 8], next_batch: i64) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO journal (one, id, next_batch, checksum) VALUES (1, ?, ?, ?)",
+    )?
+    .execute(params![id, next_batch, head_checksum(id, next_batch)])?;
+    Ok(())
+}
+
+/// The journal's id and the number of its next batch.
+pub(crate) fn read_head(conn: &Connection, path: &Path) -> Result<([u8; 8], i64)> {
+    let (id, next_batch, checksum): ([u8; 8], i64, i64) = conn
+        .prepare_cached("SELECT id, next_batch, checksum FROM journal")
+        .and_then(|mut statement| {
+            statement
+                .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .optional()
+        })
+        .map_err(|source| JournalError::sqlite(path, "read", source))?
+        .ok_or_else(|| JournalError::corrupt(path, "its head is missing"))?;
+    if checksum != head_checksum(id, next_batch) || next_batch < 1 {
+        return Err(JournalError::corrupt(
+            path,
+            "its head does not match its checksum",
+        ));
+    }
+    Ok((id, next_batch))
+}
+
+fn head_checksum(id: [u8; 8], next_batch: i64) -> i64 {
+    RowChecksum::of("journal")
+        .int(i64::from_le_bytes(id))
+        .int(next_batch)
+        .finish()
+}
+
+/// Stores the sequence of a stream's next record.
+pub(crate) fn write_stream(
+    conn: &Connection,
+    stream: Stream,
+    next_sequence: i64,
+) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO streams (stream, next_sequence, checksum) VALUES (?, ?, ?)",
+    )?
+    .execute(params![
+        stream.code(),
+        next_sequence,
+        stream_checksum(stream, next_sequence)
+    ])?;
+    Ok(())
+}
+
+/// The sequence of a stream's next record.
+pub(crate) fn read_stream(conn: &Connection, path: &Path, stream: Stream) -> Result<i64> {
+    let (next_sequence, checksum): (i64, i64) = conn
+        .prepare_cached("SELECT next_sequence, checksum FROM streams WHERE stream = ?")
+        .and_then(|mut statement| {
+            statement
+                .query_row([stream.code()], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()
+        })
+        .map_err(|source| JournalError::sqlite(path, "read", source))?
+        .ok_or_else(|| {
+            JournalError::corrupt(path, format!("the sequence of {stream} is missing"))
+        })?;
+    if checksum != stream_checksum(stream, next_sequence) {
+        return Err(JournalError::corrupt(
+            path,
+            format!("the sequence of {stream} does not match its checksum"),
+        ));
+    }
+    Ok(next_sequence)
+}
+
+fn stream_checksum(stream: Stream, next_sequence: i64) -> i64 {
+    RowChecksum::of("streams")
+        .int(stream.code().into())
+        .int(next_sequence)
+        .finish()
+}

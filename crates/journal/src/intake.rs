@@ -1,0 +1,508 @@
+//! From the pages of a poll to the journal: each call new, known, revised, or not to be counted; a page at a time.
+
+use std::collections::HashMap;
+use std::ops::{Range, RangeInclusive};
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use callmeter_records::{Call, CallsBuilder, CallsView, FieldHasher, Stream, id_hash, id_hash_128};
+use hashbrown::HashTable;
+
+use crate::error::{JournalError, Result};
+use crate::keys::{Key, Keys};
+use crate::known::{Entry, Place};
+use crate::memory::{AccountMemory, SharedMemory};
+use crate::time::{SECOND, day_of};
+use crate::writer::{Append, Rows};
+use crate::{AccountState, BatchSeq, Journal, StoredBatch};
+
+/// Rows of one batch: a row's number fits 16 bits. A longer page becomes several batches of one transaction.
+const MAX_ROWS: usize = 1 << 16;
+
+/// Batches read back for revisions that are kept for the next revision of the page.
+const READ_BACK: usize = 16;
+
+/// Why a poll asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To go on from the watermark: its range moves with time, and begins a lookback before the watermark.
+    Regular,
+    /// To read a range of the past again, whether read before or not.
+    Backfill,
+}
+
+/// What a poll is about to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PollOptions {
+    /// Why.
+    pub purpose: Purpose,
+    /// The start times (UTC, microseconds) that its windows lie in.
+    pub range: Range<i64>,
+    /// How long ago a call must have ended to be counted: a younger one is skipped and comes with a later poll.
+    pub settle: Duration,
+}
+
+/// A poll of an account's calls, from its first page to its last.
+///
+/// Get one from [`Journal::calls_poll`], and from it a [`CallsPage`] for each page; that of a page which did not come
+/// through is simply dropped. Between pages nothing is locked.
+///
+/// **Same call, several times.** The first row of an id in a poll counts, whatever the others say: they are
+/// [`Verdict::Repeated`]. So a call that an API lists twice, with different contents, does not flip with each poll;
+/// and a call that moved to the next page while the poll went on is not read twice. If it was edited in between, the
+/// next poll sees that.
+///
+/// **Without an id** a call is told by all of its fields: two that agree in each are one.
+///
+/// Ids within a poll are told by a 128-bit hash; against the journal, by the id itself.
+pub struct CallsPoll {
+    journal: Journal,
+    memory: Arc<SharedMemory>,
+    options: PollOptions,
+    /// Days around the range: what a call's start may be edited to.
+    days: RangeInclusive<i16>,
+    watermark: Option<i64>,
+    seen: Seen,
+    hasher: FieldHasher,
+}
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Never seen: it will be journaled. `late`: an earlier poll should have had it. `unnamed`: it has no id.
+    New {
+        /// It had settled before the last complete poll began, which did not have it.
+        late: bool,
+        /// It has no id.
+        unnamed: bool,
+    },
+    /// Seen with other contents: it will be journaled again, with what it was before.
+    Revised,
+    /// Seen just so.
+    Known,
+    /// Its id came before in the same poll.
+    Repeated,
+    /// It ended less than `settle` ago, or has not ended.
+    Unsettled,
+    /// It began outside the window that was asked for.
+    OutsideWindow,
+    /// It began so long ago that retention may have dropped it: whether it was counted is not known.
+    Forgotten,
+}
+
+/// How many calls of a page had which [`Verdict`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "described with the verdicts of the same names")]
+pub struct PageCounts {
+    /// New ones, those late or without an id among them.
+    pub new: u64,
+    pub late: u64,
+    pub unnamed: u64,
+    pub revised: u64,
+    pub known: u64,
+    pub repeated: u64,
+    pub unsettled: u64,
+    pub outside_window: u64,
+    pub forgotten: u64,
+}
+
+impl PageCounts {
+    fn count(&mut self, verdict: Verdict) {
+        let counter = match verdict {
+            Verdict::New { late, unnamed } => {
+                self.late += u64::from(late);
+                self.unnamed += u64::from(unnamed);
+                &mut self.new
+            }
+            Verdict::Revised => &mut self.revised,
+            Verdict::Known => &mut self.known,
+            Verdict::Repeated => &mut self.repeated,
+            Verdict::Unsettled => &mut self.unsettled,
+            Verdict::OutsideWindow => &mut self.outside_window,
+            Verdict::Forgotten => &mut self.forgotten,
+        };
+        *counter += 1;
+    }
+
+    /// All calls of the page.
+    pub fn total(&self) -> u64 {
+        self.new
+            + self.revised
+            + self.known
+            + self.repeated
+            + self.unsettled
+            + self.outside_window
+            + self.forgotten
+    }
+}
+
+/// A page that is in the journal.
+#[derive(Clone, Debug, Default)]
+pub struct Committed {
+    /// What was appended: mostly one batch or none.
+    pub batches: Vec<StoredBatch>,
+    /// What became of the page's calls.
+    pub counts: PageCounts,
+}
+
+impl CallsPoll {
+    pub(crate) fn begin(journal: Journal, account: &str, options: PollOptions) -> Result<Self> {
+        let memory = journal.memory(account)?;
+        let days = day_of(options.range.start).saturating_sub(1)
+            ..=day_of(options.range.end).saturating_add(1);
+        let watermark = memory.lock().row.state.watermark;
+        let mut poll = Self {
+            journal,
+            memory,
+            options,
+            days,
+            watermark,
+            seen: Seen::default(),
+            hasher: FieldHasher::new(),
+        };
+        // The first page would do it too, but then with the body already waiting.
+        poll.page(0..0, 0)?;
+        Ok(poll)
+    }
+
+    /// The account's state as it is stored.
+    pub fn state(&self) -> AccountState {
+        self.memory.lock().row.state
+    }
+
+    /// Begins a page of the answer for `window` (start times, UTC microseconds), read at `observed_at`.
+    ///
+    /// Waits while another page of the same account is open. Blocks on the disk where ids have to be loaded.
+    pub fn page(&mut self, window: Range<i64>, observed_at: i64) -> Result<CallsPage<'_>> {
+        let mut memory = self.memory.lock();
+        self.journal
+            .with_reader(|reader| match self.options.purpose {
+                Purpose::Regular => memory.cover_from(reader, *self.days.start()),
+                Purpose::Backfill => memory.cover(reader, &self.days),
+            })?;
+        Ok(CallsPage {
+            journal: &self.journal,
+            options: &self.options,
+            watermark: self.watermark,
+            settle: i64::try_from(self.options.settle.as_micros()).unwrap_or(i64::MAX),
+            memory,
+            seen: &mut self.seen,
+            fresh: Seen::default(),
+            hasher: &mut self.hasher,
+            window,
+            observed_at,
+            batches: Vec::new(),
+            read_back: HashMap::new(),
+            counts: PageCounts::default(),
+        })
+    }
+}
+
+/// A page of a poll: takes its calls one by one, then all at once into the journal.
+///
+/// Holds the account's known ids, so it cannot be kept across an `await`.
+pub struct CallsPage<'p> {
+    journal: &'p Journal,
+    options: &'p PollOptions,
+    watermark: Option<i64>,
+    settle: i64,
+    memory: MutexGuard<'p, AccountMemory>,
+    /// Ids of the poll's committed pages, and of this one.
+    seen: &'p mut Seen,
+    fresh: Seen,
+    hasher: &'p mut FieldHasher,
+    window: Range<i64>,
+    observed_at: i64,
+    batches: Vec<Pending>,
+    read_back: HashMap<BatchSeq, StoredBatch>,
+    counts: PageCounts,
+}
+
+/// A batch in the making.
+struct Pending {
+    builder: Box<CallsBuilder>,
+    keys: Keys,
+    span: Option<(i64, i64)>,
+}
+
+impl CallsPage<'_> {
+    /// Takes a call. Fails only where the journal has to be read and cannot be: then drop the page.
+    pub fn take(&mut self, call: &Call<'_>) -> Result<Verdict> {
+        let verdict = self.judge(call)?;
+        self.counts.count(verdict);
+        Ok(verdict)
+    }
+
+    /// What became of the calls so far.
+    pub fn counts(&self) -> PageCounts {
+        self.counts
+    }
+
+    fn judge(&mut self, call: &Call<'_>) -> Result<Verdict> {
+        let start = call.start_time.known();
+        if let Some(start) = start {
+            if !self.window.contains(&start) {
+                return Ok(Verdict::OutsideWindow);
+            }
+            if self
+                .memory
+                .row
+                .forgotten_before
+                .is_some_and(|before| start < before)
+            {
+                return Ok(Verdict::Forgotten);
+            }
+        }
+        let fingerprint = call.fingerprint(self.hasher);
+        let (hash, wide) = match call.id() {
+            Some(id) => (id_hash(id), id_hash_128(id)),
+            // The high half never occurs in a hash of an id, but for one in 2⁶⁴.
+            None => (fingerprint, u128::from(fingerprint) | u128::MAX << 64),
+        };
+        if self.seen.contains(wide) || !self.fresh.insert(wide) {
+            return Ok(Verdict::Repeated);
+        }
+        if self
+            .memory
+            .under(hash)
+            .any(|entry| entry.fingerprint == fingerprint)
+        {
+            return Ok(Verdict::Known);
+        }
+        let known = match call.id() {
+            Some(id) => self.find(hash, id)?,
+            None => None,
+        };
+        let end = start.map(|start| start.saturating_add(length(call)));
+        if end.is_some_and(|end| end.saturating_add(self.settle) > self.observed_at) {
+            return Ok(Verdict::Unsettled);
+        }
+        // A call that does not say when it began counts as of the end of the window that had it.
+        let day = day_of(start.unwrap_or(self.window.end.saturating_sub(1)));
+        let key = Key {
+            hash,
+            fingerprint,
+            day,
+        };
+        if let Some(known) = known {
+            self.append_revised(call, key, &known)?;
+            return Ok(Verdict::Revised);
+        }
+        let pending = pending(&mut self.batches);
+        pending.builder.append(call);
+        pending.keys.push_new(key);
+        pending.note_start(start);
+        let late = self.options.purpose == Purpose::Regular
+            && self
+                .watermark
+                .zip(end)
+                .is_some_and(|(watermark, end)| end.saturating_add(self.settle) <= watermark);
+        Ok(Verdict::New {
+            late,
+            unnamed: call.id().is_none(),
+        })
+    }
+
+    /// The known call of that id: ids that share its hash are told apart by reading them back.
+    fn find(&mut self, hash: u64, id: &str) -> Result<Option<Entry>> {
+        let candidates: Vec<Entry> = self.memory.under(hash).copied().collect();
+        for entry in candidates {
+            let (stored, row) = self.read_back(entry.place())?;
+            let view = view(stored)?;
+            match view.row(row) {
+                Some(row) if row.id() == Some(id) => return Ok(Some(entry)),
+                Some(_) => {}
+                None => return Err(self.gone(entry.place())),
+            }
+        }
+        Ok(None)
+    }
+
+    fn append_revised(&mut self, call: &Call<'_>, key: Key, known: &Entry) -> Result<()> {
+        let place = known.place();
+        self.read_back(place)?;
+        let gone = self.gone(place);
+        let stored = self.read_back.get(&seq(place)).ok_or(gone)?;
+        let view = view(stored)?;
+        let Some(previous) = view.row(usize::from(place.row)) else {
+            return Err(self.gone(place));
+        };
+        let pending = pending(&mut self.batches);
+        pending
+            .builder
+            .append_revised(call, &previous.to_previous());
+        let row = u16::try_from(pending.keys.rows.len()).unwrap_or(u16::MAX);
+        pending.keys.push_revised(row, key, known);
+        pending.note_start(call.start_time.known());
+        Ok(())
+    }
+
+    /// The batch that holds a known call, and the call's row in it.
+    fn read_back(&mut self, place: Place) -> Result<(&StoredBatch, usize)> {
+        let seq = seq(place);
+        if !self.read_back.contains_key(&seq) {
+            let stored = self
+                .journal
+                .with_reader(|reader| reader.batch(seq))?
+                .ok_or_else(|| self.gone(place))?;
+            if self.read_back.len() >= READ_BACK {
+                self.read_back.clear();
+            }
+            self.read_back.insert(seq, stored);
+        }
+        let stored = self.read_back.get(&seq).ok_or_else(|| self.gone(place))?;
+        Ok((stored, usize::from(place.row)))
+    }
+
+    fn gone(&self, place: Place) -> JournalError {
+        JournalError::corrupt(
+            self.journal.path(),
+            format!(
+                "row {} of batch {} is missing, though a known call lies there",
+                place.row, place.batch
+            ),
+        )
+    }
+
+    /// Makes the page durable: its calls, and `state` if given, in one transaction. Only then are its ids known.
+    ///
+    /// Waits for the disk, unless there is nothing to store. On an error nothing has happened: the page's calls will
+    /// come again with the next poll.
+    pub fn commit(mut self, state: Option<AccountState>) -> Result<Committed> {
+        let state = state.filter(|state| *state != self.memory.row.state);
+        let horizon = match self.options.purpose {
+            Purpose::Regular => Some(self.options.range.start),
+            Purpose::Backfill => None,
+        };
+        if self.batches.is_empty() && state.is_none() {
+            self.seen.extend(&self.fresh);
+            return Ok(Committed {
+                batches: Vec::new(),
+                counts: self.counts,
+            });
+        }
+        let (rows, keys): (Vec<_>, Vec<_>) = self
+            .batches
+            .into_iter()
+            .map(|pending| {
+                let keys = pending.keys.clone();
+                (
+                    Rows::Calls(pending.builder, pending.keys, pending.span),
+                    keys,
+                )
+            })
+            .unzip();
+        let (batches, row) = self.journal.append(Append {
+            account: &self.memory.row,
+            state,
+            horizon,
+            observed_at: self.observed_at,
+            batches: rows,
+            latest: Vec::new(),
+        })?;
+        for (stored, keys) in batches.iter().zip(keys) {
+            note(&mut self.memory, stored, &keys);
+        }
+        self.memory.row = row;
+        self.seen.extend(&self.fresh);
+        Ok(Committed {
+            batches,
+            counts: self.counts,
+        })
+    }
+}
+
+impl Pending {
+    fn note_start(&mut self, start: Option<i64>) {
+        if let Some(start) = start {
+            let (min, max) = self.span.unwrap_or((start, start));
+            self.span = Some((min.min(start), max.max(start)));
+        }
+    }
+}
+
+/// The batch to add the next row to.
+fn pending(batches: &mut Vec<Pending>) -> &mut Pending {
+    if batches
+        .last()
+        .is_none_or(|last| last.keys.rows.len() == MAX_ROWS)
+    {
+        let builder = Box::new(CallsBuilder::with_capacity(64));
+        batches.push(Pending {
+            builder,
+            keys: Keys::default(),
+            span: None,
+        });
+    }
+    let last = batches.len() - 1;
+    &mut batches[last]
+}
+
+/// Makes the ids of an appended batch known.
+fn note(memory: &mut AccountMemory, stored: &StoredBatch, keys: &Keys) {
+    // The writer refuses numbers beyond 32 bits.
+    let Ok(batch) = u32::try_from(stored.meta.seq.0) else {
+        return;
+    };
+    let mut revised = keys.revised.iter().peekable();
+    for (row, key) in (0u16..=u16::MAX).zip(&keys.rows) {
+        let place = Place { batch, row };
+        match revised.next_if(|(number, _)| *number == row) {
+            Some((_, revises)) => memory.replace(*revises, *key, place),
+            None => memory.insert(*key, place),
+        }
+    }
+}
+
+fn view(stored: &StoredBatch) -> Result<CallsView<'_>> {
+    CallsView::new(&stored.records).map_err(|source| JournalError::View {
+        seq: stored.meta.seq,
+        stream: Stream::Calls,
+        source,
+    })
+}
+
+fn seq(place: Place) -> BatchSeq {
+    BatchSeq(place.batch.into())
+}
+
+/// How long a call lasted, in microseconds: its duration, or what is known of its parts.
+fn length(call: &Call<'_>) -> i64 {
+    let millis = call.duration_ms.known().unwrap_or_else(|| {
+        [call.ring_ms, call.hold_ms, call.talk_ms, call.transfer_ms]
+            .into_iter()
+            .filter_map(callmeter_records::Reading::known)
+            .fold(0, i64::saturating_add)
+    });
+    millis.saturating_mul(SECOND / 1000)
+}
+
+/// A set of wide hashes.
+#[derive(Default)]
+struct Seen(HashTable<u128>);
+
+impl Seen {
+    fn contains(&self, wide: u128) -> bool {
+        self.0.find(low(wide), |seen| *seen == wide).is_some()
+    }
+
+    /// Whether it was not yet in.
+    fn insert(&mut self, wide: u128) -> bool {
+        if self.contains(wide) {
+            return false;
+        }
+        self.0.insert_unique(low(wide), wide, |seen| low(*seen));
+        true
+    }
+
+    fn extend(&mut self, other: &Self) {
+        for wide in &other.0 {
+            self.insert(*wide);
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+fn low(wide: u128) -> u64 {
+    wide as u64
+}

@@ -1,0 +1,268 @@
+//! How far each output has come: a cursor for each of its streams.
+
+use std::path::Path;
+
+use callmeter_records::Stream;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use crate::checksum::RowChecksum;
+use crate::error::{JournalError, Result};
+use crate::reader::{HEAD, Reader};
+use crate::{BatchSeq, Journal, format};
+
+/// Where a new output begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the oldest batch that is still there.
+    Oldest,
+    /// With the next batch.
+    Newest,
+}
+
+/// How far an output has acknowledged a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The output.
+    pub output: String,
+    /// The stream.
+    pub stream: Stream,
+    /// The last batch that it acknowledged.
+    pub batch: BatchSeq,
+    /// The `sequence` of that batch's last record.
+    pub sequence: i64,
+    /// Records that retention dropped before the output had them.
+    pub lost: u64,
+}
+
+/// What an output has yet to acknowledge of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Records.
+    pub records: u64,
+    /// When the oldest of them were read: UTC, microseconds. `None` without any.
+    pub oldest_observed_at: Option<i64>,
+    /// Records that retention dropped before the output had them.
+    pub lost: u64,
+}
+
+impl Cursor {
+    fn checksum(&self) -> i64 {
+        RowChecksum::of("cursors")
+            .text(&self.output)
+            .int(self.stream.code().into())
+            .int(self.batch.to_sql())
+            .int(self.sequence)
+            .int(self.lost.cast_signed())
+            .finish()
+    }
+
+    pub(crate) fn write(&self, conn: &Connection) -> rusqlite::Result<()> {
+        conn.prepare_cached(
+            "INSERT OR REPLACE INTO cursors (output, stream, batch, sequence, lost, checksum)
+             VALUES (?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            self.output,
+            self.stream.code(),
+            self.batch.to_sql(),
+            self.sequence,
+            self.lost.cast_signed(),
+            self.checksum()
+        ])?;
+        Ok(())
+    }
+}
+
+type RawCursor = (String, u8, i64, i64, i64, i64);
+
+fn raw(row: &Row<'_>) -> rusqlite::Result<RawCursor> {
+    Ok((
+        row.get(0)?,
+        row.get(1)?,
+        row.get(2)?,
+        row.get(3)?,
+        row.get(4)?,
+        row.get(5)?,
+    ))
+}
+
+fn checked(
+    path: &Path,
+    (output, stream, batch, sequence, lost, checksum): RawCursor,
+) -> Result<Cursor> {
+    let corrupt = |output: &str| {
+        JournalError::corrupt(
+            path,
+            format!("a cursor of output `{output}` does not match its checksum"),
+        )
+    };
+    let Some(stream) = Stream::from_code(stream) else {
+        return Err(corrupt(&output));
+    };
+    let batch = BatchSeq::from_sql(batch);
+    let cursor = Cursor {
+        output,
+        stream,
+        batch,
+        sequence,
+        lost: lost.cast_unsigned(),
+    };
+    if cursor.checksum() == checksum {
+        Ok(cursor)
+    } else {
+        Err(corrupt(&cursor.output))
+    }
+}
+
+/// All cursors, by output and stream.
+pub(crate) fn read_all(conn: &Connection, path: &Path) -> Result<Vec<Cursor>> {
+    let read = || -> rusqlite::Result<Vec<_>> {
+        conn.prepare_cached(
+            "SELECT output, stream, batch, sequence, lost, checksum FROM cursors ORDER BY output, stream",
+        )?
+        .query_map([], raw)?
+        .collect()
+    };
+    let rows = read().map_err(|source| JournalError::sqlite(path, "read", source))?;
+    rows.into_iter().map(|row| checked(path, row)).collect()
+}
+
+fn read_one(
+    conn: &Connection,
+    path: &Path,
+    output: &str,
+    stream: Stream,
+) -> Result<Option<Cursor>> {
+    conn.prepare_cached(
+        "SELECT output, stream, batch, sequence, lost, checksum FROM cursors WHERE output = ? AND stream = ?",
+    )
+    .and_then(|mut statement| statement.query_row(params![output, stream.code()], raw).optional())
+    .map_err(|source| JournalError::sqlite(path, "read", source))?
+    .map(|row| checked(path, row))
+    .transpose()
+}
+
+impl Reader {
+    /// All cursors, by output and stream.
+    pub fn cursors(&self) -> Result<Vec<Cursor>> {
+        read_all(&self.conn, &self.path)
+    }
+
+    /// The cursor of an output for a stream, if it was registered.
+    pub fn cursor(&self, output: &str, stream: Stream) -> Result<Option<Cursor>> {
+        read_one(&self.conn, &self.path, output, stream)
+    }
+
+    /// What an output has yet to acknowledge of a stream. Takes a few microseconds however long the backlog is.
+    pub fn backlog(&self, output: &str, stream: Stream) -> Result<Backlog> {
+        let cursor = self
+            .cursor(output, stream)?
+            .ok_or_else(|| JournalError::UnknownOutput {
+                output: output.to_owned(),
+                stream,
+            })?;
+        self.backlog_of(&cursor)
+    }
+
+    pub(crate) fn backlog_of(&self, cursor: &Cursor) -> Result<Backlog> {
+        let oldest = self.head_where(
+            &format!(
+                "SELECT {HEAD} FROM batches WHERE stream = ? AND seq > ? ORDER BY seq LIMIT 1"
+            ),
+            params![cursor.stream.code(), cursor.batch.to_sql()],
+        )?;
+        let last = format::read_stream(&self.conn, &self.path, cursor.stream)? - 1;
+        Ok(Backlog {
+            records: u64::try_from(last - cursor.sequence).unwrap_or(0),
+            oldest_observed_at: oldest.map(|head| head.observed_at),
+            lost: cursor.lost,
+        })
+    }
+}
+
+impl Journal {
+    /// Gives an output a cursor for a stream, unless it has one; from then on retention waits for it.
+    pub fn register_output(&self, output: &str, stream: Stream, start: Start) -> Result<Cursor> {
+        let mut writer = self.writer();
+        if let Some(cursor) = read_one(&writer.conn, &writer.path, output, stream)? {
+            return Ok(cursor);
+        }
+        let (head, last_sequence) = (writer.head(), writer.last_sequence(stream));
+        let path = writer.path.clone();
+        writer.transaction("add an output to", |transaction| {
+            let sql = |source| JournalError::sqlite(&path, "add an output to", source);
+            let (batch, sequence) = match start {
+                Start::Newest => (head, last_sequence),
+                Start::Oldest => {
+                    // What retention dropped before the output was there is not owed to it.
+                    let first: Option<i64> = transaction
+                        .query_row(
+                            "SELECT first_sequence FROM batches WHERE stream = ? ORDER BY seq LIMIT 1",
+                            [stream.code()],
+                            |row| row.get(0),
+                        )
+                        .optional()
+                        .map_err(sql)?;
+                    (BatchSeq::START, first.map_or(last_sequence, |first| first - 1))
+                }
+            };
+            let cursor = Cursor { output: output.to_owned(), stream, batch, sequence, lost: 0 };
+            cursor.write(transaction).map_err(sql)?;
+            Ok(cursor)
+        })
+    }
+
+    /// Moves an output's cursor up to `batch`; a cursor never moves back.
+    ///
+    /// Does not wait for the disk: after a power failure the output may be handed the last batches again.
+    pub fn acknowledge(&self, output: &str, stream: Stream, batch: BatchSeq) -> Result<()> {
+        let mut writer = self.writer();
+        let path = writer.path.clone();
+        let batch = batch.min(writer.head());
+        writer.lazy_transaction("acknowledge in", |transaction| {
+            let sql = |source| JournalError::sqlite(&path, "acknowledge in", source);
+            let cursor = read_one(transaction, &path, output, stream)?.ok_or_else(|| {
+                JournalError::UnknownOutput {
+                    output: output.to_owned(),
+                    stream,
+                }
+            })?;
+            if cursor.batch >= batch {
+                return Ok(());
+            }
+            let last: Option<i64> = transaction
+                .prepare_cached(
+                    "SELECT first_sequence + rows - 1 FROM batches WHERE stream = ? AND seq <= ?
+                     ORDER BY seq DESC LIMIT 1",
+                )
+                .and_then(|mut statement| {
+                    statement
+                        .query_row(params![stream.code(), batch.to_sql()], |row| row.get(0))
+                        .optional()
+                })
+                .map_err(sql)?;
+            let sequence = last.unwrap_or(cursor.sequence).max(cursor.sequence);
+            Cursor {
+                batch,
+                sequence,
+                ..cursor
+            }
+            .write(transaction)
+            .map_err(sql)
+        })?;
+        writer.checkpoint_if_due();
+        Ok(())
+    }
+
+    /// Forgets an output: retention no longer waits for it.
+    pub fn remove_output(&self, output: &str) -> Result<()> {
+        let mut writer = self.writer();
+        let path = writer.path.clone();
+        writer.transaction("remove an output from", |transaction| {
+            transaction
+                .execute("DELETE FROM cursors WHERE output = ?", [output])
+                .map_err(|source| JournalError::sqlite(&path, "remove an output from", source))?;
+            Ok(())
+        })
+    }
+}
