@@ -66,7 +66,10 @@ impl<'de> Deserialize<'de> for Amount {
         use serde::de::Error as _;
 
         let raw = <&'de RawValue>::deserialize(deserializer)?.get();
-        let digits = match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        let digits = match raw
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+        {
             Some(text) => text,
             None => raw,
         };
@@ -107,10 +110,21 @@ mod tests {
             price(r#"{"price":79228162514264337593.54395}"#).unwrap(),
             amount("79228162514264337593.54395")
         );
-        for bad in ["NaN", "\"NaN\"", "\"\"", "true", "[1]", "1e99", "\"1,5\"", "0.12345678901234567890123456789012"] {
+        for bad in [
+            "NaN",
+            "\"NaN\"",
+            "\"\"",
+            "true",
+            "[1]",
+            "1e99",
+            "\"1,5\"",
+            "0.12345678901234567890123456789012",
+        ] {
             assert!(price(&format!(r#"{{"price":{bad}}}"#)).is_err(), "{bad}");
         }
-        let rate = Rate { price: amount("0.1") };
+        let rate = Rate {
+            price: amount("0.1"),
+        };
         assert_eq!(serde_json::to_string(&rate).unwrap(), r#"{"price":0.1}"#);
     }
 }

@@ -47,7 +47,10 @@ mod tests {
             "https://host/api#x",
         ] {
             let error = base_url(bad).unwrap_err().to_string();
-            assert!(error.contains("like https://") && !error.contains("u:p"), "{error}");
+            assert!(
+                error.contains("like https://") && !error.contains("u:p"),
+                "{error}"
+            );
         }
     }
 }

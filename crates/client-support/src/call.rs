@@ -107,7 +107,8 @@ impl Call {
 }
 
 fn bearer_header(token: &Secret) -> Option<reqwest::header::HeaderValue> {
-    let mut value = reqwest::header::HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
+    let mut value =
+        reqwest::header::HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
     value.set_sensitive(true);
     Some(value)
 }

@@ -28,9 +28,27 @@ pub async fn decode<T: DeserializeOwned, E>(
     let body = head.body(response).await.map_err(tangle)?;
     match from_json(&body) {
         Ok(value) => Ok(ResponseValue::new(value, head.status, head.headers)),
-        Err(error) => Err(tangle(head.unreadable(&body, &error))),
+        Err(error) => {
+            let mut response = failed_response(head.unreadable(&body, &error));
+            response.extensions_mut().insert(UnreadBody(body));
+            Err(Generated::UnexpectedResponse(response))
+        }
     }
 }
+
+/// The body that [`decode`] could not read, for a facade to save what it can of it.
+pub fn unread_body<E>(error: &Generated<E>) -> Option<Bytes> {
+    match error {
+        Generated::UnexpectedResponse(response) => response
+            .extensions()
+            .get::<UnreadBody>()
+            .map(|body| body.0.clone()),
+        _ => None,
+    }
+}
+
+#[derive(Clone)]
+struct UnreadBody(Bytes);
 
 /// Reads the body of an error answer. One that is not as described fails as the status says.
 pub async fn decode_error<E: DeserializeOwned>(
@@ -63,9 +81,7 @@ pub fn failure_of<E>(
         },
         Generated::CommunicationError(error)
         | Generated::InvalidUpgrade(error)
-        | Generated::ResponseBodyError(error) => {
-            TransportError::from(error).during(operation)
-        }
+        | Generated::ResponseBodyError(error) => TransportError::from(error).during(operation),
         Generated::InvalidResponsePayload(_, error) => Error::Unreadable {
             operation,
             status: StatusCode::OK.as_u16(),
@@ -253,8 +269,16 @@ fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
     let named = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.trim_ascii_start().to_ascii_lowercase().starts_with("text/html"));
-    let start = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii_start();
+        .is_some_and(|value| {
+            value
+                .trim_ascii_start()
+                .to_ascii_lowercase()
+                .starts_with("text/html")
+        });
+    let start = body
+        .strip_prefix(b"\xEF\xBB\xBF")
+        .unwrap_or(body)
+        .trim_ascii_start();
     let starts_with = |tag: &[u8]| {
         start
             .get(..tag.len())

@@ -22,7 +22,9 @@ pub enum Error {
         code: Option<String>,
     },
     /// The account has a second factor, which a program cannot answer.
-    #[error("{operation}: this account asks for a second factor: use an account without two-factor authentication")]
+    #[error(
+        "{operation}: this account asks for a second factor: use an account without two-factor authentication"
+    )]
     SecondFactorRequired {
         /// The operation's id.
         operation: &'static str,
@@ -82,7 +84,9 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
     /// The server sends elsewhere. Redirects are not followed: the request carries credentials.
-    #[error("{operation}: redirected ({status}) to {to}: set that address if it is the right one; redirects are not followed, as the request carries credentials")]
+    #[error(
+        "{operation}: redirected ({status}) to {to}: set that address if it is the right one; redirects are not followed, as the request carries credentials"
+    )]
     Redirected {
         /// The operation's id.
         operation: &'static str,
@@ -102,7 +106,9 @@ pub enum Error {
         detail: String,
     },
     /// An HTML page came where data was due: a proxy, a login page, a wrong path.
-    #[error("{operation}: got an HTML page ({status}) instead of data: check that the URL's path ends in /api, and what stands in between (proxy, portal)")]
+    #[error(
+        "{operation}: got an HTML page ({status}) instead of data: check that the URL's path ends in /api, and what stands in between (proxy, portal)"
+    )]
     Html {
         /// The operation's id.
         operation: &'static str,
@@ -122,7 +128,9 @@ pub enum Error {
         reason: String,
     },
     /// The answer is longer than allowed.
-    #[error("{operation}: the answer is longer than {limit} bytes: ask for less (a smaller page) or raise the body limit")]
+    #[error(
+        "{operation}: the answer is longer than {limit} bytes: ask for less (a smaller page) or raise the body limit"
+    )]
     BodyTooLarge {
         /// The operation's id.
         operation: &'static str,

@@ -267,9 +267,8 @@ impl Executor {
             let again = request.try_clone();
             let result = self.head(operation, request, tally).await;
             sent += 1;
-            let judge = |response: &Response| {
-                Verdict::by_status(response.status(), response.headers())
-            };
+            let judge =
+                |response: &Response| Verdict::by_status(response.status(), response.headers());
             let wait = self.wait_after(operation, sent, &result, &judge);
             let (Some(wait), Some(next)) = (wait, again) else {
                 return result;
@@ -303,7 +302,12 @@ impl Executor {
     }
 
     async fn pause(&self, sent: u32, wait: Duration, tally: &Tally) {
-        tracing::debug!(api = self.0.api, attempt = sent, ?wait, "sending again after a wait");
+        tracing::debug!(
+            api = self.0.api,
+            attempt = sent,
+            ?wait,
+            "sending again after a wait"
+        );
         tally.retries.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(wait).await;
     }
@@ -335,15 +339,16 @@ impl Executor {
             let mut response = self.head(operation, request, tally).await?;
             let status = response.status();
             let headers = std::mem::take(response.headers_mut());
-            let body = body::read(response, self.0.body_limit)
-                .await
-                .map_err(|error| match error {
-                    BodyError::TooLarge => Error::BodyTooLarge {
-                        operation: operation.id,
-                        limit: self.0.body_limit,
-                    },
-                    BodyError::Transport(error) => error.during(operation.id),
-                })?;
+            let body =
+                body::read(response, self.0.body_limit)
+                    .await
+                    .map_err(|error| match error {
+                        BodyError::TooLarge => Error::BodyTooLarge {
+                            operation: operation.id,
+                            limit: self.0.body_limit,
+                        },
+                        BodyError::Transport(error) => error.during(operation.id),
+                    })?;
             tally.add_bytes(body.len() as u64);
             Ok(Answer {
                 status,

@@ -4,7 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess,
+    Visitor,
 };
 
 /// A deserializer (or a part of one) that matches the names of struct members without case.
@@ -55,7 +56,13 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for FoldNames<D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_unit_struct(name, Fold { inner: visitor, names: None })
+        self.0.deserialize_unit_struct(
+            name,
+            Fold {
+                inner: visitor,
+                names: None,
+            },
+        )
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -63,11 +70,27 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for FoldNames<D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_newtype_struct(name, Fold { inner: visitor, names: None })
+        self.0.deserialize_newtype_struct(
+            name,
+            Fold {
+                inner: visitor,
+                names: None,
+            },
+        )
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
-        self.0.deserialize_tuple(len, Fold { inner: visitor, names: None })
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_tuple(
+            len,
+            Fold {
+                inner: visitor,
+                names: None,
+            },
+        )
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -76,7 +99,14 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for FoldNames<D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_tuple_struct(name, len, Fold { inner: visitor, names: None })
+        self.0.deserialize_tuple_struct(
+            name,
+            len,
+            Fold {
+                inner: visitor,
+                names: None,
+            },
+        )
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -85,7 +115,14 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for FoldNames<D> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_struct(name, fields, Fold { inner: visitor, names: Some(fields) })
+        self.0.deserialize_struct(
+            name,
+            fields,
+            Fold {
+                inner: visitor,
+                names: Some(fields),
+            },
+        )
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -94,7 +131,14 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for FoldNames<D> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_enum(name, variants, Fold { inner: visitor, names: None })
+        self.0.deserialize_enum(
+            name,
+            variants,
+            Fold {
+                inner: visitor,
+                names: None,
+            },
+        )
     }
 
     fn is_human_readable(&self) -> bool {
@@ -136,7 +180,10 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Fold<V> {
         self.inner.visit_some(FoldNames(deserializer))
     }
 
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+    fn visit_newtype_struct<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<V::Value, D::Error> {
         self.inner.visit_newtype_struct(FoldNames(deserializer))
     }
 
@@ -145,7 +192,10 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Fold<V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_map(Fold { inner: members, names: self.names })
+        self.inner.visit_map(Fold {
+            inner: members,
+            names: self.names,
+        })
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, variant: A) -> Result<V::Value, A::Error> {
@@ -157,7 +207,10 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Fold<V> {
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for FoldNames<A> {
     type Error = A::Error;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, A::Error> {
         self.0.next_element_seed(FoldNames(seed))
     }
 
@@ -169,8 +222,14 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for FoldNames<A> {
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Fold<A> {
     type Error = A::Error;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        self.inner.next_key_seed(Fold { inner: seed, names: self.names })
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, A::Error> {
+        self.inner.next_key_seed(Fold {
+            inner: seed,
+            names: self.names,
+        })
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
@@ -195,7 +254,10 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Fold<S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
-        self.inner.deserialize(NameDeserializer { inner: deserializer, names: self.names })
+        self.inner.deserialize(NameDeserializer {
+            inner: deserializer,
+            names: self.names,
+        })
     }
 }
 
@@ -209,14 +271,20 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for NameDeserializer<D> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         match self.names {
-            Some(names) => self.inner.deserialize_str(NameVisitor { inner: visitor, names }),
+            Some(names) => self.inner.deserialize_str(NameVisitor {
+                inner: visitor,
+                names,
+            }),
             None => self.inner.deserialize_any(visitor),
         }
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         match self.names {
-            Some(names) => self.inner.deserialize_identifier(NameVisitor { inner: visitor, names }),
+            Some(names) => self.inner.deserialize_identifier(NameVisitor {
+                inner: visitor,
+                names,
+            }),
             None => self.inner.deserialize_identifier(visitor),
         }
     }

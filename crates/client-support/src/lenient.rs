@@ -69,13 +69,29 @@ mod tests {
         for (json, i, f, b) in [
             ("{}", None, None, None),
             (r#"{"i":null,"f":null,"b":null}"#, None, None, None),
-            (r#"{"i":1.0,"f":2,"b":true}"#, Some(1), Some(2.0), Some(true)),
-            (r#"{"i":"7","f":"2.5","b":"False"}"#, Some(7), Some(2.5), Some(false)),
+            (
+                r#"{"i":1.0,"f":2,"b":true}"#,
+                Some(1),
+                Some(2.0),
+                Some(true),
+            ),
+            (
+                r#"{"i":"7","f":"2.5","b":"False"}"#,
+                Some(7),
+                Some(2.5),
+                Some(false),
+            ),
         ] {
             let row: Row = serde_json::from_str(json).unwrap();
             assert_eq!((row.i, row.f, row.b), (i, f, b), "{json}");
         }
-        for bad in [r#"{"i":1.5}"#, r#"{"i":3000000000}"#, r#"{"f":"NaN"}"#, r#"{"b":"maybe"}"#, r#"{"i":"x"}"#] {
+        for bad in [
+            r#"{"i":1.5}"#,
+            r#"{"i":3000000000}"#,
+            r#"{"f":"NaN"}"#,
+            r#"{"b":"maybe"}"#,
+            r#"{"i":"x"}"#,
+        ] {
             assert!(serde_json::from_str::<Row>(bad).is_err(), "{bad}");
         }
     }

@@ -30,7 +30,7 @@ pub use amount::Amount;
 pub use base_url::base_url;
 pub use body::strip_bom;
 pub use call::{Call, Manners, Mode};
-pub use decode::{decode, decode_error, failure_of};
+pub use decode::{decode, decode_error, failure_of, unread_body};
 pub use error::{Cap, Error, FieldError, Kind, TransportKind};
 pub use exec::{Answer, Executor, ExecutorBuilder, Judge, Operation, Tally, failed_response};
 pub use fold_names::{FoldNames, from_json};

@@ -449,7 +449,10 @@ mod tests {
         assert_eq!(ms("61"), Ok(Some(61_000)));
         assert_eq!(ms("61.1"), Ok(Some(61_100)));
         assert_eq!(ms("0.0005"), Ok(Some(1)));
-        assert_eq!(ms("0.00049999999999999999999999999999999999999999999"), Ok(Some(0)));
+        assert_eq!(
+            ms("0.00049999999999999999999999999999999999999999999"),
+            Ok(Some(0))
+        );
         // As a double this is 1.000499999…, and would round down.
         assert_eq!(ms("1.0005"), Ok(Some(1001)));
         assert_eq!(ms("1e2"), Ok(Some(100_000)));

@@ -95,10 +95,21 @@ fn forms(secret: &str) -> Vec<Box<str>> {
         forms.push(inner);
     }
     forms.push(json_ascii(secret, |c| !c.is_ascii()));
-    forms.push(json_ascii(secret, |c| !c.is_ascii() || "<>&'+\"".contains(c)));
-    forms.push(percent(secret, |b| b.is_ascii_alphanumeric() || b"-._~".contains(&b)));
-    forms.push(percent(secret, |b| b.is_ascii_alphanumeric() || b"-._~!*'()".contains(&b)));
-    forms.push(percent(secret, |b| b.is_ascii_alphanumeric() || b"-._*".contains(&b)).replace("%20", "+"));
+    forms.push(json_ascii(secret, |c| {
+        !c.is_ascii() || "<>&'+\"".contains(c)
+    }));
+    forms.push(percent(secret, |b| {
+        b.is_ascii_alphanumeric() || b"-._~".contains(&b)
+    }));
+    forms.push(percent(secret, |b| {
+        b.is_ascii_alphanumeric() || b"-._~!*'()".contains(&b)
+    }));
+    forms.push(
+        percent(secret, |b| {
+            b.is_ascii_alphanumeric() || b"-._*".contains(&b)
+        })
+        .replace("%20", "+"),
+    );
     let html = secret
         .replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -157,7 +168,10 @@ fn base64_pieces(secret: &[u8]) -> impl Iterator<Item = String> {
         // Characters that also hold bits of what stands before or behind are left out.
         let first = (offset * 8).div_ceil(6);
         let last = padded.len() * 8 / 6;
-        for text in [STANDARD_NO_PAD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {
+        for text in [
+            STANDARD_NO_PAD.encode(&padded),
+            URL_SAFE_NO_PAD.encode(&padded),
+        ] {
             if let Some(piece) = text.get(first..last)
                 && piece.len() >= SHORTEST_BASE64
             {
@@ -196,7 +210,10 @@ mod tests {
         for echo in echoes {
             let clean = scrubber.scrub(&echo);
             assert!(clean.contains(MASK), "{echo} -> {clean}");
-            assert!(!clean.contains("rd+1") && !clean.contains("rd%2"), "{echo} -> {clean}");
+            assert!(
+                !clean.contains("rd+1") && !clean.contains("rd%2"),
+                "{echo} -> {clean}"
+            );
         }
     }
 

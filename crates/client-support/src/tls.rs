@@ -171,7 +171,8 @@ impl ServerCertVerifier for OtherName {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls12_signature(message, cert, signature)
+        self.verifier
+            .verify_tls12_signature(message, cert, signature)
     }
 
     fn verify_tls13_signature(
@@ -180,7 +181,8 @@ impl ServerCertVerifier for OtherName {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls13_signature(message, cert, signature)
+        self.verifier
+            .verify_tls13_signature(message, cert, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

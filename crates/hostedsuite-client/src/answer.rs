@@ -27,8 +27,13 @@ fn class_of(code: &str) -> Class {
         .trim_end_matches("Error")
         .to_ascii_lowercase();
     match name.as_str() {
-        "security" | "authentication" | "auth" | "unauthorized" | "invalidcredentials"
-        | "notauthenticated" | "invalidusernameorpassword" => Class::RefusedLogin,
+        "security"
+        | "authentication"
+        | "auth"
+        | "unauthorized"
+        | "invalidcredentials"
+        | "notauthenticated"
+        | "invalidusernameorpassword" => Class::RefusedLogin,
         "unauthorizedaccess" | "forbidden" | "permissiondenied" | "accessdenied" => {
             Class::PermissionDenied
         }

@@ -233,10 +233,16 @@ impl Client {
                     user_name: login.username,
                     password: login.password,
                 };
-                let answer = self.post(AUTHENTICATE, "authenticate", &request, &tally).await?;
+                let answer = self
+                    .post(AUTHENTICATE, "authenticate", &request, &tally)
+                    .await?;
                 let format = format_of(&answer.headers, self.format);
                 let Some(user) = read::<UserInfo>(format, &answer.body) else {
-                    return Err(unreadable(AUTHENTICATE, &answer, "no user's data".to_owned()));
+                    return Err(unreadable(
+                        AUTHENTICATE,
+                        &answer,
+                        "no user's data".to_owned(),
+                    ));
                 };
                 if user.authenticated == Some(false) {
                     return Err(Error::RefusedLogin {
@@ -322,7 +328,10 @@ impl Client {
         tally: &Tally,
     ) -> Result<Answer, Error> {
         let mut url = self.base.clone();
-        url.set_path(&format!("{}/{path}", self.base.path().trim_end_matches('/')));
+        url.set_path(&format!(
+            "{}/{path}",
+            self.base.path().trim_end_matches('/')
+        ));
         let unwritable = |_| Error::InvalidRequest {
             operation,
             field: "body",

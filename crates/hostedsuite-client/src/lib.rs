@@ -51,7 +51,7 @@ pub use balances::{BalanceRef, Balances};
 pub use client::{Client, ClientBuilder, Format};
 pub use clients::{ClientRef, Clients};
 pub use generated::types::{CallRoundingType as CallRounding, SortDir, UserInfo};
-pub use generated_hooks::{MANNERS, Inner};
+pub use generated_hooks::{Inner, MANNERS};
 pub use open::CallAllowanceType;
 pub use page::{CallRef, CallsPage, InteractionRef};
 pub use paging::{CallPages, PageBase, Summary};

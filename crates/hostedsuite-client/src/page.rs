@@ -5,9 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::rows::{numbers, texts};
-use crate::sheet::{
-    Column, Holds, PAGE, Row, Sheet, TOTAL_COUNT, TOTAL_PAGES, Unreadable, scalar,
-};
+use crate::sheet::{Column, Holds, PAGE, Row, Sheet, TOTAL_COUNT, TOTAL_PAGES, Unreadable, scalar};
 use crate::{CallRecord, Format, PageBase, RowError};
 
 /// In the order in which the service writes them.
@@ -268,13 +266,17 @@ impl<'a> CallRef<'a> {
     }
 
     /// What happened during the call; `None` when the member is missing or no list.
-    pub fn interactions(&self) -> Option<impl ExactSizeIterator<Item = InteractionRef<'a>> + use<'a>> {
+    pub fn interactions(
+        &self,
+    ) -> Option<impl ExactSizeIterator<Item = InteractionRef<'a>> + use<'a>> {
         let rows = self.0.list(INTERACTIONS, INTERACTION.len())?;
         Some(rows.map(InteractionRef))
     }
 
     /// The forms that were filled in; an entry that is null is `None`. `None` when the member is missing or no list.
-    pub fn completed_form_ids(&self) -> Option<impl ExactSizeIterator<Item = Option<&'a str>> + use<'a>> {
+    pub fn completed_form_ids(
+        &self,
+    ) -> Option<impl ExactSizeIterator<Item = Option<&'a str>> + use<'a>> {
         let rows = self.0.list(COMPLETED_FORM_IDS, 1)?;
         Some(rows.map(|row| row.text(0)))
     }
@@ -299,4 +301,3 @@ impl<'a> InteractionRef<'a> {
         description = 2;
     }
 }
-

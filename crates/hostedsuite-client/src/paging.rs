@@ -185,7 +185,12 @@ impl CallPages {
         let asked = std::mem::replace(&mut self.next, Next::Done);
         let mut page = match (answer, asked) {
             // A server that counts from 1 may refuse 0.
-            (Err(error), Next::Zero) if matches!(error.kind(), Kind::Validation | Kind::Server | Kind::NotFound) => {
+            (Err(error), Next::Zero)
+                if matches!(
+                    error.kind(),
+                    Kind::Validation | Kind::Server | Kind::NotFound
+                ) =>
+            {
                 self.next = Next::OneInsteadOfZero(Some(error));
                 return Step::Skip;
             }
@@ -239,7 +244,11 @@ impl CallPages {
             Next::Done
         };
         page.set_base(self.base);
-        if fresh == 0 { Step::Skip } else { Step::Yield(page) }
+        if fresh == 0 {
+            Step::Skip
+        } else {
+            Step::Yield(page)
+        }
     }
 
     /// Counts a page's rows and marks the repeated ones; how many are to be handed out.
@@ -274,7 +283,11 @@ impl CallPages {
 
     /// Whether the server's own counts say that this was the last page.
     fn is_last(&self, number: i64, page: &CallsPage) -> bool {
-        let position = if self.base == PageBase::One { number } else { number + 1 };
+        let position = if self.base == PageBase::One {
+            number
+        } else {
+            number + 1
+        };
         if page.total_pages().is_some_and(|pages| position >= pages) {
             return true;
         }

@@ -193,7 +193,10 @@ impl CallsQuery {
         if let (Some(min), Some(max)) = (self.min_talk, self.max_talk)
             && min > max
         {
-            return Err(invalid("MinCallDuration", "must not be above MaxCallDuration"));
+            return Err(invalid(
+                "MinCallDuration",
+                "must not be above MaxCallDuration",
+            ));
         }
         Ok(())
     }
@@ -313,7 +316,10 @@ impl BalanceQuery {
         if let (Some(min), Some(max)) = (self.min_talk, self.max_talk)
             && min > max
         {
-            return Err(invalid("MinCallDuration", "must not be above MaxCallDuration"));
+            return Err(invalid(
+                "MinCallDuration",
+                "must not be above MaxCallDuration",
+            ));
         }
         Ok(())
     }

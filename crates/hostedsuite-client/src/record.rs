@@ -103,9 +103,9 @@ impl From<CallRef<'_>> for CallRecord {
             talk_time: call.talk_time().to_owned(),
             transfer_time: call.transfer_time().to_owned(),
             screen_pop: own(call.screen_pop()),
-            completed_form_ids: call.completed_form_ids().map_or_else(Vec::new, |list| {
-                list.flatten().map(str::to_owned).collect()
-            }),
+            completed_form_ids: call
+                .completed_form_ids()
+                .map_or_else(Vec::new, |list| list.flatten().map(str::to_owned).collect()),
             flagged: call.flagged().ok().flatten(),
             flag_notes: own(call.flag_notes()),
             call_type: own(call.call_type()),

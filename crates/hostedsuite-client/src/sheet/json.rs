@@ -170,7 +170,9 @@ impl<'t> Reader<'t> {
             let Some(index) = column else {
                 return reader.skip();
             };
-            let holds = columns.get(index).map_or(Holds::Scalar, |column| column.holds);
+            let holds = columns
+                .get(index)
+                .map_or(Holds::Scalar, |column| column.holds);
             let cell = match holds {
                 Holds::Scalar => reader.scalar(&mut sheet.unescaped)?,
                 Holds::Texts => reader.list(sheet, None)?,
@@ -215,7 +217,9 @@ impl<'t> Reader<'t> {
                 // A null among the objects: an entry of which nothing is known.
                 Some(members) => {
                     self.skip()?;
-                    sheet.inner.resize(sheet.inner.len() + members.len(), Cell::default());
+                    sheet
+                        .inner
+                        .resize(sheet.inner.len() + members.len(), Cell::default());
                 }
                 None => {
                     let cell = self.scalar(&mut sheet.unescaped)?;

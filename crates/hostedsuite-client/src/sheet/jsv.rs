@@ -120,7 +120,9 @@ fn read_rows<'t, A: SeqAccess<'t>>(
         let raw = raw.get();
         let base = sheet.begin_row();
         let fault = if raw.starts_with('{') {
-            row(text, sheet, base, raw).err().map(|error| reason(&error).into())
+            row(text, sheet, base, raw)
+                .err()
+                .map(|error| reason(&error).into())
         } else {
             Some("not an object".into())
         };
@@ -136,7 +138,9 @@ fn row(text: &str, sheet: &mut Sheet, base: usize, raw: &str) -> Result<(), jsv:
         let Some(index) = column_of(columns, &name) else {
             continue;
         };
-        let holds = columns.get(index).map_or(Holds::Scalar, |column| column.holds);
+        let holds = columns
+            .get(index)
+            .map_or(Holds::Scalar, |column| column.holds);
         let cell = match holds {
             Holds::Scalar => scalar(text, sheet, value),
             _ if !value.starts_with('[') => scalar(text, sheet, value),

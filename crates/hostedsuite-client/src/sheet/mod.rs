@@ -126,14 +126,13 @@ impl Sheet {
         }
         let (text, replaced) = match String::from_utf8(Vec::from(strip_bom(body))) {
             Ok(text) => (text, false),
-            Err(error) if error.utf8_error().valid_up_to() == 0 && body.starts_with(b"\xFF\xFE") => {
+            Err(error)
+                if error.utf8_error().valid_up_to() == 0 && body.starts_with(b"\xFF\xFE") =>
+            {
                 return Err(Unreadable("UTF-16, not UTF-8".to_owned()));
             }
             // One record in a wrong character set must not cost the others.
-            Err(error) => (
-                String::from_utf8_lossy(error.as_bytes()).into_owned(),
-                true,
-            ),
+            Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
         };
         let mut sheet = Self {
             columns,
@@ -191,7 +190,8 @@ impl Sheet {
     /// Adds a row of missing cells; its index in `cells`.
     fn begin_row(&mut self) -> usize {
         let base = self.cells.len();
-        self.cells.resize(base + self.columns.len(), Cell::default());
+        self.cells
+            .resize(base + self.columns.len(), Cell::default());
         base
     }
 
@@ -274,7 +274,11 @@ impl<'a> Row<'a> {
     }
 
     /// A member's list as rows of `width` cells; `None` when missing or no list.
-    pub(crate) fn list(self, column: usize, width: usize) -> Option<impl ExactSizeIterator<Item = Row<'a>>> {
+    pub(crate) fn list(
+        self,
+        column: usize,
+        width: usize,
+    ) -> Option<impl ExactSizeIterator<Item = Row<'a>>> {
         let cell = self.cell(column);
         let sheet = self.sheet;
         let cells = match cell.kind {
