@@ -110,7 +110,7 @@ impl Ledger {
         let mut total = Sums::default();
         let mut groups: BTreeMap<(u32, Direction), Sums> = BTreeMap::new();
         let mut ids = Vec::new();
-        let from = (query.started_after).map_or(i64::MIN, |after| after.as_millisecond());
+        let from = (query.started_after).map_or(i64::MIN, Timestamp::as_millisecond);
         for (index, call) in view.visible(from, i64::MAX) {
             if (query.settled_before).is_some_and(|before| call.end() > before.as_millisecond()) {
                 continue;

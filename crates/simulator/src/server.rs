@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use crate::faults::{Echo, Instead, Plan, Side};
+use crate::faults::{Delivery, Echo, Instead, Plan, Side};
 use crate::hostedsuite;
 use crate::portsip::{self, ApiError};
 use crate::state::State;
@@ -148,7 +148,7 @@ impl Server {
             return Ok(whole(with_status(StatusCode::PAYLOAD_TOO_LARGE)));
         };
         let body = body.to_bytes();
-        if plan.disconnect {
+        if matches!(plan.instead, Some(Instead::Disconnect)) {
             count(0);
             return Err(Disconnect);
         }
@@ -157,12 +157,10 @@ impl Server {
             Side::PortSip => self.portsip(head, body, &plan).await,
         };
         count(response.status().as_u16());
-        Ok(if plan.truncate {
-            in_halves(response, FLUSH, End::CutOff)
-        } else if let Some(pause) = plan.stall {
-            in_halves(response, pause, End::Whole)
-        } else {
-            whole(response)
+        Ok(match plan.delivery {
+            Delivery::AtOnce => whole(response),
+            Delivery::Stalled(pause) => in_halves(response, pause, End::Whole),
+            Delivery::CutOff => in_halves(response, FLUSH, End::CutOff),
         })
     }
 
@@ -252,7 +250,8 @@ fn in_front(instead: &Instead) -> Response<Bytes> {
             let status = StatusCode::from_u16(error.status);
             page(status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE))
         }
-        Instead::Html | Instead::Echo(_) => page(StatusCode::OK),
+        // The other two have been dealt with: by closing, by the server itself.
+        Instead::Html | Instead::Echo(_) | Instead::Disconnect => page(StatusCode::OK),
     }
 }
 
@@ -306,17 +305,15 @@ fn in_halves(response: Response<Bytes>, pause: Duration, end: End) -> Response<B
     let frames = stream::unfold(parts.into_iter(), move |mut parts| {
         let second = second.clone();
         async move {
-            match parts.next()? {
-                Some(first) => Some((Ok(Frame::data(first)), parts)),
-                None => {
-                    tokio::time::sleep(pause).await;
-                    let last = match end {
-                        End::Whole => Ok(Frame::data(second)),
-                        End::CutOff => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
-                    };
-                    Some((last, parts))
-                }
+            if let Some(first) = parts.next()? {
+                return Some((Ok(Frame::data(first)), parts));
             }
+            tokio::time::sleep(pause).await;
+            let last = match end {
+                End::Whole => Ok(Frame::data(second)),
+                End::CutOff => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
+            };
+            Some((last, parts))
         }
     });
     Response::from_parts(head, StreamBody::new(frames).boxed_unsync())

@@ -15,5 +15,5 @@ pub use settings::{
     Shifts, Stall, Throttle, Totals,
 };
 
-pub(crate) use requests::{Instead, Plan, RequestFaults, Side};
+pub(crate) use requests::{Delivery, Instead, Plan, RequestFaults, Side};
 pub(crate) use timeline::Timeline;

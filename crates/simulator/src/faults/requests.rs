@@ -26,18 +26,28 @@ pub(crate) struct RequestFaults {
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) wait: Duration,
-    pub(crate) disconnect: bool,
-    pub(crate) truncate: bool,
-    pub(crate) stall: Option<Duration>,
     /// In place of the server's own answer.
     pub(crate) instead: Option<Instead>,
+    pub(crate) delivery: Delivery,
     pub(crate) expire_token: bool,
     pub(crate) change_deck: bool,
 }
 
-/// Answers that come from something in front of, or around, the service.
+/// How an answer's body gets to the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    #[default]
+    AtOnce,
+    /// With such a pause in the middle.
+    Stalled(Duration),
+    /// The first half only, and then the connection is closed.
+    CutOff,
+}
+
+/// What happens instead of an answer, in or in front of the server.
 #[derive(Debug)]
 pub(crate) enum Instead {
+    Disconnect,
     Throttle(Throttle),
     ServerError(ServerError),
     Html,
@@ -77,16 +87,22 @@ impl RequestFaults {
         if let Some(fault) = &faults.stall
             && hits(Kind::Stall, &fault.hit())
         {
-            plan.stall = Some(Duration::from_secs(fault.seconds));
+            plan.delivery = Delivery::Stalled(Duration::from_secs(fault.seconds));
         }
-        plan.disconnect =
-            (faults.disconnect.as_ref()).is_some_and(|hit| hits(Kind::Disconnect, hit));
-        plan.truncate = (faults.truncate.as_ref()).is_some_and(|hit| hits(Kind::Truncate, hit));
+        if let Some(hit) = &faults.truncate
+            && hits(Kind::Truncate, hit)
+        {
+            plan.delivery = Delivery::CutOff;
+        }
         plan.expire_token =
             (faults.expire_tokens.as_ref()).is_some_and(|hit| hits(Kind::ExpireTokens, hit));
         plan.change_deck =
             (faults.deck_changes.as_ref()).is_some_and(|hit| hits(Kind::DeckChanges, hit));
-        plan.instead = if let Some(fault) = &faults.throttle
+        plan.instead = if let Some(hit) = &faults.disconnect
+            && hits(Kind::Disconnect, hit)
+        {
+            Some(Instead::Disconnect)
+        } else if let Some(fault) = &faults.throttle
             && hits(Kind::Throttle, &fault.hit())
         {
             Some(Instead::Throttle(fault.clone()))
@@ -143,7 +159,7 @@ mod tests {
         faults.merge_word(word).expect("usable");
         let requests = RequestFaults::default();
         (paths.iter())
-            .map(|path| requests.plan(&faults, path).disconnect)
+            .map(|path| requests.plan(&faults, path).instead.is_some())
             .collect()
     }
 
@@ -161,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_rate_hits_about_that_share_and_the_same_requests_again() {
-        let paths = ["/api/calls"; 2_000];
+        let paths = vec!["/api/calls"; 2_000];
         let first = disconnects("disconnect=0.2", &paths);
         let hits = first.iter().filter(|hit| **hit).count();
         assert!((300..500).contains(&hits), "{hits} of 2,000");

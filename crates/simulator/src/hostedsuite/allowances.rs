@@ -3,7 +3,7 @@
 use super::dates::{self, Edge};
 use super::listing::lasts;
 use super::members::{Members, Unbindable};
-use super::wire::{Balance, Decimal};
+use super::wire::{BalanceRow, Decimal};
 use crate::world::{Allowance, Facts, View};
 
 const MINUTE_MS: u64 = 60_000;
@@ -14,14 +14,20 @@ pub(super) struct Query {
     from: i64,
     until: i64,
     client: Option<String>,
-    hold: bool,
-    talk: bool,
-    transfer: bool,
-    ring: bool,
+    billed: Vec<Part>,
     /// Each call is rounded up to a multiple of this, in milliseconds.
     rounding: u64,
     least_talk: f64,
     most_talk: f64,
+}
+
+/// A part of a call that can be billed.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Hold,
+    Talk,
+    Transfer,
+    Ring,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -40,14 +46,22 @@ impl Query {
             ("NextMinute", MINUTE_MS),
             ("Next30Seconds", 30_000),
         ];
+        let mut billed = Vec::new();
+        for (name, part) in [
+            ("BillHold", Part::Hold),
+            ("BillTalk", Part::Talk),
+            ("BillTransfer", Part::Transfer),
+            ("BillRing", Part::Ring),
+        ] {
+            if members.truth(name)? {
+                billed.push(part);
+            }
+        }
         Ok(Self {
             from: date("StartDate", Edge::Start).unwrap_or(i64::MIN),
             until: date("EndDate", Edge::End).unwrap_or(i64::MAX),
             client: members.filter("ClientId"),
-            hold: members.truth("BillHold")?,
-            talk: members.truth("BillTalk")?,
-            transfer: members.truth("BillTransfer")?,
-            ring: members.truth("BillRing")?,
+            billed,
             rounding: members.choice("CallRounding", &roundings)?.unwrap_or(1),
             least_talk: members.number("MinCallDuration")?,
             most_talk: members.number("MaxCallDuration")?,
@@ -55,7 +69,7 @@ impl Query {
     }
 
     /// A row for each client, also for those without calls.
-    pub(super) fn balances(&self, view: &View<'_>) -> Vec<Balance> {
+    pub(super) fn balances(&self, view: &View<'_>) -> Vec<BalanceRow> {
         let clients = &view.world.people.clients;
         let mut used = vec![Used::default(); clients.len()];
         for (index, call) in view.visible(self.from, self.until) {
@@ -70,7 +84,7 @@ impl Query {
             .filter(|(client, _)| self.client.as_ref().is_none_or(|id| *id == client.id))
             .map(|(client, used)| {
                 let (description, balance, unit) = remaining(client.allowance, used);
-                Balance {
+                BalanceRow {
                     client_id: client.id.clone(),
                     third_party_account_id: client.account.clone(),
                     client_name: client.name.clone(),
@@ -90,15 +104,14 @@ impl Query {
 
     /// The billed time of a call, rounded up.
     fn billed(&self, facts: &Facts) -> u64 {
-        let parts = [
-            (self.hold, facts.hold),
-            (self.talk, facts.talk),
-            (self.transfer, facts.transfer),
-            (self.ring, facts.ring),
-        ];
-        (parts.iter())
-            .filter(|(billed, _)| *billed)
-            .map(|(_, ms)| u64::from(*ms))
+        (self.billed.iter())
+            .map(|part| match part {
+                Part::Hold => facts.hold,
+                Part::Talk => facts.talk,
+                Part::Transfer => facts.transfer,
+                Part::Ring => facts.ring,
+            })
+            .map(u64::from)
             .sum::<u64>()
             .next_multiple_of(self.rounding)
     }

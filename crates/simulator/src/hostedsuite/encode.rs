@@ -11,14 +11,14 @@ use serde_json::ser::Formatter;
 
 use super::error::ServiceError;
 use super::negotiate::Format;
-use super::wire::{Balance, CallPage, ClientInfo, UserInfo};
+use super::wire::{BalanceRow, CallPage, ClientInfo, UserInfo};
 
 const POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
 
 /// What an operation answers.
 pub(super) enum Answer<'a> {
     User(UserInfo),
-    Balances(Vec<Balance>),
+    Balances(Vec<BalanceRow>),
     Clients(Vec<ClientInfo>),
     Calls(CallPage<'a>),
 }

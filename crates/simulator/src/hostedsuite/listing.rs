@@ -118,7 +118,13 @@ impl Query {
         let selection = self.select(view, position as u64);
         let total = selection.len();
         let repeats = Repeats { faults, rows };
-        let offset = repeats.offset(position, total);
+        let pages = repeats.pages(total);
+        // Beyond the last page there is nothing, not even a repeated record.
+        let offset = if position < pages {
+            repeats.offset(position)
+        } else {
+            total
+        };
         let calls = (offset..total.min(offset.saturating_add(rows)))
             .filter_map(|place| {
                 let place = if self.descending {
@@ -133,7 +139,7 @@ impl Query {
             calls,
             number: i64::from(number),
             total,
-            pages: repeats.pages(total),
+            pages,
         }
     }
 
@@ -319,13 +325,8 @@ impl Repeats<'_> {
         }
     }
 
-    fn offset(&self, page: usize, total: usize) -> usize {
-        // Beyond any page that can exist there is no need to count.
-        let plain = page.saturating_mul(self.rows);
-        if plain > total.saturating_mul(2).saturating_add(self.rows) {
-            return total;
-        }
-        plain - self.before(page)
+    fn offset(&self, page: usize) -> usize {
+        page * self.rows - self.before(page)
     }
 
     fn pages(&self, total: usize) -> usize {

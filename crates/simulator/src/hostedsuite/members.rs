@@ -80,9 +80,9 @@ impl Members {
 
     fn insert(&mut self, name: String, value: Value, strict: bool) {
         let member = Member {
+            name,
             value,
             strict,
-            name,
         };
         self.values.insert(member.name.to_ascii_lowercase(), member);
     }

@@ -15,7 +15,7 @@ use crate::world::{CallId, View, Words};
 /// A row of `/call-allowance/balance`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Balance {
+pub(super) struct BalanceRow {
     pub(super) client_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) third_party_account_id: Option<String>,

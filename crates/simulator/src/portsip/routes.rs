@@ -183,6 +183,12 @@ async fn update_billing(Shared(state): Simulator, body: Bytes) -> Answer {
     Ok(StatusCode::OK.into_response())
 }
 
+#[derive(serde::Serialize)]
+struct Page<'a> {
+    count: usize,
+    items: Vec<Shown<'a>>,
+}
+
 async fn list(Shared(state): Simulator, RawQuery(query): RawQuery) -> Answer {
     let query = Query::read(&query.unwrap_or_default())?;
     let (count, rates) = query.page(&state.pbx.deck());
@@ -192,11 +198,6 @@ async fn list(Shared(state): Simulator, RawQuery(query): RawQuery) -> Answer {
             in_full: false,
         })
         .collect();
-    #[derive(serde::Serialize)]
-    struct Page<'a> {
-        count: usize,
-        items: Vec<Shown<'a>>,
-    }
     Ok(as_json(&Page { count, items }))
 }
 

@@ -13,6 +13,9 @@ use super::people::People;
 use crate::options::Options;
 use crate::random::{Purpose, draw, generator, unit};
 
+/// Calls of a day of average load, where nothing is said.
+pub(super) const DEFAULT_CALLS_PER_DAY: u64 = 2_000;
+
 const HOUR_MS: i64 = 3_600_000;
 const HOURS_A_DAY: i64 = 24;
 
@@ -134,7 +137,7 @@ impl Plan {
         let per_day = match (options.calls_per_day, options.calls) {
             (Some(calls), _) => calls,
             (None, Some(_)) => 0,
-            (None, None) => 2_000,
+            (None, None) => DEFAULT_CALLS_PER_DAY,
         };
         Self {
             next: first,

@@ -39,7 +39,7 @@ impl World {
             value: options.time_zone.clone(),
             must: "an IANA time zone, such as America/New_York",
         })?;
-        let people = People::new(options.seed, options.clients, options.centers);
+        let people = People::new(options);
         let plan = Plan::new(options, start, &zone);
         let mut world = Self {
             seed: options.seed,

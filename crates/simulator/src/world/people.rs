@@ -3,8 +3,13 @@
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
+use super::calls::DEFAULT_CALLS_PER_DAY;
 use super::names;
+use crate::options::Options;
 use crate::random::{Purpose, draw, generator};
+
+/// Talk and hold of an average call.
+const MINUTES_A_CALL: f64 = 2.4;
 
 /// Who there is.
 #[derive(Debug)]
@@ -49,7 +54,13 @@ pub(crate) enum Allowance {
 }
 
 impl People {
-    pub(super) fn new(seed: u64, clients: u32, centers: u32) -> Self {
+    pub(super) fn new(options: &Options) -> Self {
+        let Options {
+            seed,
+            clients,
+            centers,
+            ..
+        } = *options;
         let mut rng = generator(seed, Purpose::People, 0);
         let centers: Vec<_> = (0..centers)
             .map(|index| Center {
@@ -57,7 +68,12 @@ impl People {
                 name: format!("{} {}", pick(&mut rng, &names::CITY), index + 1),
             })
             .collect();
-        let clients = clients_of(seed, clients, centers.len(), &mut rng);
+        let cumulative_share = shares(clients);
+        let usage = Usage {
+            calls_a_month: calls_a_month(options),
+            cumulative_share: &cumulative_share,
+        };
+        let clients = clients_of(seed, clients, centers.len(), &usage, &mut rng);
         let names = (0..2_000)
             .map(|_| {
                 let first = pick(&mut rng, &names::FIRST);
@@ -65,7 +81,7 @@ impl People {
             })
             .collect();
         Self {
-            cumulative_share: shares(&clients),
+            cumulative_share,
             centers,
             clients,
             names,
@@ -80,7 +96,43 @@ impl People {
     }
 }
 
-fn clients_of(seed: u64, count: u32, centers: usize, rng: &mut ChaCha8Rng) -> Vec<Client> {
+/// What clients are expected to use, so that their allowances fit.
+struct Usage<'a> {
+    calls_a_month: f64,
+    cumulative_share: &'a [f64],
+}
+
+impl Usage<'_> {
+    /// The calls of a month that a client is expected to have.
+    fn calls(&self, client: u32) -> f64 {
+        let end = |index: Option<usize>| {
+            let share = index.and_then(|index| self.cumulative_share.get(index));
+            share.copied().unwrap_or(0.0)
+        };
+        let index = client as usize;
+        self.calls_a_month * (end(Some(index)) - end(index.checked_sub(1)))
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of calls are far below 2^53"
+)]
+fn calls_a_month(options: &Options) -> f64 {
+    match (options.calls_per_day, options.calls) {
+        (Some(calls), _) => calls as f64 * 26.0,
+        (None, Some(calls)) => calls as f64 * 30.0 / f64::from(options.days.max(1)),
+        (None, None) => DEFAULT_CALLS_PER_DAY as f64 * 26.0,
+    }
+}
+
+fn clients_of(
+    seed: u64,
+    count: u32,
+    centers: usize,
+    usage: &Usage<'_>,
+    rng: &mut ChaCha8Rng,
+) -> Vec<Client> {
     let mut clients: Vec<Client> = Vec::with_capacity(count as usize);
     for index in 0..count {
         let name = match clients.last() {
@@ -92,16 +144,17 @@ fn clients_of(seed: u64, count: u32, centers: usize, rng: &mut ChaCha8Rng) -> Ve
                 pick(rng, &names::FORM)
             ),
         };
+        // Between half and nearly twice of what the month will bring.
+        let calls = usage.calls(index) * rng.random_range(0.5..1.9);
         let allowance = match index % 5 {
-            0 | 3 => Allowance::Minutes(50 * rng.random_range(1..=20)),
-            1 => Allowance::Calls(25 * rng.random_range(1..=20)),
-            4 => Allowance::Calls(100),
+            0 | 3 => Allowance::Minutes(rounded(calls * MINUTES_A_CALL, 50)),
+            1 | 4 => Allowance::Calls(rounded(calls, 25)),
             _ => Allowance::NotBillable,
         };
         let account = match index % 6 {
             5 => None,
             // Every fourth shares the account of the client before it.
-            position if position == 4 => Some(1_000 + index - 1),
+            4 => Some(1_000 + index - 1),
             _ => Some(1_000 + index),
         };
         clients.push(Client {
@@ -125,13 +178,19 @@ fn clients_of(seed: u64, count: u32, centers: usize, rng: &mut ChaCha8Rng) -> Ve
     clients
 }
 
+/// The next multiple of a step, and one step at least.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "not negative, and bounded by the options"
+)]
+fn rounded(amount: f64, step: u32) -> u32 {
+    (amount as u32).max(1).next_multiple_of(step)
+}
+
 /// A few clients have most of the calls: the share falls with the rank.
-fn shares(clients: &[Client]) -> Vec<f64> {
-    let weights = (1..=clients.len()).map(|rank| {
-        #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
-        let rank = rank as f64;
-        1.0 / (rank + 3.0).powf(0.7)
-    });
+fn shares(clients: u32) -> Vec<f64> {
+    let weights = (1..=clients).map(|rank| 1.0 / (f64::from(rank) + 3.0).powf(0.7));
     let total: f64 = weights.clone().sum();
     let mut sum = 0.0;
     weights

@@ -1,0 +1,9 @@
+//! Both servers as they are seen from outside, byte for byte where it matters.
+
+#![expect(clippy::expect_used, reason = "a test ends where its expectation does")]
+
+mod common;
+mod exchanges;
+mod faults;
+mod hostedsuite;
+mod portsip;
