@@ -190,6 +190,14 @@ impl Npm {
             Self::Script(script) => {
                 let mut command = Command::new(node);
                 command.arg(script);
+                // Packages' own scripts look for node on the path.
+                let beside = node.parent().map(Path::to_owned);
+                let path = std::env::var_os("PATH").unwrap_or_default();
+                let path =
+                    std::env::join_paths(beside.into_iter().chain(std::env::split_paths(&path)));
+                if let Ok(path) = path {
+                    command.env("PATH", path);
+                }
                 command
             }
         }
