@@ -67,7 +67,14 @@ pub(crate) fn boolean(text: &str) -> Option<bool> {
 /// Writes a double in .NET's shortest form that reads back the same: `12`, `0.5`, `1E+20`, `1E-05`, `NaN`.
 pub(crate) fn push_f64(out: &mut String, value: f64) {
     let size = value.abs();
-    if size == 0.0 || (1e-4..1e15).contains(&size) {
+    // Seconds are whole more often than not, and whole numbers are the quicker ones to write.
+    #[expect(clippy::cast_possible_truncation, reason = "compared with what it was")]
+    let whole = value as i64;
+    #[expect(clippy::cast_precision_loss, reason = "compared with what it was")]
+    let exact = (whole as f64).to_bits() == value.to_bits();
+    if exact && size < 1e15 {
+        out.push_str(itoa::Buffer::new().format(whole));
+    } else if size == 0.0 || (1e-4..1e15).contains(&size) {
         push_plain(out, zmij::Buffer::new().format_finite(value));
     } else if value.is_finite() {
         push_scientific(out, format_args!("{value:e}"));

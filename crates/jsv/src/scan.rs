@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 
+use crate::bytes::{self, Stops};
 use crate::error::{Error, ErrorKind, Position, Result};
 use crate::limits::Limits;
 
@@ -40,17 +41,6 @@ pub(crate) enum Names {
     /// A map's: its blanks are part of the key.
     Exact,
 }
-
-/// Bytes at which a run of unquoted text or a name needs a look.
-const STOPS: [bool; 256] = {
-    let mut stops = [false; 256];
-    let mut i = 0;
-    while i < b",{}[]\r\n".len() {
-        stops[b",{}[]\r\n"[i] as usize] = true;
-        i += 1;
-    }
-    stops
-};
 
 pub(crate) struct Cursor<'de> {
     text: &'de str,
@@ -93,6 +83,7 @@ impl<'de> Cursor<'de> {
         self.limits = limits;
     }
 
+    #[inline]
     pub(crate) fn offset(&self) -> usize {
         self.at
     }
@@ -150,15 +141,18 @@ impl<'de> Cursor<'de> {
         here
     }
 
+    #[cold]
     pub(crate) fn fail_at(&self, offset: usize, kind: ErrorKind) -> Error {
         Error::at(kind, self.position(offset))
     }
 
+    #[cold]
     pub(crate) fn fail(&self, kind: ErrorKind) -> Error {
         self.fail_at(self.at, kind)
     }
 
     /// An error about what stands at the cursor instead of `what`.
+    #[cold]
     pub(crate) fn expected(&self, what: &'static str) -> Error {
         self.fail(match self.peek() {
             Some(b'\r' | b'\n') => ErrorKind::LineBreak,
@@ -166,17 +160,27 @@ impl<'de> Cursor<'de> {
         })
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    /// Moves to the next byte of a set, or to the end.
+    #[inline]
+    fn run<S: Stops>(&mut self) {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        self.at += S::find(rest).unwrap_or(rest.len());
+    }
+
     /// The text between two offsets that lie beside ASCII bytes or at its ends.
+    #[inline]
     fn slice(&self, from: usize, to: usize) -> &'de str {
         debug_assert!(self.text.is_char_boundary(from) && self.text.is_char_boundary(to));
         self.text.get(from..to).unwrap_or_default()
     }
 
     /// Whether the value at the cursor, quoted or not, ends here.
+    #[inline]
     fn value_ends(&self) -> bool {
         matches!(
             (self.within, self.peek()),
@@ -186,6 +190,7 @@ impl<'de> Cursor<'de> {
         )
     }
 
+    #[inline]
     fn blanks(&mut self) {
         if self.pretty {
             while self.peek().is_some_and(|byte| byte.is_ascii_whitespace()) {
@@ -194,6 +199,7 @@ impl<'de> Cursor<'de> {
         }
     }
 
+    #[inline]
     fn count_item(&mut self) -> Result<()> {
         self.items += 1;
         if self.items > self.limits.items {
@@ -203,6 +209,7 @@ impl<'de> Cursor<'de> {
     }
 
     /// What comes next. Moves over blanks in pretty text, over nothing else.
+    #[inline]
     pub(crate) fn shape(&mut self) -> Result<Shape> {
         self.blanks();
         Ok(match self.peek() {
@@ -215,6 +222,7 @@ impl<'de> Cursor<'de> {
     }
 
     /// Goes into the object or list at the cursor; hands back what [`leave`](Self::leave) needs.
+    #[inline]
     pub(crate) fn enter(&mut self, inner: Within) -> Result<Within> {
         if self.depth >= self.limits.depth {
             return Err(self.fail(ErrorKind::Limit(
@@ -228,6 +236,7 @@ impl<'de> Cursor<'de> {
     }
 
     /// After the end of an object or list: what is around it counts again.
+    #[inline]
     pub(crate) fn leave(&mut self, outer: Within) {
         self.depth -= 1;
         self.within = outer;
@@ -239,6 +248,7 @@ impl<'de> Cursor<'de> {
     }
 
     /// Right after the opening bracket: whether there is an item; if not, moves over the closing bracket.
+    #[inline]
     pub(crate) fn first(&mut self) -> Result<bool> {
         self.blanks();
         let closing = match self.within {
@@ -256,6 +266,7 @@ impl<'de> Cursor<'de> {
     }
 
     /// After an item: whether another follows; moves over the comma or the closing bracket.
+    #[inline]
     pub(crate) fn next(&mut self) -> Result<bool> {
         self.blanks();
         match (self.peek(), self.within) {
@@ -274,6 +285,7 @@ impl<'de> Cursor<'de> {
     }
 
     /// A member's name and its colon.
+    #[inline]
     pub(crate) fn name(&mut self, names: Names) -> Result<Piece<'de>> {
         self.blanks();
         if self.peek() == Some(b'"') {
@@ -289,15 +301,11 @@ impl<'de> Cursor<'de> {
             return Ok(name);
         }
         let start = self.at;
-        loop {
-            match self.peek() {
-                None => return Err(self.cut()),
-                Some(b':') => break,
-                Some(byte) if STOPS[usize::from(byte)] || byte == b'"' => {
-                    return Err(self.expected("a member's name and `:`"));
-                }
-                Some(_) => self.at += 1,
-            }
+        self.run::<bytes::Name>();
+        match self.peek() {
+            Some(b':') => {}
+            None => return Err(self.cut()),
+            Some(_) => return Err(self.expected("a member's name and `:`")),
         }
         let name = self.slice(start, self.at);
         let name = if self.pretty || names == Names::Trimmed {
@@ -314,6 +322,7 @@ impl<'de> Cursor<'de> {
     }
 
     /// The text at the cursor, quoted or not.
+    #[inline]
     pub(crate) fn text(&mut self) -> Result<Piece<'de>> {
         if self.peek() == Some(b'"') {
             let piece = self.quoted()?;
@@ -360,6 +369,7 @@ impl<'de> Cursor<'de> {
         }
     }
 
+    #[inline]
     fn unquoted(&mut self) -> Result<&'de str> {
         let start = self.at;
         if self.peek() == Some(b']') {
@@ -368,11 +378,7 @@ impl<'de> Cursor<'de> {
         // Brackets within a list's item, which hide the one that ends the list.
         let mut open = 0_usize;
         loop {
-            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            match rest.iter().position(|byte| STOPS[usize::from(*byte)]) {
-                Some(run) => self.at += run,
-                None => self.at = self.text.len(),
-            }
+            self.run::<bytes::Value>();
             match self.peek() {
                 Some(b'[') if self.within == Within::List => open += 1,
                 Some(b']') if open > 0 => open -= 1,
@@ -461,6 +467,7 @@ impl<'de> Cursor<'de> {
         Ok(())
     }
 
+    #[cold]
     fn cut(&self) -> Error {
         let what = match self.within {
             Within::Root => "the value",

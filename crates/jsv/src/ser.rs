@@ -2,20 +2,10 @@
 
 use serde::ser::{self, Serialize};
 
+use crate::bytes::{Name, Stops as _};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use crate::number;
-
-/// Bytes that force quotes.
-const FORCES_QUOTES: [bool; 256] = {
-    let mut forces = [false; 256];
-    let mut i = 0;
-    while i < b"\":,{}[]\r\n".len() {
-        forces[b"\":,{}[]\r\n"[i] as usize] = true;
-        i += 1;
-    }
-    forces
-};
 
 /// Writes values at the end of a string. [`to_string`](crate::to_string) is the short way; this one reuses a buffer.
 ///
@@ -39,11 +29,16 @@ impl<'a> Serializer<'a> {
     }
 
     /// Text by the string rule: as it is, unless it is empty or holds a byte that forces quotes.
+    #[inline]
     fn push_text(&mut self, text: &str) {
-        if !text.is_empty() && !text.bytes().any(|byte| FORCES_QUOTES[usize::from(byte)]) {
+        if !text.is_empty() && Name::find(text.as_bytes()).is_none() {
             self.out.push_str(text);
-            return;
+        } else {
+            self.push_quoted(text);
         }
+    }
+
+    fn push_quoted(&mut self, text: &str) {
         self.out.push('"');
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('"') {
@@ -55,6 +50,7 @@ impl<'a> Serializer<'a> {
         self.out.push('"');
     }
 
+    #[inline]
     fn open(&mut self, bracket: char) -> Result<()> {
         // What is nested deeper no reader takes, ServiceStack's writer and our own reader included.
         if self.depth >= Limits::DEFAULT.depth {
@@ -66,6 +62,7 @@ impl<'a> Serializer<'a> {
         Ok(())
     }
 
+    #[inline]
     fn close(&mut self, bracket: char) {
         self.depth -= 1;
         self.out.push(bracket);
@@ -81,6 +78,7 @@ impl<'a> Serializer<'a> {
 
 macro_rules! whole_numbers {
     ($($method:ident $type:ident)*) => {$(
+        #[inline]
         fn $method(self, value: $type) -> Result<()> {
             self.out.push_str(itoa::Buffer::new().format(value));
             Ok(())
@@ -99,6 +97,7 @@ impl<'s, 'a> ser::Serializer for &'s mut Serializer<'a> {
     type SerializeStruct = Object<'s, 'a>;
     type SerializeStructVariant = Object<'s, 'a>;
 
+    #[inline]
     fn serialize_bool(self, value: bool) -> Result<()> {
         self.out.push_str(if value { "True" } else { "False" });
         Ok(())
@@ -122,6 +121,7 @@ impl<'s, 'a> ser::Serializer for &'s mut Serializer<'a> {
         Ok(())
     }
 
+    #[inline]
     fn serialize_f64(self, value: f64) -> Result<()> {
         number::push_f64(self.out, value);
         Ok(())
@@ -132,6 +132,7 @@ impl<'s, 'a> ser::Serializer for &'s mut Serializer<'a> {
         Ok(())
     }
 
+    #[inline]
     fn serialize_str(self, value: &str) -> Result<()> {
         self.push_text(value);
         Ok(())
@@ -143,6 +144,7 @@ impl<'s, 'a> ser::Serializer for &'s mut Serializer<'a> {
     }
 
     /// Null is nothing at all; who holds it leaves the member out or the item empty.
+    #[inline]
     fn serialize_none(self) -> Result<()> {
         Ok(())
     }
