@@ -1,1 +1,44 @@
 //! Loads, feeds and isolates callmeter's output plugins.
+//!
+//! * [`Outputs`] runs one thread for each output. It reads batches from a [`Backlog`] (the journal),
+//!   hands them to an instance of a plugin, and moves the output's cursor when the plugin says that
+//!   they are durable.
+//! * [`inspect`] says what a file is and whether it would load.
+//! * [`DeadLetters`] lists and replays batches that a plugin refused.
+//! * [`child_main`] is the whole program of a child process that runs an isolated plugin.
+//!
+//! What a plugin does wrong stops nothing else. In this process a panic is contained by the plugin's
+//! own guard and a hang costs one thread; a segfault, an abort or an `exit` is contained only by
+//! [`Isolation::Process`].
+#![allow(unsafe_code)]
+
+mod answer;
+mod backlog;
+mod backoff;
+mod callbacks;
+mod dead_letters;
+mod delivery;
+mod elf;
+mod file;
+mod inspect;
+mod instance;
+mod isolation;
+mod library;
+mod outputs;
+mod settings;
+mod sink;
+mod status;
+
+pub use backlog::{Backlog, BacklogError, Batch, MemoryBacklog, Owed};
+pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters};
+pub use elf::{ElfError, ElfFacts, Note};
+pub use file::{FileError, PluginFile, Trust};
+pub use inspect::{Inspection, Verdict, inspect};
+pub use isolation::child_main;
+pub use library::LoadError;
+pub use outputs::{Outputs, StartError};
+pub use settings::{Isolation, Limits, OutputSettings, PluginSource};
+pub use status::{LastError, OutputState, OutputStatus, PluginIdentity, StreamStatus};
+
+/// The argument that makes callmeter run [`child_main`].
+pub const CHILD_ARGUMENT: &str = "plugin-child";

@@ -70,7 +70,10 @@ impl Batch {
         // SAFETY: the host vouches for the schema.
         let schema = unsafe { schemas.get(batch)? };
         // SAFETY: the host vouches for the array's pointers.
-        unsafe { check_members(&schema.fields, &array.0, 0, "the batch")? };
+        unsafe {
+            let (_, rows) = extent(&array.0, "the batch")?;
+            check_members(&schema.fields, &array.0, 0, rows, "the batch")?;
+        }
         Ok(Self {
             schema,
             array,
@@ -100,7 +103,7 @@ fn extent(array: &ArrowArray, name: &str) -> Result<(usize, usize), BatchError> 
     }
 }
 
-/// Checks the children of a struct array; `before` are the rows that its parents skip.
+/// Checks the children of a struct array for `rows` of its rows; `before` of them its parents skip.
 ///
 /// # Safety
 /// The pointers of `array` follow the C Data Interface.
@@ -108,13 +111,14 @@ unsafe fn check_members(
     fields: &[Field],
     array: &ArrowArray,
     before: usize,
+    rows: usize,
     name: &str,
 ) -> Result<(), BatchError> {
-    let (offset, length) = extent(array, name)?;
+    let (offset, _) = extent(array, name)?;
     check_counts(array, name, 1, fields.len(), 0)?;
     let needed = before
         .checked_add(offset)
-        .and_then(|skipped| skipped.checked_add(length))
+        .and_then(|skipped| skipped.checked_add(rows))
         .ok_or_else(|| malformed(format!("the offsets of {name} overflow")))?;
     for (index, field) in fields.iter().enumerate() {
         // SAFETY: `check_counts` saw so many children.
@@ -132,7 +136,7 @@ unsafe fn check_members(
             )));
         }
         // SAFETY: as for `array`.
-        unsafe { check(field, child, before + offset, length)? };
+        unsafe { check(field, child, before + offset, rows)? };
     }
     Ok(())
 }
@@ -185,7 +189,7 @@ unsafe fn check(
             unsafe { check(item, child, 0, items) }
         }
         // SAFETY: as for `array`.
-        DataType::Struct(fields) => unsafe { check_members(fields, array, before, name) },
+        DataType::Struct(fields) => unsafe { check_members(fields, array, before, rows, name) },
     }
 }
 

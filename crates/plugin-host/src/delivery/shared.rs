@@ -1,0 +1,343 @@
+//! What an output's thread shares with the rest of the program: its state, its call in progress,
+//! and the wish that it stop.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use callmeter_records::Stream;
+
+use crate::backlog::Backlog;
+use crate::settings::{Isolation, Limits};
+use crate::sink::Interrupt;
+use crate::status::{LastError, OutputState, OutputStatus, PluginIdentity, StreamStatus};
+
+/// Shared by an output's thread, the watchdog and whoever asks for its state.
+pub(crate) struct Shared {
+    name: String,
+    isolation: Isolation,
+    limits: Limits,
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+struct Inner {
+    state: OutputState,
+    plugin: Option<PluginIdentity>,
+    last_error: Option<LastError>,
+    instances: u64,
+    retries: u64,
+    /// Failures since the last progress.
+    failures: u32,
+    running: bool,
+    streams: Vec<StreamStatus>,
+    call: Option<Call>,
+    interrupt: Option<Arc<dyn Interrupt>>,
+    /// Rings of the bell: new batches may be there.
+    rung: u64,
+    stop_by: Option<Instant>,
+    ended: bool,
+}
+
+struct Call {
+    operation: &'static str,
+    since: Instant,
+    cancelled: bool,
+    killed: bool,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        name: &str,
+        isolation: Isolation,
+        limits: Limits,
+        streams: &[Stream],
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.to_owned(),
+            isolation,
+            limits,
+            inner: Mutex::new(Inner {
+                state: OutputState::Starting,
+                plugin: None,
+                last_error: None,
+                instances: 0,
+                retries: 0,
+                failures: 0,
+                running: false,
+                streams: streams
+                    .iter()
+                    .map(|stream| StreamStatus::new(*stream))
+                    .collect(),
+                call: None,
+                interrupt: None,
+                rung: 0,
+                stop_by: None,
+                ended: false,
+            }),
+            changed: Condvar::new(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn status(&self) -> OutputStatus {
+        let inner = self.lock();
+        let call = inner
+            .call
+            .as_ref()
+            .map(|call| (call.operation, call.since.elapsed()));
+        let hung = call.is_some_and(|(_, time)| time > self.limits.call_timeout);
+        OutputStatus {
+            name: self.name.clone(),
+            state: if hung { OutputState::Hung } else { inner.state },
+            up: inner.running && !hung && inner.failures < self.limits.failures_until_down,
+            isolation: self.isolation,
+            plugin: inner.plugin.clone(),
+            last_error: inner.last_error.clone(),
+            call,
+            restarts: inner.instances.saturating_sub(1),
+            retries: inner.retries,
+            streams: inner.streams.clone(),
+        }
+    }
+
+    // ---- for the output's thread
+
+    pub(crate) fn set_state(&self, state: OutputState) {
+        let mut inner = self.lock();
+        // What happens while it stops is still "stopping".
+        if inner.stop_by.is_none() || state == OutputState::Stopped {
+            inner.state = state;
+        }
+    }
+
+    pub(crate) fn instance_made(&self, plugin: PluginIdentity) {
+        let mut inner = self.lock();
+        inner.plugin = Some(plugin);
+        inner.instances += 1;
+        inner.running = true;
+    }
+
+    pub(crate) fn instance_ended(&self) {
+        let mut inner = self.lock();
+        inner.running = false;
+        inner.interrupt = None;
+    }
+
+    pub(crate) fn set_interrupt(&self, interrupt: Arc<dyn Interrupt>) {
+        self.lock().interrupt = Some(interrupt);
+    }
+
+    /// Notes a failure and returns how many there were in a row.
+    pub(crate) fn failed(&self, text: &str) -> u32 {
+        tracing::warn!(output = self.name, "{text}");
+        let mut inner = self.lock();
+        inner.failures = inner.failures.saturating_add(1);
+        inner.last_error = Some(LastError {
+            text: text.to_owned(),
+            at: SystemTime::now(),
+        });
+        inner.failures
+    }
+
+    pub(crate) fn retried(&self) {
+        self.lock().retries += 1;
+    }
+
+    /// Something was made durable: failures are over.
+    pub(crate) fn progressed(&self) {
+        self.lock().failures = 0;
+    }
+
+    pub(crate) fn update_stream(&self, stream: Stream, update: impl FnOnce(&mut StreamStatus)) {
+        if let Some(status) = self
+            .lock()
+            .streams
+            .iter_mut()
+            .find(|status| status.stream == stream)
+        {
+            update(status);
+        }
+    }
+
+    /// Looks up what is owed.
+    pub(crate) fn update_lag(&self, backlog: &dyn Backlog) {
+        let streams: Vec<_> = self
+            .lock()
+            .streams
+            .iter()
+            .map(|status| status.stream)
+            .collect();
+        for stream in streams {
+            match backlog.owed(&self.name, stream) {
+                Ok(owed) => self.update_stream(stream, |status| {
+                    status.lag_records = owed.records;
+                    status.oldest_unacknowledged = owed.oldest;
+                    status.lost = owed.lost;
+                }),
+                Err(error) => tracing::debug!(output = self.name, "{error}"),
+            }
+        }
+    }
+
+    /// Whether the output's thread has been in one call for so long.
+    pub(crate) fn in_call_for(&self, time: Duration) -> bool {
+        self.lock()
+            .call
+            .as_ref()
+            .is_some_and(|call| call.since.elapsed() >= time)
+    }
+
+    /// Runs a call into the plugin under the eyes of the watchdog.
+    pub(crate) fn call<T>(&self, operation: &'static str, call: impl FnOnce() -> T) -> T {
+        self.lock().call = Some(Call {
+            operation,
+            since: Instant::now(),
+            cancelled: false,
+            killed: false,
+        });
+        let answer = call();
+        self.lock().call = None;
+        answer
+    }
+
+    /// Until when the output shall have stopped, if it shall.
+    pub(crate) fn stop_by(&self) -> Option<Instant> {
+        self.lock().stop_by
+    }
+
+    /// Waits; returns false, and early, when the output shall stop.
+    pub(crate) fn pause(&self, time: Duration) -> bool {
+        let end = Instant::now() + time;
+        let mut inner = self.lock();
+        loop {
+            if inner.stop_by.is_some() {
+                return false;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            inner = self.wait(inner, left);
+        }
+    }
+
+    /// How often the bell has rung.
+    pub(crate) fn rung(&self) -> u64 {
+        self.lock().rung
+    }
+
+    /// Waits until the bell has rung since it had rung `seen` times, the output shall stop, or the
+    /// time is over.
+    pub(crate) fn wait_for_bell(&self, seen: u64, time: Duration) {
+        let end = Instant::now() + time;
+        let mut inner = self.lock();
+        while inner.rung == seen && inner.stop_by.is_none() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            inner = self.wait(inner, left);
+        }
+    }
+
+    fn wait<'a>(&self, inner: MutexGuard<'a, Inner>, time: Duration) -> MutexGuard<'a, Inner> {
+        self.changed
+            .wait_timeout(inner, time)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+    }
+
+    pub(crate) fn set_ended(&self) {
+        let mut inner = self.lock();
+        inner.state = OutputState::Stopped;
+        inner.running = false;
+        inner.ended = true;
+        self.changed.notify_all();
+    }
+
+    // ---- for everybody else
+
+    /// Says that new batches may be there.
+    pub(crate) fn ring(&self) {
+        self.lock().rung += 1;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn stop(&self, by: Instant) {
+        let mut inner = self.lock();
+        if inner.stop_by.is_none() {
+            inner.stop_by = Some(by);
+            inner.state = OutputState::Stopping;
+        }
+        self.changed.notify_all();
+    }
+
+    /// Asks a call in progress to return.
+    pub(crate) fn cancel(&self) {
+        let interrupt = self.lock().interrupt.clone();
+        if let Some(interrupt) = interrupt {
+            interrupt.cancel();
+        }
+    }
+
+    /// Waits until the output's thread has ended; returns whether it has.
+    pub(crate) fn wait_until_ended(&self, by: Instant) -> bool {
+        let mut inner = self.lock();
+        while !inner.ended {
+            let left = by.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            inner = self.wait(inner, left);
+        }
+        true
+    }
+
+    /// The watchdog's look: a call that takes too long is asked to return, then ended by force where
+    /// that is possible.
+    pub(crate) fn watch(&self) {
+        let mut inner = self.lock();
+        let interrupt = inner.interrupt.clone();
+        let Some(call) = inner.call.as_mut() else {
+            return;
+        };
+        let (time, operation) = (call.since.elapsed(), call.operation);
+        let cancel = time > self.limits.call_timeout && !call.cancelled;
+        let kill = time > self.limits.call_timeout + self.limits.kill_after && !call.killed;
+        call.cancelled |= cancel;
+        call.killed |= kill;
+        if !cancel && !kill {
+            return;
+        }
+        if cancel {
+            let text = format!(
+                "{operation} has not returned for {} s; it is asked to",
+                time.as_secs()
+            );
+            tracing::warn!(output = self.name, "{text}");
+            inner.last_error = Some(LastError {
+                text,
+                at: SystemTime::now(),
+            });
+        }
+        drop(inner);
+        let Some(interrupt) = interrupt else { return };
+        if kill && interrupt.kill() {
+            tracing::error!(
+                output = self.name,
+                "{operation} did not return; its process was killed"
+            );
+        } else if cancel {
+            // On a thread of its own: the plugin's `cancel` may hang as well. Without a thread the
+            // call just goes on.
+            let _ = std::thread::Builder::new().spawn(move || interrupt.cancel());
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What a library is and whether it would load, for `callmeter plugin check`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::callbacks::{HostContext, Silent};
+use crate::elf::ElfFacts;
+use crate::file::{PluginFile, Trust};
+use crate::library::Plugin;
+
+/// What was found out about a library.
+#[derive(Debug, Clone)]
+pub struct Inspection {
+    /// The file.
+    pub path: PathBuf,
+    /// The SHA-256 of its bytes, in hexadecimal, if it could be read.
+    pub sha256: Option<String>,
+    /// What the file says of itself, if it is a plugin.
+    pub facts: Option<ElfFacts>,
+    /// Its configuration's JSON Schema, if it was loaded and has one.
+    pub config_schema: Option<String>,
+    /// What is allowed and odd.
+    pub warnings: Vec<String>,
+    /// Whether it would load.
+    pub verdict: Verdict,
+}
+
+/// Whether a library would load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was loaded, and offers everything that is needed.
+    Loads,
+    /// It is refused, and why.
+    Refused(String),
+}
+
+impl Inspection {
+    /// Whether the library would load.
+    pub fn loads(&self) -> bool {
+        self.verdict == Verdict::Loads
+    }
+}
+
+/// Checks a library as an output would, and loads it: code of the plugin runs, but no instance is
+/// made.
+pub fn inspect(path: &Path, pin: Option<&str>, trust: Trust) -> Inspection {
+    let mut inspection = Inspection {
+        path: path.to_owned(),
+        sha256: None,
+        facts: None,
+        config_schema: None,
+        warnings: Vec::new(),
+        verdict: Verdict::Loads,
+    };
+    let file = match PluginFile::open(path, pin, trust) {
+        Ok(file) => file,
+        Err(error) => {
+            inspection.verdict = Verdict::Refused(error.to_string());
+            return inspection;
+        }
+    };
+    inspection.sha256 = Some(file.sha256().to_owned());
+    inspection.facts = Some(file.facts().clone());
+    let unusual = file.unusual_dependencies();
+    if !unusual.is_empty() {
+        inspection.warnings.push(format!(
+            "it needs {}, which the dynamic linker looks for along LD_LIBRARY_PATH without any check",
+            unusual.join(", ")
+        ));
+    }
+    if file.facts().search_path {
+        inspection
+            .warnings
+            .push("it brings its own library search path (RPATH or RUNPATH)".to_owned());
+    }
+    if !file.facts().nodelete {
+        inspection.warnings.push(
+            "it is not linked with `-z nodelete`; callmeter never unloads it, other programs may"
+                .to_owned(),
+        );
+    }
+    let host = HostContext::leak(Silent);
+    match Plugin::load(&file, host) {
+        Ok(plugin) => inspection.config_schema = plugin.config_schema,
+        Err(error) => inspection.verdict = Verdict::Refused(error.to_string()),
+    }
+    inspection
+}
+
+impl fmt::Display for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "file      {}", self.path.display())?;
+        if let Some(sha256) = &self.sha256 {
+            writeln!(f, "sha256    {sha256}")?;
+        }
+        if let Some(ElfFacts { note, needed, .. }) = &self.facts {
+            writeln!(
+                f,
+                "plugin    {} {} ({})",
+                note.name, note.version, note.kind
+            )?;
+            writeln!(f, "abi       {}.{}", note.abi_major, note.abi_minor)?;
+            writeln!(f, "needs     {}", needed.join(", "))?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning   {warning}")?;
+        }
+        match &self.verdict {
+            Verdict::Loads => writeln!(f, "verdict   it loads")?,
+            Verdict::Refused(reason) => writeln!(f, "verdict   REFUSED: {reason}")?,
+        }
+        if let Some(schema) = &self.config_schema {
+            writeln!(
+                f,
+                "config    {}",
+                schema.trim().replace('\n', "\n          ")
+            )?;
+        }
+        Ok(())
+    }
+}

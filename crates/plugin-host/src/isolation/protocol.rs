@@ -1,0 +1,231 @@
+//! The frames between callmeter and a child: JSON for what is said, bytes behind it for a batch.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use arrow_array::RecordBatch;
+use arrow_ipc::reader::StreamReader;
+use arrow_ipc::writer::StreamWriter;
+use callmeter_plugin_abi::{ErrorBox, Status};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::answer::Answer;
+use crate::file::Trust;
+use crate::status::PluginIdentity;
+
+/// A frame larger than this is a fault.
+const MAX_FRAME: u32 = 1 << 30;
+
+/// What callmeter asks of a child.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Request {
+    /// Load the plugin and make the instance: comes once, first.
+    Create(Box<Create>),
+    /// Take a batch, which follows as bytes.
+    Write {
+        seq: u64,
+        id: [u8; 16],
+        attempt: u32,
+        stream: u8,
+    },
+    /// Make durable what was taken.
+    Flush { within_ms: u64 },
+    /// Ask the call in progress to return. Has no reply.
+    Cancel,
+    /// End the instance and the process. Has no reply.
+    Close,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Create {
+    pub(crate) path: PathBuf,
+    pub(crate) sha256: Option<String>,
+    pub(crate) trust: Trust,
+    pub(crate) name: String,
+    pub(crate) config: String,
+    pub(crate) log_level: i32,
+}
+
+/// What a child says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Reply {
+    /// To `Create`.
+    Created(Result<PluginIdentity, String>),
+    /// To `Write` and `Flush`.
+    Done {
+        code: i32,
+        reason: String,
+        retry_after_ms: u64,
+        durable: u64,
+    },
+    /// A line for the log, at any time.
+    Log {
+        level: i32,
+        target: String,
+        message: String,
+    },
+}
+
+impl Reply {
+    pub(crate) fn done(answer: Answer, durable: u64) -> Self {
+        let (code, reason, after) = match answer {
+            Answer::Ok => (Status::Ok as i32, String::new(), None),
+            Answer::Retry { reason, after } => (Status::Retry as i32, reason, after),
+            Answer::Reject { reason } => (Status::Reject as i32, reason, None),
+            Answer::Fatal { reason } => (Status::Fatal as i32, reason, None),
+            Answer::Unknown { code, reason } => (code, reason, None),
+        };
+        let after = after.map_or(0, |after| {
+            u64::try_from(after.as_millis()).unwrap_or(u64::MAX)
+        });
+        Self::Done {
+            code,
+            reason,
+            retry_after_ms: after,
+            durable,
+        }
+    }
+}
+
+/// The answer in a `Done`.
+pub(crate) fn answer(code: i32, reason: &str, retry_after_ms: u64) -> Answer {
+    let mut error = ErrorBox::new();
+    error.retry_after_ms = retry_after_ms;
+    match Answer::new(code, &error) {
+        Answer::Ok => Answer::Ok,
+        Answer::Retry { after, .. } => Answer::Retry {
+            reason: reason.to_owned(),
+            after,
+        },
+        Answer::Reject { .. } => Answer::Reject {
+            reason: reason.to_owned(),
+        },
+        Answer::Fatal { .. } => Answer::Fatal {
+            reason: reason.to_owned(),
+        },
+        Answer::Unknown { code, .. } => Answer::Unknown {
+            code,
+            reason: reason.to_owned(),
+        },
+    }
+}
+
+/// Writes a frame: both lengths, the JSON, the bytes.
+pub(crate) fn send(to: &mut impl Write, what: &impl Serialize, bytes: &[u8]) -> io::Result<()> {
+    let json = serde_json::to_vec(what)?;
+    let length = |length: usize| {
+        let fits = u32::try_from(length)
+            .ok()
+            .filter(|length| *length <= MAX_FRAME);
+        fits.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the frame is too large"))
+    };
+    let (json_len, bytes_len) = (length(json.len())?, length(bytes.len())?);
+    let mut head = Vec::with_capacity(8 + json.len());
+    head.extend_from_slice(&json_len.to_le_bytes());
+    head.extend_from_slice(&bytes_len.to_le_bytes());
+    head.extend_from_slice(&json);
+    to.write_all(&head)?;
+    to.write_all(bytes)?;
+    to.flush()
+}
+
+/// Reads a frame; `None` at the end.
+pub(crate) fn receive<T: DeserializeOwned>(
+    from: &mut impl Read,
+) -> io::Result<Option<(T, Vec<u8>)>> {
+    let mut json_len = [0; 4];
+    let mut bytes_len = [0; 4];
+    match from.read_exact(&mut json_len) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    from.read_exact(&mut bytes_len)?;
+    let json = body(from, u32::from_le_bytes(json_len))?;
+    let bytes = body(from, u32::from_le_bytes(bytes_len))?;
+    Ok(Some((serde_json::from_slice(&json)?, bytes)))
+}
+
+fn body(from: &mut impl Read, length: u32) -> io::Result<Vec<u8>> {
+    if length > MAX_FRAME {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the frame is too large",
+        ));
+    }
+    let mut bytes = Vec::new();
+    // Grows as bytes come, so that a false length costs nothing.
+    from.take(length.into()).read_to_end(&mut bytes)?;
+    if bytes.len() < usize::try_from(length).unwrap_or(usize::MAX) {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(bytes)
+}
+
+/// A batch as Arrow IPC, its schema before it.
+pub(crate) fn encode(
+    records: &RecordBatch,
+    into: &mut Vec<u8>,
+) -> Result<(), arrow_schema::ArrowError> {
+    into.clear();
+    let mut writer = StreamWriter::try_new(into, &records.schema())?;
+    writer.write(records)?;
+    writer.finish()
+}
+
+/// The batch in such bytes.
+pub(crate) fn decode(bytes: &[u8]) -> Result<RecordBatch, String> {
+    let mut reader = StreamReader::try_new(bytes, None).map_err(|error| error.to_string())?;
+    match reader.next() {
+        Some(records) => records.map_err(|error| error.to_string()),
+        None => Err("there is no batch".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Reply, Request, receive, send};
+
+    #[test]
+    fn frames_lead_back() {
+        let mut wire = Vec::new();
+        send(&mut wire, &Request::Flush { within_ms: 5 }, b"").unwrap();
+        send(
+            &mut wire,
+            &Request::Write {
+                seq: 1,
+                id: [7; 16],
+                attempt: 2,
+                stream: 3,
+            },
+            b"abc",
+        )
+        .unwrap();
+        let mut wire = wire.as_slice();
+        let (first, bytes) = receive::<Request>(&mut wire).unwrap().unwrap();
+        assert!(matches!(first, Request::Flush { within_ms: 5 }) && bytes.is_empty());
+        let (second, bytes) = receive::<Request>(&mut wire).unwrap().unwrap();
+        assert!(matches!(
+            second,
+            Request::Write {
+                seq: 1,
+                attempt: 2,
+                stream: 3,
+                ..
+            }
+        ));
+        assert_eq!(bytes, b"abc");
+        assert!(receive::<Request>(&mut wire).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_frame_cut_off_or_too_large_is_an_error() {
+        let mut wire = Vec::new();
+        send(&mut wire, &Request::Cancel, b"bytes").unwrap();
+        for cut in 4..wire.len() {
+            assert!(receive::<Request>(&mut &wire[..cut]).is_err(), "{cut}");
+        }
+        let huge = [0xff; 64];
+        assert!(receive::<Reply>(&mut huge.as_slice()).is_err());
+    }
+}

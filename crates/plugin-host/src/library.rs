@@ -1,0 +1,239 @@
+//! Loads a checked file as a library and asks it for its table of functions.
+//!
+//! A library is never unloaded: there is no `close` here, the handle is leaked, and the dynamic
+//! linker is told so. Unloading a Rust library can crash at the exit of any thread that it touched.
+
+#[cfg(target_feature = "crt-static")]
+compile_error!(
+    "a statically linked program cannot load plugins: build for a dynamically linked glibc"
+);
+
+use std::ffi::{CStr, c_char};
+
+use callmeter_plugin_abi::{self as abi, ErrorBox, InitFn, Status};
+use libloading::os::unix::{Library as DynamicLibrary, RTLD_LOCAL, RTLD_NOW};
+
+use crate::answer;
+use crate::callbacks::HostContext;
+use crate::file::PluginFile;
+
+/// The longest name or version that is read from a plugin.
+const MAX_TEXT: usize = 256;
+/// The longest configuration schema that is read from a plugin.
+const MAX_SCHEMA: usize = 1 << 20;
+
+/// Why a file that passed its checks cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// Built for another major of the ABI, says its note.
+    #[error(
+        "it is built for plugin ABI {found}, this callmeter has {}.{}",
+        abi::ABI_MAJOR,
+        abi::ABI_MINOR
+    )]
+    OtherAbi {
+        /// The version in the note.
+        found: String,
+    },
+    /// A plugin of another kind.
+    #[error("it is a plugin of kind `{0}`, and an output is needed")]
+    OtherKind(String),
+    /// The dynamic linker refuses it.
+    #[error("the dynamic linker refuses it: {0}")]
+    Link(String),
+    /// The function of this major is missing.
+    #[error("it does not export {}: it is built for another major of the plugin ABI", abi::INIT_SYMBOL.to_string_lossy())]
+    NoInit,
+    /// `init` failed.
+    #[error("its init function failed ({status}): {message}")]
+    Init {
+        /// The status in words.
+        status: String,
+        /// What the plugin says.
+        message: String,
+    },
+    /// A function without which nothing works is missing.
+    #[error("it does not provide `{0}`")]
+    Missing(&'static str),
+    /// The table disagrees with the note.
+    #[error("its table says {what} `{table}`, its note `{note}`")]
+    Disagrees {
+        /// Name, version or ABI.
+        what: &'static str,
+        /// In the table.
+        table: String,
+        /// In the note.
+        note: String,
+    },
+    /// It wants a newer host.
+    #[error(
+        "it needs plugin ABI 1.{needed}, this callmeter has 1.{}: update callmeter",
+        abi::ABI_MINOR
+    )]
+    NeedsNewerHost {
+        /// The minor that it needs.
+        needed: u16,
+    },
+}
+
+/// A loaded plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plugin {
+    pub(crate) functions: Functions,
+    /// Its name.
+    pub(crate) name: String,
+    /// Its version.
+    pub(crate) version: String,
+    /// A JSON Schema of its configuration, if it has one.
+    pub(crate) config_schema: Option<String>,
+}
+
+type Create = unsafe extern "C" fn(
+    *const abi::Host,
+    abi::Str,
+    abi::Str,
+    *mut *mut std::ffi::c_void,
+    *mut ErrorBox,
+) -> i32;
+type Write = unsafe extern "C" fn(*mut std::ffi::c_void, *const abi::Batch, *mut ErrorBox) -> i32;
+type Flush = unsafe extern "C" fn(*mut std::ffi::c_void, u64, *mut u64, *mut ErrorBox) -> i32;
+type End = unsafe extern "C" fn(*mut std::ffi::c_void);
+
+/// The plugin's functions, those that it must have being there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Functions {
+    pub(crate) create: Create,
+    pub(crate) write_batch: Write,
+    pub(crate) flush: Flush,
+    pub(crate) cancel: Option<End>,
+    pub(crate) destroy: End,
+}
+
+impl PartialEq for Functions {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::fn_addr_eq(self.create, other.create)
+    }
+}
+
+impl Eq for Functions {}
+
+impl Plugin {
+    /// Loads a checked file. This runs code of the plugin: its constructors and its `init`.
+    pub(crate) fn load(file: &PluginFile, host: &'static HostContext) -> Result<Self, LoadError> {
+        let note = &file.facts().note;
+        if note.abi_major != abi::ABI_MAJOR {
+            let found = format!("{}.{}", note.abi_major, note.abi_minor);
+            return Err(LoadError::OtherAbi { found });
+        }
+        if note.kind != "output" {
+            return Err(LoadError::OtherKind(note.kind.clone()));
+        }
+        // NOW: an undefined symbol is an error here instead of a crash in the first call.
+        let flags = RTLD_NOW | RTLD_LOCAL | libc::RTLD_NODELETE;
+        let link = |error: libloading::Error| LoadError::Link(link_text(&error, file));
+        // SAFETY: constructors of the library run. The file passed the checks that stop accidents
+        // and planted files; beyond them a plugin is trusted code.
+        let library =
+            unsafe { DynamicLibrary::open(Some(file.descriptor_path()), flags) }.map_err(link)?;
+        let init = {
+            // SAFETY: the symbol's name carries the ABI's major, which fixes its type.
+            let symbol =
+                unsafe { library.get::<Option<InitFn>>(abi::INIT_SYMBOL.to_bytes_with_nul()) };
+            symbol.ok().and_then(|symbol| *symbol)
+        };
+        // Never unloaded.
+        std::mem::forget(library);
+        let plugin = Self::from_init(init.ok_or(LoadError::NoInit)?, host)?;
+        for (what, table, said) in [
+            ("name", &plugin.name, &note.name),
+            ("version", &plugin.version, &note.version),
+        ] {
+            if table != said {
+                return Err(LoadError::Disagrees {
+                    what,
+                    table: table.clone(),
+                    note: said.clone(),
+                });
+            }
+        }
+        Ok(plugin)
+    }
+
+    /// Asks an `init` function, of a loaded library or of a plugin that is linked statically.
+    pub(crate) fn from_init(init: InitFn, host: &'static HostContext) -> Result<Self, LoadError> {
+        let mut table = abi::OutputPlugin::offered();
+        let mut error = ErrorBox::new();
+        // SAFETY: table and box are of this ABI and say their size; the host's table is leaked.
+        let status = unsafe { init(host.table(), &raw mut table, &raw mut error) };
+        match Status::from_code(status) {
+            Some(Status::Ok) => {}
+            Some(Status::UnsupportedAbi) => {
+                let message = "it does not support this callmeter's plugin ABI".to_owned();
+                return Err(LoadError::Init {
+                    status: "unsupported ABI".to_owned(),
+                    message,
+                });
+            }
+            _ => {
+                return Err(LoadError::Init {
+                    status: format!("status {status}"),
+                    message: answer::message(&error),
+                });
+            }
+        }
+        if table.abi_major != abi::ABI_MAJOR {
+            return Err(LoadError::Disagrees {
+                what: "ABI",
+                table: table.abi_major.to_string(),
+                note: abi::ABI_MAJOR.to_string(),
+            });
+        }
+        if table.abi_minor > abi::ABI_MINOR {
+            return Err(LoadError::NeedsNewerHost {
+                needed: table.abi_minor,
+            });
+        }
+        // SAFETY: the ABI makes them null or static, zero-terminated texts.
+        let (name, version, config_schema) = unsafe {
+            (
+                text(table.name, MAX_TEXT).ok_or(LoadError::Missing("name"))?,
+                text(table.version, MAX_TEXT).ok_or(LoadError::Missing("version"))?,
+                text(table.config_schema, MAX_SCHEMA),
+            )
+        };
+        Ok(Self {
+            functions: Functions {
+                create: table.create.ok_or(LoadError::Missing("create"))?,
+                write_batch: table.write_batch.ok_or(LoadError::Missing("write_batch"))?,
+                flush: table.flush.ok_or(LoadError::Missing("flush"))?,
+                cancel: table.cancel,
+                destroy: table.destroy.ok_or(LoadError::Missing("destroy"))?,
+            },
+            name,
+            version,
+            config_schema,
+        })
+    }
+}
+
+/// What the dynamic linker says; libloading keeps it in the error's source.
+fn link_text(error: &libloading::Error, file: &PluginFile) -> String {
+    let text =
+        std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    text.replace(
+        &file.descriptor_path().display().to_string(),
+        &file.path().display().to_string(),
+    )
+}
+
+/// # Safety
+/// `pointer` is null or a static, zero-terminated text.
+unsafe fn text(pointer: *const c_char, max: usize) -> Option<String> {
+    if pointer.is_null() {
+        return None;
+    }
+    // SAFETY: the caller vouches for it.
+    let bytes = unsafe { CStr::from_ptr(pointer) }.to_bytes();
+    Some(String::from_utf8_lossy(bytes.get(..max).unwrap_or(bytes)).into_owned())
+}

@@ -1,0 +1,128 @@
+//! What an output is made from.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use callmeter_plugin_abi::InitFn;
+use callmeter_records::Stream;
+
+use crate::dead_letters::DeadLetters;
+use crate::file::Trust;
+
+/// Where a plugin runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// In a child process: a crash, an `exit` or a hang of the plugin ends only the child.
+    #[default]
+    Process,
+    /// In callmeter itself: a crash of the plugin ends callmeter.
+    None,
+}
+
+impl Isolation {
+    /// The word in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Where a plugin comes from.
+#[derive(Clone)]
+pub enum PluginSource {
+    /// A library's file.
+    File {
+        /// Its absolute path.
+        path: PathBuf,
+        /// The SHA-256 that it must have, in hexadecimal.
+        sha256: Option<String>,
+        /// Who may own it.
+        trust: Trust,
+    },
+    /// A plugin that is linked into this program, by its `init` function. It cannot be isolated.
+    Static(InitFn),
+}
+
+impl fmt::Debug for PluginSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, .. } => write!(f, "{}", path.display()),
+            Self::Static(_) => f.write_str("static"),
+        }
+    }
+}
+
+/// An output: a plugin, its configuration and its streams.
+#[derive(Clone)]
+pub struct OutputSettings {
+    /// The name: its cursors, metrics and dead letters go by it.
+    pub name: String,
+    /// The plugin.
+    pub source: PluginSource,
+    /// The streams it gets.
+    pub streams: Vec<Stream>,
+    /// Its configuration as JSON, secrets resolved. Never logged.
+    pub config: String,
+    /// Where the plugin runs.
+    pub isolation: Isolation,
+    /// Where refused batches go.
+    pub dead_letters: DeadLetters,
+    /// Bounds and times.
+    pub limits: Limits,
+    /// The command that runs [`child_main`](crate::child_main), for [`Isolation::Process`]: program,
+    /// then arguments. Empty: this program with the argument `plugin-child`.
+    pub child_command: Vec<std::ffi::OsString>,
+}
+
+impl fmt::Debug for OutputSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutputSettings")
+            .field("name", &self.name)
+            .field("source", &self.source)
+            .field("streams", &self.streams)
+            .field("isolation", &self.isolation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bounds and times of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Batches that may be accepted and not yet durable.
+    pub unflushed_batches: usize,
+    /// Bytes, as Arrow holds them in memory, that may be accepted and not yet durable.
+    pub unflushed_bytes: usize,
+    /// A batch is flushed at the latest this long after it was accepted; at once if nothing waits.
+    pub flush_every: Duration,
+    /// The time that a flush is given.
+    pub flush_within: Duration,
+    /// A call that takes longer is shown as hung and asked to return.
+    pub call_timeout: Duration,
+    /// A child process that has not returned this long after that is killed.
+    pub kill_after: Duration,
+    /// The wait after a first failure; it doubles with each.
+    pub retry_least: Duration,
+    /// The longest wait.
+    pub retry_most: Duration,
+    /// The output is `up 0` after this many failures in a row.
+    pub failures_until_down: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            unflushed_batches: 64,
+            unflushed_bytes: 64 << 20,
+            flush_every: Duration::from_secs(5),
+            flush_within: Duration::from_secs(30),
+            call_timeout: Duration::from_mins(1),
+            kill_after: Duration::from_secs(10),
+            retry_least: Duration::from_millis(500),
+            retry_most: Duration::from_mins(1),
+            failures_until_down: 3,
+        }
+    }
+}
