@@ -66,9 +66,6 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Run one plugin in this process and speak to the parent over pipes
-    #[command(hide = true)]
-    PluginChild(PluginChildArgs),
 }
 
 /// Where the configuration is.
@@ -324,14 +321,6 @@ pub struct DeadLettersArgs {
     /// Only this output
     #[arg(long, value_name = "NAME")]
     pub output: Option<String>,
-}
-
-/// Flags of the hidden child command; the parent gives them.
-#[derive(Debug, Clone, Args)]
-pub struct PluginChildArgs {
-    /// As the parent says
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub rest: Vec<std::ffi::OsString>,
 }
 
 #[cfg(test)]

@@ -7,9 +7,14 @@ use std::process::ExitCode;
 use callmeter::cli::{Cli, Command};
 use callmeter::commands;
 use callmeter::exit::Failure;
+use callmeter_plugin_host::CHILD_ARGUMENT;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    // A child that runs one isolated plugin is this program as well; it does nothing else.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == CHILD_ARGUMENT) {
+        return callmeter_plugin_host::child_main();
+    }
     let cli = Cli::parse();
     match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -35,6 +40,5 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Plugin(command) => commands::plugin::run(command),
         Command::DeadLetters(command) => commands::dead_letters::run(command),
         Command::Completions { shell } => commands::completions::run(shell),
-        Command::PluginChild(args) => commands::plugin::child(args),
     }
 }

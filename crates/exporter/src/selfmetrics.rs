@@ -19,6 +19,7 @@ pub struct SelfMetrics {
     pub polls_skipped: IntCounterVec,
     pub polls_truncated: IntCounterVec,
     pub poll_duration: HistogramVec,
+    pub records_unreadable: IntCounterVec,
     pub output_received: IntCounterVec,
     pub output_delivered: IntCounterVec,
     pub output_dropped: IntCounterVec,
@@ -72,6 +73,7 @@ impl SelfMetrics {
             polls_skipped: table.counters(FamilyId::PollsSkipped)?,
             polls_truncated: table.counters(FamilyId::PollsTruncated)?,
             poll_duration: table.histograms(FamilyId::PollDuration, &SECONDS)?,
+            records_unreadable: table.counters(FamilyId::RecordsUnreadable)?,
             output_received: table.counters(FamilyId::OutputReceived)?,
             output_delivered: table.counters(FamilyId::OutputDelivered)?,
             output_dropped: table.counters(FamilyId::OutputDropped)?,
@@ -88,6 +90,19 @@ impl SelfMetrics {
         })
     }
 
+    /// Removes an output's series, for when it is configured no more or exchanged.
+    pub fn forget_output(&self, output: &str) {
+        for counters in [&self.output_received, &self.output_delivered, &self.output_dropped] {
+            forget(counters, "output", output);
+        }
+        for labels in label_sets(&self.output_lag, "output", output) {
+            let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+            let _already_gone = self.output_lag.remove_label_values(&labels);
+            let _already_gone = self.output_oldest.remove_label_values(&labels);
+        }
+        let _already_gone = self.output_up.remove_label_values(&[output]);
+    }
+
     /// Removes an account's series, for when it is configured no more.
     pub fn forget_account(&self, account: &str) {
         forget(&self.api_requests, "account", account);
@@ -97,6 +112,7 @@ impl SelfMetrics {
             &self.poll_failures,
             &self.polls_skipped,
             &self.polls_truncated,
+            &self.records_unreadable,
         ] {
             forget(counters, "account", account);
         }
@@ -209,6 +225,7 @@ mod tests {
             (&metrics.poll_failures, 3),
             (&metrics.polls_skipped, 2),
             (&metrics.polls_truncated, 2),
+            (&metrics.records_unreadable, 2),
             (&metrics.output_received, 2),
             (&metrics.output_delivered, 2),
             (&metrics.output_dropped, 3),

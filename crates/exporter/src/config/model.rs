@@ -209,8 +209,8 @@ pub struct Billing {
 pub struct Rates {
     /// Time between the starts of two polls.
     pub every: Duration,
-    /// Rates read at most; a larger deck shows as truncated.
-    pub max_rates: u64,
+    /// Largest export that is read, in bytes after decompression.
+    pub max_export: u64,
 }
 
 /// Where the journal lies and what it keeps.
@@ -238,10 +238,10 @@ pub enum OutputFrom {
 /// Where a plugin's code runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
-    /// In the exporter's own process.
-    InProcess,
     /// In a child process, whose end does not end the exporter.
     Process,
+    /// In the exporter's own process.
+    None,
 }
 
 /// One output: a plugin with its configuration.
@@ -261,7 +261,7 @@ pub struct Output {
     pub sha256: Option<String>,
     /// Where it begins when it is new.
     pub from: OutputFrom,
-    /// Where batches go that it refuses for good.
+    /// The directory under which batches go that it refuses for good.
     pub dead_letters: PathBuf,
 }
 

@@ -66,10 +66,10 @@ fn output(
     let plugin = plugin(check, at, &of("plugin"), raw.plugin.as_ref());
     let streams = streams(check, at, &of("streams"), raw.streams.as_deref());
     let config = config(check, &of("config"), raw.config.as_ref());
-    let isolation = raw.isolation.as_ref().map_or(Some(Isolation::InProcess), |text| {
+    let isolation = raw.isolation.as_ref().map_or(Some(Isolation::Process), |text| {
         let words = [
-            ("in_process", Isolation::InProcess),
             ("process", Isolation::Process),
+            ("none", Isolation::None),
         ];
         check.word(&of("isolation"), text, &words)
     });
@@ -96,8 +96,7 @@ fn output(
             .path
             .parent()
             .unwrap_or(std::path::Path::new(""))
-            .join("dead-letters")
-            .join(&name),
+            .join("dead-letters"),
     };
     Some(Output {
         name,

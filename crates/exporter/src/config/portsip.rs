@@ -27,15 +27,15 @@ pub(super) fn port_sip(check: &mut Checker<'_>, raw: &Spanned<raw::PortSip>, key
     let rates = raw.rates.as_ref().unwrap_or(&none);
     let of = |name: &str| format!("{key}.rates.{name}");
     let every = check.duration(&of("every"), rates.every.as_ref(), 15 * MINUTE, SECOND..=7 * DAY);
-    let max_rates = check.number(
-        &of("max_rates"),
-        rates.max_rates.as_ref(),
-        1_000_000,
-        1..=10_000_000,
+    let max_export = check.size(
+        &of("max_export"),
+        rates.max_export.as_ref(),
+        512 << 20,
+        64 << 10..=16 << 30,
     );
     let rates = check
         .boolean(&of("enabled"), rates.enabled.as_ref(), true)
-        .then_some(Rates { every, max_rates });
+        .then_some(Rates { every, max_export });
     Some(PortSip {
         link: link?,
         domain: raw

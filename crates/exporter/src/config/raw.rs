@@ -113,7 +113,7 @@ pub(super) struct Billing {
 pub(super) struct Rates {
     pub(super) enabled: Option<Text>,
     pub(super) every: Option<Text>,
-    pub(super) max_rates: Option<Text>,
+    pub(super) max_export: Option<Text>,
 }
 
 #[derive(Debug, Deserialize)]

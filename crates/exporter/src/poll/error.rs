@@ -50,6 +50,23 @@ impl PollError {
         }
     }
 
+    /// Whether the same may work a little later without anybody's help.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Api(error) => error.is_retryable(),
+            Self::Journal(error) => error.is_transient(),
+            Self::Meter(_) | Self::Internal(_) | Self::Stopped => false,
+        }
+    }
+
+    /// How long the server asked to wait.
+    pub fn retry_after(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Api(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+
     /// Whether the API said that this user may not read this.
     pub fn is_permission_denied(&self) -> bool {
         matches!(self, Self::Api(error) if error.kind() == Kind::PermissionDenied)

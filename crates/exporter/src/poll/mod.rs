@@ -1,4 +1,21 @@
 //! Polling: each account by loops of its own, which never hold up or bring down another's.
+//!
+//! [`Supervisor`] starts and stops accounts; [`runner`] runs one poll at its [`schedule`]; what is asked
+//! of an API and what becomes of the answer stands in [`hostedsuite`] and [`portsip`].
 
-pub mod schedule;
-pub mod windows;
+mod account;
+mod backfill;
+mod blocking;
+mod connect;
+mod error;
+mod hostedsuite;
+mod portsip;
+mod runner;
+mod schedule;
+mod supervisor;
+mod windows;
+
+pub use backfill::{Backfill, DayRead};
+pub use error::PollError;
+pub use supervisor::{AccountError, Changes, Supervisor};
+pub use windows::Day;

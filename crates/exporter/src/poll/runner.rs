@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use callmeter_meter::Meter;
 use client_support::Secret;
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -11,11 +10,11 @@ use tracing::{debug, info, warn};
 
 use super::error::PollError;
 use super::schedule::{Ending, Plan, Schedule};
-use super::stop::Stop;
+
 use crate::config::SecretSource;
-use crate::selfmetrics::SelfMetrics;
-use crate::status::{StatusBoard, Task, TaskState};
-use crate::vault::Vault;
+use crate::program::Program;
+use crate::stop::Stop;
+use crate::status::{Task, TaskState};
 
 /// What all polls of an account share.
 #[derive(Debug, Clone)]
@@ -23,10 +22,7 @@ pub(super) struct AccountContext {
     pub(super) account: Arc<str>,
     pub(super) password: SecretSource,
     pub(super) stale_after: u32,
-    pub(super) meter: Arc<Meter>,
-    pub(super) metrics: SelfMetrics,
-    pub(super) board: Arc<StatusBoard>,
-    pub(super) vault: Arc<Vault>,
+    pub(super) program: Program,
     pub(super) stop: Stop,
 }
 
@@ -77,6 +73,7 @@ pub(super) async fn drive(context: AccountContext, mut poll: impl Poll, mut sche
         let labels = [&*context.account, task.label()];
         let seconds = start.elapsed().as_secs_f64();
         context
+            .program
             .metrics
             .poll_duration
             .with_label_values(&labels)
@@ -85,6 +82,7 @@ pub(super) async fn drive(context: AccountContext, mut poll: impl Poll, mut sche
         let Plan { at, skipped } = schedule.after(ending, Instant::now());
         if skipped > 0 {
             context
+                .program
                 .metrics
                 .polls_skipped
                 .with_label_values(&labels)
@@ -123,7 +121,7 @@ impl Wait {
             if Instant::now() >= self.at {
                 return true;
             }
-            if let Ok(secret) = context.vault.read(&context.password)
+            if let Ok(secret) = context.program.vault.read(&context.password)
                 && Some(&secret) != self.refused.as_ref()
             {
                 info!(account = &*context.account, "the refused password has changed; trying again");
@@ -135,11 +133,22 @@ impl Wait {
 }
 
 impl AccountContext {
+    /// Counts rows of an answer that could not be read at all.
+    pub(super) fn count_unreadable(&self, task: Task, rows: u64) {
+        if rows > 0 {
+            self.program
+                .metrics
+                .records_unreadable
+                .with_label_values(&[&*self.account, task.label()])
+                .inc_by(rows);
+        }
+    }
+
     fn note_next(&self, task: Task, at: Instant) {
         let next = Timestamp::now()
             .checked_add(at.saturating_duration_since(Instant::now()))
             .ok();
-        self.board.change_account(&self.account, |account| {
+        self.program.board.change_account(&self.account, |account| {
             if let Some(status) = account.tasks.get_mut(&task) {
                 status.next = next;
             }
@@ -147,11 +156,11 @@ impl AccountContext {
     }
 
     fn note_start(&self, task: Task) {
-        self.metrics
+        self.program.metrics
             .polls
             .with_label_values(&[&*self.account, task.label()])
             .inc();
-        self.board.change_account(&self.account, |account| {
+        self.program.board.change_account(&self.account, |account| {
             if let Some(status) = account.tasks.get_mut(&task) {
                 status.running = true;
                 status.last_start = Some(Timestamp::now());
@@ -166,7 +175,7 @@ impl AccountContext {
         let now = Timestamp::now();
         let mut before = TaskState::Starting;
         let mut failures = 0;
-        let account = self.board.change_account(&self.account, |account| {
+        let account = self.program.board.change_account(&self.account, |account| {
             let Some(status) = account.tasks.get_mut(&task) else {
                 return;
             };
@@ -182,7 +191,7 @@ impl AccountContext {
                 }
                 Err(error) => {
                     status.failures = status.failures.saturating_add(1);
-                    status.error = Some(self.vault.scrub(&crate::words::chain(error)));
+                    status.error = Some(self.program.vault.scrub(&crate::words::chain(error)));
                 }
             }
             failures = status.failures;
@@ -198,7 +207,7 @@ impl AccountContext {
                 .values()
                 .all(|task| task.failures >= self.stale_after);
             let micros = account.last_success().map(Timestamp::as_microsecond);
-            self.meter.update(|ledger| {
+            self.program.meter.update(|ledger| {
                 ledger.set_state(&self.account, |state| {
                     state.up = account.up();
                     state.stale = stale;
@@ -249,11 +258,13 @@ impl AccountContext {
         let account = &*self.account;
         match result {
             Ok(polled) if polled.truncated.is_some() => self
+                .program
                 .metrics
                 .polls_truncated
                 .with_label_values(&[account, task.label()])
                 .inc(),
             Err(error) if state_after(result, optional) != TaskState::Unavailable => self
+                .program
                 .metrics
                 .poll_failures
                 .with_label_values(&[account, task.label(), error.reason()])

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// How a poll ended, as far as its next start depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(super) enum Ending {
     /// It did what it should.
     Done,
     /// It failed in a way that may pass. The server may have named the time to wait.
@@ -21,11 +21,11 @@ pub enum Ending {
 
 /// What follows from an ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Plan {
+pub(super) struct Plan {
     /// When the next poll starts.
-    pub at: Instant,
+    pub(super) at: Instant,
     /// The beats that passed while this poll ran; none of them is made up for.
-    pub skipped: u64,
+    pub(super) skipped: u64,
 }
 
 /// Longest pause after failures that may pass.
@@ -41,7 +41,7 @@ const START_SPREAD: Duration = Duration::from_secs(10);
 
 /// The beat of one poll of one account.
 #[derive(Debug)]
-pub struct Schedule {
+pub(super) struct Schedule {
     every: Duration,
     beat: Instant,
     failures: u32,
@@ -50,7 +50,7 @@ pub struct Schedule {
 impl Schedule {
     /// A beat of `every` whose first stroke comes at `place`/`of` of the first seconds, so that a
     /// hundred accounts do not start in the same instant, then or later.
-    pub fn new(every: Duration, place: usize, of: usize, now: Instant) -> Self {
+    pub(super) fn new(every: Duration, place: usize, of: usize, now: Instant) -> Self {
         let share = f64::from(u32::try_from(place).unwrap_or(u32::MAX))
             / f64::from(u32::try_from(of.max(1)).unwrap_or(u32::MAX));
         let offset = every.min(START_SPREAD).mul_f64(share.clamp(0.0, 1.0));
@@ -62,12 +62,12 @@ impl Schedule {
     }
 
     /// When the first poll starts.
-    pub fn first(&self) -> Instant {
+    pub(super) fn first(&self) -> Instant {
         self.beat
     }
 
     /// Plans the poll after one that ended at `now`.
-    pub fn after(&mut self, ending: Ending, now: Instant) -> Plan {
+    pub(super) fn after(&mut self, ending: Ending, now: Instant) -> Plan {
         let mut skipped = 0;
         self.beat += self.every;
         if self.beat <= now {
@@ -103,7 +103,7 @@ impl Schedule {
     }
 
     /// Forgets the failures, for when their cause has been removed (a new password).
-    pub fn forgive(&mut self) {
+    pub(super) fn forgive(&mut self) {
         self.failures = 0;
     }
 }

@@ -34,21 +34,11 @@ impl Day {
             end: next.timestamp(),
         })
     }
-
-    /// `StartDate` as HostedSuite reads it: local time without a zone.
-    pub fn start_text(&self) -> String {
-        format!("{} 00:00:00", self.date)
-    }
-
-    /// `EndDate` as HostedSuite reads it.
-    pub fn end_text(&self) -> String {
-        format!("{} 23:59:59", self.date)
-    }
 }
 
 /// The days that cover `[watermark − lookback, now]`, oldest first. Without a watermark (the first
 /// poll of all) the lookback is counted from now.
-pub fn days_to_read(
+pub(super) fn days_to_read(
     watermark: Option<Timestamp>,
     lookback: Duration,
     now: Timestamp,
@@ -68,20 +58,20 @@ pub fn days_to_read(
 
 /// A billing period: from a day of the month to the day before the same of the next month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Period {
+pub(super) struct Period {
     /// First day.
-    pub first: Date,
+    pub(super) first: Date,
     /// Last day, which belongs to the period.
-    pub last: Date,
+    pub(super) last: Date,
     /// Its first moment.
-    pub start: Timestamp,
+    pub(super) start: Timestamp,
     /// The first moment after it.
-    pub end: Timestamp,
+    pub(super) end: Timestamp,
 }
 
 impl Period {
     /// The period in which `now` lies, where periods start on `start_day` (1 to 28) of each month.
-    pub fn current(now: Timestamp, start_day: i8, zone: &TimeZone) -> Option<Self> {
+    pub(super) fn current(now: Timestamp, start_day: i8, zone: &TimeZone) -> Option<Self> {
         let today = now.to_zoned(zone.clone()).date();
         let this_month = today.with().day(start_day).build().ok()?;
         let first = if today.day() >= start_day {
@@ -96,17 +86,6 @@ impl Period {
             start: first.to_zoned(zone.clone()).ok()?.timestamp(),
             end: next.to_zoned(zone.clone()).ok()?.timestamp(),
         })
-    }
-
-    /// The part of the period that has gone by, from 0 to 1.
-    pub fn elapsed(&self, now: Timestamp) -> f64 {
-        let whole = self.end.duration_since(self.start).as_secs_f64();
-        let gone = now.duration_since(self.start).as_secs_f64();
-        if whole > 0.0 {
-            (gone / whole).clamp(0.0, 1.0)
-        } else {
-            0.0
-        }
     }
 }
 
@@ -142,8 +121,6 @@ mod tests {
             dates(&days),
             ["2026-03-07", "2026-03-08", "2026-03-09", "2026-03-10"]
         );
-        assert_eq!(days[1].start_text(), "2026-03-08 00:00:00");
-        assert_eq!(days[1].end_text(), "2026-03-08 23:59:59");
         // The day on which clocks go forward has 23 hours.
         assert_eq!(days[1].end.duration_since(days[1].start).as_hours(), 23);
     }
@@ -219,7 +196,6 @@ mod tests {
             let now = Timestamp::from_second(now).unwrap();
             let period = Period::current(now, day, &zone("Europe/Zurich")).unwrap();
             prop_assert!(period.start <= now && now < period.end);
-            prop_assert!((0.0..1.0).contains(&period.elapsed(now)));
         }
     }
 }

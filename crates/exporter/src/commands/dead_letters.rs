@@ -1,0 +1,78 @@
+//! `callmeter dead-letters`: the batches that outputs refused for good.
+
+use std::io::Write as _;
+
+use jiff::Timestamp;
+
+use crate::cli::{DeadLettersArgs, DeadLettersCommand};
+use crate::config::{self, Output};
+use crate::exit::Failure;
+use crate::pipeline::dead_letters;
+
+/// Runs one of the commands.
+///
+/// # Errors
+/// When the directory cannot be read or written.
+pub fn run(command: DeadLettersCommand) -> Result<(), Failure> {
+    match command {
+        DeadLettersCommand::List(args) => list(&args),
+        DeadLettersCommand::Replay(args) => replay(&args),
+    }
+}
+
+/// The outputs that are meant: the one that was named, or all.
+fn outputs(args: &DeadLettersArgs) -> Result<Vec<Output>, Failure> {
+    let outputs = config::load(&args.config.config_file)?.config.outputs;
+    let Some(name) = &args.output else {
+        return Ok(outputs);
+    };
+    let named: Vec<Output> = outputs.into_iter().filter(|output| output.name == *name).collect();
+    if named.is_empty() {
+        return Err(Failure::failed(format!("no output {name:?} is configured")));
+    }
+    Ok(named)
+}
+
+fn list(args: &DeadLettersArgs) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    for output in outputs(args)? {
+        let letters = dead_letters(&output).list_output(&output.name).map_err(Failure::failed)?;
+        writeln!(out, "output {}: {} batches", output.name, letters.len()).map_err(Failure::failed)?;
+        for letter in letters {
+            let refused = i64::try_from(letter.refused_at)
+                .ok()
+                .and_then(|seconds| Timestamp::from_second(seconds).ok())
+                .map_or_else(String::new, |time| time.to_string());
+            writeln!(
+                out,
+                "  {}  {} records, refused {refused} by {} after {} attempts: {}",
+                letter.name(),
+                letter.records,
+                letter.plugin,
+                letter.attempts,
+                letter.reason
+            )
+            .map_err(Failure::failed)?;
+        }
+    }
+    Ok(())
+}
+
+fn replay(args: &DeadLettersArgs) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    for output in outputs(args)? {
+        let letters = dead_letters(&output);
+        let mut handed = 0;
+        for letter in letters.list_output(&output.name).map_err(Failure::failed)? {
+            letters.replay(&output.name, &letter.name()).map_err(Failure::failed)?;
+            handed += 1;
+        }
+        writeln!(
+            out,
+            "output {}: {handed} batches handed back; callmeter delivers them within half a minute, or when it starts",
+            output.name
+        )
+        .map_err(Failure::failed)?;
+    }
+    Ok(())
+}

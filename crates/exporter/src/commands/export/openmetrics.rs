@@ -1,0 +1,226 @@
+//! The calls counters as OpenMetrics text with timestamps, at a steady step, for
+//! `promtool tsdb create-blocks-from openmetrics`.
+//!
+//! A call counts at its start, an edit when it was seen: each counter thus only goes up, and ends at
+//! what `/metrics` says. Every series has a first sample of 0 at the begin, so that `increase()` sees
+//! its first call. Counters begin at 0 with the window, not with the journal.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use callmeter_meter::{Api, FamilyId, Ledger, Limits, Snapshot, Values};
+use callmeter_records::{CallsView, Change, Stream};
+
+use super::{Batches, ExportError, Window};
+
+const FAMILIES: [FamilyId; 3] = [
+    FamilyId::Calls,
+    FamilyId::CallsUnanswered,
+    FamilyId::CallsFlagged,
+];
+
+/// More samples than this are a mistake of the step: 100 million lines, some 10 GB.
+const MAX_SAMPLES: u64 = 100_000_000;
+
+/// A row that counts, with the time at which it does.
+struct Event {
+    time: i64,
+    batch: usize,
+    row: usize,
+}
+
+/// The values that a series took: step and value, where it changed.
+type Changes = Vec<(i64, u64)>;
+
+pub(super) fn write(
+    batches: Batches,
+    window: Window,
+    step: Duration,
+    out: &mut dyn Write,
+) -> Result<(), ExportError> {
+    let step = i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1_000_000);
+    let mut kept: Vec<RecordBatch> = Vec::new();
+    let mut events = Vec::new();
+    for batch in batches {
+        let batch = batch?;
+        let number = kept.len();
+        let before = events.len();
+        for (row, call) in CallsView::new(&batch.records)?.rows().enumerate() {
+            let time = match call.change() {
+                Some(Change::Revised) => call.observed_at(),
+                _ => call.start_time().unwrap_or(call.observed_at()),
+            };
+            if window.contains(time) {
+                events.push(Event { time, batch: number, row });
+            }
+        }
+        if events.len() > before {
+            kept.push(batch.records);
+        }
+    }
+    // Stable: rows of one moment stay in the journal's order, so that an edit follows its call.
+    events.sort_by_key(|event| event.time);
+    let series = count(&kept, &events, window, step)?;
+    check_size(&series, window, step)?;
+    print(&series, window, step, out)
+}
+
+/// Counts the events step by step and notes where a series changed.
+fn count(
+    batches: &[RecordBatch],
+    events: &[Event],
+    window: Window,
+    step: i64,
+) -> Result<BTreeMap<(FamilyId, String), Changes>, ExportError> {
+    let mut ledger = Ledger::new(Limits::default());
+    let mut series: BTreeMap<(FamilyId, String), Changes> = BTreeMap::new();
+    let mut number = 0;
+    let mut events = events.iter().peekable();
+    while let Some(first) = events.peek() {
+        let end = step_end(first.time, window, step);
+        while let Some(event) = events.next_if(|event| event.time < end) {
+            let Some(batch) = batches.get(event.batch) else { continue };
+            let row = batch.slice(event.row, 1);
+            for account in CallsView::new(&row)?.rows().map(|call| call.account().to_owned()) {
+                ledger.configure(&account, Api::HostedSuite);
+            }
+            number += 1;
+            ledger.apply(number, Stream::Calls, &row)?;
+        }
+        note_changes(&ledger.snapshot(), end, &mut series);
+    }
+    Ok(series)
+}
+
+/// The end of the step in which a moment lies.
+fn step_end(time: i64, window: Window, step: i64) -> i64 {
+    let passed = (time - window.from) / step + 1;
+    window.from.saturating_add(passed.saturating_mul(step))
+}
+
+fn note_changes(
+    snapshot: &Snapshot,
+    time: i64,
+    series: &mut BTreeMap<(FamilyId, String), Changes>,
+) {
+    for family in FAMILIES {
+        for block in snapshot.blocks(family) {
+            let Values::Integers(values) = block.values else { continue };
+            for (row, value) in values.iter().enumerate() {
+                let key = (family, block.labels.row(row).to_owned());
+                let changes = series.entry(key).or_default();
+                if changes.last().map_or(0, |(_, last)| *last) != *value {
+                    changes.push((time, *value));
+                }
+            }
+        }
+    }
+}
+
+fn check_size(
+    series: &BTreeMap<(FamilyId, String), Changes>,
+    window: Window,
+    step: i64,
+) -> Result<(), ExportError> {
+    let steps = u64::try_from((window.to - window.from) / step + 2).unwrap_or(u64::MAX);
+    let samples = steps.saturating_mul(series.len() as u64);
+    if samples > MAX_SAMPLES {
+        return Err(ExportError::Column(format!(
+            "{samples} samples are more than {MAX_SAMPLES}; choose a longer --step or a shorter span"
+        )));
+    }
+    Ok(())
+}
+
+fn print(
+    series: &BTreeMap<(FamilyId, String), Changes>,
+    window: Window,
+    step: i64,
+    out: &mut dyn Write,
+) -> Result<(), ExportError> {
+    let end = step_end(window.to - 1, window, step);
+    let mut headed = None;
+    for ((family, labels), changes) in series {
+        if headed != Some(*family) {
+            let entry = family.family();
+            writeln!(out, "# HELP {} {}", entry.base_name(), entry.help)?;
+            writeln!(out, "# TYPE {} counter", entry.base_name())?;
+            headed = Some(*family);
+        }
+        let mut changes = changes.iter().peekable();
+        let mut value = 0;
+        let mut time = window.from;
+        while time <= end {
+            while let Some((_, new)) = changes.next_if(|(at, _)| *at <= time) {
+                value = *new;
+            }
+            writeln!(out, "{}{{{labels}}} {value} {}", family.family().name, Seconds(time))?;
+            time += step;
+        }
+    }
+    out.write_all(b"# EOF\n")?;
+    Ok(())
+}
+
+/// Microseconds as seconds, without the detour over a float.
+struct Seconds(i64);
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (seconds, rest) = (self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000));
+        if rest == 0 {
+            write!(f, "{seconds}")
+        } else {
+            write!(f, "{seconds}.{rest:06}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use callmeter_records::{BatchHead, Call, CallsBuilder, Reading, RowMark};
+
+    fn calls(starts: &[i64]) -> RecordBatch {
+        let mut builder = CallsBuilder::new();
+        for start in starts {
+            let call = Call {
+                id: Some("x"),
+                client_id: Some("c"),
+                center_id: Some("z"),
+                start_time: Reading::Known(*start * 1_000_000),
+                call_type: Some("Incoming"),
+                ..Call::default()
+            };
+            builder.append(RowMark::NEW, &call, None);
+        }
+        let head = BatchHead { account: "acme", first_sequence: 1, observed_at: 0 };
+        builder.finish(&head).unwrap()
+    }
+
+    #[test]
+    fn counters_begin_at_zero_and_end_at_the_total() {
+        let batch = calls(&[30, 70, 70, 200]);
+        let events: Vec<Event> = [30, 70, 70, 200]
+            .iter()
+            .enumerate()
+            .map(|(row, start)| Event { time: start * 1_000_000, batch: 0, row })
+            .collect();
+        let window = Window { from: 0, to: 240_000_000 };
+        let step = 60_000_000;
+        let series = count(&[batch], &events, window, step).unwrap();
+        let mut text = Vec::new();
+        print(&series, window, step, &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let values: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("callmeter_calls_total{") && line.contains("incoming"))
+            .filter_map(|line| line.rsplit_once('}'))
+            .map(|(_, sample)| sample.trim())
+            .collect();
+        assert_eq!(values, ["0 0", "1 60", "3 120", "3 180", "4 240"], "{text}");
+        assert!(text.ends_with("# EOF\n"));
+    }
+}

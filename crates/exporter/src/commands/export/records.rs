@@ -1,0 +1,84 @@
+//! Records as CSV and NDJSON: every column, in the schema's order.
+
+use std::io::Write;
+
+use callmeter_records::Stream;
+use serde_json::{Map, Value};
+
+use super::cell::cell;
+use super::{Batches, ExportError, Window, event_times};
+
+/// A header line, then a line per record. A missing value is empty, a list is JSON.
+pub(super) fn csv(
+    batches: Batches,
+    stream: Stream,
+    window: Window,
+    out: &mut dyn Write,
+) -> Result<(), ExportError> {
+    let schema = stream.schema();
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(schema.fields().iter().map(|field| field.name()))?;
+    each_row(batches, stream, window, |values| {
+        for (_, value) in values {
+            match value {
+                Value::Null => writer.write_field("")?,
+                Value::String(text) => writer.write_field(text)?,
+                other => writer.write_field(other.to_string())?,
+            }
+        }
+        writer.write_record(None::<&[u8]>)?;
+        Ok(())
+    })?;
+    writer.flush()?;
+    Ok(())
+}
+
+/// An object a line; a missing value is null.
+pub(super) fn ndjson(
+    batches: Batches,
+    stream: Stream,
+    window: Window,
+    out: &mut dyn Write,
+) -> Result<(), ExportError> {
+    each_row(batches, stream, window, |values| {
+        let members: Map<String, Value> = values.drain(..).collect();
+        serde_json::to_writer(&mut *out, &members)?;
+        out.write_all(b"\n")?;
+        Ok(())
+    })
+}
+
+/// Calls `write` with the named values of each record in the window. A column that the batch does
+/// not have yet, because it was written before there was one, is null.
+fn each_row(
+    batches: Batches,
+    stream: Stream,
+    window: Window,
+    mut write: impl FnMut(&mut Vec<(String, Value)>) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
+    let schema = stream.schema();
+    let mut values = Vec::new();
+    for batch in batches {
+        let batch = batch?;
+        let columns: Vec<_> = schema
+            .fields()
+            .iter()
+            .map(|field| (field.name(), batch.records.column_by_name(field.name())))
+            .collect();
+        for (row, time) in event_times(stream, &batch)?.into_iter().enumerate() {
+            if !window.contains(time) {
+                continue;
+            }
+            values.clear();
+            for (name, column) in &columns {
+                let value = match column {
+                    Some(column) => cell(column, row)?,
+                    None => Value::Null,
+                };
+                values.push(((*name).clone(), value));
+            }
+            write(&mut values)?;
+        }
+    }
+    Ok(())
+}

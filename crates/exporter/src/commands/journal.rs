@@ -1,0 +1,133 @@
+//! `callmeter journal`: what the journal holds, and whether it is sound. Reads beside a running exporter.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use callmeter_journal::{Reader, Stats};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+
+use crate::cli::{JournalArg, JournalCommand};
+use crate::config;
+use crate::exit::Failure;
+use crate::pipeline::journal_failure;
+
+/// Runs one of the commands.
+///
+/// # Errors
+/// When the journal cannot be read, or damage was found.
+pub fn run(command: JournalCommand) -> Result<(), Failure> {
+    match command {
+        JournalCommand::Verify(arg) => verify(&arg),
+        JournalCommand::Stats(arg) => stats(&arg),
+    }
+}
+
+/// The journal that was named, by itself or by a configuration.
+pub(super) fn path(arg: &JournalArg) -> Result<PathBuf, Failure> {
+    match &arg.journal {
+        Some(path) => Ok(path.clone()),
+        None => Ok(config::load(&arg.config.config_file)?.config.journal.path),
+    }
+}
+
+fn verify(arg: &JournalArg) -> Result<(), Failure> {
+    let path = path(arg)?;
+    let mut reader = Reader::open(&path).map_err(journal_failure)?;
+    let bar = progress(reader.head().map_err(journal_failure)?.0);
+    let report = reader.verify(|seq| bar.set_position(seq.0)).map_err(journal_failure)?;
+    bar.finish_and_clear();
+    let summary = format!(
+        "{}: {} records in {} batches, {} bytes read",
+        path.display(),
+        report.records,
+        report.batches,
+        report.bytes
+    );
+    if report.is_sound() {
+        return say(&format!("{summary}: sound\n"));
+    }
+    let mut text = format!("{summary}: {} findings", report.found);
+    for finding in &report.findings {
+        match finding.batch {
+            Some(batch) => text.push_str(&format!("\n  batch {batch}: {}", finding.what)),
+            None => text.push_str(&format!("\n  {}", finding.what)),
+        }
+    }
+    let unlisted = report.found.saturating_sub(report.findings.len() as u64);
+    if unlisted > 0 {
+        text.push_str(&format!("\n  and {unlisted} more"));
+    }
+    Err(Failure::Damaged(text))
+}
+
+/// A bar on the terminal; nothing where there is none.
+pub(super) fn progress(length: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_sec} {eta} left {msg}");
+    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn stats(arg: &JournalArg) -> Result<(), Failure> {
+    let path = path(arg)?;
+    let reader = Reader::open(&path).map_err(journal_failure)?;
+    let stats = reader.stats().map_err(journal_failure)?;
+    say(&table(&path.display().to_string(), &stats))
+}
+
+fn say(text: &str) -> Result<(), Failure> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(Failure::failed)
+}
+
+fn table(path: &str, stats: &Stats) -> String {
+    let mut text = format!(
+        "journal        {path}\nformat         {}\nbatches        {} … {}\nsize           {} bytes\n",
+        stats.format,
+        stats.oldest.map_or_else(|| "none".to_owned(), |seq| seq.to_string()),
+        stats.head,
+        stats.bytes
+    );
+    for (seq, bytes) in &stats.snapshots {
+        text.push_str(&format!("totals kept    up to batch {seq}, {bytes} bytes\n"));
+    }
+    text.push_str("\nstream    account           records  batches        bytes  span\n");
+    for stream in &stats.streams {
+        let (from, to) = stream.span.unwrap_or(stream.observed);
+        text.push_str(&format!(
+            "{:<9} {:<16} {:>8} {:>8} {:>12}  {} … {}\n",
+            stream.stream.name(),
+            stream.account,
+            stream.records,
+            stream.batches,
+            stream.bytes,
+            moment(from),
+            moment(to)
+        ));
+    }
+    text.push_str("\naccount           read up to\n");
+    for (name, state) in &stats.accounts {
+        let watermark = state.watermark.map_or_else(|| "-".to_owned(), moment);
+        text.push_str(&format!("{name:<16}  {watermark}\n"));
+    }
+    if !stats.cursors.is_empty() {
+        text.push_str("\noutput            stream      owed     lost  oldest\n");
+        for (cursor, backlog) in &stats.cursors {
+            text.push_str(&format!(
+                "{:<16}  {:<9} {:>6} {:>8}  {}\n",
+                cursor.output,
+                cursor.stream.name(),
+                backlog.records,
+                backlog.lost,
+                backlog.oldest_observed_at.map_or_else(|| "-".to_owned(), moment)
+            ));
+        }
+    }
+    text
+}
+
+fn moment(micros: i64) -> String {
+    Timestamp::from_microsecond(micros)
+        .map_or_else(|_| micros.to_string(), |time| format!("{time:.0}"))
+}

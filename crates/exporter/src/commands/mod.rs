@@ -1,0 +1,12 @@
+//! One module for each command of the command line.
+
+pub mod backfill;
+pub mod check_config;
+pub mod completions;
+pub mod dead_letters;
+pub mod demo;
+pub mod export;
+pub mod journal;
+pub mod metrics;
+pub mod plugin;
+pub mod run;

@@ -1,0 +1,83 @@
+//! `callmeter plugin`: what a plugin's library is, and what the configured outputs run.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+use callmeter_plugin_host::{Inspection, Trust, Verdict, inspect};
+
+use crate::cli::{ConfigFileArg, PluginCommand};
+use crate::config;
+use crate::exit::Failure;
+
+/// Runs one of the commands.
+///
+/// # Errors
+/// When a library would not load.
+pub fn run(command: PluginCommand) -> Result<(), Failure> {
+    match command {
+        PluginCommand::Check { path } => check(&path),
+        PluginCommand::List(config) => list(&config),
+    }
+}
+
+fn check(path: &Path) -> Result<(), Failure> {
+    let path = std::path::absolute(path).map_err(Failure::failed)?;
+    let inspection = inspect(&path, None, Trust::default());
+    say(&describe(&inspection))?;
+    match inspection.verdict {
+        Verdict::Loads => Ok(()),
+        Verdict::Refused(reason) => Err(Failure::Damaged(format!("{}: {reason}", path.display()))),
+    }
+}
+
+fn list(arg: &ConfigFileArg) -> Result<(), Failure> {
+    let loaded = config::load(&arg.config_file)?;
+    let mut refused = Vec::new();
+    for output in &loaded.config.outputs {
+        let path = std::path::absolute(&output.plugin).map_err(Failure::failed)?;
+        let inspection = inspect(&path, output.sha256.as_deref(), Trust::default());
+        let streams: Vec<&str> = output.streams.iter().map(|stream| stream.name()).collect();
+        say(&format!("output {} ({})\n{}\n", output.name, streams.join(", "), describe(&inspection)))?;
+        if let Verdict::Refused(reason) = inspection.verdict {
+            refused.push(format!("output {}: {reason}", output.name));
+        }
+    }
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Damaged(refused.join("\n")))
+    }
+}
+
+fn describe(inspection: &Inspection) -> String {
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let mut line = |key: &str, value: &str| {
+        let _ = writeln!(text, "  {key:<12} {value}");
+    };
+    line("file", &inspection.path.display().to_string());
+    if let Some(sha256) = &inspection.sha256 {
+        line("sha256", sha256);
+    }
+    if let Some(facts) = &inspection.facts {
+        let note = &facts.note;
+        line("plugin", &format!("{} {}, kind {}", note.name, note.version, note.kind));
+        line("abi", &format!("{}.{}", note.abi_major, note.abi_minor));
+    }
+    for warning in &inspection.warnings {
+        line("warning", warning);
+    }
+    match &inspection.verdict {
+        Verdict::Loads => line("verdict", "loads"),
+        Verdict::Refused(reason) => line("verdict", &format!("refused: {reason}")),
+    }
+    if let Some(schema) = &inspection.config_schema {
+        line("settings", schema);
+    }
+    text
+}
+
+fn say(text: &str) -> Result<(), Failure> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(Failure::failed)
+}

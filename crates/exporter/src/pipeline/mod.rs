@@ -1,0 +1,142 @@
+//! What lies behind the polls: the journal, the meter that counts it, the outputs that are fed from it.
+
+mod keeper;
+mod outputs;
+mod restore;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use callmeter_journal::{Journal, JournalError, Options, RetentionPolicy};
+use callmeter_meter::{Limits, Meter};
+use callmeter_plugin_host::Outputs;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::config::{self, Config};
+use crate::exit::Failure;
+use crate::program::Program;
+use crate::selfmetrics::SelfMetrics;
+use crate::status::StatusBoard;
+use crate::stop::{StopSender, stop};
+use crate::vault::Vault;
+
+pub use outputs::OutputsError;
+pub(crate) use outputs::dead_letters;
+
+/// The journal with all that is derived from it, from opening to an orderly end.
+#[derive(Debug)]
+pub struct Pipeline {
+    program: Program,
+    outputs: outputs::ConfiguredOutputs,
+    retention: Arc<Mutex<RetentionPolicy>>,
+    keeper: JoinHandle<()>,
+    stop_keeper: StopSender,
+}
+
+/// Opens a journal for writing.
+///
+/// # Errors
+/// [`Failure::Journal`] with what to do about it.
+pub fn open_journal(path: &Path) -> Result<Journal, Failure> {
+    Journal::open(path, &Options::default()).map_err(journal_failure)
+}
+
+/// A journal's error as the reason for which the program ends.
+pub fn journal_failure(error: JournalError) -> Failure {
+    Failure::Journal(crate::words::chain(&error))
+}
+
+/// The bounds of the meter that the configuration asks for.
+pub fn meter_limits(metrics: &config::Metrics) -> Limits {
+    Limits {
+        label_sets: metrics.max_label_sets,
+        ..Limits::default()
+    }
+}
+
+impl Pipeline {
+    /// Opens the journal and counts again what it holds. No output runs yet.
+    ///
+    /// # Errors
+    /// When the journal cannot be opened or read.
+    pub async fn open(
+        config: &Config,
+        metrics: &SelfMetrics,
+        board: &Arc<StatusBoard>,
+        vault: &Arc<Vault>,
+    ) -> Result<Self, Failure> {
+        let path = config.journal.path.clone();
+        let limits = meter_limits(&config.metrics);
+        let (journal, ledger) = tokio::task::spawn_blocking(move || {
+            let journal = open_journal(&path)?;
+            let ledger = restore::ledger(&journal, limits)?;
+            Ok::<_, Failure>((journal, ledger))
+        })
+        .await
+        .map_err(Failure::failed)??;
+        let backlog = Arc::new(journal.clone());
+        let program = Program {
+            journal,
+            meter: Arc::new(Meter::new(ledger)),
+            outputs: Arc::new(Outputs::new(backlog).map_err(Failure::failed)?),
+            metrics: metrics.clone(),
+            board: Arc::clone(board),
+            vault: Arc::clone(vault),
+        };
+        let retention = Arc::new(Mutex::new(RetentionPolicy::default()));
+        let (stop_keeper, stopped) = stop();
+        let keeper = keeper::Keeper::new(program.clone(), Arc::clone(&retention));
+        let pipeline = Self {
+            program,
+            outputs: outputs::ConfiguredOutputs::default(),
+            retention,
+            keeper: tokio::spawn(keeper.run(stopped)),
+            stop_keeper,
+        };
+        pipeline.set_retention(config);
+        Ok(pipeline)
+    }
+
+    /// Handles to the parts.
+    pub fn program(&self) -> Program {
+        self.program.clone()
+    }
+
+    /// Starts, stops and exchanges outputs so that these, and no others, run. Those that are the
+    /// same are not touched.
+    ///
+    /// # Errors
+    /// When a secret of an output cannot be read or an output cannot be set up; then nothing has changed.
+    pub async fn set_outputs(&mut self, outputs: &[config::Output]) -> Result<(), OutputsError> {
+        self.outputs.set(&self.program, outputs).await
+    }
+
+    /// Sets how long and how much the journal keeps.
+    pub fn set_retention(&self, config: &Config) {
+        let policy = RetentionPolicy {
+            keep: Some(config.journal.keep),
+            max_bytes: Some(config.journal.max_bytes),
+            drop_owed: config.journal.drop_undelivered,
+            accounts: config.accounts.iter().map(|account| account.name.clone()).collect(),
+        };
+        *self.retention.lock().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
+    /// Ends in order: outputs flush within `limit`, totals are kept for the next start.
+    pub async fn close(self, limit: Duration) {
+        let outputs = Arc::clone(&self.program.outputs);
+        let late = tokio::task::spawn_blocking(move || outputs.shutdown(limit)).await;
+        match late {
+            Ok(late) if late.is_empty() => {}
+            Ok(late) => warn!(outputs = late.join(","), "outputs did not end in time; they get the last batches again"),
+            Err(error) => warn!(%error, "outputs were not ended"),
+        }
+        self.stop_keeper.stop();
+        if let Err(error) = self.keeper.await {
+            warn!(%error, "the journal's keeper broke");
+        }
+        info!(batch = self.program.journal.head().0, "journal closed");
+    }
+}

@@ -1,0 +1,293 @@
+//! Which outputs run, and how they stand.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use callmeter_journal::{JournalError, Start};
+use callmeter_plugin_host::{
+    DeadLetters, Isolation, Limits, OutputSettings, PluginSource, StartError, Trust,
+};
+use jiff::Timestamp;
+use tracing::{info, warn};
+
+use super::keeper::Seen;
+use crate::config::{self, Output, OutputFrom};
+use crate::program::Program;
+use crate::status::{OutputStatus, OutputStreamStatus};
+
+/// Why the outputs cannot be as they are configured.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputsError {
+    /// A secret of an output's configuration cannot be read.
+    #[error("output {output}: {reason}")]
+    Secret {
+        /// The output.
+        output: String,
+        /// The key and the reason.
+        reason: String,
+    },
+    /// The journal cannot keep the output's place.
+    #[error("output {output}: {source}")]
+    Journal {
+        /// The output.
+        output: String,
+        /// What the journal said.
+        source: JournalError,
+    },
+    /// The output's thread cannot be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The work was cut off.
+    #[error("outputs: {0}")]
+    Broken(String),
+}
+
+/// Time for an output to flush when it is exchanged or removed while the program runs.
+const EXCHANGE: Duration = Duration::from_secs(10);
+/// Dead letters of one output are kept up to this size; then the output waits instead of refusing.
+const MAX_DEAD_LETTERS: u64 = 1 << 30;
+
+/// The outputs as they were last configured.
+#[derive(Debug, Default)]
+pub(super) struct ConfiguredOutputs {
+    running: BTreeMap<String, Configured>,
+}
+
+/// An output with its secrets read.
+#[derive(Clone, PartialEq)]
+struct Configured {
+    output: Output,
+    /// As the plugin gets it. Holds secrets: never shown.
+    config: String,
+}
+
+impl std::fmt::Debug for Configured {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Configured")
+            .field("output", &self.output.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ConfiguredOutputs {
+    /// Makes these outputs, and no others, run.
+    pub(super) async fn set(
+        &mut self,
+        program: &Program,
+        outputs: &[Output],
+    ) -> Result<(), OutputsError> {
+        // Everything that can be wrong with the configuration comes before the first change.
+        let mut wanted = BTreeMap::new();
+        for output in outputs {
+            let configured = configure(program, output)?;
+            wanted.insert(output.name.clone(), configured);
+        }
+        let before = std::mem::take(&mut self.running);
+        let program = program.clone();
+        let (running, result) = tokio::task::spawn_blocking(move || {
+            let mut running = before;
+            let result = exchange(&program, &mut running, wanted);
+            (running, result)
+        })
+        .await
+        .map_err(|error| OutputsError::Broken(error.to_string()))?;
+        self.running = running;
+        result
+    }
+}
+
+fn configure(program: &Program, output: &Output) -> Result<Configured, OutputsError> {
+    let mut read = |source: &config::SecretSource| {
+        program
+            .vault
+            .read(source)
+            .map(|secret| secret.expose().to_owned())
+    };
+    let config = config::resolve_plugin_secrets(&output.config, &mut read).map_err(|reason| {
+        OutputsError::Secret {
+            output: output.name.clone(),
+            reason,
+        }
+    })?;
+    Ok(Configured {
+        output: output.clone(),
+        config: serde_json::Value::Object(config).to_string(),
+    })
+}
+
+/// Stops what is not wanted any more, then starts what is new.
+fn exchange(
+    program: &Program,
+    running: &mut BTreeMap<String, Configured>,
+    wanted: BTreeMap<String, Configured>,
+) -> Result<(), OutputsError> {
+    let leaving: Vec<String> = running
+        .iter()
+        .filter(|(name, configured)| wanted.get(*name) != Some(*configured))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in leaving {
+        running.remove(&name);
+        if !program.outputs.stop(&name, EXCHANGE) {
+            warn!(output = name, "output did not end in time; it gets its last batches again");
+        }
+        forget_metrics(program, &name);
+    }
+    forget_places(program, &wanted)?;
+    for (name, configured) in wanted {
+        if running.contains_key(&name) {
+            continue;
+        }
+        start(program, &configured)?;
+        info!(output = name, plugin = %configured.output.plugin.display(), "output starts");
+        running.insert(name, configured);
+    }
+    Ok(())
+}
+
+/// Removes the places of outputs that are configured no more, so that retention does not wait for them.
+fn forget_places(
+    program: &Program,
+    wanted: &BTreeMap<String, Configured>,
+) -> Result<(), OutputsError> {
+    let failed = |output: &str| {
+        let output = output.to_owned();
+        move |source| OutputsError::Journal { output, source }
+    };
+    let mut gone: Vec<String> = program
+        .journal
+        .cursors()
+        .map_err(failed("(all)"))?
+        .into_iter()
+        .map(|cursor| cursor.output)
+        .filter(|output| !wanted.contains_key(output))
+        .collect();
+    gone.dedup();
+    for output in gone {
+        program.journal.remove_output(&output).map_err(failed(&output))?;
+        info!(output, "output is configured no more; its place in the journal is forgotten");
+    }
+    Ok(())
+}
+
+fn start(program: &Program, configured: &Configured) -> Result<(), OutputsError> {
+    let output = &configured.output;
+    for stream in &output.streams {
+        let from = match output.from {
+            OutputFrom::Oldest => Start::Oldest,
+            OutputFrom::Now => Start::Newest,
+        };
+        program
+            .journal
+            .register_output(&output.name, *stream, from)
+            .map_err(|source| OutputsError::Journal {
+                output: output.name.clone(),
+                source,
+            })?;
+    }
+    program.outputs.start(OutputSettings {
+        name: output.name.clone(),
+        source: PluginSource::File {
+            path: std::path::absolute(&output.plugin).unwrap_or_else(|_| output.plugin.clone()),
+            sha256: output.sha256.clone(),
+            trust: Trust::default(),
+        },
+        streams: output.streams.clone(),
+        config: configured.config.clone(),
+        isolation: match output.isolation {
+            config::Isolation::Process => Isolation::Process,
+            config::Isolation::None => Isolation::None,
+        },
+        dead_letters: dead_letters(output),
+        limits: Limits::default(),
+        child_command: Vec::new(),
+    })?;
+    Ok(())
+}
+
+/// Where an output's dead letters lie.
+pub(crate) fn dead_letters(output: &Output) -> DeadLetters {
+    DeadLetters::new(&output.dead_letters, MAX_DEAD_LETTERS)
+}
+
+/// Shows how the outputs stand on the status board and in the metrics.
+pub(super) fn show_outputs(
+    program: &Program,
+    seen: &mut HashMap<(String, &'static str), Seen>,
+) {
+    let mut shown = Vec::new();
+    for status in program.outputs.status() {
+        let metrics = &program.metrics;
+        metrics
+            .output_up
+            .with_label_values(&[status.name.as_str()])
+            .set(status.up.into());
+        let mut streams = BTreeMap::new();
+        for stream in &status.streams {
+            let labels = [status.name.as_str(), stream.stream.name()];
+            let before = seen
+                .entry((status.name.clone(), stream.stream.name()))
+                .or_default();
+            // An output that was exchanged counts from 0 again; the metric goes on.
+            let grown = |now: u64, before: u64| if now >= before { now - before } else { now };
+            metrics
+                .output_received
+                .with_label_values(&labels)
+                .inc_by(grown(stream.received, before.received));
+            metrics
+                .output_delivered
+                .with_label_values(&labels)
+                .inc_by(grown(stream.delivered, before.delivered));
+            metrics
+                .output_dropped
+                .with_label_values(&[labels[0], labels[1], "refused"])
+                .inc_by(grown(stream.dropped, before.dropped));
+            *before = Seen {
+                received: stream.received,
+                delivered: stream.delivered,
+                dropped: stream.dropped,
+            };
+            metrics
+                .output_lag
+                .with_label_values(&labels)
+                .set(i64::try_from(stream.lag_records).unwrap_or(i64::MAX));
+            #[expect(clippy::cast_precision_loss, reason = "a time in seconds")]
+            let oldest = stream.oldest_unacknowledged.unwrap_or(0) as f64 / 1e6;
+            metrics.output_oldest.with_label_values(&labels).set(oldest);
+            streams.insert(
+                stream.stream.name().to_owned(),
+                OutputStreamStatus {
+                    received: stream.received,
+                    delivered: stream.delivered,
+                    dropped: stream.dropped,
+                    lag: stream.lag_records,
+                    oldest: stream
+                        .oldest_unacknowledged
+                        .and_then(|micros| Timestamp::from_microsecond(micros).ok()),
+                },
+            );
+        }
+        let plugin = status.plugin.as_ref();
+        let failing = !status.up || status.state != callmeter_plugin_host::OutputState::Running;
+        shown.push(OutputStatus {
+            name: status.name.clone(),
+            plugin: plugin.map(|plugin| plugin.path.clone()).unwrap_or_default(),
+            description: plugin.map(|plugin| format!("{} {}", plugin.name, plugin.version)),
+            up: status.up,
+            state: status.state.name().to_owned(),
+            error: status
+                .last_error
+                .as_ref()
+                .filter(|_| failing)
+                .map(|error| program.vault.scrub(&error.text)),
+            streams,
+        });
+    }
+    shown.sort_by(|a, b| a.name.cmp(&b.name));
+    program.board.set_outputs(shown);
+}
+
+/// Removes an output's series and lets its counters begin anew.
+fn forget_metrics(program: &Program, name: &str) {
+    program.metrics.forget_output(name);
+}

@@ -1,0 +1,192 @@
+//! One account: its client, and which polls it has.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use callmeter_meter::Api as MeterApi;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::hostedsuite::{BalancesTask, CallsReader, CallsTask, ClientsTask};
+use super::portsip::{BillingTask, RatesTask};
+use super::runner::{AccountContext, drive};
+use super::schedule::Schedule;
+use super::connect;
+use crate::config::{Account, Api, Link};
+use crate::status::Task;
+use crate::program::Program;
+use crate::stop::Stop;
+
+/// An account that is ready to be polled.
+#[derive(Debug)]
+pub(super) struct PreparedAccount {
+    config: Account,
+    client: Client,
+}
+
+#[derive(Debug)]
+enum Client {
+    HostedSuite(hostedsuite_client::Client),
+    PortSip(portsip_client::Session),
+}
+
+/// Makes an account's client. Nothing is sent, nothing shown yet.
+///
+/// # Errors
+/// When certificates cannot be read.
+pub(super) fn prepare(
+    account: &Account,
+    program: &Program,
+) -> Result<PreparedAccount, client_support::Error> {
+    let (metrics, vault) = (&program.metrics, &program.vault);
+    let client = match &account.api {
+        Api::HostedSuite(api) => {
+            Client::HostedSuite(connect::hosted_suite(&account.name, api, metrics, vault)?)
+        }
+        Api::PortSip(api) => {
+            Client::PortSip(connect::port_sip(&account.name, api, metrics, vault)?)
+        }
+    };
+    Ok(PreparedAccount {
+        config: account.clone(),
+        client,
+    })
+}
+
+/// A reader of an account's calls without a loop around it, for the backfill.
+pub(super) fn calls_reader(
+    account: &Account,
+    program: &Program,
+    stop: Stop,
+) -> Option<Result<CallsReader, client_support::Error>> {
+    let Api::HostedSuite(api) = &account.api else {
+        return None;
+    };
+    let config = api.calls.clone()?;
+    let made = connect::hosted_suite(&account.name, api, &program.metrics, &program.vault);
+    Some(made.map(|client| CallsReader {
+        context: context(account, &api.link, program, stop),
+        client,
+        config,
+        zone: api.time_zone.clone(),
+    }))
+}
+
+fn context(account: &Account, link: &Link, program: &Program, stop: Stop) -> AccountContext {
+    AccountContext {
+        account: Arc::from(account.name.as_str()),
+        password: link.password.clone(),
+        stale_after: link.stale_after,
+        program: program.clone(),
+        stop,
+    }
+}
+
+impl PreparedAccount {
+    pub(super) fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    pub(super) fn config(&self) -> &Account {
+        &self.config
+    }
+
+    /// Shows the account everywhere and starts its polls, as the `place`-th of `total` accounts.
+    pub(super) fn start(
+        self,
+        program: &Program,
+        place: usize,
+        total: usize,
+        stop: &Stop,
+        polls: &mut JoinSet<()>,
+    ) {
+        let name = self.config.name.as_str();
+        let label = self.config.api.label();
+        let begin = |every: Duration| Schedule::new(every, place, total, Instant::now());
+        match (&self.config.api, self.client) {
+            (Api::HostedSuite(api), Client::HostedSuite(client)) => {
+                show(program, name, label, MeterApi::HostedSuite, &tasks(&self.config.api));
+                let context = context(&self.config, &api.link, program, stop.clone());
+                if let Some(config) = &api.calls {
+                    let reader = CallsReader {
+                        context: context.clone(),
+                        client: client.clone(),
+                        config: config.clone(),
+                        zone: api.time_zone.clone(),
+                    };
+                    polls.spawn(drive(context.clone(), CallsTask::new(reader), begin(config.every)));
+                }
+                if let Some(config) = &api.balances {
+                    let task = BalancesTask {
+                        context: context.clone(),
+                        client: client.clone(),
+                        config: config.clone(),
+                        zone: api.time_zone.clone(),
+                    };
+                    polls.spawn(drive(context.clone(), task, begin(config.every)));
+                }
+                if let Some(config) = &api.clients {
+                    let task = ClientsTask {
+                        context: context.clone(),
+                        client,
+                    };
+                    polls.spawn(drive(context, task, begin(config.every)));
+                }
+            }
+            (Api::PortSip(api), Client::PortSip(session)) => {
+                show(program, name, label, MeterApi::PortSip, &tasks(&self.config.api));
+                let context = context(&self.config, &api.link, program, stop.clone());
+                if let Some(config) = &api.billing {
+                    let task = BillingTask::new(context.clone(), session.clone());
+                    polls.spawn(drive(context.clone(), task, begin(config.every)));
+                }
+                if let Some(config) = &api.rates {
+                    let task = RatesTask::new(context.clone(), session);
+                    polls.spawn(drive(context, task, begin(config.every)));
+                }
+            }
+            // `prepare` makes the client of the same configuration.
+            (Api::HostedSuite(_), Client::PortSip(_)) | (Api::PortSip(_), Client::HostedSuite(_)) => {}
+        }
+    }
+}
+
+/// The beats of an account's polls.
+fn tasks(api: &Api) -> Vec<(Task, Duration)> {
+    match api {
+        Api::HostedSuite(api) => [
+            api.calls.as_ref().map(|calls| (Task::Calls, calls.every)),
+            api.balances.as_ref().map(|balances| (Task::Balances, balances.every)),
+            api.clients.as_ref().map(|clients| (Task::Clients, clients.every)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        Api::PortSip(api) => [
+            api.billing.as_ref().map(|billing| (Task::Billing, billing.every)),
+            api.rates.as_ref().map(|rates| (Task::Rates, rates.every)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+    }
+}
+
+/// Puts an account onto status and meter.
+fn show(
+    program: &Program,
+    name: &str,
+    label: &'static str,
+    api: MeterApi,
+    tasks: &[(Task, Duration)],
+) {
+    program.board.add_account(name, label, tasks);
+    program.meter.update(|ledger| ledger.configure(name, api));
+}
+
+/// Takes an account off status, metrics and meter. Its totals stay in the ledger.
+pub(super) fn forget(program: &Program, name: &str) {
+    program.board.remove_account(name);
+    program.metrics.forget_account(name);
+    program.meter.update(|ledger| ledger.unconfigure(name));
+}

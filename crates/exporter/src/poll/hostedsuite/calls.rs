@@ -1,0 +1,352 @@
+//! Calls: day by day, page by page, each page journaled and counted before the next is asked for.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use callmeter_journal::{AccountState, CallsPoll, PageCounts, PollOptions, Purpose};
+use callmeter_records::{Stream, TimeReader};
+use client_support::Cap;
+use hostedsuite_client::{CallsPage, CallsQuery, Caps, Client, Error, PageBase};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::time::Instant;
+
+use super::record::CallConverter;
+use crate::config::Calls;
+use crate::poll::blocking::blocking;
+use crate::poll::error::PollError;
+use crate::poll::runner::{AccountContext, Poll, Polled};
+use crate::poll::windows::{Day, days_to_read};
+use crate::status::Task;
+
+/// The poll of an account's calls.
+pub(in crate::poll) struct CallsTask {
+    reader: CallsReader,
+    late: u64,
+    duplicate: u64,
+    outside_window: u64,
+}
+
+impl CallsTask {
+    pub(in crate::poll) fn new(reader: CallsReader) -> Self {
+        Self {
+            reader,
+            late: 0,
+            duplicate: 0,
+            outside_window: 0,
+        }
+    }
+
+    /// Shows what a poll saw, also one that failed later on.
+    fn show(&mut self, walk: &Walk) {
+        let counts = walk.counts;
+        self.late += counts.late;
+        self.duplicate += counts.known + counts.repeated;
+        self.outside_window += counts.outside_window;
+        let (late, duplicate, outside_window) = (self.late, self.duplicate, self.outside_window);
+        let watermark = walk.state.watermark;
+        let context = &self.reader.context;
+        context.program.meter.update(|ledger| {
+            ledger.set_state(&context.account, |state| {
+                state.late = late;
+                state.duplicate = duplicate;
+                state.outside_window = outside_window;
+                state.watermark = watermark;
+            });
+        });
+        let watermark = watermark.and_then(|micros| Timestamp::from_microsecond(micros).ok());
+        context.program.board.change_account(&context.account, |account| {
+            account.watermark = watermark;
+        });
+    }
+}
+
+impl Poll for CallsTask {
+    fn task(&self) -> Task {
+        Task::Calls
+    }
+
+    async fn run(&mut self) -> Result<Polled, PollError> {
+        let now = Timestamp::now();
+        let deadline = Instant::now() + self.reader.config.time_limit;
+        let state = self.reader.state().await?;
+        let watermark = state.watermark.and_then(|micros| Timestamp::from_microsecond(micros).ok());
+        let zone = &self.reader.zone;
+        let days = days_to_read(watermark, self.reader.config.lookback, now, zone);
+        let mut walk = self.reader.begin(Purpose::Regular, &days).await?;
+        let outcome = self.reader.read_days(&mut walk, &days, now, deadline).await;
+        self.show(&walk);
+        let truncated = outcome?;
+        Ok(Polled {
+            found: found(&walk, days.len()),
+            truncated,
+        })
+    }
+
+    fn vanish(&mut self) {
+        // Counters stay while the account is configured; there is no gauge of the last poll.
+    }
+}
+
+/// What one poll did, in words.
+fn found(walk: &Walk, days: usize) -> String {
+    let PageCounts { new, revised, unsettled, outside_window, .. } = walk.counts;
+    let mut text = format!("{} records of {days} days, {new} new", walk.counts.total());
+    for (count, word) in [
+        (revised, "edited"),
+        (unsettled, "not settled yet"),
+        (outside_window, "outside the day asked for"),
+        (walk.unreadable, "unreadable"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!(", {count} {word}"));
+        }
+    }
+    text
+}
+
+/// Reads days of calls into journal and meter.
+#[derive(Clone)]
+pub(crate) struct CallsReader {
+    pub(in crate::poll) context: AccountContext,
+    pub(in crate::poll) client: Client,
+    pub(in crate::poll) config: Calls,
+    pub(in crate::poll) zone: TimeZone,
+}
+
+/// One way through some days.
+pub(crate) struct Walk {
+    /// Absent only while a page is worked on elsewhere.
+    poll: Option<CallsPoll>,
+    times: Option<TimeReader>,
+    state: AccountState,
+    base: PageBase,
+    /// What became of the rows so far.
+    pub(crate) counts: PageCounts,
+    /// Rows that could not be read at all.
+    pub(crate) unreadable: u64,
+}
+
+/// What reading one day came to.
+enum DayEnd {
+    /// All of it was read.
+    Complete,
+    /// A cap ended it.
+    Capped(Error),
+}
+
+impl CallsReader {
+    /// How far the account has been read.
+    pub(crate) async fn state(&self) -> Result<AccountState, PollError> {
+        let journal = self.context.program.journal.clone();
+        let account = Arc::clone(&self.context.account);
+        Ok(blocking(move || journal.account_state(&account)).await??)
+    }
+
+    /// Begins a walk through these days.
+    pub(crate) async fn begin(&self, purpose: Purpose, days: &[Day]) -> Result<Walk, PollError> {
+        let options = PollOptions {
+            purpose,
+            range: span(days),
+            settle: self.config.settle,
+        };
+        let journal = self.context.program.journal.clone();
+        let account = Arc::clone(&self.context.account);
+        let poll = blocking(move || journal.calls_poll(&account, options)).await??;
+        let state = poll.state();
+        Ok(Walk {
+            base: match (self.config.page_base, state.page_base) {
+                (Some(0), _) | (None, Some(0)) => PageBase::Zero,
+                (Some(_), _) | (None, Some(1)) => PageBase::One,
+                (None, _) => PageBase::Unknown,
+            },
+            state,
+            poll: Some(poll),
+            times: Some(TimeReader::new(self.zone.clone())),
+            counts: PageCounts::default(),
+            unreadable: 0,
+        })
+    }
+
+    /// Reads the days in order; the watermark follows as long as nothing was left out. Returns the
+    /// cap that was reached, in words.
+    async fn read_days(
+        &self,
+        walk: &mut Walk,
+        days: &[Day],
+        started: Timestamp,
+        deadline: Instant,
+    ) -> Result<Option<String>, PollError> {
+        let mut capped = None;
+        for day in days {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.read_day(walk, *day, left).await? {
+                DayEnd::Complete => {
+                    if capped.is_none() {
+                        let read_to = day.end.min(started).as_microsecond();
+                        self.move_watermark(walk, read_to).await?;
+                    }
+                }
+                DayEnd::Capped(error) => {
+                    let no_time_left = matches!(error, Error::Truncated { cap: Cap::Time, .. });
+                    capped.get_or_insert(format!("{}: {error}", day.date));
+                    if no_time_left {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(capped)
+    }
+
+    /// Reads one day for a backfill. Returns the cap that was reached, in words.
+    pub(crate) async fn read_past_day(
+        &self,
+        walk: &mut Walk,
+        day: Day,
+        limit: Duration,
+    ) -> Result<Option<String>, PollError> {
+        Ok(match self.read_day(walk, day, limit).await? {
+            DayEnd::Complete => None,
+            DayEnd::Capped(error) => Some(error.to_string()),
+        })
+    }
+
+    async fn read_day(&self, walk: &mut Walk, day: Day, limit: Duration) -> Result<DayEnd, PollError> {
+        let query = CallsQuery::on(day.date)
+            .page_size(self.config.page_size)
+            .page_base(walk.base)
+            .caps(Caps {
+                pages: self.config.max_pages.into(),
+                rows: self.config.max_rows,
+                time: limit,
+                ..Caps::default()
+            });
+        let mut pages = self.client.calls(&query);
+        let mut stop = self.context.stop.clone();
+        loop {
+            let next = stop.unless_stopped(pages.next()).await.ok_or(PollError::Stopped)?;
+            match next {
+                Some(Ok(page)) => self.take_page(walk, page, day).await?,
+                Some(Err(error @ Error::Truncated { .. })) => return Ok(DayEnd::Capped(error)),
+                Some(Err(error)) => return Err(error.into()),
+                None => break,
+            }
+        }
+        walk.base = pages.base();
+        // The client passes over rows that it has handed out already.
+        walk.counts.repeated += pages.summary().repeated;
+        Ok(DayEnd::Complete)
+    }
+
+    /// Journals and counts a page, off the threads that serve the network.
+    async fn take_page(&self, walk: &mut Walk, page: CallsPage, day: Day) -> Result<(), PollError> {
+        let (Some(mut poll), Some(mut times)) = (walk.poll.take(), walk.times.take()) else {
+            return Err(PollError::Internal("a page was interrupted".to_owned()));
+        };
+        let context = self.context.clone();
+        let window = span(&[day]);
+        let observed_at = Timestamp::now().as_microsecond();
+        let (taken, poll, times) = blocking(move || {
+            let taken = take(&context, &mut poll, &mut times, &page, window, observed_at);
+            (taken, poll, times)
+        })
+        .await?;
+        walk.poll = Some(poll);
+        walk.times = Some(times);
+        let taken = taken?;
+        add(&mut walk.counts, taken.counts);
+        walk.unreadable += taken.unreadable;
+        Ok(())
+    }
+
+    /// Stores the watermark, where it moves, along with what is known of the page base.
+    async fn move_watermark(&self, walk: &mut Walk, read_to: i64) -> Result<(), PollError> {
+        let state = AccountState {
+            watermark: walk.state.watermark.max(Some(read_to)),
+            page_base: match walk.base {
+                PageBase::Zero => Some(0),
+                PageBase::One => Some(1),
+                PageBase::Unknown => walk.state.page_base,
+            },
+        };
+        if state == walk.state {
+            return Ok(());
+        }
+        let Some(mut poll) = walk.poll.take() else {
+            return Err(PollError::Internal("a page was interrupted".to_owned()));
+        };
+        let (stored, poll) = blocking(move || {
+            let stored = poll.page(0..0, read_to).and_then(|page| page.commit(Some(state)));
+            (stored, poll)
+        })
+        .await?;
+        walk.poll = Some(poll);
+        stored?;
+        walk.state = state;
+        Ok(())
+    }
+}
+
+/// What a page came to.
+struct Taken {
+    counts: PageCounts,
+    unreadable: u64,
+}
+
+/// Commits a page and counts what was new in it, in one go: nothing may come between.
+fn take(
+    context: &AccountContext,
+    poll: &mut CallsPoll,
+    times: &mut TimeReader,
+    page: &CallsPage,
+    window: Range<i64>,
+    observed_at: i64,
+) -> Result<Taken, PollError> {
+    let mut pending = poll.page(window, observed_at)?;
+    let mut converter = CallConverter::new(times);
+    let mut unreadable = 0;
+    for row in page.calls() {
+        match row {
+            Ok(row) => {
+                converter.convert(row, |call| pending.take(call))?;
+            }
+            Err(_) => unreadable += 1,
+        }
+    }
+    let program = &context.program;
+    let timer = program.metrics.journal_append_duration.start_timer();
+    let committed = pending.commit(None)?;
+    if committed.batches.is_empty() {
+        timer.stop_and_discard();
+    } else {
+        timer.observe_duration();
+        program.count(Stream::Calls, &committed.batches)?;
+    }
+    context.count_unreadable(Task::Calls, unreadable);
+    Ok(Taken {
+        counts: committed.counts,
+        unreadable,
+    })
+}
+
+/// The microseconds that these days cover.
+fn span(days: &[Day]) -> Range<i64> {
+    match (days.first(), days.last()) {
+        (Some(first), Some(last)) => first.start.as_microsecond()..last.end.as_microsecond(),
+        _ => 0..0,
+    }
+}
+
+fn add(sum: &mut PageCounts, counts: PageCounts) {
+    sum.new += counts.new;
+    sum.late += counts.late;
+    sum.unnamed += counts.unnamed;
+    sum.revised += counts.revised;
+    sum.known += counts.known;
+    sum.repeated += counts.repeated;
+    sum.unsettled += counts.unsettled;
+    sum.outside_window += counts.outside_window;
+    sum.forgotten += counts.forgotten;
+}
