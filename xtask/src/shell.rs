@@ -87,14 +87,21 @@ impl Shell {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = self.command(cargo);
         command.args(arguments);
-        // Cargo sets these for this program; they would make crates that look at them build again.
-        for variable in [
-            "CARGO_MANIFEST_DIR",
-            "CARGO_MANIFEST_PATH",
-            "CARGO_PKG_NAME",
-            "CARGO_PKG_VERSION",
-        ] {
-            command.env_remove(variable);
+        // Cargo describes this program to itself in these; build scripts that look at them would run again.
+        for (variable, _) in std::env::vars_os() {
+            let name = variable.to_string_lossy();
+            if [
+                "CARGO_PKG_",
+                "CARGO_MANIFEST_",
+                "CARGO_BIN_",
+                "CARGO_CRATE_",
+                "CARGO_PRIMARY_",
+            ]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+            {
+                command.env_remove(&variable);
+            }
         }
         command
     }

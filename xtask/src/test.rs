@@ -122,20 +122,27 @@ fn selection(packages: &[String]) -> Vec<String> {
     }
 }
 
-fn is_result(line: &str) -> bool {
+/// Whether a line is cargo's summary of one test program.
+pub(crate) fn is_result(line: &str) -> bool {
     line.starts_with("test result: ")
+}
+
+/// How many tests passed, by these summaries.
+pub(crate) fn passed(lines: &[String]) -> u64 {
+    count(lines, "passed")
+}
+
+fn count(lines: &[String], word: &str) -> u64 {
+    lines
+        .iter()
+        .flat_map(|line| line.split(['.', ';']))
+        .filter_map(|part| part.trim().strip_suffix(word)?.trim().parse::<u64>().ok())
+        .sum()
 }
 
 /// One line in cargo's form for the many of a run.
 fn total(what: &str, lines: &[String]) -> Vec<String> {
-    let count = |word: &str| -> u64 {
-        lines
-            .iter()
-            .flat_map(|line| line.split(['.', ';']))
-            .filter_map(|part| part.trim().strip_suffix(word)?.trim().parse::<u64>().ok())
-            .sum()
-    };
-    let (passed, failed, ignored) = (count("passed"), count("failed"), count("ignored"));
+    let [passed, failed, ignored] = ["passed", "failed", "ignored"].map(|word| count(lines, word));
     let word = if failed == 0 { "ok" } else { "FAILED" };
     vec![format!(
         "test result: {word}. {passed} passed; {failed} failed; {ignored} ignored; 0 measured; 0 filtered out ({what})"
