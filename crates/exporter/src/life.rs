@@ -1,10 +1,12 @@
 //! The life of `callmeter run`, from the configuration to the orderly end, on one page.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -30,6 +32,37 @@ pub struct Birth {
     pub web: WebArgs,
     /// Where secrets are remembered for scrubbing.
     pub vault: Arc<Vault>,
+    /// Where the web server answers.
+    pub listeners: Vec<TcpListener>,
+}
+
+impl Birth {
+    /// Listens on the addresses that the flags name.
+    ///
+    /// # Errors
+    /// When one of them is none, is taken, or may not be used.
+    pub async fn new(
+        config_file: PathBuf,
+        web: WebArgs,
+        vault: Arc<Vault>,
+    ) -> Result<Self, Failure> {
+        let mut listeners = Vec::new();
+        for address in &web.listen_address {
+            listeners.push(web::bind(address).await.map_err(Failure::failed)?);
+        }
+        Ok(Self {
+            config_file,
+            web,
+            vault,
+            listeners,
+        })
+    }
+
+    /// The addresses listened on, ports as the system chose them.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let address = |listener: &TcpListener| listener.local_addr().ok();
+        self.listeners.iter().filter_map(address).collect()
+    }
 }
 
 /// Time for polls to end after a page, and for outputs to flush, when the program ends.
@@ -41,16 +74,12 @@ const OUTPUTS_END: Duration = Duration::from_secs(15);
 /// # Errors
 /// When the program cannot start. Once it runs, what fails is shown and tried again.
 pub async fn live(birth: Birth, ended: Stop) -> Result<(), Failure> {
-    let Birth { config_file, web, vault } = birth;
+    let Birth { config_file, web, vault, listeners } = birth;
     let board = Arc::new(StatusBoard::new(&config_file));
     let metrics = SelfMetrics::new().map_err(Failure::failed)?;
 
     let loaded = config::load(&config_file)?;
     let access = Access::open(web.web_config_file.as_deref()).map_err(Failure::failed)?;
-    let mut listeners = Vec::new();
-    for address in &web.listen_address {
-        listeners.push(web::bind(address).await.map_err(Failure::failed)?);
-    }
     info!(
         version = crate::build::VERSION,
         revision = crate::build::REVISION,

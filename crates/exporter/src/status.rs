@@ -357,9 +357,32 @@ impl StatusBoard {
         Some(account.clone())
     }
 
-    /// Replaces what is known of the outputs.
-    pub fn set_outputs(&self, outputs: Vec<OutputStatus>) {
-        self.inner().outputs = outputs;
+    /// Replaces what is known of the outputs. An output that does not say which library it runs,
+    /// because that could not be loaded yet, keeps the one that was last known.
+    pub fn set_outputs(&self, mut outputs: Vec<OutputStatus>) {
+        let mut inner = self.inner();
+        for output in outputs.iter_mut().filter(|output| output.plugin.is_empty()) {
+            let known = inner.outputs.iter().find(|known| known.name == output.name);
+            if let Some(known) = known {
+                output.plugin.clone_from(&known.plugin);
+            }
+        }
+        inner.outputs = outputs;
+    }
+
+    /// Puts an output onto the board that is about to start.
+    pub fn add_output(&self, name: &str, plugin: &str) {
+        let mut inner = self.inner();
+        inner.outputs.retain(|known| known.name != name);
+        inner.outputs.push(OutputStatus {
+            name: name.to_owned(),
+            plugin: plugin.to_owned(),
+            description: None,
+            up: false,
+            state: "starting".to_owned(),
+            error: None,
+            streams: BTreeMap::new(),
+        });
     }
 
     /// Changes what is known of the journal.

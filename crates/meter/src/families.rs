@@ -133,6 +133,8 @@ families! {
         "Polls that stopped at a cap on pages, rows, bytes or time and left something unread.";
     PollDuration: Registry Histogram "callmeter_poll_duration_seconds" ["account", "task"] "seconds"
         "Time that whole polls took.";
+    RecordsUnreadable: Registry Counter "callmeter_records_unreadable_total" ["account", "task"] ""
+        "Records of an answer that could not be read at all; the others of the answer were.";
     OutputReceived: Registry Counter "callmeter_output_records_received_total" ["output", "stream"] ""
         "Records handed to the output.";
     OutputDelivered: Registry Counter "callmeter_output_records_delivered_total" ["output", "stream"] ""

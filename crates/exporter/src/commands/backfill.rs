@@ -112,8 +112,10 @@ async fn backfill(
             }
             None => {
                 bar.abandon();
-                println!("interrupted at {}; the same command goes on from there", day.date);
-                return Ok(());
+                return Err(Failure::failed(format!(
+                    "interrupted at {}; the same command goes on from there",
+                    day.date
+                )));
             }
         }
     }

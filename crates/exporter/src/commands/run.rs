@@ -16,14 +16,12 @@ use crate::vault::Vault;
 pub fn run(args: RunArgs) -> Result<(), Failure> {
     let vault = Arc::new(Vault::new());
     logging::start(args.log.level, args.log.format, &vault);
-    let birth = Birth {
-        config_file: args.config.config_file,
-        web: args.web,
-        vault,
-    };
     // Signals end this life; the sender is kept so that nothing else does.
     let (_never, ended) = stop();
-    runtime()?.block_on(life::live(birth, ended))
+    runtime()?.block_on(async {
+        let birth = Birth::new(args.config.config_file, args.web, vault).await?;
+        life::live(birth, ended).await
+    })
 }
 
 /// The runtime of commands that wait for the network.

@@ -138,6 +138,8 @@ fn exchange(
         if running.contains_key(&name) {
             continue;
         }
+        let plugin = configured.output.plugin.display().to_string();
+        program.board.add_output(&name, &plugin);
         start(program, &configured)?;
         info!(output = name, plugin = %configured.output.plugin.display(), "output starts");
         running.insert(name, configured);

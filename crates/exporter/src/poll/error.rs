@@ -38,7 +38,7 @@ impl PollError {
     }
 
     /// What follows for the schedule.
-    pub fn ending(&self) -> Ending {
+    pub(super) fn ending(&self) -> Ending {
         match self {
             Self::Api(error) => match error.kind() {
                 Kind::RefusedLogin | Kind::PermissionDenied => Ending::Refused,

@@ -3,6 +3,7 @@
 mod receiver;
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -65,12 +66,8 @@ async fn demo(args: DemoArgs, directory: &Path, vault: Arc<Vault>) -> Result<(),
         None => own_directory()?,
     };
     let config_file = write_configuration(directory, &plugins, &simulator, &receiver)?;
-    say_where(&args.web.listen_address, directory, &simulator, &receiver)?;
-    let birth = Birth {
-        config_file,
-        web: args.web,
-        vault,
-    };
+    let birth = Birth::new(config_file, args.web, vault).await?;
+    say_where(&birth.addresses(), directory, &simulator, &receiver)?;
     let (_never, ended) = stop();
     let outcome = life::live(birth, ended).await;
     writeln!(
@@ -174,15 +171,17 @@ fn quoted(path: &Path) -> String {
 }
 
 fn say_where(
-    addresses: &[String],
+    addresses: &[SocketAddr],
     directory: &Path,
     simulator: &Running,
     receiver: &Receiver,
 ) -> Result<(), Failure> {
-    let address = addresses.first().map_or(":10177", String::as_str);
-    let web = match address.strip_prefix(':') {
-        Some(port) => format!("http://localhost:{port}"),
-        None => format!("http://{address}"),
+    let web = match addresses.first() {
+        Some(address) if address.ip().is_unspecified() => {
+            format!("http://localhost:{}", address.port())
+        }
+        Some(address) => format!("http://{address}"),
+        None => String::new(),
     };
     let directory = directory.display();
     writeln!(
@@ -194,7 +193,7 @@ fn say_where(
          \x20 CSV files       {directory}/csv\n\
          \x20 webhook posts   {receiver}\n\
          \x20 configuration   {directory}/callmeter.yml\n\
-         \x20 simulator       {simulator}/_sim/ledger\n\
+         \x20 simulator       {simulator}/ledger\n\
          \n\
          Ctrl-C ends it.",
         receiver = receiver.page_url(),

@@ -41,6 +41,9 @@ pub fn run(args: ExportArgs) -> Result<(), Failure> {
     if window.from >= window.to {
         return Err(Failure::failed("--from must lie before --to"));
     }
+    if window.from >= Timestamp::now().as_microsecond() {
+        return Err(Failure::failed("--from lies in the future"));
+    }
     let path = super::journal::path(&args.journal)?;
     let reader = Reader::open(&path).map_err(crate::pipeline::journal_failure)?;
     let stream = Stream::from(args.stream);
@@ -66,6 +69,9 @@ pub fn run(args: ExportArgs) -> Result<(), Failure> {
         ExportFormat::Csv => records::csv(batches, stream, window, &mut out),
         ExportFormat::Ndjson => records::ndjson(batches, stream, window, &mut out),
         ExportFormat::Openmetrics if stream == Stream::Calls => {
+            // Samples of the future would stand in the way of the real ones.
+            let now = Timestamp::now().as_microsecond();
+            let window = Window { to: window.to.min(now), ..window };
             openmetrics::write(batches, window, args.step, &mut out)
         }
         ExportFormat::Openmetrics => {

@@ -94,10 +94,11 @@ fn count(
     Ok(series)
 }
 
-/// The end of the step in which a moment lies.
+/// The end of the step in which a moment lies; of the last one, the end of the window.
 fn step_end(time: i64, window: Window, step: i64) -> i64 {
     let passed = (time - window.from) / step + 1;
-    window.from.saturating_add(passed.saturating_mul(step))
+    let end = window.from.saturating_add(passed.saturating_mul(step));
+    end.min(window.to)
 }
 
 fn note_changes(
@@ -140,7 +141,6 @@ fn print(
     step: i64,
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
-    let end = step_end(window.to - 1, window, step);
     let mut headed = None;
     for ((family, labels), changes) in series {
         if headed != Some(*family) {
@@ -152,12 +152,15 @@ fn print(
         let mut changes = changes.iter().peekable();
         let mut value = 0;
         let mut time = window.from;
-        while time <= end {
+        loop {
             while let Some((_, new)) = changes.next_if(|(at, _)| *at <= time) {
                 value = *new;
             }
             writeln!(out, "{}{{{labels}}} {value} {}", family.family().name, Seconds(time))?;
-            time += step;
+            if time == window.to {
+                break;
+            }
+            time = step_end(time, window, step);
         }
     }
     out.write_all(b"# EOF\n")?;
@@ -208,7 +211,7 @@ mod tests {
             .enumerate()
             .map(|(row, start)| Event { time: start * 1_000_000, batch: 0, row })
             .collect();
-        let window = Window { from: 0, to: 240_000_000 };
+        let window = Window { from: 0, to: 230_000_000 };
         let step = 60_000_000;
         let series = count(&[batch], &events, window, step).unwrap();
         let mut text = Vec::new();
@@ -220,7 +223,7 @@ mod tests {
             .filter_map(|line| line.rsplit_once('}'))
             .map(|(_, sample)| sample.trim())
             .collect();
-        assert_eq!(values, ["0 0", "1 60", "3 120", "3 180", "4 240"], "{text}");
+        assert_eq!(values, ["0 0", "1 60", "3 120", "3 180", "4 230"], "{text}");
         assert!(text.ends_with("# EOF\n"));
     }
 }

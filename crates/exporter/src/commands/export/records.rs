@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use callmeter_records::Stream;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::cell::cell;
 use super::{Batches, ExportError, Window, event_times};
@@ -41,9 +41,14 @@ pub(super) fn ndjson(
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
     each_row(batches, stream, window, |values| {
-        let members: Map<String, Value> = values.drain(..).collect();
-        serde_json::to_writer(&mut *out, &members)?;
-        out.write_all(b"\n")?;
+        // Member by member: a map would forget the schema's order.
+        for (place, (name, value)) in values.iter().enumerate() {
+            out.write_all(if place == 0 { b"{" } else { b"," })?;
+            serde_json::to_writer(&mut *out, name)?;
+            out.write_all(b":")?;
+            serde_json::to_writer(&mut *out, value)?;
+        }
+        out.write_all(b"}\n")?;
         Ok(())
     })
 }
@@ -54,7 +59,7 @@ fn each_row(
     batches: Batches,
     stream: Stream,
     window: Window,
-    mut write: impl FnMut(&mut Vec<(String, Value)>) -> Result<(), ExportError>,
+    mut write: impl FnMut(&[(String, Value)]) -> Result<(), ExportError>,
 ) -> Result<(), ExportError> {
     let schema = stream.schema();
     let mut values = Vec::new();
@@ -77,7 +82,7 @@ fn each_row(
                 };
                 values.push(((*name).clone(), value));
             }
-            write(&mut values)?;
+            write(&values)?;
         }
     }
     Ok(())

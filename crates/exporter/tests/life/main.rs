@@ -1,0 +1,170 @@
+//! The program's life, started inside the test and seen from outside, against the simulator.
+
+mod support;
+
+use callmeter_simulator::{LedgerQuery, Options};
+use support::{World, published};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn totals_are_the_ledgers_and_a_restart_keeps_them() {
+    let world = World::with_calls(1_500).await;
+    world.configure(&[world.suite("acme"), world.pbx("hq")]);
+    let truth = world.ledger();
+
+    let life = world.start().await;
+    life.until("counted", async |life| {
+        life.metrics().await.sum("callmeter_calls_total", &[]) >= 1_500.0
+    })
+    .await;
+    life.until("read", async |life| {
+        let metrics = life.metrics().await;
+        metrics.count("callmeter_portsip_balance", &[]) == 1
+            && metrics.sum("callmeter_call_rates", &[]) == 50.0
+            && metrics.count("callmeter_allowance_balance", &[]) > 0
+    })
+    .await;
+    let metrics = life.metrics().await;
+    assert_eq!(metrics.sums("acme"), published(truth.total));
+    for group in &truth.groups {
+        let labels = [
+            format!("client_id=\"{}\"", group.client_id),
+            format!("direction=\"{}\"", group.direction),
+        ];
+        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+        let calls = metrics.sum("callmeter_calls_total", &labels);
+        #[expect(clippy::cast_precision_loss, reason = "a small count")]
+        let expected = group.sums.calls as f64;
+        assert_eq!(calls, expected, "{labels:?}");
+    }
+    assert_eq!(metrics.sum("callmeter_up", &[]), 2.0);
+    life.end().await;
+
+    // The restarted program knows its totals before it has asked anything.
+    world.simulator.freeze(true);
+    let life = world.start().await;
+    let metrics = life.metrics().await;
+    assert_eq!(metrics.sums("acme"), published(truth.total));
+    // And asking again counts nothing twice.
+    life.until("polled again", async |life| {
+        life.metrics().await.sum("callmeter_polls_total", &["acme", "task=\"calls\""]) > 2.0
+    })
+    .await;
+    assert_eq!(life.metrics().await.sums("acme"), published(truth.total));
+    life.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_adds_and_removes_accounts_without_touching_the_others() {
+    let world = World::with_calls(300).await;
+    let config = world.configure(&[world.suite("acme")]);
+    let life = world.start().await;
+    let polls = async |account: &str| {
+        let account = format!("account=\"{account}\"");
+        life.metrics().await.sum("callmeter_polls_total", &[&account])
+    };
+    life.until("polled", async |_| polls("acme").await >= 3.0).await;
+
+    world.configure(&[world.suite("acme"), world.suite("second"), world.pbx("hq")]);
+    let before = polls("acme").await;
+    assert_eq!(life.request("POST", "/-/reload").await.0, 200);
+    // Counters of a restarted account would begin anew.
+    assert!(polls("acme").await >= before);
+    life.until("all counted", async |life| {
+        let metrics = life.metrics().await;
+        metrics.sums("acme").calls == 300 && metrics.sums("second").calls == 300
+    })
+    .await;
+
+    // A bad file answers 500 with the reason and changes nothing.
+    let good = std::fs::read_to_string(&config).unwrap();
+    world.write("callmeter.yml", &good.replace("page_size: 100", "pagesize: 100"));
+    let (status, reason) = life.request("PUT", "/-/reload").await;
+    assert_eq!(status, 500);
+    assert!(reason.contains("callmeter.yml:9:") && reason.contains("page_size"), "{reason}");
+    let metrics = life.metrics().await;
+    assert_eq!(metrics.sum("callmeter_config_last_reload_successful", &[]), 0.0);
+    assert_eq!(metrics.sums("second").calls, 300);
+
+    world.configure(&[world.suite("acme"), world.pbx("hq")]);
+    let before = polls("acme").await;
+    assert_eq!(life.request("POST", "/-/reload").await.0, 200);
+    let metrics = life.metrics().await;
+    assert_eq!(metrics.count("callmeter_calls_total", &["account=\"second\""]), 0);
+    assert_eq!(metrics.count("callmeter_polls_total", &["account=\"second\""]), 0);
+    assert_eq!(metrics.sum("callmeter_config_last_reload_successful", &[]), 1.0);
+    assert!(polls("acme").await >= before);
+
+    // An account that comes back has its totals.
+    world.configure(&[world.suite("acme"), world.suite("second")]);
+    assert_eq!(life.request("POST", "/-/reload").await.0, 200);
+    assert_eq!(life.metrics().await.sums("second").calls, 300);
+
+    // What takes effect at a start only is refused, not silently ignored.
+    let moved = std::fs::read_to_string(&config).unwrap().replace("journal.db", "other.db");
+    world.write("callmeter.yml", &moved);
+    let (status, reason) = life.request("POST", "/-/reload").await;
+    assert_eq!(status, 500);
+    assert!(reason.contains("journal.path"), "{reason}");
+    life.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_login_is_shown_and_its_repair_noticed() {
+    let world = World::with_calls(50).await;
+    world.configure(&[world.suite("acme"), world.pbx("hq")]);
+    world.write("suite.password", "s3cret wrong\n");
+    let life = world.start().await;
+    life.until("refused", async |life| {
+        life.get("/api/v1/status").await.1.contains("\"state\":\"refused\"")
+    })
+    .await;
+    let (_, status) = life.get("/api/v1/status").await;
+    assert!(status.contains("login refused"), "{status}");
+    assert!(!status.contains("s3cret"), "{status}");
+    let metrics = life.metrics().await;
+    assert_eq!(metrics.sum("callmeter_up", &["acme"]), 0.0);
+    let refused = metrics.sum("callmeter_poll_failures_total", &["acme", "refused_login"]);
+    assert!(refused >= 1.0);
+    life.until("the other account works", async |life| {
+        life.metrics().await.sum("callmeter_up", &["hq"]) == 1.0
+    })
+    .await;
+
+    world.write("suite.password", "simulated\n");
+    life.until("repaired", async |life| {
+        let metrics = life.metrics().await;
+        metrics.sum("callmeter_up", &["acme"]) == 1.0 && metrics.sums("acme").calls == 50
+    })
+    .await;
+    life.end().await;
+}
+
+/// While calls come in, are edited and come late, every scrape shows counters that do not fall, and in
+/// the end counters and corrections are the truth.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lively_world_is_counted_exactly() {
+    let world = World::new(Options {
+        calls_per_day: Some(4_000),
+        days: 1,
+        speed: 600.0,
+        rates: 10,
+        ..Options::default()
+    })
+    .await;
+    world.configure(&[world.suite("acme")]);
+    let life = world.start().await;
+    let mut last = 0;
+    for _ in 0..40 {
+        let calls = life.metrics().await.sums("acme").calls;
+        assert!(calls >= last, "{calls} after {last}");
+        last = calls;
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    world.simulator.freeze(true);
+    let truth = world.simulator.ledger(&LedgerQuery { without_ids: true, ..LedgerQuery::default() });
+    life.until("caught up", async |life| {
+        life.metrics().await.sums("acme") == published(truth.total)
+    })
+    .await;
+    life.end().await;
+}
