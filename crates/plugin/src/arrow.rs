@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
-use arrow_array::{RecordBatch, StructArray};
+use arrow_array::{Array as _, RecordBatch, StructArray};
 use arrow_schema::{DataType, Schema, SchemaRef};
+use callmeter_plugin_abi as abi;
 use callmeter_plugin_abi::arrow::{ArrowArray, ArrowSchema};
 
-use crate::{Batch, BatchError};
+use crate::batch::SchemaCache;
+use crate::{Batch, BatchError, Stream};
 
 const _: () = assert!(size_of::<ArrowArray>() == size_of::<FFI_ArrowArray>());
 const _: () = assert!(size_of::<ArrowSchema>() == size_of::<FFI_ArrowSchema>());
@@ -20,6 +22,34 @@ pub(crate) unsafe fn read_schema(schema: *const ArrowSchema) -> Result<SchemaRef
     Schema::try_from(schema)
         .map(Arc::new)
         .map_err(|error| error.to_string())
+}
+
+impl Batch {
+    /// A batch as the host would send it, for a plugin's own tests. Give later batches of the same test
+    /// higher numbers, and a batch that comes again its old id.
+    pub fn for_tests(
+        stream: Stream,
+        seq: u64,
+        id: [u8; 16],
+        records: RecordBatch,
+    ) -> Result<Self, BatchError> {
+        let malformed = |error: arrow_schema::ArrowError| BatchError::Malformed(error.to_string());
+        let schema = FFI_ArrowSchema::try_from(records.schema().as_ref()).map_err(malformed)?;
+        let mut array = FFI_ArrowArray::new(&StructArray::from(records).into_data());
+        let batch = abi::Batch {
+            struct_size: abi::size_u32::<abi::Batch>(),
+            kind: stream.kind(),
+            seq,
+            batch_id: id,
+            attempt: 1,
+            schema_id: 1,
+            schema: (&raw const schema).cast(),
+            array: (&raw mut array).cast(),
+        };
+        // SAFETY: the batch is as the ABI describes it; what is not taken out of `array` is dropped
+        // with it, and the schema is only read here.
+        unsafe { Self::take(&raw const batch, &mut SchemaCache::default()) }
+    }
 }
 
 impl TryFrom<Batch> for RecordBatch {

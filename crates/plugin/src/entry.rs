@@ -278,8 +278,8 @@ fn guard(error: *mut ErrorBox, call: impl FnOnce() -> Result<Status, Fail>) -> i
     }
 }
 
-/// The text of a panic. Dropping its payload may panic again, and so on; what still panics the
-/// second time is leaked.
+/// The text of a panic. Dropping its payload may panic again, with a payload of its own; what still
+/// panics after some rounds of that is leaked.
 fn panic_text(payload: Box<dyn Any + Send>) -> String {
     let text = if let Some(text) = payload.downcast_ref::<&str>() {
         format!("the plugin panicked: {text}")
@@ -288,9 +288,14 @@ fn panic_text(payload: Box<dyn Any + Send>) -> String {
     } else {
         "the plugin panicked with a value that is no text".to_owned()
     };
-    if let Err(second) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
-        std::mem::forget(second);
+    let mut payload = payload;
+    for _ in 0..8 {
+        match catch_unwind(AssertUnwindSafe(move || drop(payload))) {
+            Ok(()) => return text,
+            Err(next) => payload = next,
+        }
     }
+    std::mem::forget(payload);
     text
 }
 

@@ -116,6 +116,18 @@ fn driven(part: &str) -> Driven {
     driven
 }
 
+/// An instance's pointer on its way to another thread, which the ABI allows.
+#[derive(Clone, Copy)]
+struct AnyThread(*mut std::ffi::c_void);
+
+unsafe impl Send for AnyThread {}
+
+impl AnyThread {
+    fn get(self) -> *mut std::ffi::c_void {
+        self.0
+    }
+}
+
 fn produced() -> Produced {
     Produced::new(2, columns(2), 0)
 }
@@ -237,10 +249,10 @@ fn a_batch_that_is_kept_lives_until_the_plugin_drops_it() {
         "moved out of the host's struct"
     );
     // Calls may come from another thread, and so may the release.
-    let instance = driven.instance as usize;
+    let instance = AnyThread(driven.instance);
     let destroy = driven.table.destroy.unwrap();
     driven.instance = std::ptr::null_mut();
-    std::thread::spawn(move || unsafe { destroy(instance as *mut _) })
+    std::thread::spawn(move || unsafe { destroy(instance.get()) })
         .join()
         .unwrap();
     assert_eq!(produced.released(), 1);
@@ -277,13 +289,13 @@ fn flush_says_what_is_durable_and_no_more_than_was_accepted() {
 #[test]
 fn cancel_wakes_a_call_in_progress() {
     let mut driven = driven("sleeps");
-    let (instance, cancel) = (driven.instance as usize, driven.table.cancel.unwrap());
+    let (instance, cancel) = (AnyThread(driven.instance), driven.table.cancel.unwrap());
     let start = Instant::now();
     let canceller = std::thread::spawn(move || {
         // Cancel may come before the call begins, which clears it: so more than once.
         for _ in 0..200 {
             std::thread::sleep(Duration::from_millis(20));
-            unsafe { cancel(instance as *mut _) }
+            unsafe { cancel(instance.get()) }
             if start.elapsed() > Duration::from_secs(1) {
                 break;
             }

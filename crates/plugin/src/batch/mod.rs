@@ -56,6 +56,17 @@ impl Stream {
         }
     }
 
+    #[cfg(feature = "arrow-60")]
+    pub(crate) fn kind(self) -> u32 {
+        match self {
+            Self::Calls => StreamKind::Calls as u32,
+            Self::Balances => StreamKind::Balances as u32,
+            Self::Rates => StreamKind::Rates as u32,
+            Self::Billing => StreamKind::Billing as u32,
+            Self::Other(kind) => kind,
+        }
+    }
+
     /// The name used in configurations, such as `calls`.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,0 +1,289 @@
+//! Values as the bytes of a CSV cell: RFC 4180 quoting, RFC 3339 times, JSON for what is nested.
+//!
+//! Missing values are empty cells; the empty text is `""`, so that the two can be told apart.
+
+use std::io::Write as _;
+
+use callmeter_plugin::batch::{List, Struct, Timestamp, Value};
+
+/// Puts cells at the end of a buffer.
+#[derive(Debug)]
+pub(crate) struct Cells {
+    guard_formulas: bool,
+    json: Vec<u8>,
+    /// The last time that was formatted, and its text: records of a batch share the one they were observed at.
+    time: Option<i64>,
+    time_text: Vec<u8>,
+}
+
+impl Cells {
+    pub(crate) fn new(guard_formulas: bool) -> Self {
+        Self {
+            guard_formulas,
+            json: Vec::new(),
+            time: None,
+            time_text: Vec::new(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, out: &mut Vec<u8>, value: &Value<'_>) {
+        match value {
+            Value::Text(text) => self.push_text(out, text),
+            Value::Int(number) => push_int(out, *number),
+            Value::Timestamp(time) => out.extend_from_slice(self.time(*time)),
+            Value::Bool(true) => out.extend_from_slice(b"true"),
+            Value::Bool(false) => out.extend_from_slice(b"false"),
+            Value::Decimal(number) => push_display(out, number),
+            Value::Float(number) => push_display(out, number),
+            Value::List(list) => self.push_nested(out, |cells, json| cells.push_list(json, *list)),
+            Value::Struct(members) => {
+                self.push_nested(out, |cells, json| cells.push_object(json, *members));
+            }
+            // Null, and types that this program does not know yet.
+            _ => {}
+        }
+    }
+
+    /// Text, also a header's name.
+    pub(crate) fn push_text(&self, out: &mut Vec<u8>, text: &str) {
+        let bytes = text.as_bytes();
+        let formula = self.guard_formulas
+            && matches!(
+                bytes.first(),
+                Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r')
+            );
+        if !formula && !bytes.is_empty() && !needs_quotes(bytes) {
+            out.extend_from_slice(bytes);
+            return;
+        }
+        out.push(b'"');
+        if formula {
+            out.push(b'\'');
+        }
+        push_doubled(out, bytes);
+        out.push(b'"');
+    }
+
+    fn push_nested(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut Self, &mut Vec<u8>)) {
+        let mut json = std::mem::take(&mut self.json);
+        json.clear();
+        write(self, &mut json);
+        out.push(b'"');
+        push_doubled(out, &json);
+        out.push(b'"');
+        self.json = json;
+    }
+
+    fn push_json(&mut self, json: &mut Vec<u8>, value: &Value<'_>) {
+        match value {
+            Value::Text(text) => push_json_text(json, text),
+            Value::Int(number) => push_int(json, *number),
+            Value::Timestamp(time) => {
+                json.push(b'"');
+                json.extend_from_slice(self.time(*time));
+                json.push(b'"');
+            }
+            Value::List(list) => self.push_list(json, *list),
+            Value::Struct(members) => self.push_object(json, *members),
+            // Booleans, decimals (as text), floats (null when not finite), null.
+            other => {
+                if serde_json::to_writer(&mut *json, other).is_err() {
+                    json.extend_from_slice(b"null");
+                }
+            }
+        }
+    }
+
+    fn push_list(&mut self, json: &mut Vec<u8>, list: List<'_>) {
+        json.push(b'[');
+        for (index, item) in list.iter().enumerate() {
+            if index > 0 {
+                json.push(b',');
+            }
+            self.push_json(json, &item);
+        }
+        json.push(b']');
+    }
+
+    fn push_object(&mut self, json: &mut Vec<u8>, members: Struct<'_>) {
+        json.push(b'{');
+        for (index, (name, value)) in members.iter().enumerate() {
+            if index > 0 {
+                json.push(b',');
+            }
+            push_json_text(json, name);
+            json.push(b':');
+            self.push_json(json, &value);
+        }
+        json.push(b'}');
+    }
+
+    fn time(&mut self, time: Timestamp) -> &[u8] {
+        if self.time != Some(time.micros()) {
+            self.time = Some(time.micros());
+            self.time_text.clear();
+            push_time(&mut self.time_text, time);
+        }
+        &self.time_text
+    }
+}
+
+fn push_int(out: &mut Vec<u8>, number: i64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn push_display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
+    // Writing to a Vec does not fail.
+    let _ = write!(out, "{value}");
+}
+
+/// Bytes with every quote doubled.
+fn push_doubled(out: &mut Vec<u8>, bytes: &[u8]) {
+    let mut from = 0;
+    for quote in memchr::memchr_iter(b'"', bytes) {
+        out.extend_from_slice(bytes.get(from..=quote).unwrap_or_default());
+        from = quote;
+    }
+    out.extend_from_slice(bytes.get(from..).unwrap_or_default());
+}
+
+fn push_json_text(json: &mut Vec<u8>, text: &str) {
+    // Types, ids and times need no escapes: what JSON escapes is `"`, `\` and what lies below the blank.
+    if text
+        .bytes()
+        .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
+    {
+        json.push(b'"');
+        json.extend_from_slice(text.as_bytes());
+        json.push(b'"');
+    } else {
+        // A text always has a form in JSON, and a Vec takes everything.
+        let _ = serde_json::to_writer(json, text);
+    }
+}
+
+/// Whether RFC 4180 asks for quotes. Eight bytes at a time: most cells are longer than that and need none.
+fn needs_quotes(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let is = |word: u64, byte: u8| zero(word ^ (ONES * u64::from(byte)));
+    let (words, rest) = bytes.as_chunks::<8>();
+    words.iter().any(|word| {
+        let word = u64::from_le_bytes(*word);
+        is(word, b'"') | is(word, b',') | is(word, b'\n') | is(word, b'\r') != 0
+    }) || rest
+        .iter()
+        .any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r'))
+}
+
+/// RFC 3339, with three or six digits of a second when there are any: as the SDK prints it, only faster.
+fn push_time(out: &mut Vec<u8>, time: Timestamp) {
+    let (year, month, day) = time.date();
+    if !(0..=9999).contains(&year) {
+        push_display(out, time);
+        return;
+    }
+    let second = time.seconds().rem_euclid(86_400);
+    let micros = time.micros().rem_euclid(1_000_000);
+    let mut text = *b"0000-00-00T00:00:00.000000";
+    digits(&mut text, 0..4, year);
+    digits(&mut text, 5..7, i64::from(month));
+    digits(&mut text, 8..10, i64::from(day));
+    digits(&mut text, 11..13, second / 3600);
+    digits(&mut text, 14..16, second / 60 % 60);
+    digits(&mut text, 17..19, second % 60);
+    digits(&mut text, 20..26, micros);
+    let shown = match micros {
+        0 => 19,
+        m if m % 1000 == 0 => 23,
+        _ => 26,
+    };
+    out.extend_from_slice(text.get(..shown).unwrap_or_default());
+    out.push(b'Z');
+}
+
+fn digits(text: &mut [u8], at: std::ops::Range<usize>, mut number: i64) {
+    for place in at.rev() {
+        if let (Some(digit), Ok(value)) = (text.get_mut(place), u8::try_from(number % 10)) {
+            *digit = b'0' + value;
+        }
+        number /= 10;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use callmeter_plugin::batch::Decimal;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cell(guard_formulas: bool, value: Value<'_>) -> String {
+        let mut out = Vec::new();
+        Cells::new(guard_formulas).push(&mut out, &value);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn each_kind_of_value() {
+        let time = Timestamp::from_micros(1_772_354_700_000_000);
+        for (value, text) in [
+            (Value::Null, ""),
+            (Value::Text(""), "\"\""),
+            (Value::Text("plain text"), "plain text"),
+            (Value::Text("a,b"), "\"a,b\""),
+            (Value::Text("said \"x\""), "\"said \"\"x\"\"\""),
+            (Value::Text("two\r\nlines"), "\"two\r\nlines\""),
+            (Value::Int(-7), "-7"),
+            (Value::Float(0.5), "0.5"),
+            (Value::Bool(true), "true"),
+            (Value::Bool(false), "false"),
+            (Value::Decimal(Decimal::new(12_500_000_000, 9)), "12.5"),
+            (Value::Timestamp(time), "2026-03-01T08:45:00Z"),
+        ] {
+            assert_eq!(cell(false, value), text);
+        }
+    }
+
+    #[test]
+    fn formulas_are_guarded_when_asked() {
+        for (text, guarded) in [
+            ("=1+1", "\"'=1+1\""),
+            ("+15551234", "\"'+15551234\""),
+            ("-2", "\"'-2\""),
+            ("@x", "\"'@x\""),
+            ("\t=1", "\"'\t=1\""),
+            ("=\"a\"", "\"'=\"\"a\"\"\""),
+            ("a=1", "a=1"),
+        ] {
+            assert_eq!(cell(true, Value::Text(text)), guarded);
+            assert_ne!(cell(false, Value::Text(text)).get(1..2), Some("'"));
+        }
+        assert_eq!(cell(true, Value::Int(-7)), "-7");
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_comes_back_through_a_csv_reader(text in "[ -~\"\",\r\n\täß]{0,40}", guard: bool) {
+            let line = format!("{},x\r\n", cell(guard, Value::Text(&text)));
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
+            let record = reader.records().next().unwrap().unwrap();
+            let read = record.get(0).unwrap();
+            let read = if guard && read != text { read.strip_prefix('\'').unwrap() } else { read };
+            prop_assert_eq!(read, text);
+            prop_assert_eq!(record.len(), 2);
+        }
+
+        #[test]
+        fn times_are_those_of_the_sdk(micros in prop_oneof![any::<i64>(), 0..4_102_444_800_000_000_i64, (0..4_102_444_800_i64).prop_map(|s| s * 1_000_000)]) {
+            let time = Timestamp::from_micros(micros);
+            prop_assert_eq!(cell(false, Value::Timestamp(time)), time.to_string());
+        }
+
+        #[test]
+        fn quotes_are_seen_in_every_place(bytes in prop::collection::vec(prop_oneof![8 => any::<u8>(), 1 => Just(b'"')], 0..40)) {
+            let needed = bytes.iter().any(|byte| b"\",\r\n".contains(byte));
+            prop_assert_eq!(needs_quotes(&bytes), needed);
+        }
+    }
+}

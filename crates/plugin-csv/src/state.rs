@@ -1,0 +1,191 @@
+//! What an output remembers beside its files: how much of each is durable, and which batches that holds.
+//!
+//! One small JSON file, replaced atomically. After a crash it tells where the torn tail of a file begins, and
+//! which batches need not be written again when callmeter, not knowing that they were durable, sends them again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Context as _, CsvError, Result};
+
+/// Ids of batches to remember: four times what callmeter leaves unacknowledged at most.
+const REMEMBERED: usize = 256;
+
+/// The version of the form below; a file of another version is refused.
+const VERSION: u32 = 1;
+
+/// The state of an output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct State {
+    version: u32,
+    /// Ids of the last batches that are durable, oldest first.
+    batches: VecDeque<String>,
+    pub(crate) streams: BTreeMap<String, StreamState>,
+}
+
+/// What is remembered of a stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StreamState {
+    /// The columns in the files' order: what is new goes last.
+    pub(crate) columns: Vec<String>,
+    /// The period of the last file, and its number among those of the period.
+    pub(crate) period: String,
+    pub(crate) part: u32,
+    pub(crate) open: Option<OpenFile>,
+}
+
+/// A file that is not finished.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OpenFile {
+    /// Its name while it grows.
+    pub(crate) name: String,
+    /// Bytes that are durable. What follows them is cut.
+    pub(crate) bytes: u64,
+    /// Set while it is being finished: the name that it gets.
+    pub(crate) becomes: Option<String>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            batches: VecDeque::new(),
+            streams: BTreeMap::new(),
+        }
+    }
+}
+
+impl State {
+    /// Reads the state; without a file it is the first start.
+    pub(crate) fn load(path: &Path) -> Result<Option<Self>> {
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).on("read", path),
+        };
+        let invalid = |problem: String| CsvError::State {
+            path: path.to_owned(),
+            problem,
+        };
+        let state: Self =
+            serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))?;
+        if state.version != VERSION {
+            return Err(invalid(format!(
+                "its version is {}, not {VERSION}",
+                state.version
+            )));
+        }
+        let names = state
+            .streams
+            .values()
+            .filter_map(|stream| stream.open.as_ref());
+        let mut names = names.flat_map(|open| std::iter::once(&open.name).chain(&open.becomes));
+        if let Some(name) = names.find(|name| name.contains('/') || name.starts_with("..")) {
+            return Err(invalid(format!("{name:?} is no file name")));
+        }
+        Ok(Some(state))
+    }
+
+    /// Replaces the file; when this returns the new state is durable.
+    pub(crate) fn store(&self, path: &Path) -> Result<()> {
+        let next = sibling(path, ".new");
+        let text = serde_json::to_vec(self)
+            .map_err(io::Error::from)
+            .on("encode", path)?;
+        let mut file = create_private(&next).on("create", &next)?;
+        file.write_all(&text).on("write", &next)?;
+        file.sync_all().on("sync", &next)?;
+        fs::rename(&next, path).on("replace", path)?;
+        sync_directory(path.parent().unwrap_or(Path::new("/")))
+    }
+
+    /// Remembers batches as durable, and forgets the oldest.
+    pub(crate) fn remember(&mut self, ids: impl IntoIterator<Item = String>) {
+        self.batches.extend(ids);
+        let excess = self.batches.len().saturating_sub(REMEMBERED);
+        self.batches.drain(..excess);
+    }
+
+    pub(crate) fn remembers(&self, id: &str) -> bool {
+        self.batches.iter().any(|known| known == id)
+    }
+}
+
+/// The path with something appended to its name.
+pub(crate) fn sibling(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Creates or empties a file that only its owner writes and its group reads: records hold personal data.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o640)
+        .open(path)
+}
+
+/// Makes names in a directory durable.
+pub(crate) fn sync_directory(path: &Path) -> Result<()> {
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|source| CsvError::Sync {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_state_is_read_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        assert_eq!(State::load(&path).unwrap(), None);
+        let mut state = State::default();
+        state.remember((0..300).map(|i| format!("{i:032x}")));
+        let open = OpenFile {
+            name: "calls.csv.partial".into(),
+            bytes: 17,
+            becomes: None,
+        };
+        state.streams.entry("calls".into()).or_default().open = Some(open);
+        state.store(&path).unwrap();
+        let read = State::load(&path).unwrap().unwrap();
+        assert_eq!(read, state);
+        assert!(
+            read.remembers(&format!("{:032x}", 299)) && !read.remembers(&format!("{:032x}", 43))
+        );
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_no_state_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        for text in [
+            "",
+            "{}",
+            r#"{"version":2,"batches":[],"streams":{}}"#,
+            r#"{"version":1,"batches":[],"streams":{"calls":{"columns":[],"period":"","part":1,"open":{"name":"../x","bytes":0,"becomes":null}}}}"#,
+        ] {
+            fs::write(&path, text).unwrap();
+            let error = State::load(&path).unwrap_err();
+            assert!(matches!(error, CsvError::State { .. }), "{error}");
+        }
+    }
+}
