@@ -168,7 +168,7 @@ fn clients_of(
             allowance,
             screen_pop: (index % 3 == 0).then_some("main"),
             modified: format!(
-                "2026-0{}-{:02} {:02}:15:00",
+                "2025-0{}-{:02} {:02}:15:00",
                 rng.random_range(1..=9),
                 rng.random_range(1..=28),
                 rng.random_range(7..=18)

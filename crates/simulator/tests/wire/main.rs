@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test ends where its expectation does")]
 
+mod clients;
 mod common;
 mod exchanges;
 mod faults;
