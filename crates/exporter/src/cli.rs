@@ -113,11 +113,7 @@ pub struct WebArgs {
     )]
     pub telemetry_path: String,
     /// Scrapes answered at the same time; 0 for no limit
-    #[arg(
-        long = "web.max-requests",
-        value_name = "COUNT",
-        default_value_t = 40
-    )]
+    #[arg(long = "web.max-requests", value_name = "COUNT", default_value_t = 40)]
     pub max_requests: usize,
     /// Allow reloading by POST or PUT to /-/reload (SIGHUP always reloads)
     #[arg(long = "web.enable-lifecycle")]
@@ -335,7 +331,13 @@ mod tests {
 
     #[test]
     fn run_is_the_default_command() {
-        let cli = Cli::try_parse_from(["callmeter", "--config.file=a.yml", "--web.listen-address=:1", "--web.listen-address=:2"]).unwrap();
+        let cli = Cli::try_parse_from([
+            "callmeter",
+            "--config.file=a.yml",
+            "--web.listen-address=:1",
+            "--web.listen-address=:2",
+        ])
+        .unwrap();
         assert!(cli.command.is_none());
         assert_eq!(cli.run.config.config_file, PathBuf::from("a.yml"));
         assert_eq!(cli.run.web.listen_address, [":1", ":2"]);

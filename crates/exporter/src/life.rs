@@ -74,7 +74,12 @@ const OUTPUTS_END: Duration = Duration::from_secs(15);
 /// # Errors
 /// When the program cannot start. Once it runs, what fails is shown and tried again.
 pub async fn live(birth: Birth, ended: Stop) -> Result<(), Failure> {
-    let Birth { config_file, web, vault, listeners } = birth;
+    let Birth {
+        config_file,
+        web,
+        vault,
+        listeners,
+    } = birth;
     let board = Arc::new(StatusBoard::new(&config_file));
     let metrics = SelfMetrics::new().map_err(Failure::failed)?;
 
@@ -89,12 +94,23 @@ pub async fn live(birth: Birth, ended: Stop) -> Result<(), Failure> {
 
     let mut pipeline = Pipeline::open(&loaded.config, &metrics, &board, &vault).await?;
     let mut supervisor = Supervisor::new(pipeline.program());
-    let changes = supervisor.plan(&loaded.config.accounts).map_err(Failure::failed)?;
-    pipeline.set_outputs(&loaded.config.outputs).await.map_err(Failure::failed)?;
+    let changes = supervisor
+        .plan(&loaded.config.accounts)
+        .map_err(Failure::failed)?;
+    pipeline
+        .set_outputs(&loaded.config.outputs)
+        .await
+        .map_err(Failure::failed)?;
     supervisor.apply(changes).await;
 
     let config_page = Arc::new(ArcSwap::from_pointee(String::new()));
-    let mut running = Running { loaded, config_page, metrics: metrics.clone(), board: Arc::clone(&board), vault };
+    let mut running = Running {
+        loaded,
+        config_page,
+        metrics: metrics.clone(),
+        board: Arc::clone(&board),
+        vault,
+    };
     running.note_loaded();
 
     let (reload, reloads) = Reload::channel();
@@ -119,7 +135,9 @@ pub async fn live(birth: Birth, ended: Stop) -> Result<(), Failure> {
     }
     board.set_ready(true);
 
-    running.until_ended(&mut pipeline, &mut supervisor, reloads, &mut servers, ended).await?;
+    running
+        .until_ended(&mut pipeline, &mut supervisor, reloads, &mut servers, ended)
+        .await?;
 
     info!("callmeter ends");
     board.set_ready(false);
@@ -194,7 +212,10 @@ impl Running {
             }
             Err(reason) => {
                 let reason = self.vault.scrub(&reason);
-                error!(reason, "configuration not reloaded; the one before stays in force");
+                error!(
+                    reason,
+                    "configuration not reloaded; the one before stays in force"
+                );
                 self.metrics.config_reload_successful.set(0);
                 self.board.config_refused(reason.clone());
                 Err(reason)
@@ -214,14 +235,25 @@ impl Running {
             .map_err(|error| error.to_string())?;
         let (new, old) = (&loaded.config, &self.loaded.config);
         if new.journal.path != old.journal.path {
-            return Err("journal.path takes effect at a start only; restart callmeter, or put it back".to_owned());
+            return Err(
+                "journal.path takes effect at a start only; restart callmeter, or put it back"
+                    .to_owned(),
+            );
         }
         if new.metrics != old.metrics {
-            return Err("metrics takes effect at a start only; restart callmeter, or put it back".to_owned());
+            return Err(
+                "metrics takes effect at a start only; restart callmeter, or put it back"
+                    .to_owned(),
+            );
         }
-        let changes = supervisor.plan(&new.accounts).map_err(|error| error.to_string())?;
+        let changes = supervisor
+            .plan(&new.accounts)
+            .map_err(|error| error.to_string())?;
         // Outputs first: they can refuse, accounts cannot any more.
-        pipeline.set_outputs(&new.outputs).await.map_err(|error| error.to_string())?;
+        pipeline
+            .set_outputs(&new.outputs)
+            .await
+            .map_err(|error| error.to_string())?;
         pipeline.set_retention(new);
         supervisor.apply(changes).await;
         self.loaded = loaded;
@@ -231,11 +263,19 @@ impl Running {
     /// Shows the configuration that was taken.
     fn note_loaded(&self) {
         self.metrics.config_reload_successful.set(1);
-        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^53")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "seconds since 1970 are far below 2^53"
+        )]
         self.metrics
             .config_reload_timestamp
             .set(jiff::Timestamp::now().as_second() as f64);
-        let warnings: Vec<String> = self.loaded.warnings.iter().map(ToString::to_string).collect();
+        let warnings: Vec<String> = self
+            .loaded
+            .warnings
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         for warning in &warnings {
             warn!(warning, "configuration");
         }

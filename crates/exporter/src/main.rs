@@ -12,7 +12,10 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     // A child that runs one isolated plugin is this program as well; it does nothing else.
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == CHILD_ARGUMENT) {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == CHILD_ARGUMENT)
+    {
         return callmeter_plugin_host::child_main();
     }
     let cli = Cli::parse();
@@ -33,9 +36,9 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
             commands::check_config::run(args.file.as_deref().unwrap_or(&args.config.config_file))
         }
         Command::Demo(args) => commands::demo::run(args),
-        Command::Backfill(args) => commands::backfill::run(args),
+        Command::Backfill(args) => commands::backfill::run(&args),
         Command::Journal(command) => commands::journal::run(command),
-        Command::Export(args) => commands::export::run(args),
+        Command::Export(args) => commands::export::run(&args),
         Command::Metrics(args) => commands::metrics::run(&args),
         Command::Plugin(command) => commands::plugin::run(command),
         Command::DeadLetters(command) => commands::dead_letters::run(command),

@@ -92,7 +92,11 @@ impl SelfMetrics {
 
     /// Removes an output's series, for when it is configured no more or exchanged.
     pub fn forget_output(&self, output: &str) {
-        for counters in [&self.output_received, &self.output_delivered, &self.output_dropped] {
+        for counters in [
+            &self.output_received,
+            &self.output_delivered,
+            &self.output_dropped,
+        ] {
             forget(counters, "output", output);
         }
         for labels in label_sets(&self.output_lag, "output", output) {
@@ -126,7 +130,10 @@ struct Table<'r> {
 }
 
 impl Table<'_> {
-    fn add<C: Collector + Clone + 'static>(&self, metric: prometheus::Result<C>) -> prometheus::Result<C> {
+    fn add<C: Collector + Clone + 'static>(
+        &self,
+        metric: prometheus::Result<C>,
+    ) -> prometheus::Result<C> {
         let metric = metric?;
         self.registry.register(Box::new(metric.clone()))?;
         Ok(metric)
@@ -197,7 +204,7 @@ fn label_sets(collector: &impl Collector, label: &str, value: &str) -> Vec<Vec<S
     collector
         .collect()
         .iter()
-        .flat_map(|family| family.get_metric())
+        .flat_map(prometheus::proto::MetricFamily::get_metric)
         .filter_map(|metric| {
             let pairs = metric.get_label();
             let of = |name: &str| {
@@ -206,7 +213,12 @@ fn label_sets(collector: &impl Collector, label: &str, value: &str) -> Vec<Vec<S
                     .find(|pair| pair.name() == name)
                     .map(|pair| pair.value().to_owned())
             };
-            (of(label)? == value).then(|| order.iter().map(|name| of(name).unwrap_or_default()).collect())
+            (of(label)? == value).then(|| {
+                order
+                    .iter()
+                    .map(|name| of(name).unwrap_or_default())
+                    .collect()
+            })
         })
         .collect()
 }
@@ -234,8 +246,14 @@ mod tests {
         ] {
             counters.with_label_values(&vec!["x"; labels]).inc();
         }
-        metrics.api_request_duration.with_label_values(&["x"; 4]).observe(1.0);
-        metrics.poll_duration.with_label_values(&["x"; 2]).observe(1.0);
+        metrics
+            .api_request_duration
+            .with_label_values(&["x"; 4])
+            .observe(1.0);
+        metrics
+            .poll_duration
+            .with_label_values(&["x"; 2])
+            .observe(1.0);
         metrics.output_lag.with_label_values(&["x"; 2]).set(1);
         metrics.output_oldest.with_label_values(&["x"; 2]).set(1.0);
         metrics.output_up.with_label_values(&["x"]).set(1);
@@ -248,7 +266,11 @@ mod tests {
         for id in FamilyId::ALL {
             let family = id.family();
             if family.source == callmeter_meter::Source::Registry {
-                assert!(made.iter().any(|name| name == family.name), "{}", family.name);
+                assert!(
+                    made.iter().any(|name| name == family.name),
+                    "{}",
+                    family.name
+                );
             }
         }
     }
@@ -258,7 +280,10 @@ mod tests {
         let metrics = SelfMetrics::new().unwrap();
         for account in ["acme", "hq"] {
             metrics.polls.with_label_values(&[account, "calls"]).inc();
-            metrics.poll_duration.with_label_values(&[account, "calls"]).observe(1.0);
+            metrics
+                .poll_duration
+                .with_label_values(&[account, "calls"])
+                .observe(1.0);
         }
         metrics.forget_account("acme");
         let text = prometheus::TextEncoder::new()

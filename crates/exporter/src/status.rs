@@ -134,7 +134,10 @@ impl AccountStatus {
 
     /// When a poll of it last succeeded.
     pub fn last_success(&self) -> Option<Timestamp> {
-        self.tasks.values().filter_map(|task| task.last_success).max()
+        self.tasks
+            .values()
+            .filter_map(|task| task.last_success)
+            .max()
     }
 }
 
@@ -432,9 +435,18 @@ mod tests {
         use Task::{Balances, Calls, Clients};
         use TaskState::{Failing, Ok, Refused, Starting, Unavailable};
         assert_eq!(account(&[(Calls, Starting)]).up(), None);
-        assert_eq!(account(&[(Calls, Ok), (Balances, Starting)]).up(), Some(true));
-        assert_eq!(account(&[(Calls, Ok), (Clients, Unavailable)]).up(), Some(true));
-        assert_eq!(account(&[(Calls, Ok), (Balances, Failing)]).up(), Some(false));
+        assert_eq!(
+            account(&[(Calls, Ok), (Balances, Starting)]).up(),
+            Some(true)
+        );
+        assert_eq!(
+            account(&[(Calls, Ok), (Clients, Unavailable)]).up(),
+            Some(true)
+        );
+        assert_eq!(
+            account(&[(Calls, Ok), (Balances, Failing)]).up(),
+            Some(false)
+        );
         assert_eq!(account(&[(Calls, Refused)]).up(), Some(false));
     }
 

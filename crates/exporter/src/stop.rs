@@ -56,7 +56,10 @@ mod tests {
         assert_eq!(stop.unless_stopped(async { 1 }).await, Some(1));
         drop(sender);
         assert!(stop.is_stopped());
-        assert_eq!(stop.unless_stopped(std::future::pending::<()>()).await, None);
+        assert_eq!(
+            stop.unless_stopped(std::future::pending::<()>()).await,
+            None
+        );
     }
 
     #[tokio::test]

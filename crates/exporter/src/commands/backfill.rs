@@ -29,7 +29,7 @@ use crate::stop::{Stop, stop};
 use crate::vault::Vault;
 
 /// Time that one day may take.
-const DAY_LIMIT: Duration = Duration::from_secs(60 * 60);
+const DAY_LIMIT: Duration = Duration::from_hours(1);
 /// Attempts at a day before the run ends.
 const ATTEMPTS: u32 = 5;
 
@@ -37,7 +37,7 @@ const ATTEMPTS: u32 = 5;
 ///
 /// # Errors
 /// When the account is none of HostedSuite, the journal is held, or a day cannot be read.
-pub fn run(args: BackfillArgs) -> Result<(), Failure> {
+pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
     let vault = Arc::new(Vault::new());
     logging::start(args.log.level, args.log.format, &vault);
     if args.from > args.to {
@@ -67,7 +67,14 @@ pub fn run(args: BackfillArgs) -> Result<(), Failure> {
         .into_iter()
         .filter(|day| args.again || !noted.contains(day.date))
         .collect();
-    runtime()?.block_on(backfill(&args, &loaded.config, account, vault, missing, noted))
+    runtime()?.block_on(backfill(
+        args,
+        &loaded.config,
+        account,
+        vault,
+        missing,
+        noted,
+    ))
 }
 
 async fn backfill(
@@ -102,22 +109,21 @@ async fn backfill(
     let bar = progress(days.len() as u64);
     let mut sums = Sums::default();
     for day in &days {
-        bar.set_message(format!("{}: {} new of {}", day.date, sums.new, sums.records));
-        match read_day(&backfill, *day, args.pause, &stop).await? {
-            Some(read) => {
-                sums.new += read.new;
-                sums.records += read.records;
-                noted.add(day.date)?;
-                bar.inc(1);
-            }
-            None => {
-                bar.abandon();
-                return Err(Failure::failed(format!(
-                    "interrupted at {}; the same command goes on from there",
-                    day.date
-                )));
-            }
-        }
+        bar.set_message(format!(
+            "{}: {} new of {}",
+            day.date, sums.new, sums.records
+        ));
+        let Some(read) = read_day(&backfill, *day, args.pause, &stop).await? else {
+            bar.abandon();
+            return Err(Failure::failed(format!(
+                "interrupted at {}; the same command goes on from there",
+                day.date
+            )));
+        };
+        sums.new += read.new;
+        sums.records += read.records;
+        noted.add(day.date)?;
+        bar.inc(1);
     }
     bar.finish_and_clear();
     println!(
@@ -146,7 +152,11 @@ async fn read_day(
     let mut wait = Duration::from_secs(5);
     for attempt in 1.. {
         let result = backfill.read(day, DAY_LIMIT).await;
-        if stop.unless_stopped(tokio::time::sleep(pause)).await.is_none() {
+        if stop
+            .unless_stopped(tokio::time::sleep(pause))
+            .await
+            .is_none()
+        {
             return Ok(None);
         }
         let error = match result {
@@ -169,7 +179,11 @@ async fn read_day(
         }
         tracing::warn!(day = %day.date, %error, "day not read; trying again");
         let pause = error.retry_after().unwrap_or(wait);
-        if stop.unless_stopped(tokio::time::sleep(pause)).await.is_none() {
+        if stop
+            .unless_stopped(tokio::time::sleep(pause))
+            .await
+            .is_none()
+        {
             return Ok(None);
         }
         wait *= 2;
@@ -192,7 +206,12 @@ impl DaysRead {
             // A torn last line is a day that is read again.
             Ok(text) => text.lines().filter_map(|line| line.parse().ok()).collect(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeSet::new(),
-            Err(error) => return Err(Failure::failed(format!("cannot read {}: {error}", file.display()))),
+            Err(error) => {
+                return Err(Failure::failed(format!(
+                    "cannot read {}: {error}",
+                    file.display()
+                )));
+            }
         };
         Ok(Self { file, days })
     }
@@ -209,7 +228,9 @@ impl DaysRead {
             .append(true)
             .open(&self.file)
             .and_then(|mut file| writeln!(file, "{day}"))
-            .map_err(|error| Failure::failed(format!("cannot write {}: {error}", self.file.display())))
+            .map_err(|error| {
+                Failure::failed(format!("cannot write {}: {error}", self.file.display()))
+            })
     }
 }
 
@@ -233,6 +254,10 @@ mod tests {
         let days = DaysRead::open(&journal, "acme").unwrap();
         assert!(days.contains(day("2026-01-02")));
         assert_eq!(days.days.len(), 2);
-        assert!(!DaysRead::open(&journal, "other").unwrap().contains(day("2026-01-01")));
+        assert!(
+            !DaysRead::open(&journal, "other")
+                .unwrap()
+                .contains(day("2026-01-01"))
+        );
     }
 }

@@ -15,8 +15,13 @@ pub fn run(file: &Path) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
-    writeln!(std::io::stdout(), "{}: {}", file.display(), summary(&loaded.config))
-        .map_err(Failure::failed)
+    writeln!(
+        std::io::stdout(),
+        "{}: {}",
+        file.display(),
+        summary(&loaded.config)
+    )
+    .map_err(Failure::failed)
 }
 
 fn summary(config: &Config) -> String {

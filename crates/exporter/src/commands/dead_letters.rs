@@ -26,7 +26,10 @@ fn outputs(args: &DeadLettersArgs) -> Result<Vec<Output>, Failure> {
     let Some(name) = &args.output else {
         return Ok(outputs);
     };
-    let named: Vec<Output> = outputs.into_iter().filter(|output| output.name == *name).collect();
+    let named: Vec<Output> = outputs
+        .into_iter()
+        .filter(|output| output.name == *name)
+        .collect();
     if named.is_empty() {
         return Err(Failure::failed(format!("no output {name:?} is configured")));
     }
@@ -36,8 +39,11 @@ fn outputs(args: &DeadLettersArgs) -> Result<Vec<Output>, Failure> {
 fn list(args: &DeadLettersArgs) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     for output in outputs(args)? {
-        let letters = dead_letters(&output).list_output(&output.name).map_err(Failure::failed)?;
-        writeln!(out, "output {}: {} batches", output.name, letters.len()).map_err(Failure::failed)?;
+        let letters = dead_letters(&output)
+            .list_output(&output.name)
+            .map_err(Failure::failed)?;
+        writeln!(out, "output {}: {} batches", output.name, letters.len())
+            .map_err(Failure::failed)?;
         for letter in letters {
             let refused = i64::try_from(letter.refused_at)
                 .ok()
@@ -64,7 +70,9 @@ fn replay(args: &DeadLettersArgs) -> Result<(), Failure> {
         let letters = dead_letters(&output);
         let mut handed = 0;
         for letter in letters.list_output(&output.name).map_err(Failure::failed)? {
-            letters.replay(&output.name, &letter.name()).map_err(Failure::failed)?;
+            letters
+                .replay(&output.name, &letter.name())
+                .map_err(Failure::failed)?;
             handed += 1;
         }
         writeln!(

@@ -35,7 +35,9 @@ fn verify(arg: &JournalArg) -> Result<(), Failure> {
     let path = path(arg)?;
     let mut reader = Reader::open(&path).map_err(journal_failure)?;
     let bar = progress(reader.head().map_err(journal_failure)?.0);
-    let report = reader.verify(|seq| bar.set_position(seq.0)).map_err(journal_failure)?;
+    let report = reader
+        .verify(|seq| bar.set_position(seq.0))
+        .map_err(journal_failure)?;
     bar.finish_and_clear();
     let summary = format!(
         "{}: {} records in {} batches, {} bytes read",
@@ -50,13 +52,16 @@ fn verify(arg: &JournalArg) -> Result<(), Failure> {
     let mut text = format!("{summary}: {} findings", report.found);
     for finding in &report.findings {
         match finding.batch {
-            Some(batch) => text.push_str(&format!("\n  batch {batch}: {}", finding.what)),
-            None => text.push_str(&format!("\n  {}", finding.what)),
+            Some(batch) => line(
+                &mut text,
+                format_args!("\n  batch {batch}: {}", finding.what),
+            ),
+            None => line(&mut text, format_args!("\n  {}", finding.what)),
         }
     }
     let unlisted = report.found.saturating_sub(report.findings.len() as u64);
     if unlisted > 0 {
-        text.push_str(&format!("\n  and {unlisted} more"));
+        line(&mut text, format_args!("\n  and {unlisted} more"));
     }
     Err(Failure::Damaged(text))
 }
@@ -77,51 +82,71 @@ fn stats(arg: &JournalArg) -> Result<(), Failure> {
     say(&table(&path.display().to_string(), &stats))
 }
 
+/// Writing to a String does not fail.
+fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
+    let _ = std::fmt::Write::write_fmt(text, words);
+}
+
 fn say(text: &str) -> Result<(), Failure> {
-    std::io::stdout().write_all(text.as_bytes()).map_err(Failure::failed)
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(Failure::failed)
 }
 
 fn table(path: &str, stats: &Stats) -> String {
     let mut text = format!(
         "journal        {path}\nformat         {}\nbatches        {} … {}\nsize           {} bytes\n",
         stats.format,
-        stats.oldest.map_or_else(|| "none".to_owned(), |seq| seq.to_string()),
+        stats
+            .oldest
+            .map_or_else(|| "none".to_owned(), |seq| seq.to_string()),
         stats.head,
         stats.bytes
     );
     for (seq, bytes) in &stats.snapshots {
-        text.push_str(&format!("totals kept    up to batch {seq}, {bytes} bytes\n"));
+        line(
+            &mut text,
+            format_args!("totals kept    up to batch {seq}, {bytes} bytes\n"),
+        );
     }
     text.push_str("\nstream    account           records  batches        bytes  span\n");
     for stream in &stats.streams {
         let (from, to) = stream.span.unwrap_or(stream.observed);
-        text.push_str(&format!(
-            "{:<9} {:<16} {:>8} {:>8} {:>12}  {} … {}\n",
-            stream.stream.name(),
-            stream.account,
-            stream.records,
-            stream.batches,
-            stream.bytes,
-            moment(from),
-            moment(to)
-        ));
+        line(
+            &mut text,
+            format_args!(
+                "{:<9} {:<16} {:>8} {:>8} {:>12}  {} … {}\n",
+                stream.stream.name(),
+                stream.account,
+                stream.records,
+                stream.batches,
+                stream.bytes,
+                moment(from),
+                moment(to)
+            ),
+        );
     }
     text.push_str("\naccount           read up to\n");
     for (name, state) in &stats.accounts {
         let watermark = state.watermark.map_or_else(|| "-".to_owned(), moment);
-        text.push_str(&format!("{name:<16}  {watermark}\n"));
+        line(&mut text, format_args!("{name:<16}  {watermark}\n"));
     }
     if !stats.cursors.is_empty() {
         text.push_str("\noutput            stream      owed     lost  oldest\n");
         for (cursor, backlog) in &stats.cursors {
-            text.push_str(&format!(
-                "{:<16}  {:<9} {:>6} {:>8}  {}\n",
-                cursor.output,
-                cursor.stream.name(),
-                backlog.records,
-                backlog.lost,
-                backlog.oldest_observed_at.map_or_else(|| "-".to_owned(), moment)
-            ));
+            line(
+                &mut text,
+                format_args!(
+                    "{:<16}  {:<9} {:>6} {:>8}  {}\n",
+                    cursor.output,
+                    cursor.stream.name(),
+                    backlog.records,
+                    backlog.lost,
+                    backlog
+                        .oldest_observed_at
+                        .map_or_else(|| "-".to_owned(), moment)
+                ),
+            );
         }
     }
     text

@@ -16,5 +16,7 @@ pub fn run(args: &MetricsArgs) -> Result<(), Failure> {
         MetricsFormat::Text => reference::text(),
         MetricsFormat::Markdown => reference::markdown(),
     };
-    std::io::stdout().write_all(page.as_bytes()).map_err(Failure::failed)
+    std::io::stdout()
+        .write_all(page.as_bytes())
+        .map_err(Failure::failed)
 }

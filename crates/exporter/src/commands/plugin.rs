@@ -38,7 +38,12 @@ fn list(arg: &ConfigFileArg) -> Result<(), Failure> {
         let path = std::path::absolute(&output.plugin).map_err(Failure::failed)?;
         let inspection = inspect(&path, output.sha256.as_deref(), Trust::default());
         let streams: Vec<&str> = output.streams.iter().map(|stream| stream.name()).collect();
-        say(&format!("output {} ({})\n{}\n", output.name, streams.join(", "), describe(&inspection)))?;
+        say(&format!(
+            "output {} ({})\n{}\n",
+            output.name,
+            streams.join(", "),
+            describe(&inspection)
+        ))?;
         if let Verdict::Refused(reason) = inspection.verdict {
             refused.push(format!("output {}: {reason}", output.name));
         }
@@ -62,7 +67,10 @@ fn describe(inspection: &Inspection) -> String {
     }
     if let Some(facts) = &inspection.facts {
         let note = &facts.note;
-        line("plugin", &format!("{} {}, kind {}", note.name, note.version, note.kind));
+        line(
+            "plugin",
+            &format!("{} {}, kind {}", note.name, note.version, note.kind),
+        );
         line("abi", &format!("{}.{}", note.abi_major, note.abi_minor));
     }
     for warning in &inspection.warnings {
@@ -79,5 +87,7 @@ fn describe(inspection: &Inspection) -> String {
 }
 
 fn say(text: &str) -> Result<(), Failure> {
-    std::io::stdout().write_all(text.as_bytes()).map_err(Failure::failed)
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(Failure::failed)
 }

@@ -51,7 +51,10 @@ pub(super) fn accounts(
                 );
             }
             let api = api(check, raw, &key);
-            Some(Account { name: name?, api: api? })
+            Some(Account {
+                name: name?,
+                api: api?,
+            })
         })
         .collect()
 }
@@ -109,4 +112,3 @@ fn api(check: &mut Checker<'_>, raw: &Spanned<raw::Account>, key: &str) -> Optio
         }
     }
 }
-

@@ -12,9 +12,9 @@ use super::raw::Text;
 use super::values::{format_duration, format_size, parse_duration, parse_size};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
-pub(super) const MINUTE: Duration = Duration::from_secs(60);
-pub(super) const HOUR: Duration = Duration::from_secs(3_600);
-pub(super) const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const MINUTE: Duration = Duration::from_mins(1);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
+pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// Collects what is wrong while the values pass.
 pub(super) struct Checker<'a> {
@@ -79,7 +79,12 @@ impl<'a> Checker<'a> {
     ) -> Option<&'t Text> {
         match value {
             Some(text) if text.value.trim().is_empty() => {
-                self.problem(Some(text.referenced), key, "is empty", Some(teach.to_owned()));
+                self.problem(
+                    Some(text.referenced),
+                    key,
+                    "is empty",
+                    Some(teach.to_owned()),
+                );
                 None
             }
             Some(text) => Some(text),
@@ -194,7 +199,12 @@ impl<'a> Checker<'a> {
     }
 
     /// One word of a list; the match is exact, the hint lenient.
-    pub(super) fn word<T: Copy>(&mut self, key: &str, text: &Text, words: &[(&str, T)]) -> Option<T> {
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        key: &str,
+        text: &Text,
+        words: &[(&str, T)],
+    ) -> Option<T> {
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.value) {
             return Some(*value);
         }

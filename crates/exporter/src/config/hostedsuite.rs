@@ -19,12 +19,7 @@ pub(super) fn hosted_suite(
 ) -> Option<HostedSuite> {
     let at = raw.referenced;
     let raw = &raw.value;
-    let link = link(
-        check,
-        at,
-        key,
-        &RawLink::from(raw),
-    );
+    let link = link(check, at, key, &RawLink::from(raw));
     let customer = check
         .required(
             at,
@@ -70,23 +65,21 @@ fn time_zone(
     // between days without anyone noticing.
     let teach = "the zone of the times that HostedSuite shows, such as America/New_York or UTC";
     let text = check.required(parent, &key, text, teach)?;
-    match TimeZone::get(text.value.trim()) {
-        Ok(zone) => Some(zone),
-        Err(_) => {
-            let known = jiff::tz::db().available();
-            let hint = match did_you_mean(&text.value, known.map(|name| name.to_string())) {
-                Some(name) => format!("did you mean {name:?}?"),
-                None => "write it as Area/City, such as America/New_York, or UTC".to_owned(),
-            };
-            check.problem(
-                Some(text.referenced),
-                &key,
-                format!("{:?} is not a time zone of the tz database", text.value),
-                Some(hint),
-            );
-            None
-        }
+    let zone = TimeZone::get(text.value.trim()).ok();
+    if zone.is_none() {
+        let known = jiff::tz::db().available();
+        let hint = match did_you_mean(&text.value, known.map(|name| name.to_string())) {
+            Some(name) => format!("did you mean {name:?}?"),
+            None => "write it as Area/City, such as America/New_York, or UTC".to_owned(),
+        };
+        check.problem(
+            Some(text.referenced),
+            &key,
+            format!("{:?} is not a time zone of the tz database", text.value),
+            Some(hint),
+        );
     }
+    zone
 }
 
 fn calls(check: &mut Checker<'_>, raw: Option<&raw::Calls>, key: &str) -> Option<Calls> {
@@ -140,17 +133,19 @@ fn calls(check: &mut Checker<'_>, raw: Option<&raw::Calls>, key: &str) -> Option
         .then_some(calls)
 }
 
+/// A part of a call's time that may be billed.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Hold,
+    Talk,
+    Transfer,
+    Ring,
+}
+
 fn balances(check: &mut Checker<'_>, raw: Option<&raw::Balances>, key: &str) -> Option<Balances> {
     let none = raw::Balances::default();
     let raw = raw.unwrap_or(&none);
     let of = |name: &str| format!("{key}.{name}");
-    #[derive(Clone, Copy, PartialEq)]
-    enum Part {
-        Hold,
-        Talk,
-        Transfer,
-        Ring,
-    }
     let words = [
         ("hold", Part::Hold),
         ("talk", Part::Talk),
@@ -216,4 +211,3 @@ fn balances(check: &mut Checker<'_>, raw: Option<&raw::Balances>, key: &str) -> 
         .boolean(&of("enabled"), raw.enabled.as_ref(), true)
         .then_some(balances)
 }
-

@@ -62,7 +62,12 @@ impl<'r> From<&'r raw::PortSip> for RawLink<'r> {
     }
 }
 
-pub(super) fn link(check: &mut Checker<'_>, at: Location, key: &str, raw: &RawLink<'_>) -> Option<Link> {
+pub(super) fn link(
+    check: &mut Checker<'_>,
+    at: Location,
+    key: &str,
+    raw: &RawLink<'_>,
+) -> Option<Link> {
     let of = |name: &str| format!("{key}.{name}");
     let tls = tls(check, raw.tls, &of("tls"));
     let url = base_url(check, at, &of("url"), raw.url, raw.example);
@@ -93,12 +98,7 @@ pub(super) fn link(check: &mut Checker<'_>, at: Location, key: &str, raw: &RawLi
         MINUTE,
         Duration::from_millis(100)..=HOUR,
     );
-    let max_body = check.size(
-        &of("max_body"),
-        raw.max_body,
-        64 << 20,
-        64 << 10..=1 << 30,
-    );
+    let max_body = check.size(&of("max_body"), raw.max_body, 64 << 20, 64 << 10..=1 << 30);
     Some(Link {
         url: url?,
         username: username?,
@@ -149,7 +149,9 @@ fn password(
                 Some(at),
                 &format!("{key}.password_file"),
                 "is missing",
-                Some("name a file that holds the password, or a variable by password_env".to_owned()),
+                Some(
+                    "name a file that holds the password, or a variable by password_env".to_owned(),
+                ),
             );
             None
         }
@@ -178,7 +180,12 @@ fn base_url(
     text: Option<&Text>,
     example: &str,
 ) -> Option<Url> {
-    let text = check.required(at, key, text, &format!("the base address, such as {example}"))?;
+    let text = check.required(
+        at,
+        key,
+        text,
+        &format!("the base address, such as {example}"),
+    )?;
     let hint = Some(format!("write it like {example}"));
     let at = Some(text.referenced);
     let Ok(mut url) = Url::parse(text.value.trim()) else {
@@ -222,7 +229,12 @@ fn tls(check: &mut Checker<'_>, raw: Option<&raw::Tls>, key: &str) -> Tls {
         let path = check.path(text);
         if let Err(error) = std::fs::File::open(&path) {
             let message = format!("cannot read {}: {error}", path.display());
-            check.problem(Some(text.referenced), &format!("{key}.ca_file"), message, None);
+            check.problem(
+                Some(text.referenced),
+                &format!("{key}.ca_file"),
+                message,
+                None,
+            );
         }
         path
     });

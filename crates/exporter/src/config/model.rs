@@ -145,6 +145,10 @@ pub struct Calls {
 /// How allowance balances are polled. Flags and rounding are checked here, because the server
 /// silently ignores what it cannot read.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the API's own switches"
+)]
 pub struct Balances {
     /// Time between the starts of two polls.
     pub every: Duration,

@@ -45,7 +45,10 @@ pub(super) fn outputs(
                     Some(text.referenced),
                     &format!("{key}.name"),
                     format!("{:?} is the name of outputs[{first}] as well", text.value),
-                    Some("give each output a name of its own: its place in the journal hangs on it".to_owned()),
+                    Some(
+                        "give each output a name of its own: its place in the journal hangs on it"
+                            .to_owned(),
+                    ),
                 );
             }
             output(check, raw, &key, journal)
@@ -66,13 +69,13 @@ fn output(
     let plugin = plugin(check, at, &of("plugin"), raw.plugin.as_ref());
     let streams = streams(check, at, &of("streams"), raw.streams.as_deref());
     let config = config(check, &of("config"), raw.config.as_ref());
-    let isolation = raw.isolation.as_ref().map_or(Some(Isolation::Process), |text| {
-        let words = [
-            ("process", Isolation::Process),
-            ("none", Isolation::None),
-        ];
-        check.word(&of("isolation"), text, &words)
-    });
+    let isolation = raw
+        .isolation
+        .as_ref()
+        .map_or(Some(Isolation::Process), |text| {
+            let words = [("process", Isolation::Process), ("none", Isolation::None)];
+            check.word(&of("isolation"), text, &words)
+        });
     let from = raw.from.as_ref().map_or(Some(OutputFrom::Oldest), |text| {
         let words = [("oldest", OutputFrom::Oldest), ("now", OutputFrom::Now)];
         check.word(&of("from"), text, &words)

@@ -57,7 +57,10 @@ pub fn resolve<E: std::fmt::Display>(
                 return Err(format!("{key} stands beside {name}; keep one of the two"));
             }
             let secret = read(&source).map_err(|error| format!("{key}: {error}"))?;
-            if resolved.insert(name.to_owned(), Value::String(secret)).is_some() {
+            if resolved
+                .insert(name.to_owned(), Value::String(secret))
+                .is_some()
+            {
                 return Err(format!("{name} is given both by a file and by a variable"));
             }
         } else {
@@ -91,7 +94,9 @@ mod tests {
     use serde_json::json;
 
     fn resolved(config: &Value) -> Result<Value, String> {
-        let Value::Object(config) = config else { unreachable!() };
+        let Value::Object(config) = config else {
+            unreachable!()
+        };
         resolve(config, &mut |source| match source {
             SecretSource::Env(name) if name == "UNSET" => Err("it is not set"),
             source => Ok(format!("content of {source}")),
@@ -122,7 +127,8 @@ mod tests {
 
     #[test]
     fn relative_secret_files_lie_beside_the_configuration() {
-        let mut config = json!({ "secret_file": "s", "ca_file": "c", "x": [{ "token_file": "/t" }] });
+        let mut config =
+            json!({ "secret_file": "s", "ca_file": "c", "x": [{ "token_file": "/t" }] });
         anchor(config.as_object_mut().unwrap(), Path::new("/etc/callmeter"));
         assert_eq!(
             config,

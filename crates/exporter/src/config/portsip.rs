@@ -7,15 +7,14 @@ use super::link::{RawLink, link};
 use super::model::{Billing, PortSip, Rates};
 use super::raw;
 
-pub(super) fn port_sip(check: &mut Checker<'_>, raw: &Spanned<raw::PortSip>, key: &str) -> Option<PortSip> {
+pub(super) fn port_sip(
+    check: &mut Checker<'_>,
+    raw: &Spanned<raw::PortSip>,
+    key: &str,
+) -> Option<PortSip> {
     let at = raw.referenced;
     let raw = &raw.value;
-    let link = link(
-        check,
-        at,
-        key,
-        &RawLink::from(raw),
-    );
+    let link = link(check, at, key, &RawLink::from(raw));
     let none = raw::Billing::default();
     let billing = raw.billing.as_ref().unwrap_or(&none);
     let of = |name: &str| format!("{key}.billing.{name}");
@@ -26,7 +25,12 @@ pub(super) fn port_sip(check: &mut Checker<'_>, raw: &Spanned<raw::PortSip>, key
     let none = raw::Rates::default();
     let rates = raw.rates.as_ref().unwrap_or(&none);
     let of = |name: &str| format!("{key}.rates.{name}");
-    let every = check.duration(&of("every"), rates.every.as_ref(), 15 * MINUTE, SECOND..=7 * DAY);
+    let every = check.duration(
+        &of("every"),
+        rates.every.as_ref(),
+        15 * MINUTE,
+        SECOND..=7 * DAY,
+    );
     let max_export = check.size(
         &of("max_export"),
         rates.max_export.as_ref(),
@@ -47,4 +51,3 @@ pub(super) fn port_sip(check: &mut Checker<'_>, raw: &Spanned<raw::PortSip>, key
         rates,
     })
 }
-

@@ -15,7 +15,10 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<raw::File, ConfigError> {
     if text.len() > MAX_FILE_BYTES {
         return Err(ConfigError::whole(
             file,
-            format!("the file has {} bytes, more than {MAX_FILE_BYTES}", text.len()),
+            format!(
+                "the file has {} bytes, more than {MAX_FILE_BYTES}",
+                text.len()
+            ),
             None,
         ));
     }

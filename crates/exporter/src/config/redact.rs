@@ -61,8 +61,17 @@ fn mask_members(members: &mut Map<String, Value>, shown: Shown) {
 fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     let words = [
-        "secret", "password", "passwd", "token", "key", "credential", "auth", "bearer", "header",
-        "cookie", "signature",
+        "secret",
+        "password",
+        "passwd",
+        "token",
+        "key",
+        "credential",
+        "auth",
+        "bearer",
+        "header",
+        "cookie",
+        "signature",
     ];
     words.iter().any(|word| key.contains(word))
         && !key.ends_with("_file")
@@ -74,7 +83,10 @@ fn is_secret(key: &str) -> bool {
 fn address_without_path(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     let host = url.host_str()?;
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let port = url
+        .port()
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
     let rest = if url.path().len() > 1 || url.query().is_some() || url.password().is_some() {
         MASK
     } else {

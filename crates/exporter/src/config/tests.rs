@@ -9,7 +9,12 @@ fn files(prefix: &str) -> Vec<PathBuf> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == "yml"))
-        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(prefix))
+        .filter(|path| {
+            path.file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with(prefix)
+        })
         .collect();
     files.sort();
     files
@@ -30,7 +35,10 @@ fn each_mistake_has_words_of_its_own() {
         }
         said.push('\n');
     }
-    assert!(!said.contains("hunter2"), "a secret is repeated in an error");
+    assert!(
+        !said.contains("hunter2"),
+        "a secret is repeated in an error"
+    );
     insta::assert_snapshot!("mistakes", said);
 }
 
@@ -66,7 +74,11 @@ fn what_is_unwise_is_warned_about() {
         .unwrap()
         .warnings
         .iter()
-        .map(|warning| warning.to_string().replace(&directory.path().display().to_string(), ""))
+        .map(|warning| {
+            warning
+                .to_string()
+                .replace(&directory.path().display().to_string(), "")
+        })
         .collect();
     insta::assert_snapshot!(warnings.join("\n"), @r"
     /callmeter.yml:7:36: accounts[0].portsip.tls.insecure_skip_verify: the server's certificate is not checked: anyone on the way can read the password
@@ -95,7 +107,9 @@ fn the_example_is_valid() {
     let prefix = root.path().display();
     let text = ["/etc/", "/usr/", "/var/"]
         .iter()
-        .fold(example, |text, dir| text.replace(dir, &format!("{prefix}{dir}")));
+        .fold(example, |text, dir| {
+            text.replace(dir, &format!("{prefix}{dir}"))
+        });
     std::fs::write(&file, text).unwrap();
     let loaded = load(&file).unwrap();
     assert_eq!(loaded.warnings, []);

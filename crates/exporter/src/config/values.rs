@@ -131,7 +131,17 @@ mod tests {
                 "{text}"
             );
         }
-        for text in ["", "x", "5", "-5m", "PT5M", "1mo", "1y", "5 parsecs", "5m ago"] {
+        for text in [
+            "",
+            "x",
+            "5",
+            "-5m",
+            "PT5M",
+            "1mo",
+            "1y",
+            "5 parsecs",
+            "5m ago",
+        ] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }
@@ -141,7 +151,15 @@ mod tests {
         assert_eq!(parse_size("10GiB"), Ok(10 << 30));
         assert_eq!(parse_size("500 MB"), Ok(500_000_000));
         assert_eq!(parse_size("7b"), Ok(7));
-        for text in ["", "10", "GiB", "1.5GiB", "-1MB", "1XB", "99999999999999TiB"] {
+        for text in [
+            "",
+            "10",
+            "GiB",
+            "1.5GiB",
+            "-1MB",
+            "1XB",
+            "99999999999999TiB",
+        ] {
             assert!(parse_size(text).is_err(), "{text}");
         }
     }

@@ -17,9 +17,9 @@ use crate::stop::Stop;
 /// Time between two looks at the outputs.
 const LOOK: Duration = Duration::from_secs(2);
 /// Time between two snapshots of the totals. A start after a crash counts at most this much again.
-const SNAPSHOT: Duration = Duration::from_secs(5 * 60);
+const SNAPSHOT: Duration = Duration::from_mins(5);
 /// Time between two runs of retention.
-const RETENTION: Duration = Duration::from_secs(10 * 60);
+const RETENTION: Duration = Duration::from_mins(10);
 /// The first run of retention comes sooner, for journals that were over their bounds when it ended.
 const FIRST_RETENTION: Duration = Duration::from_secs(30);
 
@@ -109,26 +109,38 @@ impl Keeper {
     }
 
     fn keep_totals(&mut self) {
-        let (seq, bytes) = self
-            .program
-            .meter
-            .inspect(|ledger| (BatchSeq(ledger.applied_through()), ledger.encode()));
-        if seq <= self.kept {
+        let kept = self.kept;
+        let totals = self.program.meter.inspect(|ledger| {
+            let seq = BatchSeq(ledger.applied_through());
+            (seq > kept).then(|| (seq, ledger.encode()))
+        });
+        let Some((seq, bytes)) = totals else {
             return;
-        }
+        };
         match self.program.journal.store_snapshot(seq, &bytes) {
             Ok(()) => self.kept = seq,
-            Err(error) => warn!(error = %crate::words::chain(&error), "totals not kept; the next start counts more again"),
+            Err(error) => {
+                warn!(error = %crate::words::chain(&error), "totals not kept; the next start counts more again");
+            }
         }
     }
 
     fn drop_old(&self) {
-        let policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let policy = self
+            .policy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let now = Timestamp::now().as_microsecond();
         match self.program.journal.retain(&policy, now) {
             Ok(report) => {
                 for (output, stream, records) in &report.lost {
-                    warn!(output, stream = stream.name(), records, "retention dropped records that the output had not acknowledged");
+                    warn!(
+                        output,
+                        stream = stream.name(),
+                        records,
+                        "retention dropped records that the output had not acknowledged"
+                    );
                     self.program
                         .metrics
                         .output_dropped
@@ -136,7 +148,12 @@ impl Keeper {
                         .inc_by(*records);
                 }
                 if report.batches > 0 {
-                    info!(batches = report.batches, records = report.records, bytes = report.bytes, "old batches dropped");
+                    info!(
+                        batches = report.batches,
+                        records = report.records,
+                        bytes = report.bytes,
+                        "old batches dropped"
+                    );
                 }
                 let over = policy.max_bytes.is_some_and(|max| report.bytes > max);
                 if let (true, Some(hold)) = (over, &report.held_by) {
@@ -153,7 +170,9 @@ impl Keeper {
 
     fn note_error(&self, error: Option<&JournalError>) {
         let error = error.map(|error| crate::words::chain(error));
-        self.program.board.change_journal(|status| status.error = error);
+        self.program
+            .board
+            .change_journal(|status| status.error = error);
     }
 }
 

@@ -45,14 +45,15 @@ pub fn open_journal(path: &Path) -> Result<Journal, Failure> {
 
 /// A journal's error as the reason for which the program ends.
 pub fn journal_failure(error: JournalError) -> Failure {
-    Failure::Journal(crate::words::chain(&error))
+    let text = crate::words::chain(&error);
+    drop(error);
+    Failure::Journal(text)
 }
 
 /// The bounds of the meter that the configuration asks for.
 pub fn meter_limits(metrics: &config::Metrics) -> Limits {
     Limits {
         label_sets: metrics.max_label_sets,
-        ..Limits::default()
     }
 }
 
@@ -119,9 +120,16 @@ impl Pipeline {
             keep: Some(config.journal.keep),
             max_bytes: Some(config.journal.max_bytes),
             drop_owed: config.journal.drop_undelivered,
-            accounts: config.accounts.iter().map(|account| account.name.clone()).collect(),
+            accounts: config
+                .accounts
+                .iter()
+                .map(|account| account.name.clone())
+                .collect(),
         };
-        *self.retention.lock().unwrap_or_else(PoisonError::into_inner) = policy;
+        *self
+            .retention
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = policy;
     }
 
     /// Ends in order: outputs flush within `limit`, totals are kept for the next start.
@@ -130,7 +138,10 @@ impl Pipeline {
         let late = tokio::task::spawn_blocking(move || outputs.shutdown(limit)).await;
         match late {
             Ok(late) if late.is_empty() => {}
-            Ok(late) => warn!(outputs = late.join(","), "outputs did not end in time; they get the last batches again"),
+            Ok(late) => warn!(
+                outputs = late.join(","),
+                "outputs did not end in time; they get the last batches again"
+            ),
             Err(error) => warn!(%error, "outputs were not ended"),
         }
         self.stop_keeper.stop();

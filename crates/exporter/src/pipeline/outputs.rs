@@ -32,7 +32,7 @@ pub enum OutputsError {
         /// The output.
         output: String,
         /// What the journal said.
-        source: JournalError,
+        source: Box<JournalError>,
     },
     /// The output's thread cannot be started.
     #[error(transparent)]
@@ -129,7 +129,10 @@ fn exchange(
     for name in leaving {
         running.remove(&name);
         if !program.outputs.stop(&name, EXCHANGE) {
-            warn!(output = name, "output did not end in time; it gets its last batches again");
+            warn!(
+                output = name,
+                "output did not end in time; it gets its last batches again"
+            );
         }
         forget_metrics(program, &name);
     }
@@ -154,7 +157,10 @@ fn forget_places(
 ) -> Result<(), OutputsError> {
     let failed = |output: &str| {
         let output = output.to_owned();
-        move |source| OutputsError::Journal { output, source }
+        move |source: JournalError| OutputsError::Journal {
+            output,
+            source: Box::new(source),
+        }
     };
     let mut gone: Vec<String> = program
         .journal
@@ -166,8 +172,14 @@ fn forget_places(
         .collect();
     gone.dedup();
     for output in gone {
-        program.journal.remove_output(&output).map_err(failed(&output))?;
-        info!(output, "output is configured no more; its place in the journal is forgotten");
+        program
+            .journal
+            .remove_output(&output)
+            .map_err(failed(&output))?;
+        info!(
+            output,
+            "output is configured no more; its place in the journal is forgotten"
+        );
     }
     Ok(())
 }
@@ -184,7 +196,7 @@ fn start(program: &Program, configured: &Configured) -> Result<(), OutputsError>
             .register_output(&output.name, *stream, from)
             .map_err(|source| OutputsError::Journal {
                 output: output.name.clone(),
-                source,
+                source: Box::new(source),
             })?;
     }
     program.outputs.start(OutputSettings {
@@ -213,10 +225,7 @@ pub(crate) fn dead_letters(output: &Output) -> DeadLetters {
 }
 
 /// Shows how the outputs stand on the status board and in the metrics.
-pub(super) fn show_outputs(
-    program: &Program,
-    seen: &mut HashMap<(String, &'static str), Seen>,
-) {
+pub(super) fn show_outputs(program: &Program, seen: &mut HashMap<(String, &'static str), Seen>) {
     let mut shown = Vec::new();
     for status in program.outputs.status() {
         let metrics = &program.metrics;

@@ -7,14 +7,14 @@ use callmeter_meter::Api as MeterApi;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::connect;
 use super::hostedsuite::{BalancesTask, CallsReader, CallsTask, ClientsTask};
 use super::portsip::{BillingTask, RatesTask};
 use super::runner::{AccountContext, drive};
 use super::schedule::Schedule;
-use super::connect;
 use crate::config::{Account, Api, Link};
-use crate::status::Task;
 use crate::program::Program;
+use crate::status::Task;
 use crate::stop::Stop;
 
 /// An account that is ready to be polled.
@@ -105,7 +105,13 @@ impl PreparedAccount {
         let begin = |every: Duration| Schedule::new(every, place, total, Instant::now());
         match (&self.config.api, self.client) {
             (Api::HostedSuite(api), Client::HostedSuite(client)) => {
-                show(program, name, label, MeterApi::HostedSuite, &tasks(&self.config.api));
+                show(
+                    program,
+                    name,
+                    label,
+                    MeterApi::HostedSuite,
+                    &tasks(&self.config.api),
+                );
                 let context = context(&self.config, &api.link, program, stop.clone());
                 if let Some(config) = &api.calls {
                     let reader = CallsReader {
@@ -114,7 +120,11 @@ impl PreparedAccount {
                         config: config.clone(),
                         zone: api.time_zone.clone(),
                     };
-                    polls.spawn(drive(context.clone(), CallsTask::new(reader), begin(config.every)));
+                    polls.spawn(drive(
+                        context.clone(),
+                        CallsTask::new(reader),
+                        begin(config.every),
+                    ));
                 }
                 if let Some(config) = &api.balances {
                     let task = BalancesTask {
@@ -134,7 +144,13 @@ impl PreparedAccount {
                 }
             }
             (Api::PortSip(api), Client::PortSip(session)) => {
-                show(program, name, label, MeterApi::PortSip, &tasks(&self.config.api));
+                show(
+                    program,
+                    name,
+                    label,
+                    MeterApi::PortSip,
+                    &tasks(&self.config.api),
+                );
                 let context = context(&self.config, &api.link, program, stop.clone());
                 if let Some(config) = &api.billing {
                     let task = BillingTask::new(context.clone(), session.clone());
@@ -146,7 +162,8 @@ impl PreparedAccount {
                 }
             }
             // `prepare` makes the client of the same configuration.
-            (Api::HostedSuite(_), Client::PortSip(_)) | (Api::PortSip(_), Client::HostedSuite(_)) => {}
+            (Api::HostedSuite(_), Client::PortSip(_))
+            | (Api::PortSip(_), Client::HostedSuite(_)) => {}
         }
     }
 }
@@ -156,14 +173,20 @@ fn tasks(api: &Api) -> Vec<(Task, Duration)> {
     match api {
         Api::HostedSuite(api) => [
             api.calls.as_ref().map(|calls| (Task::Calls, calls.every)),
-            api.balances.as_ref().map(|balances| (Task::Balances, balances.every)),
-            api.clients.as_ref().map(|clients| (Task::Clients, clients.every)),
+            api.balances
+                .as_ref()
+                .map(|balances| (Task::Balances, balances.every)),
+            api.clients
+                .as_ref()
+                .map(|clients| (Task::Clients, clients.every)),
         ]
         .into_iter()
         .flatten()
         .collect(),
         Api::PortSip(api) => [
-            api.billing.as_ref().map(|billing| (Task::Billing, billing.every)),
+            api.billing
+                .as_ref()
+                .map(|billing| (Task::Billing, billing.every)),
             api.rates.as_ref().map(|rates| (Task::Rates, rates.every)),
         ]
         .into_iter()

@@ -82,7 +82,10 @@ fn tls(tls: &config::Tls) -> Tls {
     made
 }
 
-fn observer(account: &str, metrics: &SelfMetrics) -> impl Fn(&RequestEvent) + Send + Sync + 'static {
+fn observer(
+    account: &str,
+    metrics: &SelfMetrics,
+) -> impl Fn(&RequestEvent) + Send + Sync + 'static {
     let account = account.to_owned();
     let metrics = metrics.clone();
     move |event| {

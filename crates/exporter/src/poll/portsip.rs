@@ -1,5 +1,6 @@
 //! PortSIP: what is asked of it and what becomes of the answers. Nothing here can write.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use callmeter_meter::{Billing as MeterBilling, RateDeck};
@@ -34,12 +35,13 @@ impl Poll for BillingTask {
         let session = self.session.clone();
         let mut stop = self.context.stop.clone();
         let (settings, balance, tenant) = stop
-            .unless_stopped(async {
-                let settings = session.billing().await?;
-                let balance = session.balance().await?;
-                let tenant = session.tenant().await?;
+            .unless_stopped(Box::pin(async {
+                // Boxed one by one: each holds its own buffers, and they run after each other.
+                let settings = Box::pin(session.billing()).await?;
+                let balance = Box::pin(session.balance()).await?;
+                let tenant = Box::pin(session.tenant()).await?;
                 Ok::<_, client_support::Error>((settings, balance, tenant))
-            })
+            }))
             .await
             .ok_or(PollError::Stopped)??;
         let context = self.context.clone();
@@ -56,7 +58,9 @@ impl Poll for BillingTask {
             };
             let program = &context.program;
             let now = Timestamp::now().as_microsecond();
-            let changes = program.journal.record_billing(&context.account, now, &billing)?;
+            let changes = program
+                .journal
+                .record_billing(&context.account, now, &billing)?;
             program.count(Stream::Billing, changes.batch.as_slice())?;
             let shown = MeterBilling {
                 enabled: settings.enabled,
@@ -68,7 +72,11 @@ impl Poll for BillingTask {
             program
                 .meter
                 .update(|ledger| ledger.set_billing(&context.account, &shown));
-            let changed = if changes.batch.is_some() { "changed" } else { "as before" };
+            let changed = if changes.batch.is_some() {
+                "changed"
+            } else {
+                "as before"
+            };
             Ok(Polled {
                 found: format!("billing settings and balance, {changed}"),
                 truncated: None,
@@ -129,7 +137,7 @@ impl Poll for RatesTask {
         let session = self.session.clone();
         let mut stop = self.context.stop.clone();
         let deck = stop
-            .unless_stopped(session.deck())
+            .unless_stopped(Box::pin(session.deck()))
             .await
             .ok_or(PollError::Stopped)??;
         let source = self.note_source(&deck.source);
@@ -172,10 +180,12 @@ fn take_deck(
         let now = Timestamp::now().as_microsecond();
         let changes = program.journal.record_rates(&context.account, now, &deck)?;
         program.count(Stream::Rates, changes.batch.as_slice())?;
-        found.push_str(&format!(
+        // Writing to a String does not fail.
+        let _ = write!(
+            found,
             ", {} new, {} edited, {} removed",
             changes.new, changes.revised, changes.removed
-        ));
+        );
     } else {
         // A rate that cannot be read would look like one that was removed.
         truncated = Some(format!(
@@ -228,7 +238,7 @@ impl RateTexts {
 }
 
 /// An amount in units of 10⁻⁹; one that does not fit is unreadable under its own text.
-fn nano<'t>(amount: Option<Amount>, text: Option<&'t str>) -> Reading<'t, i128> {
+fn nano(amount: Option<Amount>, text: Option<&str>) -> Reading<'_, i128> {
     let (Some(amount), Some(text)) = (amount, text) else {
         return Reading::Missing;
     };

@@ -13,8 +13,8 @@ use super::schedule::{Ending, Plan, Schedule};
 
 use crate::config::SecretSource;
 use crate::program::Program;
-use crate::stop::Stop;
 use crate::status::{Task, TaskState};
+use crate::stop::Stop;
 
 /// What all polls of an account share.
 #[derive(Debug, Clone)]
@@ -87,7 +87,12 @@ pub(super) async fn drive(context: AccountContext, mut poll: impl Poll, mut sche
                 .polls_skipped
                 .with_label_values(&labels)
                 .inc_by(skipped);
-            debug!(account = &*context.account, task = task.label(), skipped, "poll outlasted its beat");
+            debug!(
+                account = &*context.account,
+                task = task.label(),
+                skipped,
+                "poll outlasted its beat"
+            );
         }
         wait = Wait {
             at,
@@ -115,7 +120,11 @@ impl Wait {
                 Some(_) => self.at.min(Instant::now() + SECRET_CHECK),
                 None => self.at,
             };
-            if stop.unless_stopped(tokio::time::sleep_until(at)).await.is_none() {
+            if stop
+                .unless_stopped(tokio::time::sleep_until(at))
+                .await
+                .is_none()
+            {
                 return false;
             }
             if Instant::now() >= self.at {
@@ -124,7 +133,10 @@ impl Wait {
             if let Ok(secret) = context.program.vault.read(&context.password)
                 && Some(&secret) != self.refused.as_ref()
             {
-                info!(account = &*context.account, "the refused password has changed; trying again");
+                info!(
+                    account = &*context.account,
+                    "the refused password has changed; trying again"
+                );
                 schedule.forgive();
                 return true;
             }
@@ -156,7 +168,8 @@ impl AccountContext {
     }
 
     fn note_start(&self, task: Task) {
-        self.program.metrics
+        self.program
+            .metrics
             .polls
             .with_label_values(&[&*self.account, task.label()])
             .inc();
@@ -235,8 +248,14 @@ impl AccountContext {
             Ok(Polled { found, truncated }) => {
                 debug!(account, task, found, "polled");
                 if let Some(cap) = truncated {
-                    warn!(account, task, cap, "poll stopped at a cap; the rest is read by the next ones");
-                } else if matches!(before, TaskState::Failing | TaskState::Refused | TaskState::Truncated) {
+                    warn!(
+                        account,
+                        task, cap, "poll stopped at a cap; the rest is read by the next ones"
+                    );
+                } else if matches!(
+                    before,
+                    TaskState::Failing | TaskState::Refused | TaskState::Truncated
+                ) {
                     info!(account, task, "poll works again");
                 }
             }

@@ -29,13 +29,13 @@ pub(super) struct Plan {
 }
 
 /// Longest pause after failures that may pass.
-const MAX_BACK_OFF: Duration = Duration::from_secs(15 * 60);
+const MAX_BACK_OFF: Duration = Duration::from_mins(15);
 /// First pause after a refused login.
-const REFUSED_FIRST: Duration = Duration::from_secs(5 * 60);
+const REFUSED_FIRST: Duration = Duration::from_mins(5);
 /// Longest pause after refused logins.
-const REFUSED_MAX: Duration = Duration::from_secs(60 * 60);
+const REFUSED_MAX: Duration = Duration::from_hours(1);
 /// Longest time that a server's `Retry-After` is followed.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// Within this time of the start all polls have begun.
 const START_SPREAD: Duration = Duration::from_secs(10);
 
@@ -124,7 +124,7 @@ fn with_jitter(wait: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     fn start() -> (Schedule, Instant) {
         let now = Instant::now();
@@ -135,16 +135,34 @@ mod tests {
     fn a_quick_poll_keeps_the_beat() {
         let (mut schedule, start) = start();
         let plan = schedule.after(Ending::Done, start + Duration::from_secs(7));
-        assert_eq!(plan, Plan { at: start + MINUTE, skipped: 0 });
+        assert_eq!(
+            plan,
+            Plan {
+                at: start + MINUTE,
+                skipped: 0
+            }
+        );
         let plan = schedule.after(Ending::Done, start + MINUTE + Duration::from_secs(3));
-        assert_eq!(plan, Plan { at: start + 2 * MINUTE, skipped: 0 });
+        assert_eq!(
+            plan,
+            Plan {
+                at: start + 2 * MINUTE,
+                skipped: 0
+            }
+        );
     }
 
     #[test]
     fn a_poll_in_progress_makes_the_next_skip_and_count() {
         let (mut schedule, start) = start();
         let plan = schedule.after(Ending::Done, start + 2 * MINUTE + Duration::from_secs(30));
-        assert_eq!(plan, Plan { at: start + 3 * MINUTE, skipped: 2 });
+        assert_eq!(
+            plan,
+            Plan {
+                at: start + 3 * MINUTE,
+                skipped: 2
+            }
+        );
     }
 
     #[test]
@@ -162,7 +180,10 @@ mod tests {
         }
         let plan = schedule.after(Ending::Done, now);
         assert_eq!(plan.at - now, MINUTE);
-        assert_eq!((schedule.after(failed, plan.at).at - plan.at).as_secs() / 60, 1);
+        assert_eq!(
+            (schedule.after(failed, plan.at).at - plan.at).as_secs() / 60,
+            1
+        );
     }
 
     #[test]

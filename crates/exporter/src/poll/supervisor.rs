@@ -90,7 +90,11 @@ impl Supervisor {
     /// Stops and starts what a plan says. Waits until what stops has stopped, so that no account is
     /// ever polled by two at once.
     pub async fn apply(&mut self, changes: Changes) {
-        let Changes { start, stop: leave, total } = changes;
+        let Changes {
+            start,
+            stop: leave,
+            total,
+        } = changes;
         let mut leaving = Vec::new();
         for name in leave {
             if let Some(account) = self.running.remove(&name) {
@@ -111,7 +115,11 @@ impl Supervisor {
             let (sender, listener) = stop();
             let mut polls = JoinSet::new();
             prepared.start(&self.program, place, total, &listener, &mut polls);
-            info!(account = name, api = config.api.label(), "account is polled");
+            info!(
+                account = name,
+                api = config.api.label(),
+                "account is polled"
+            );
             let running = RunningAccount {
                 config,
                 stop: sender,
@@ -130,7 +138,10 @@ impl Supervisor {
         for (name, account) in &mut self.running {
             let stopped = tokio::time::timeout_at(deadline, finish(name, &mut account.polls));
             if stopped.await.is_err() {
-                warn!(account = name, "polls did not end in time; what they read last will be read again");
+                warn!(
+                    account = name,
+                    "polls did not end in time; what they read last will be read again"
+                );
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The program's life, started inside the test and seen from outside, against the simulator.
 
+#![expect(clippy::float_cmp, reason = "whole numbers")]
+
 mod support;
 
 use callmeter_simulator::{LedgerQuery, Options};
@@ -46,7 +48,10 @@ async fn totals_are_the_ledgers_and_a_restart_keeps_them() {
     assert_eq!(metrics.sums("acme"), published(truth.total));
     // And asking again counts nothing twice.
     life.until("polled again", async |life| {
-        life.metrics().await.sum("callmeter_polls_total", &["acme", "task=\"calls\""]) > 2.0
+        life.metrics()
+            .await
+            .sum("callmeter_polls_total", &["acme", "task=\"calls\""])
+            > 2.0
     })
     .await;
     assert_eq!(life.metrics().await.sums("acme"), published(truth.total));
@@ -60,9 +65,12 @@ async fn a_reload_adds_and_removes_accounts_without_touching_the_others() {
     let life = world.start().await;
     let polls = async |account: &str| {
         let account = format!("account=\"{account}\"");
-        life.metrics().await.sum("callmeter_polls_total", &[&account])
+        life.metrics()
+            .await
+            .sum("callmeter_polls_total", &[&account])
     };
-    life.until("polled", async |_| polls("acme").await >= 3.0).await;
+    life.until("polled", async |_| polls("acme").await >= 3.0)
+        .await;
 
     world.configure(&[world.suite("acme"), world.suite("second"), world.pbx("hq")]);
     let before = polls("acme").await;
@@ -77,21 +85,39 @@ async fn a_reload_adds_and_removes_accounts_without_touching_the_others() {
 
     // A bad file answers 500 with the reason and changes nothing.
     let good = std::fs::read_to_string(&config).unwrap();
-    world.write("callmeter.yml", &good.replace("page_size: 100", "pagesize: 100"));
+    world.write(
+        "callmeter.yml",
+        &good.replace("page_size: 100", "pagesize: 100"),
+    );
     let (status, reason) = life.request("PUT", "/-/reload").await;
     assert_eq!(status, 500);
-    assert!(reason.contains("callmeter.yml:9:") && reason.contains("page_size"), "{reason}");
+    assert!(
+        reason.contains("callmeter.yml:9:") && reason.contains("page_size"),
+        "{reason}"
+    );
     let metrics = life.metrics().await;
-    assert_eq!(metrics.sum("callmeter_config_last_reload_successful", &[]), 0.0);
+    assert_eq!(
+        metrics.sum("callmeter_config_last_reload_successful", &[]),
+        0.0
+    );
     assert_eq!(metrics.sums("second").calls, 300);
 
     world.configure(&[world.suite("acme"), world.pbx("hq")]);
     let before = polls("acme").await;
     assert_eq!(life.request("POST", "/-/reload").await.0, 200);
     let metrics = life.metrics().await;
-    assert_eq!(metrics.count("callmeter_calls_total", &["account=\"second\""]), 0);
-    assert_eq!(metrics.count("callmeter_polls_total", &["account=\"second\""]), 0);
-    assert_eq!(metrics.sum("callmeter_config_last_reload_successful", &[]), 1.0);
+    assert_eq!(
+        metrics.count("callmeter_calls_total", &["account=\"second\""]),
+        0
+    );
+    assert_eq!(
+        metrics.count("callmeter_polls_total", &["account=\"second\""]),
+        0
+    );
+    assert_eq!(
+        metrics.sum("callmeter_config_last_reload_successful", &[]),
+        1.0
+    );
     assert!(polls("acme").await >= before);
 
     // An account that comes back has its totals.
@@ -100,7 +126,9 @@ async fn a_reload_adds_and_removes_accounts_without_touching_the_others() {
     assert_eq!(life.metrics().await.sums("second").calls, 300);
 
     // What takes effect at a start only is refused, not silently ignored.
-    let moved = std::fs::read_to_string(&config).unwrap().replace("journal.db", "other.db");
+    let moved = std::fs::read_to_string(&config)
+        .unwrap()
+        .replace("journal.db", "other.db");
     world.write("callmeter.yml", &moved);
     let (status, reason) = life.request("POST", "/-/reload").await;
     assert_eq!(status, 500);
@@ -115,7 +143,10 @@ async fn a_refused_login_is_shown_and_its_repair_noticed() {
     world.write("suite.password", "s3cret wrong\n");
     let life = world.start().await;
     life.until("refused", async |life| {
-        life.get("/api/v1/status").await.1.contains("\"state\":\"refused\"")
+        life.get("/api/v1/status")
+            .await
+            .1
+            .contains("\"state\":\"refused\"")
     })
     .await;
     let (_, status) = life.get("/api/v1/status").await;
@@ -161,7 +192,10 @@ async fn a_lively_world_is_counted_exactly() {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     world.simulator.freeze(true);
-    let truth = world.simulator.ledger(&LedgerQuery { without_ids: true, ..LedgerQuery::default() });
+    let truth = world.simulator.ledger(&LedgerQuery {
+        without_ids: true,
+        ..LedgerQuery::default()
+    });
     life.until("caught up", async |life| {
         life.metrics().await.sums("acme") == published(truth.total)
     })

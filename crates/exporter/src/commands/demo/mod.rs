@@ -2,6 +2,7 @@
 
 mod receiver;
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -31,20 +32,17 @@ pub fn run(args: DemoArgs) -> Result<(), Failure> {
     let vault = Arc::new(Vault::new());
     logging::start(args.log.level, args.log.format, &vault);
     // A temporary directory lives as long as this value.
-    let (directory, _temporary) = match &args.directory {
-        Some(directory) => {
-            std::fs::create_dir_all(directory).map_err(|error| {
-                Failure::failed(format!("cannot make {}: {error}", directory.display()))
-            })?;
-            (directory.clone(), None)
-        }
-        None => {
-            let temporary = tempfile::Builder::new()
-                .prefix("callmeter-demo-")
-                .tempdir()
-                .map_err(Failure::failed)?;
-            (temporary.path().to_path_buf(), Some(temporary))
-        }
+    let (directory, _temporary) = if let Some(directory) = &args.directory {
+        std::fs::create_dir_all(directory).map_err(|error| {
+            Failure::failed(format!("cannot make {}: {error}", directory.display()))
+        })?;
+        (directory.clone(), None)
+    } else {
+        let temporary = tempfile::Builder::new()
+            .prefix("callmeter-demo-")
+            .tempdir()
+            .map_err(Failure::failed)?;
+        (temporary.path().to_path_buf(), Some(temporary))
     };
     runtime()?.block_on(demo(args, &directory, vault))
 }
@@ -97,8 +95,9 @@ fn write_configuration(
     let defaults = callmeter_simulator::Credentials::default();
     let write = |name: &str, text: &str| {
         let path = directory.join(name);
-        std::fs::write(&path, text)
-            .map_err(|error| Failure::failed(format!("cannot write {}: {error}", path.display())))?;
+        std::fs::write(&path, text).map_err(|error| {
+            Failure::failed(format!("cannot write {}: {error}", path.display()))
+        })?;
         Ok::<PathBuf, Failure>(path)
     };
     write("hostedsuite.password", &defaults.hostedsuite.password)?;
@@ -116,15 +115,20 @@ fn write_configuration(
             "libcallmeter_webhook.so",
             "crm",
             "[calls]",
-            format!("{{ url: \"{}\", secret_file: webhook.secret }}", receiver.url()),
+            format!(
+                "{{ url: \"{}\", secret_file: webhook.secret }}",
+                receiver.url()
+            ),
         ),
     ] {
         let library = plugins.join(file);
         if library.is_file() {
-            outputs.push_str(&format!(
+            // Writing to a String does not fail.
+            let _ = write!(
+                outputs,
                 "  - name: {name}\n    plugin: {}\n    streams: {streams}\n    config: {config}\n",
                 quoted(&library)
-            ));
+            );
         } else {
             tracing::warn!(library = %library.display(), "plugin is not built; the demo goes without it (cargo xtask demo builds all)");
         }

@@ -89,7 +89,11 @@ async fn take(
         Timestamp::now(),
         body.len(),
         header("webhook-id"),
-        if headers.contains_key("webhook-signature") { "signed" } else { "not signed" },
+        if headers.contains_key("webhook-signature") {
+            "signed"
+        } else {
+            "not signed"
+        },
     );
     if inner.last.len() == SHOWN {
         inner.last.pop_front();
@@ -106,14 +110,20 @@ fn records_in(body: &[u8]) -> u64 {
             .get("records")
             .and_then(serde_json::Value::as_array)
             .map_or(1, Vec::len),
-        Err(_) => body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count(),
+        Err(_) => body
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .count(),
     };
     count as u64
 }
 
 async fn page(State(inner): State<Arc<Mutex<Inner>>>) -> String {
     let inner = lock(&inner);
-    let mut page = format!("{} posts, {} records; the last ones:\n\n", inner.posts, inner.records);
+    let mut page = format!(
+        "{} posts, {} records; the last ones:\n\n",
+        inner.posts, inner.records
+    );
     for line in inner.last.iter().rev() {
         page.push_str(line);
         page.push('\n');

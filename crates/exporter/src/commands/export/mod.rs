@@ -33,7 +33,7 @@ impl From<StreamArg> for Stream {
 ///
 /// # Errors
 /// When a time cannot be read, the journal cannot, or the output cannot be written.
-pub fn run(args: ExportArgs) -> Result<(), Failure> {
+pub fn run(args: &ExportArgs) -> Result<(), Failure> {
     let window = Window {
         from: micros(&args.from, "--from")?,
         to: micros(&args.to, "--to")?,
@@ -71,7 +71,10 @@ pub fn run(args: ExportArgs) -> Result<(), Failure> {
         ExportFormat::Openmetrics if stream == Stream::Calls => {
             // Samples of the future would stand in the way of the real ones.
             let now = Timestamp::now().as_microsecond();
-            let window = Window { to: window.to.min(now), ..window };
+            let window = Window {
+                to: window.to.min(now),
+                ..window
+            };
             openmetrics::write(batches, window, args.step, &mut out)
         }
         ExportFormat::Openmetrics => {
@@ -130,7 +133,10 @@ impl Iterator for Batches {
     type Item = callmeter_journal::Result<StoredBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.reader.next_matching(&self.filter, self.after).transpose()?;
+        let batch = self
+            .reader
+            .next_matching(&self.filter, self.after)
+            .transpose()?;
         if let Ok(batch) = &batch {
             self.after = batch.meta.seq;
         }

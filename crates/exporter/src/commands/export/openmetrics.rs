@@ -40,7 +40,9 @@ pub(super) fn write(
     step: Duration,
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
-    let step = i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1_000_000);
+    let step = i64::try_from(step.as_micros())
+        .unwrap_or(i64::MAX)
+        .max(1_000_000);
     let mut kept: Vec<RecordBatch> = Vec::new();
     let mut events = Vec::new();
     for batch in batches {
@@ -53,7 +55,11 @@ pub(super) fn write(
                 _ => call.start_time().unwrap_or(call.observed_at()),
             };
             if window.contains(time) {
-                events.push(Event { time, batch: number, row });
+                events.push(Event {
+                    time,
+                    batch: number,
+                    row,
+                });
             }
         }
         if events.len() > before {
@@ -81,9 +87,14 @@ fn count(
     while let Some(first) = events.peek() {
         let end = step_end(first.time, window, step);
         while let Some(event) = events.next_if(|event| event.time < end) {
-            let Some(batch) = batches.get(event.batch) else { continue };
+            let Some(batch) = batches.get(event.batch) else {
+                continue;
+            };
             let row = batch.slice(event.row, 1);
-            for account in CallsView::new(&row)?.rows().map(|call| call.account().to_owned()) {
+            for account in CallsView::new(&row)?
+                .rows()
+                .map(|call| call.account().to_owned())
+            {
                 ledger.configure(&account, Api::HostedSuite);
             }
             number += 1;
@@ -108,7 +119,9 @@ fn note_changes(
 ) {
     for family in FAMILIES {
         for block in snapshot.blocks(family) {
-            let Values::Integers(values) = block.values else { continue };
+            let Values::Integers(values) = block.values else {
+                continue;
+            };
             for (row, value) in values.iter().enumerate() {
                 let key = (family, block.labels.row(row).to_owned());
                 let changes = series.entry(key).or_default();
@@ -156,7 +169,12 @@ fn print(
             while let Some((_, new)) = changes.next_if(|(at, _)| *at <= time) {
                 value = *new;
             }
-            writeln!(out, "{}{{{labels}}} {value} {}", family.family().name, Seconds(time))?;
+            writeln!(
+                out,
+                "{}{{{labels}}} {value} {}",
+                family.family().name,
+                Seconds(time)
+            )?;
             if time == window.to {
                 break;
             }
@@ -184,10 +202,10 @@ impl std::fmt::Display for Seconds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use callmeter_records::{BatchHead, Call, CallsBuilder, Reading, RowMark};
+    use callmeter_records::{BatchHead, Call, CallsBuilder, Reading};
 
     fn calls(starts: &[i64]) -> RecordBatch {
-        let mut builder = CallsBuilder::new();
+        let mut builder = CallsBuilder::with_capacity(4);
         for start in starts {
             let call = Call {
                 id: Some("x"),
@@ -197,9 +215,13 @@ mod tests {
                 call_type: Some("Incoming"),
                 ..Call::default()
             };
-            builder.append(RowMark::NEW, &call, None);
+            builder.append(&call);
         }
-        let head = BatchHead { account: "acme", first_sequence: 1, observed_at: 0 };
+        let head = BatchHead {
+            account: "acme",
+            first_sequence: 1,
+            observed_at: 0,
+        };
         builder.finish(&head).unwrap()
     }
 
@@ -209,9 +231,16 @@ mod tests {
         let events: Vec<Event> = [30, 70, 70, 200]
             .iter()
             .enumerate()
-            .map(|(row, start)| Event { time: start * 1_000_000, batch: 0, row })
+            .map(|(row, start)| Event {
+                time: start * 1_000_000,
+                batch: 0,
+                row,
+            })
             .collect();
-        let window = Window { from: 0, to: 230_000_000 };
+        let window = Window {
+            from: 0,
+            to: 230_000_000,
+        };
         let step = 60_000_000;
         let series = count(&[batch], &events, window, step).unwrap();
         let mut text = Vec::new();

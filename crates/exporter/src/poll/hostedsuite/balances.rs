@@ -83,7 +83,9 @@ impl Poll for BalancesTask {
             context.count_unreadable(Task::Balances, unreadable);
             let program = &context.program;
             let observed = now.as_microsecond();
-            let changes = program.journal.record_balances(&context.account, observed, &rows)?;
+            let changes = program
+                .journal
+                .record_balances(&context.account, observed, &rows)?;
             program.count(Stream::Balances, changes.batch.as_slice())?;
             let uses = rows.iter().map(allowance_use).collect();
             let span = (period.start.as_microsecond(), period.end.as_microsecond());

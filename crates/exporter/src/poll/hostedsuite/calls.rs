@@ -1,5 +1,6 @@
 //! Calls: day by day, page by page, each page journaled and counted before the next is asked for.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,9 +57,12 @@ impl CallsTask {
             });
         });
         let watermark = watermark.and_then(|micros| Timestamp::from_microsecond(micros).ok());
-        context.program.board.change_account(&context.account, |account| {
-            account.watermark = watermark;
-        });
+        context
+            .program
+            .board
+            .change_account(&context.account, |account| {
+                account.watermark = watermark;
+            });
     }
 }
 
@@ -71,7 +75,9 @@ impl Poll for CallsTask {
         let now = Timestamp::now();
         let deadline = Instant::now() + self.reader.config.time_limit;
         let state = self.reader.state().await?;
-        let watermark = state.watermark.and_then(|micros| Timestamp::from_microsecond(micros).ok());
+        let watermark = state
+            .watermark
+            .and_then(|micros| Timestamp::from_microsecond(micros).ok());
         let zone = &self.reader.zone;
         let days = days_to_read(watermark, self.reader.config.lookback, now, zone);
         let mut walk = self.reader.begin(Purpose::Regular, &days).await?;
@@ -91,7 +97,13 @@ impl Poll for CallsTask {
 
 /// What one poll did, in words.
 fn found(walk: &Walk, days: usize) -> String {
-    let PageCounts { new, revised, unsettled, outside_window, .. } = walk.counts;
+    let PageCounts {
+        new,
+        revised,
+        unsettled,
+        outside_window,
+        ..
+    } = walk.counts;
     let mut text = format!("{} records of {days} days, {new} new", walk.counts.total());
     for (count, word) in [
         (revised, "edited"),
@@ -100,7 +112,8 @@ fn found(walk: &Walk, days: usize) -> String {
         (walk.unreadable, "unreadable"),
     ] {
         if count > 0 {
-            text.push_str(&format!(", {count} {word}"));
+            // Writing to a String does not fail.
+            let _ = write!(text, ", {count} {word}");
         }
     }
     text
@@ -213,7 +226,12 @@ impl CallsReader {
         })
     }
 
-    async fn read_day(&self, walk: &mut Walk, day: Day, limit: Duration) -> Result<DayEnd, PollError> {
+    async fn read_day(
+        &self,
+        walk: &mut Walk,
+        day: Day,
+        limit: Duration,
+    ) -> Result<DayEnd, PollError> {
         let query = CallsQuery::on(day.date)
             .page_size(self.config.page_size)
             .page_base(walk.base)
@@ -226,7 +244,10 @@ impl CallsReader {
         let mut pages = self.client.calls(&query);
         let mut stop = self.context.stop.clone();
         loop {
-            let next = stop.unless_stopped(pages.next()).await.ok_or(PollError::Stopped)?;
+            let next = stop
+                .unless_stopped(pages.next())
+                .await
+                .ok_or(PollError::Stopped)?;
             match next {
                 Some(Ok(page)) => self.take_page(walk, page, day).await?,
                 Some(Err(error @ Error::Truncated { .. })) => return Ok(DayEnd::Capped(error)),
@@ -278,7 +299,9 @@ impl CallsReader {
             return Err(PollError::Internal("a page was interrupted".to_owned()));
         };
         let (stored, poll) = blocking(move || {
-            let stored = poll.page(0..0, read_to).and_then(|page| page.commit(Some(state)));
+            let stored = poll
+                .page(0..0, read_to)
+                .and_then(|page| page.commit(Some(state)));
             (stored, poll)
         })
         .await?;

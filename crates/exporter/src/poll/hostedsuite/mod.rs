@@ -5,5 +5,5 @@ mod calls;
 mod record;
 
 pub(super) use balances::{BalancesTask, ClientsTask};
-pub(super) use calls::CallsTask;
 pub(crate) use calls::CallsReader;
+pub(super) use calls::CallsTask;
