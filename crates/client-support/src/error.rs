@@ -8,6 +8,37 @@ use crate::{SecretError, TlsError};
 ///
 /// Texts name the operation and what to do. None holds a secret, a record's content or an answer's body: what a server
 /// writes into its errors may echo any of them, so only its error *code* and the names of fields get through.
+///
+/// ```
+/// use client_support::Error;
+///
+/// /// What a program that polls does next.
+/// fn advice(error: &Error) -> String {
+///     match error {
+///         Error::RefusedLogin { .. } | Error::SecondFactorRequired { .. } => "stop, and ask for other credentials".into(),
+///         Error::PermissionDenied { operation, .. } => format!("leave {operation} out until someone grants the right"),
+///         Error::Validation { fields, .. } => format!("mend the request: {fields:?}"),
+///         Error::NotFound { .. } => "check the URL, or take it that the thing is gone".into(),
+///         Error::Throttled { retry_after, .. } => format!("come back after {retry_after:?}"),
+///         Error::Server { .. } | Error::Transport { .. } => "come back later: a read may be repeated".into(),
+///         Error::Redirected { to, .. } => format!("is {to} the address?"),
+///         Error::Html { .. } => "look what stands between here and the API".into(),
+///         Error::Unreadable { reason, .. } => format!("tell the client's authors: {reason}"),
+///         Error::BodyTooLarge { .. } => "ask for a smaller page".into(),
+///         Error::Truncated { cap, limit, .. } => format!("raise the cap of {limit} {cap}, or ask for less"),
+///         Error::InvalidRequest { field, problem, .. } => format!("{field} {problem}"),
+///         Error::Secret(missing) => missing.to_string(),
+///         Error::Tls(wrong) => wrong.to_string(),
+///         Error::Setup(wrong) => wrong.clone(),
+///         other => other.to_string(),
+///     }
+/// }
+///
+/// let error = Error::NotFound { operation: "list_calls", status: 404, code: None };
+/// assert_eq!(error.to_string(), "list_calls: not found (404): check the URL (its path ends in /api) and the id");
+/// assert!(!error.is_retryable());
+/// assert!(advice(&error).starts_with("check the URL"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

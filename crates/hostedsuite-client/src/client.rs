@@ -223,6 +223,17 @@ impl Client {
     }
 
     /// Proves the login: the cheapest request there is. A refused one is [`Error::RefusedLogin`].
+    ///
+    /// ```no_run
+    /// # async fn example(client: &hostedsuite_client::Client) -> Result<(), hostedsuite_client::Error> {
+    /// match client.authenticate().await {
+    ///     Ok(user) => println!("signed in as {:?}", user.name),
+    ///     Err(hostedsuite_client::Error::RefusedLogin { .. }) => println!("the password is wrong"),
+    ///     Err(other) => return Err(other),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn authenticate(&self) -> Result<UserInfo, Error> {
         let tally = Tally::default();
         self.executor
@@ -257,6 +268,20 @@ impl Client {
     }
 
     /// What clients have used and have left in a range of days.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &hostedsuite_client::Client) -> Result<(), hostedsuite_client::Error> {
+    /// use hostedsuite_client::{BalanceQuery, CallRounding};
+    ///
+    /// let august = BalanceQuery::between("2026-08-01".parse().unwrap(), "2026-08-31".parse().unwrap())
+    ///     .bill_talk(true)
+    ///     .rounding(CallRounding::NextMinute);
+    /// for row in client.balances(&august).await?.rows().flatten() {
+    ///     println!("{:?} has {:?} left", row.client_name(), row.balance().as_f64());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn balances(&self, query: &BalanceQuery) -> Result<Balances, Error> {
         let tally = Tally::default();
         self.executor
@@ -273,6 +298,17 @@ impl Client {
     }
 
     /// The clients, with their allowances.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &hostedsuite_client::Client) -> Result<(), hostedsuite_client::Error> {
+    /// use hostedsuite_client::ClientsQuery;
+    ///
+    /// for row in client.clients(&ClientsQuery::all()).await?.rows().flatten() {
+    ///     println!("{:?}: {:?} {:?}", row.name(), row.allowance_amount().as_f64(), row.allowance_type());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn clients(&self, query: &ClientsQuery) -> Result<Clients, Error> {
         let tally = Tally::default();
         self.executor
@@ -286,6 +322,16 @@ impl Client {
     }
 
     /// One page of calls, by its number. Whether the first is 0 or 1 is the server's secret; [`Client::calls`] finds out.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &hostedsuite_client::Client) -> Result<(), hostedsuite_client::Error> {
+    /// use hostedsuite_client::CallsQuery;
+    ///
+    /// let page = client.calls_page(&CallsQuery::all().page_size(1), 0).await?;
+    /// println!("{:?} calls in all", page.total_count());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn calls_page(&self, query: &CallsQuery, number: i64) -> Result<CallsPage, Error> {
         let tally = Tally::default();
         self.executor
@@ -300,6 +346,23 @@ impl Client {
     }
 
     /// All calls that a query asks for, page by page. Nothing is sent before the first `next`.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &hostedsuite_client::Client) -> Result<(), hostedsuite_client::Error> {
+    /// use hostedsuite_client::CallsQuery;
+    ///
+    /// let query = CallsQuery::on("2026-08-06".parse().unwrap()).page_size(1000);
+    /// let mut pages = client.calls(&query);
+    /// while let Some(page) = pages.next().await {
+    ///     page?.for_each(|index, call| match call {
+    ///         Ok(call) => println!("{index}: {:?} talked {:?} ms", call.id(), call.talk_time().duration_ms()),
+    ///         Err(error) => eprintln!("{error}"),
+    ///     });
+    /// }
+    /// // For the next walk on the same server: `query.page_base(pages.base())`.
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn calls(&self, query: &CallsQuery) -> CallPages {
         CallPages::new(self.clone(), query.clone())
     }

@@ -301,3 +301,6 @@ impl<'a> InteractionRef<'a> {
         description = 2;
     }
 }
+
+#[cfg(test)]
+mod tests;
