@@ -39,6 +39,19 @@ pub enum WhyNoExport {
 impl Session {
     /// All call rates with all their members: from the export, or, where that cannot be understood or had, from the
     /// list and one request for each rate. The source tells which, and why.
+    ///
+    /// ```no_run
+    /// # async fn example(session: &portsip_client::Session) -> Result<(), portsip_client::Error> {
+    /// use portsip_client::DeckSource;
+    ///
+    /// let deck = session.deck().await?;
+    /// if let DeckSource::ListAndDetails(why) = &deck.source {
+    ///     eprintln!("read rate by rate: {why}");
+    /// }
+    /// println!("{} rates", deck.rates.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn deck(&self) -> Result<Deck, Error> {
         let why = match self.export().await {
             Ok(ExportedRates::Rates(mut export)) => {

@@ -213,11 +213,30 @@ impl Session {
     }
 
     /// Signs in if there is no good token yet. The other methods do so by themselves.
+    ///
+    /// ```no_run
+    /// # async fn example(session: &portsip_client::Session) -> Result<(), portsip_client::Error> {
+    /// match session.sign_in().await {
+    ///     Ok(()) => println!("the credentials are good"),
+    ///     Err(portsip_client::Error::SecondFactorRequired { .. }) => println!("take another account"),
+    ///     Err(other) => return Err(other),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn sign_in(&self) -> Result<(), Error> {
         self.token().await.map(drop)
     }
 
     /// The billing settings.
+    ///
+    /// ```no_run
+    /// # async fn example(session: &portsip_client::Session) -> Result<(), portsip_client::Error> {
+    /// let billing = session.billing().await?;
+    /// println!("enabled: {:?}, {:?}, {:?}", billing.enabled, billing.account, billing.type_);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn billing(&self) -> Result<TenantBilling, Error> {
         self.call("get_tenant_billing", |api| async move {
             api.get_tenant_billing().await
@@ -226,6 +245,15 @@ impl Session {
     }
 
     /// The balance; `None` when the server states none. It moves in online charging only.
+    ///
+    /// ```no_run
+    /// # async fn example(session: &portsip_client::Session) -> Result<(), portsip_client::Error> {
+    /// if let Some(balance) = session.balance().await? {
+    ///     println!("{balance} left");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn balance(&self) -> Result<Option<Amount>, Error> {
         self.call("get_tenant_balance", |api| async move {
             api.get_tenant_balance().await
@@ -235,6 +263,13 @@ impl Session {
     }
 
     /// The tenant: its currency, among others.
+    ///
+    /// ```no_run
+    /// # async fn example(session: &portsip_client::Session) -> Result<(), portsip_client::Error> {
+    /// println!("amounts are in {:?}", session.tenant().await?.currency);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn tenant(&self) -> Result<Tenant, Error> {
         self.call("get_tenant", |api| async move { api.get_tenant().await })
             .await
@@ -242,11 +277,33 @@ impl Session {
 
     /// The call rates, page by page. The API's lists leave out the connect fee; [`Session::rate`] and
     /// [`Session::export`] have it.
+    ///
+    /// ```no_run
+    /// # async fn example(session: &portsip_client::Session) -> Result<(), portsip_client::Error> {
+    /// use portsip_client::RatesQuery;
+    ///
+    /// let mut pages = session.rates(&RatesQuery::default().filter("startswith(prefix,'49')"));
+    /// while let Some(page) = pages.next().await {
+    ///     for rate in page?.rates.into_iter().flatten() {
+    ///         println!("{:?}: {:?} a minute", rate.prefix, rate.price_n);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn rates(&self, query: &RatesQuery) -> RatePages {
         RatePages::new(self.clone(), query.clone())
     }
 
     /// One call rate with all its members.
+    ///
+    /// ```no_run
+    /// # async fn example(session: &portsip_client::Session) -> Result<(), portsip_client::Error> {
+    /// let rate = session.rate(&"NzAwNTUxOTA5NzczMTQ4MTYw".parse().unwrap()).await?;
+    /// println!("{:?}", rate.connect_fee);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn rate(&self, id: &ResourceId) -> Result<CallRate, Error> {
         self.call("get_call_rate", |api| {
             let id = id.clone();
@@ -258,11 +315,37 @@ impl Session {
     /// All call rates in one request, read while they arrive. What the file's columns are called is documented
     /// nowhere; see [`ExportedRates::NoColumns`] for files that cannot be understood, and [`Session::deck`] for a
     /// method that then goes another way.
+    ///
+    /// ```no_run
+    /// # async fn example(session: &portsip_client::Session) -> Result<(), portsip_client::Error> {
+    /// use portsip_client::ExportedRates;
+    ///
+    /// match session.export().await? {
+    ///     ExportedRates::Rates(mut export) => {
+    ///         while let Some(rate) = export.next().await {
+    ///             match rate? {
+    ///                 Ok(rate) => println!("{:?} {:?}", rate.prefix, rate.price_1),
+    ///                 Err(bad_row) => eprintln!("{bad_row}"),
+    ///             }
+    ///         }
+    ///     }
+    ///     ExportedRates::NoColumns(missing) => eprintln!("{missing}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn export(&self) -> Result<ExportedRates, Error> {
         crate::export::open(self).await
     }
 
     /// The half of the API that changes things. A program that only watches should never call this.
+    ///
+    /// ```no_run
+    /// # async fn example(session: &portsip_client::Session) -> Result<(), portsip_client::Error> {
+    /// let session: portsip_client::WritableSession = session.writable();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn writable(&self) -> WritableSession {
         WritableSession::new(self.clone())
     }

@@ -1,0 +1,123 @@
+//! Walking over the list of rates.
+
+use portsip_client::{DeckSource, Error, RatesQuery, WhyNoExport};
+use proptest::prelude::*;
+
+use crate::canned::{Reply, Seen, answer, json, with_headers};
+use crate::{session, signed_in};
+
+fn parameter(request: &Seen, name: &str) -> usize {
+    let query = request.line().split_once('?').unwrap().1;
+    let value = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(&format!("{name}=")));
+    value.unwrap().parse().unwrap()
+}
+
+/// A server of `rows` rates that sends at most `most` at a time and whose `skip` counts from `from`.
+fn page(request: &Seen, rows: usize, most: usize, from: usize, counts: bool) -> Reply {
+    let (skip, top) = (
+        parameter(request, "skip"),
+        parameter(request, "top").min(most),
+    );
+    let items: Vec<_> = (skip.saturating_sub(from).min(rows)..rows)
+        .take(top)
+        .map(|id| format!(r#"{{"id":"{id}","prefix":"{id}","price_1":0.1}}"#))
+        .collect();
+    let count = if counts {
+        format!(r#""count":{rows},"#)
+    } else {
+        String::new()
+    };
+    json(format!(r#"{{{count}"items":[{}]}}"#, items.join(",")))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn every_rate_once(rows in 0_usize..40, most in 2_usize..15, top in 2_u32..15, from in 0_usize..2, counts: bool) {
+        // Without a count, a server that sends fewer than asked for looks like one at its end.
+        prop_assume!(counts || most >= top as usize);
+        let ids = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            let server = signed_in(move |request| page(request, rows, most, from, counts)).await;
+            let mut pages = session(&server).rates(&RatesQuery::default().top(top));
+            let mut ids = Vec::new();
+            while let Some(page) = pages.next().await {
+                for rate in page.unwrap().rates {
+                    ids.push(rate.unwrap().id.unwrap().parse::<usize>().unwrap());
+                }
+            }
+            ids
+        });
+        prop_assert_eq!(ids, (0..rows).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn bounds_are_checked_here_as_the_server_may_not() {
+    let server = signed_in(|request| page(request, 500, 100, 0, true)).await;
+    let session = session(&server);
+    let first = async |query: RatesQuery| session.rates(&query).next().await.unwrap();
+    for top in [0, 101] {
+        let error = first(RatesQuery::default().top(top)).await.unwrap_err();
+        assert!(
+            matches!(error, Error::InvalidRequest { field: "top", .. }),
+            "{error}"
+        );
+    }
+    let mut pages = session.rates(&RatesQuery::default().max_rows(150));
+    let mut results = Vec::new();
+    while let Some(page) = pages.next().await {
+        results.push(page);
+    }
+    assert_eq!(results.len(), 3);
+    assert!(matches!(
+        results[2],
+        Err(Error::Truncated { limit: 150, .. })
+    ));
+    assert_eq!(pages.shortfall(), Some(300));
+}
+
+#[tokio::test]
+async fn a_deck_goes_the_other_way_where_the_export_is_of_no_use() {
+    let exports = [
+        (
+            answer(
+                "200 OK",
+                "application/octet-stream",
+                "Prefix,Price 1\n49,0.1\n",
+            ),
+            "interval_1",
+        ),
+        (with_headers("404 Not Found", &[], ""), "not found"),
+        (
+            answer("200 OK", "application/octet-stream", "<!DOCTYPE html>"),
+            "HTML",
+        ),
+    ];
+    for (export, why) in exports {
+        let server = signed_in(move |request| match request.line() {
+            "GET /api/call_rates/export" => export.clone(),
+            "GET /api/call_rates/0" => json(r#"{"id":"0","prefix":"0","connect_fee":0.5}"#),
+            "GET /api/call_rates/1" => with_headers("404 Not Found", &[], ""),
+            _ => page(request, 2, 100, 0, true),
+        })
+        .await;
+        let deck = session(&server).deck().await.unwrap();
+        let rates: Vec<_> = deck.rates.into_iter().map(Result::unwrap).collect();
+        assert_eq!(rates.len(), 2);
+        assert_eq!(rates[0].connect_fee, Some("0.5".parse().unwrap()));
+        assert_eq!(
+            rates[1].connect_fee, None,
+            "gone meanwhile: unknown, not zero"
+        );
+        let DeckSource::ListAndDetails(reason) = deck.source else {
+            panic!("not by the export");
+        };
+        assert!(reason.to_string().contains(why), "{reason}");
+        if let WhyNoExport::Columns(missing) = reason {
+            assert_eq!(missing.headers, ["Prefix", "Price 1"]);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Tokens: fetched once, refreshed in time, fetched again once when refused, and not more often than that.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use portsip_client::{Error, Kind, SecretSource};
+
+use crate::canned::{Canned, Seen, answer, json, with_headers};
+use crate::{TOKENS, builder, session};
+
+fn lines(server: &Canned) -> Vec<String> {
+    server
+        .seen()
+        .iter()
+        .map(|request| request.line().to_owned())
+        .collect()
+}
+
+const SIGN_IN: &str = "POST /api/auth/sign_in";
+const BALANCE: &str = "GET /api/tenant/balance";
+
+#[tokio::test]
+async fn many_tasks_share_one_sign_in() {
+    let server = Canned::start(|request, _| match request.line() {
+        SIGN_IN => json(TOKENS),
+        _ => json(r#"{"balance":0.1}"#),
+    })
+    .await;
+    let session = session(&server);
+    let tasks: Vec<_> = (0..10)
+        .map(|_| {
+            let session = session.clone();
+            tokio::spawn(async move { session.balance().await.unwrap() })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), Some("0.1".parse().unwrap()));
+    }
+    let sign_ins = lines(&server)
+        .iter()
+        .filter(|line| *line == SIGN_IN)
+        .count();
+    assert_eq!(sign_ins, 1);
+}
+
+/// Refusals as servers put them: documented, newer, and by a gateway.
+#[tokio::test]
+async fn a_refused_token_is_replaced_once() {
+    let refusals = [
+        answer(
+            "400 Bad Request",
+            "application/json",
+            r#"{"errors":[{"code":"UNAUTHORIZED","message":"x"}]}"#,
+        ),
+        with_headers("401 Unauthorized", &[], ""),
+        with_headers("403 Forbidden", &[], ""),
+    ];
+    for refusal in refusals {
+        let issued = Arc::new(AtomicUsize::new(0));
+        let server = Canned::start(move |request: &Seen, _| {
+            if request.line() == SIGN_IN {
+                let number = issued.fetch_add(1, Ordering::SeqCst) + 1;
+                return json(format!(
+                    r#"{{"access_token":"token-{number}","expires_in":1800}}"#
+                ));
+            }
+            match request.header("authorization") {
+                Some("Bearer token-2") => json(r#"{"balance":7}"#),
+                _ => refusal.clone(),
+            }
+        })
+        .await;
+        let session = session(&server);
+        assert_eq!(session.balance().await.unwrap(), Some("7".parse().unwrap()));
+        assert_eq!(lines(&server), [SIGN_IN, BALANCE, SIGN_IN, BALANCE]);
+        session.balance().await.unwrap();
+        assert_eq!(server.seen().len(), 5, "the new token is kept");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_right_does_not_sign_in_again_and_again() {
+    let server = Canned::start(|request, _| match request.line() {
+        SIGN_IN => json(TOKENS),
+        _ => with_headers("403 Forbidden", &[], ""),
+    })
+    .await;
+    let session = session(&server);
+    for _ in 0..3 {
+        let error = session.balance().await.unwrap_err();
+        assert_eq!(error.kind(), Kind::PermissionDenied);
+    }
+    assert_eq!(
+        lines(&server),
+        [SIGN_IN, BALANCE, SIGN_IN, BALANCE, BALANCE, BALANCE]
+    );
+}
+
+#[tokio::test]
+async fn refused_credentials_rest_until_they_change() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("password");
+    std::fs::write(&path, "wrong\n").unwrap();
+    let server = Canned::start(|request, _| match request.line() {
+        SIGN_IN if request.body().contains("wrong") => answer(
+            "400 Bad Request",
+            "application/json",
+            r#"{"errors":[{"code":"UNAUTHORIZED","message":"wrong, says the server"}]}"#,
+        ),
+        SIGN_IN => json(TOKENS),
+        _ => json(r#"{"balance":1}"#),
+    })
+    .await;
+    let session = builder(&server.url())
+        .credentials("billing", SecretSource::file(&path))
+        .build()
+        .unwrap();
+    for _ in 0..5 {
+        let error = session.balance().await.unwrap_err();
+        assert!(matches!(
+            error,
+            Error::RefusedLogin {
+                operation: "sign_in",
+                status: 400,
+                ..
+            }
+        ));
+        assert!(!error.to_string().contains("wrong"), "{error}");
+    }
+    assert_eq!(server.seen().len(), 1, "tried once");
+    std::fs::write(&path, "right\n").unwrap();
+    assert!(session.balance().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_second_factor_is_told_apart() {
+    let server = Canned::always(json(r#"{"two_factor_enabled":true,"token":"half"}"#)).await;
+    let error = session(&server).billing().await.unwrap_err();
+    assert!(matches!(error, Error::SecondFactorRequired { .. }));
+    assert!(error.to_string().contains("without two-factor"), "{error}");
+}
+
+#[tokio::test]
+async fn an_expiring_token_is_refreshed_and_a_refused_refresh_signs_in() {
+    // Tokens that live for no time: each use needs a new one. The second refresh is refused.
+    let server = Canned::start(|request, before| match request.line() {
+        SIGN_IN => json(r#"{"access_token":"a","refresh_token":"r","expires_in":0}"#),
+        "POST /api/auth/refresh_token" if before < 4 => {
+            json(r#"{"access_token":"b","expires_in":0}"#)
+        }
+        "POST /api/auth/refresh_token" => with_headers("401 Unauthorized", &[], ""),
+        _ => json(r#"{"balance":1}"#),
+    })
+    .await;
+    let session = session(&server);
+    for _ in 0..3 {
+        session.balance().await.unwrap();
+    }
+    let refresh = "POST /api/auth/refresh_token";
+    assert_eq!(
+        lines(&server),
+        [
+            SIGN_IN, BALANCE, refresh, BALANCE, refresh, SIGN_IN, BALANCE
+        ]
+    );
+    assert!(
+        server.seen()[4].body().contains(r#""refresh_token":"r""#),
+        "kept, as none came"
+    );
+}
+
+#[tokio::test]
+async fn a_sign_in_without_token_is_unreadable() {
+    for body in ["{}", r#"{"access_token":""}"#] {
+        let server = Canned::always(json(body)).await;
+        let error = session(&server).balance().await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Unreadable);
+    }
+}
