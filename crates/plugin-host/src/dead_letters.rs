@@ -142,7 +142,7 @@ impl DeadLetters {
     }
 
     /// Hands a dead letter back to its output: it is delivered again when the output next looks,
-    /// within half a minute if callmeter runs. What is refused again comes back here.
+    /// within seconds if callmeter runs. What is refused again comes back here.
     pub fn replay(&self, output: &str, name: &str) -> Result<(), DeadLetterError> {
         let from = self.directory.join(output);
         let known = read_sidecars(&from)?

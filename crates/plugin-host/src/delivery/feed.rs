@@ -11,7 +11,7 @@ use crate::backlog::{Backlog, BacklogError, Batch};
 use crate::dead_letters::DeadLetters;
 
 /// How often the directory of replays is looked at.
-const LOOK_FOR_REPLAYS: Duration = Duration::from_secs(15);
+const LOOK_FOR_REPLAYS: Duration = Duration::from_secs(2);
 
 /// The reading side of an output.
 pub(crate) struct Feed {

@@ -1,0 +1,296 @@
+//! What every plugin must do, whoever wrote it.
+
+use std::fmt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use callmeter_plugin_host::{Inspection, Trust, inspect};
+use callmeter_records::Stream;
+
+use crate::generate::{self, Recipe};
+use crate::rig::{Rig, RigOptions};
+
+/// How long a plugin may take for what a check sends.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The checks' results.
+#[derive(Debug)]
+pub struct Report {
+    inspection: Inspection,
+    checks: Vec<(&'static str, Result<(), String>)>,
+    notes: Vec<String>,
+}
+
+impl Report {
+    /// Whether every check passed.
+    pub fn passed(&self) -> bool {
+        self.inspection.loads() && self.checks.iter().all(|(_, result)| result.is_ok())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.inspection)?;
+        for note in &self.notes {
+            writeln!(f, "note      {note}")?;
+        }
+        for (name, result) in &self.checks {
+            match result {
+                Ok(()) => writeln!(f, "ok        {name}")?,
+                Err(reason) => writeln!(f, "FAILED    {name}: {reason}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks a library. `config` makes the configuration of an instance, given a directory of its own.
+pub fn run(library: &Path, config: fn(&Path) -> String) -> Report {
+    let inspection = inspect(library, None, Trust::Development);
+    let mut report = Report {
+        inspection,
+        checks: Vec::new(),
+        notes: Vec::new(),
+    };
+    if !report.inspection.loads() {
+        return report;
+    }
+    let bench = Bench { library, config };
+    match exported_symbols(library) {
+        Ok(symbols) => {
+            let one = symbols == ["callmeter_output_plugin_init_v1"];
+            let result = if one {
+                Ok(())
+            } else {
+                Err(format!("it exports {}", symbols.join(", ")))
+            };
+            report
+                .checks
+                .push(("exports one symbol and no other", result));
+        }
+        Err(reason) => report
+            .notes
+            .push(format!("SKIPPED the exported symbols: {reason}")),
+    }
+    let checks: [(&'static str, fn(&Bench<'_>) -> Result<(), String>); 9] = [
+        ("takes every stream", |b| b.every_stream()),
+        ("takes empty batches and single records", |b| b.small()),
+        ("takes slices at odd offsets", |b| b.slices()),
+        (
+            "takes columns full of nulls and columns without any",
+            |b| b.nulls(),
+        ),
+        ("takes 100,000 records in a batch", |b| b.large()),
+        ("takes what it had before once more", |b| b.again()),
+        ("runs twice at the same time", |b| b.twice()),
+        (
+            "ends when it is told to, and can be made again",
+            |b| b.stop_and_start(),
+        ),
+        (
+            "survives configurations that are not for it",
+            |b| b.strange_configurations(),
+        ),
+    ];
+    for (name, check) in checks {
+        report.checks.push((name, check(&bench)));
+    }
+    report
+}
+
+struct Bench<'a> {
+    library: &'a Path,
+    config: fn(&Path) -> String,
+}
+
+impl Bench<'_> {
+    fn options(&self, directory: &Path) -> RigOptions {
+        RigOptions::library(self.library, directory).config((self.config)(directory))
+    }
+
+    /// Feeds batches to a fresh instance and waits until all are durable and none is refused.
+    fn feed(&self, batches: &[(Stream, arrow_array::RecordBatch)]) -> Result<(), String> {
+        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let rig = Rig::start(self.options(directory.path()));
+        let result = Self::feed_into(&rig, batches);
+        end(&rig).and(result)
+    }
+
+    fn feed_into(rig: &Rig, batches: &[(Stream, arrow_array::RecordBatch)]) -> Result<(), String> {
+        for (stream, records) in batches {
+            rig.append(*stream, records.clone());
+        }
+        rig.settle(PATIENCE)?;
+        let status = rig.status();
+        let dropped: u64 = status.streams.iter().map(|stream| stream.dropped).sum();
+        if dropped > 0 {
+            return Err(format!(
+                "it refused {dropped} records: {:?}",
+                rig.dead_letters().list()
+            ));
+        }
+        if status.restarts > 0 {
+            return Err(format!(
+                "it failed and had to be made again: {:?}",
+                status.last_error
+            ));
+        }
+        Ok(())
+    }
+
+    fn every_stream(&self) -> Result<(), String> {
+        let mut batches = Vec::new();
+        for round in 0..3_u32 {
+            for stream in Stream::ALL {
+                let first = i64::from(round) * 40 + 1;
+                let recipe = Recipe {
+                    seed: round.into(),
+                    first,
+                    ..Recipe::rows(40)
+                };
+                batches.push((stream, generate::batch(stream, recipe)));
+            }
+        }
+        self.feed(&batches)
+    }
+
+    fn small(&self) -> Result<(), String> {
+        let mut batches = Vec::new();
+        for stream in Stream::ALL {
+            for rows in [0, 1, 0, 2] {
+                batches.push((stream, generate::batch(stream, Recipe::rows(rows))));
+            }
+        }
+        self.feed(&batches)
+    }
+
+    fn slices(&self) -> Result<(), String> {
+        let mut batches = Vec::new();
+        for stream in Stream::ALL {
+            let whole = generate::batch(stream, Recipe::rows(1_000));
+            for (offset, length) in [(1, 8), (7, 64), (13, 1), (500, 500), (999, 1), (1_000, 0)] {
+                batches.push((stream, whole.slice(offset, length)));
+            }
+        }
+        self.feed(&batches)
+    }
+
+    fn nulls(&self) -> Result<(), String> {
+        let mut batches = Vec::new();
+        for stream in Stream::ALL {
+            for nulls in [0, 100] {
+                batches.push((
+                    stream,
+                    generate::batch(
+                        stream,
+                        Recipe {
+                            nulls,
+                            ..Recipe::rows(50)
+                        },
+                    ),
+                ));
+            }
+        }
+        self.feed(&batches)
+    }
+
+    fn large(&self) -> Result<(), String> {
+        self.feed(&[(
+            Stream::Calls,
+            generate::batch(Stream::Calls, Recipe::rows(100_000)),
+        )])
+    }
+
+    /// After a crash batches come again, to the same place.
+    fn again(&self) -> Result<(), String> {
+        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let batches = [(
+            Stream::Calls,
+            generate::batch(Stream::Calls, Recipe::rows(100)),
+        )];
+        for _ in 0..2 {
+            let rig = Rig::start(self.options(directory.path()));
+            let result = Self::feed_into(&rig, &batches);
+            end(&rig).and(result)?;
+        }
+        Ok(())
+    }
+
+    fn twice(&self) -> Result<(), String> {
+        let batches = [(
+            Stream::Calls,
+            generate::batch(Stream::Calls, Recipe::rows(500)),
+        )];
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| self.feed(&batches));
+            let one = self.feed(&batches);
+            let other = other
+                .join()
+                .unwrap_or_else(|_| Err("the check panicked".to_owned()));
+            one.and(other)
+        })
+    }
+
+    fn stop_and_start(&self) -> Result<(), String> {
+        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let rig = Rig::start(self.options(directory.path()));
+        for round in 0..50_i64 {
+            let recipe = Recipe {
+                first: round * 20 + 1,
+                ..Recipe::rows(20)
+            };
+            rig.append(Stream::Calls, generate::batch(Stream::Calls, recipe));
+        }
+        // In the middle, or at the end: what is not durable by then comes to the next one.
+        end(&rig)?;
+        let rig = Rig::start_over(rig.backlog(), self.options(directory.path()));
+        let result = rig.settle(PATIENCE);
+        end(&rig).and(result)
+    }
+
+    /// A plugin may accept or refuse these; it must not take the process down, which would end this
+    /// test as well.
+    fn strange_configurations(&self) -> Result<(), String> {
+        for config in [
+            "",
+            "null",
+            "[]",
+            "{\"\u{0}\":1}",
+            "{",
+            "{\"no such key\":[[[1e400]]]}",
+        ] {
+            let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+            let rig = Rig::start(self.options(directory.path()).config(config));
+            rig.wait(PATIENCE, |status| status.up || status.last_error.is_some())?;
+            end(&rig)?;
+        }
+        Ok(())
+    }
+}
+
+fn end(rig: &Rig) -> Result<(), String> {
+    if rig.stop(Duration::from_secs(20)) {
+        Ok(())
+    } else {
+        Err("it did not end within 20 s of being told to".to_owned())
+    }
+}
+
+/// The symbols that a library shows, by `nm`.
+fn exported_symbols(library: &Path) -> Result<Vec<String>, String> {
+    let output = Command::new("nm")
+        .args(["-D", "--defined-only"])
+        .arg(library)
+        .output();
+    let output = output.map_err(|error| format!("nm cannot be run: {error}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text
+        .lines()
+        .filter_map(|line| line.split_whitespace().last())
+        .map(str::to_owned)
+        .collect())
+}

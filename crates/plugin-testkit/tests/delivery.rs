@@ -1,0 +1,658 @@
+//! Delivery: at least once, in order, no cursor ahead of what is durable, no batch dropped without a
+//! dead letter. The plugin here is linked statically and answers as it is told.
+
+mod common;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use callmeter_plugin::batch::Value;
+use callmeter_plugin::{
+    Batch, Deadline, Durable, Fail, Fatal, Host, Outcome, OutputPlugin, RawConfig,
+};
+use callmeter_plugin_testkit::generate::{self, Recipe};
+use callmeter_plugin_testkit::host::{Backlog as _, OutputState, PluginSource};
+use callmeter_plugin_testkit::{Rig, RigOptions, Stream};
+use common::{PATIENCE, append_calls};
+use proptest::prelude::*;
+
+/// What the plugin answers next; when nothing is left, it accepts and is durable.
+#[derive(Debug, Clone)]
+enum Answer {
+    Accept,
+    Retry(u64),
+    Reject,
+    Fatal,
+    Panic,
+    Durable(u64),
+}
+
+/// What the plugin saw, and what it shall answer.
+#[derive(Debug, Default)]
+struct Script {
+    writes: VecDeque<Answer>,
+    flushes: VecDeque<Answer>,
+    /// Sequences of refused records are refused for as long as they are in here.
+    poisonous: Vec<i64>,
+    /// Batch id, attempt, stream and first sequence of each write.
+    seen: Vec<(String, u32, &'static str, i64)>,
+    /// Records that were durable, by stream.
+    durable: HashMap<&'static str, Vec<i64>>,
+    /// The largest number of batches that were accepted and not durable.
+    most_unflushed: usize,
+    creations: u32,
+    last_config: String,
+}
+
+static SCRIPTS: LazyLock<Mutex<HashMap<String, Arc<Mutex<Script>>>>> =
+    LazyLock::new(Mutex::default);
+
+struct Scripted {
+    script: Arc<Mutex<Script>>,
+    accepted: VecDeque<(u64, &'static str, Vec<i64>)>,
+}
+
+impl Scripted {
+    fn make_durable(&mut self, upto: u64) {
+        let mut script = self.script.lock().unwrap();
+        while self
+            .accepted
+            .front()
+            .is_some_and(|(seq, _, _)| *seq <= upto)
+        {
+            let (_, stream, sequences) = self.accepted.pop_front().unwrap();
+            script.durable.entry(stream).or_default().extend(sequences);
+        }
+    }
+}
+
+impl OutputPlugin for Scripted {
+    const NAME: &'static str = "scripted";
+    type Config = RawConfig;
+
+    fn create(_: Host, config: RawConfig) -> Result<Self, Fatal> {
+        let name = String::from_utf8(config.0)?;
+        let script = SCRIPTS.lock().unwrap().get(&name).cloned();
+        let script = script.ok_or_else(|| Fatal::new("there is no such script"))?;
+        script.lock().unwrap().creations += 1;
+        script.lock().unwrap().last_config = name;
+        Ok(Self {
+            script,
+            accepted: VecDeque::new(),
+        })
+    }
+
+    fn write(&mut self, batch: Batch) -> Outcome {
+        let sequences: Vec<i64> = batch
+            .rows()
+            .filter_map(|row| {
+                if let Value::Int(n) = row.get("sequence") {
+                    Some(n)
+                } else {
+                    None
+                }
+            })
+            .collect();
+        let mut script = self.script.lock().unwrap();
+        let stream = batch.stream().name();
+        let first = sequences.first().copied().unwrap_or(0);
+        script
+            .seen
+            .push((batch.id_hex(), batch.attempt(), stream, first));
+        if sequences
+            .iter()
+            .any(|sequence| script.poisonous.contains(sequence))
+        {
+            return Err(Fail::reject("poisonous"));
+        }
+        match script.writes.pop_front().unwrap_or(Answer::Accept) {
+            Answer::Retry(ms) => return Err(Fail::retry("busy").after(Duration::from_millis(ms))),
+            Answer::Reject => return Err(Fail::reject("malformed")),
+            Answer::Fatal => return Err(Fail::fatal("broken")),
+            Answer::Panic => {
+                drop(script);
+                panic!("scripted")
+            }
+            Answer::Accept | Answer::Durable(_) => {}
+        }
+        self.accepted.push_back((batch.seq(), stream, sequences));
+        script.most_unflushed = script.most_unflushed.max(self.accepted.len());
+        Ok(())
+    }
+
+    fn flush(&mut self, _: Deadline) -> Result<Durable, Fail> {
+        let answer = self
+            .script
+            .lock()
+            .unwrap()
+            .flushes
+            .pop_front()
+            .unwrap_or(Answer::Accept);
+        let first = self.accepted.front().map_or(0, |(seq, _, _)| *seq);
+        match answer {
+            Answer::Accept => {
+                self.make_durable(u64::MAX);
+                Ok(Durable::All)
+            }
+            Answer::Durable(batches) if batches > 0 && !self.accepted.is_empty() => {
+                let upto = first + batches - 1;
+                self.make_durable(upto);
+                Err(Fail::retry("some").durable(upto))
+            }
+            Answer::Durable(_) | Answer::Retry(_) => Err(Fail::retry("not yet")),
+            Answer::Reject if self.accepted.is_empty() => Ok(Durable::All),
+            Answer::Reject => {
+                // The first one is refused after all: forgotten here.
+                let (seq, _, _) = self.accepted.pop_front().unwrap();
+                Err(Fail::reject("on second thoughts").durable(seq - 1))
+            }
+            Answer::Fatal => Err(Fail::fatal("broken")),
+            Answer::Panic => panic!("scripted"),
+        }
+    }
+}
+
+callmeter_plugin::export!(Scripted);
+
+struct Stage {
+    rig: Rig,
+    script: Arc<Mutex<Script>>,
+    _dir: tempfile::TempDir,
+}
+
+fn script(name: &str, script: Script) -> Arc<Mutex<Script>> {
+    let script = Arc::new(Mutex::new(script));
+    SCRIPTS
+        .lock()
+        .unwrap()
+        .insert(name.to_owned(), Arc::clone(&script));
+    script
+}
+
+fn options(name: &str, dir: &std::path::Path) -> RigOptions {
+    let mut options = RigOptions::library("/none", dir).config(name);
+    options.source = PluginSource::Static(callmeter_plugin::entry::init::<Scripted>);
+    options.limits.retry_least = Duration::from_millis(1);
+    options.limits.retry_most = Duration::from_millis(4);
+    options
+}
+
+fn stage(name: &str, with: Script) -> Stage {
+    stage_with(name, with, |_| ())
+}
+
+fn stage_with(name: &str, with: Script, change: impl FnOnce(&mut RigOptions)) -> Stage {
+    let dir = tempfile::tempdir().unwrap();
+    let script = script(name, with);
+    let mut options = options(name, dir.path());
+    change(&mut options);
+    Stage {
+        rig: Rig::start(options),
+        script,
+        _dir: dir,
+    }
+}
+
+fn queue(answers: &[Answer]) -> VecDeque<Answer> {
+    answers.iter().cloned().collect()
+}
+
+#[test]
+fn a_retry_sends_the_same_batch_again() {
+    let stage = stage(
+        "retry",
+        Script {
+            writes: queue(&[Answer::Retry(0), Answer::Retry(30)]),
+            ..Script::default()
+        },
+    );
+    append_calls(&stage.rig, 1, 5);
+    append_calls(&stage.rig, 6, 5);
+    stage.rig.settle(PATIENCE).unwrap();
+    let script = stage.script.lock().unwrap();
+    let attempts: Vec<_> = script
+        .seen
+        .iter()
+        .map(|(_, attempt, _, first)| (*attempt, *first))
+        .collect();
+    assert_eq!(attempts, [(1, 1), (2, 1), (3, 1), (1, 6)]);
+    assert_eq!(script.seen[0].0, script.seen[2].0, "the id stays");
+    assert_ne!(script.seen[0].0, script.seen[3].0);
+    assert_eq!(script.durable["calls"], (1..=10).collect::<Vec<_>>());
+    assert_eq!(stage.rig.status().retries, 2);
+}
+
+#[test]
+fn a_plugin_may_say_how_long_to_wait() {
+    let stage = stage(
+        "retry after",
+        Script {
+            writes: queue(&[Answer::Retry(400)]),
+            ..Script::default()
+        },
+    );
+    let start = Instant::now();
+    append_calls(&stage.rig, 1, 5);
+    stage
+        .rig
+        .wait(PATIENCE, |status| status.state == OutputState::Retrying)
+        .unwrap();
+    stage.rig.settle(PATIENCE).unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(400));
+}
+
+#[test]
+fn a_refused_batch_becomes_a_dead_letter_and_can_be_replayed() {
+    let stage = stage(
+        "reject",
+        Script {
+            poisonous: vec![7],
+            ..Script::default()
+        },
+    );
+    let rig = &stage.rig;
+    for batch in 0..3 {
+        append_calls(rig, batch * 5 + 1, 5);
+    }
+    rig.settle(PATIENCE).unwrap();
+    let status = rig.status();
+    assert_eq!(
+        (status.streams[0].delivered, status.streams[0].dropped),
+        (10, 5)
+    );
+    assert!(status.up, "a refusal is no failure of the output");
+
+    let letters = rig.dead_letters().list().unwrap();
+    assert_eq!(letters.len(), 1);
+    let letter = &letters[0];
+    assert_eq!(
+        (letter.place, letter.records, letter.reason.as_str()),
+        (2, 5, "poisonous")
+    );
+    assert_eq!(
+        letter.plugin,
+        format!("scripted {}", env!("CARGO_PKG_VERSION"))
+    );
+
+    // Still poisonous: it comes back.
+    rig.dead_letters()
+        .replay(&letter.output, &letter.name())
+        .unwrap();
+    assert!(rig.dead_letters().list().unwrap().is_empty());
+    rig.wait(PATIENCE, |_| rig.dead_letters().list().unwrap().len() == 1)
+        .unwrap();
+    assert_eq!(rig.dead_letters().list().unwrap()[0].attempts, 2);
+
+    // Repaired: it is delivered, as it was, under its id.
+    stage.script.lock().unwrap().poisonous.clear();
+    rig.dead_letters()
+        .replay(&letter.output, &letter.name())
+        .unwrap();
+    rig.wait(PATIENCE, |status| status.streams[0].delivered == 15)
+        .unwrap();
+    assert!(rig.dead_letters().list().unwrap().is_empty());
+    let script = stage.script.lock().unwrap();
+    let last = script.seen.last().unwrap();
+    assert_eq!(
+        (last.0.as_str(), last.1, last.3),
+        (letter.id.as_str(), 3, 6)
+    );
+    assert!(script.durable["calls"].ends_with(&[6, 7, 8, 9, 10]));
+
+    let unknown = rig
+        .dead_letters()
+        .replay("rig", "calls-9")
+        .unwrap_err()
+        .to_string();
+    assert_eq!(unknown, "output rig has no dead letter `calls-9`");
+}
+
+#[test]
+fn a_dead_letter_holds_the_batch_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let _script = script(
+        "letter",
+        Script {
+            poisonous: vec![3],
+            ..Script::default()
+        },
+    );
+    let rig = Rig::start(options("letter", dir.path()));
+    let records = generate::batch(Stream::Rates, Recipe::rows(9)).slice(2, 5);
+    rig.append(Stream::Rates, records.clone());
+    rig.settle(PATIENCE).unwrap();
+    let letter = rig.dead_letters().list().unwrap().remove(0);
+    let path = dir
+        .path()
+        .join("dead-letters/rig")
+        .join(format!("{}.arrow", letter.name()));
+    let file = std::fs::File::open(path).unwrap();
+    let again = arrow_ipc::reader::FileReader::try_new(file, None)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    assert_eq!(again, records);
+    assert_eq!(again.schema().metadata(), records.schema().metadata());
+}
+
+#[test]
+fn a_dead_letter_that_cannot_be_written_stops_its_output_not_the_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    // A file where the directory should be.
+    std::fs::write(dir.path().join("dead-letters"), "in the way").unwrap();
+    let script = script(
+        "blocked",
+        Script {
+            poisonous: vec![1],
+            ..Script::default()
+        },
+    );
+    let rig = Rig::start(options("blocked", dir.path()));
+    append_calls(&rig, 1, 5);
+    append_calls(&rig, 6, 5);
+    rig.wait(PATIENCE, |status| {
+        let text = status
+            .last_error
+            .as_ref()
+            .map_or("", |error| error.text.as_str());
+        text.starts_with("a refused batch cannot be put aside")
+    })
+    .unwrap();
+    rig.wait(PATIENCE, |status| !status.up).unwrap();
+    assert!(script.lock().unwrap().durable.is_empty());
+    std::fs::remove_file(dir.path().join("dead-letters")).unwrap();
+    rig.settle(PATIENCE).unwrap();
+    assert_eq!(rig.dead_letters().list().unwrap().len(), 1);
+}
+
+#[test]
+fn a_fatal_instance_is_replaced_and_gets_everything_unflushed_again() {
+    for (name, answer) in [("fatal", Answer::Fatal), ("panic", Answer::Panic)] {
+        let writes = queue(&[Answer::Accept, Answer::Accept, answer]);
+        // Nothing is durable before the end.
+        let flushes = queue(&vec![Answer::Retry(0); 2]);
+        let stage = stage(
+            name,
+            Script {
+                writes,
+                flushes,
+                ..Script::default()
+            },
+        );
+        for batch in 0..4 {
+            append_calls(&stage.rig, batch * 5 + 1, 5);
+        }
+        stage.rig.settle(PATIENCE).unwrap();
+        let script = stage.script.lock().unwrap();
+        assert_eq!(script.creations, 2);
+        let mut durable = script.durable["calls"].clone();
+        durable.sort_unstable();
+        durable.dedup();
+        assert_eq!(durable, (1..=20).collect::<Vec<_>>());
+        let status = stage.rig.status();
+        assert_eq!(
+            (status.streams[0].received, status.streams[0].delivered),
+            (20, 20),
+            "each once"
+        );
+        assert_eq!(status.restarts, 1);
+    }
+}
+
+#[test]
+fn an_instance_that_cannot_be_made_is_down_until_it_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::start(options("nobody wrote this script", dir.path()));
+    append_calls(&rig, 1, 5);
+    rig.wait(PATIENCE, |status| {
+        let text = status
+            .last_error
+            .as_ref()
+            .map_or("", |error| error.text.as_str());
+        !status.up && text == "no instance can be made: there is no such script"
+    })
+    .unwrap();
+    script("nobody wrote this script", Script::default());
+    rig.settle(PATIENCE).unwrap();
+    assert!(rig.status().up);
+}
+
+#[test]
+fn a_flush_may_make_some_durable() {
+    let flushes = queue(&[
+        Answer::Durable(1),
+        Answer::Retry(0),
+        Answer::Durable(1),
+        Answer::Fatal,
+    ]);
+    let stage = stage(
+        "partial",
+        Script {
+            flushes,
+            ..Script::default()
+        },
+    );
+    for batch in 0..5 {
+        append_calls(&stage.rig, batch * 5 + 1, 5);
+    }
+    stage.rig.settle(PATIENCE).unwrap();
+    let script = stage.script.lock().unwrap();
+    let mut durable = script.durable["calls"].clone();
+    durable.sort_unstable();
+    assert_eq!(
+        durable,
+        (1..=25).collect::<Vec<_>>(),
+        "what was durable does not come again"
+    );
+}
+
+#[test]
+fn a_flush_may_refuse_a_batch() {
+    let flushes = queue(&[Answer::Reject]);
+    let stage = stage(
+        "flush reject",
+        Script {
+            flushes,
+            ..Script::default()
+        },
+    );
+    for batch in 0..3 {
+        append_calls(&stage.rig, batch * 5 + 1, 5);
+    }
+    stage.rig.settle(PATIENCE).unwrap();
+    let letters = stage.rig.dead_letters().list().unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(
+        (letters[0].place, letters[0].reason.as_str()),
+        (1, "on second thoughts")
+    );
+    let status = stage.rig.status();
+    assert_eq!(
+        (status.streams[0].delivered, status.streams[0].dropped),
+        (10, 5)
+    );
+}
+
+#[test]
+fn the_cursor_does_not_move_before_the_flush() {
+    let flushes = queue(&vec![Answer::Retry(0); 10_000]);
+    let stage = stage(
+        "cursor",
+        Script {
+            flushes,
+            ..Script::default()
+        },
+    );
+    append_calls(&stage.rig, 1, 5);
+    stage
+        .rig
+        .wait(PATIENCE, |status| status.retries > 3)
+        .unwrap();
+    let cursor = stage.rig.backlog().open("rig", Stream::Calls).unwrap();
+    assert_eq!(cursor.0, 0);
+    assert_eq!(stage.rig.delivered(), 0);
+    stage.script.lock().unwrap().flushes.clear();
+    stage.rig.settle(PATIENCE).unwrap();
+}
+
+#[test]
+fn the_unflushed_window_is_bounded() {
+    let flushes = queue(&vec![Answer::Retry(0); 20]);
+    let stage = stage_with(
+        "window",
+        Script {
+            flushes,
+            ..Script::default()
+        },
+        |options| {
+            options.limits.unflushed_batches = 4;
+        },
+    );
+    for batch in 0..40 {
+        append_calls(&stage.rig, batch * 2 + 1, 2);
+    }
+    stage.rig.settle(PATIENCE).unwrap();
+    let most = stage.script.lock().unwrap().most_unflushed;
+    assert!((1..=4).contains(&most), "{most}");
+}
+
+#[test]
+fn streams_come_in_the_journals_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = script("streams", Script::default());
+    let rig = Rig::start_over(Arc::default(), options("streams", dir.path()));
+    let order = [
+        Stream::Calls,
+        Stream::Rates,
+        Stream::Calls,
+        Stream::Billing,
+        Stream::Balances,
+        Stream::Rates,
+    ];
+    for (index, stream) in order.iter().enumerate() {
+        let first = i64::try_from(index).unwrap() * 10 + 1;
+        rig.append(
+            *stream,
+            generate::batch(
+                *stream,
+                Recipe {
+                    first,
+                    ..Recipe::rows(10)
+                },
+            ),
+        );
+    }
+    rig.settle(PATIENCE).unwrap();
+    let seen: Vec<_> = script
+        .lock()
+        .unwrap()
+        .seen
+        .iter()
+        .map(|(_, _, stream, _)| *stream)
+        .collect();
+    let all: Vec<_> = order.iter().map(|stream| stream.name()).collect();
+    // An output that was quicker than this test saw a part of them; the order holds all the same.
+    assert_eq!(seen, all);
+}
+
+#[test]
+fn a_journal_that_fails_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = script("journal", Script::default());
+    let rig = Rig::start(options("journal", dir.path()));
+    append_calls(&rig, 1, 5);
+    rig.settle(PATIENCE).unwrap();
+    rig.backlog().set_failing(true);
+    append_calls(&rig, 6, 5);
+    rig.wait(PATIENCE, |status| status.last_error.is_some())
+        .unwrap();
+    rig.backlog().set_failing(false);
+    rig.settle(PATIENCE).unwrap();
+    let mut durable = script.lock().unwrap().durable["calls"].clone();
+    durable.sort_unstable();
+    durable.dedup();
+    assert_eq!(durable, (1..=10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_stop_flushes_what_was_accepted() {
+    // The first flushes fail, so that something is left to do at the stop.
+    let flushes = queue(&vec![Answer::Retry(0); 3]);
+    let stage = stage(
+        "stop",
+        Script {
+            flushes,
+            ..Script::default()
+        },
+    );
+    append_calls(&stage.rig, 1, 5);
+    stage
+        .rig
+        .wait(PATIENCE, |_| !stage.script.lock().unwrap().seen.is_empty())
+        .unwrap();
+    assert!(stage.rig.stop(Duration::from_secs(10)));
+    assert_eq!(
+        stage.script.lock().unwrap().durable["calls"],
+        [1, 2, 3, 4, 5]
+    );
+    assert!(stage.rig.settled());
+}
+
+fn answers() -> impl Strategy<Value = Vec<Answer>> {
+    let answer = prop_oneof![
+        4 => Just(Answer::Accept),
+        2 => Just(Answer::Retry(0)),
+        1 => Just(Answer::Reject),
+        1 => Just(Answer::Fatal),
+        1 => Just(Answer::Panic),
+        2 => (0..4_u64).prop_map(Answer::Durable),
+    ];
+    prop::collection::vec(answer, 0..20)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever a plugin answers: every record ends durable or as a dead letter, none is skipped,
+    /// new batches come in order, and the counters say so.
+    #[test]
+    fn nothing_is_lost_whatever_the_plugin_answers(
+        writes in answers(),
+        flushes in answers(),
+        batches in 1..12_i64,
+        window in 1..6_usize,
+    ) {
+        let name = "anything";
+        let script = Script { writes: writes.into(), flushes: flushes.into(), ..Script::default() };
+        let stage = stage_with(name, script, |options| options.limits.unflushed_batches = window);
+        for batch in 0..batches {
+            append_calls(&stage.rig, batch * 3 + 1, 3);
+        }
+        stage.rig.settle(PATIENCE).unwrap();
+        let status = stage.rig.status();
+        prop_assert!(stage.rig.stop(PATIENCE));
+        let script = stage.script.lock().unwrap();
+        let mut ended: Vec<i64> = script.durable.get("calls").cloned().unwrap_or_default();
+        for letter in stage.rig.dead_letters().list().unwrap() {
+            let first = (i64::try_from(letter.place).unwrap() - 1) * 3 + 1;
+            ended.extend(first..first + 3);
+        }
+        ended.sort_unstable();
+        ended.dedup();
+        prop_assert_eq!(ended, (1..=batches * 3).collect::<Vec<_>>());
+        // First sights are in order.
+        let mut first_sights: Vec<i64> = Vec::new();
+        for (_, _, _, first) in &script.seen {
+            if !first_sights.contains(first) {
+                first_sights.push(*first);
+            }
+        }
+        prop_assert!(first_sights.is_sorted());
+        prop_assert!(script.most_unflushed <= window);
+        let calls = status.streams[0];
+        prop_assert_eq!(calls.received, calls.delivered + calls.dropped);
+        prop_assert_eq!(calls.received, u64::try_from(batches * 3).unwrap());
+    }
+}

@@ -1,0 +1,285 @@
+//! What is loaded and what is refused, why, and that a refused file runs no code.
+
+mod common;
+
+use std::path::Path;
+
+use callmeter_plugin_testkit::host::{Trust, Verdict, inspect};
+use callmeter_plugin_testkit::{Rig, RigOptions};
+use common::{CHILD, PATIENCE, append_calls, compile_c, hazard, odd, talk_times_c};
+
+/// Why a plugin compiled with these flags is refused; `None` if it loads, or there is no gcc.
+fn refusal(flags: &[&str]) -> Option<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let library = odd(dir.path(), flags)?;
+    match inspect(&library, None, Trust::Strict).verdict {
+        Verdict::Loads => None,
+        Verdict::Refused(reason) => Some(reason.replace(&dir.path().display().to_string(), "DIR")),
+    }
+}
+
+fn refused(flags: &[&str], reason: &str) {
+    if let Some(found) = refusal(flags) {
+        assert_eq!(found, reason, "{flags:?}");
+    } else if std::process::Command::new("gcc").output().is_ok() {
+        panic!("it loads with {flags:?}");
+    }
+}
+
+#[test]
+fn a_plugin_that_is_as_it_should_be_loads() {
+    assert_eq!(refusal(&[]), None);
+    assert_eq!(
+        refusal(&["-DLONG_TABLE"]),
+        None,
+        "a later minor may have a longer table"
+    );
+}
+
+#[test]
+fn other_versions_are_refused() {
+    refused(
+        &["-DNOTE_TEXT=\"abi=2.0;kind=output;name=odd;ver=1\""],
+        "it is built for plugin ABI 2.0, this callmeter has 1.0",
+    );
+    refused(
+        &["-DNOTE_TEXT=\"abi=1.0;kind=input;name=odd;ver=1\""],
+        "it is a plugin of kind `input`, and an output is needed",
+    );
+    refused(
+        &["-DOTHER_SYMBOL"],
+        "it does not export callmeter_output_plugin_init_v1: it is built for another major of the plugin ABI",
+    );
+    refused(
+        &["-DMINOR=9"],
+        "it needs plugin ABI 1.9, this callmeter has 1.0: update callmeter",
+    );
+    refused(
+        &["-DINIT_STATUS=4"],
+        "its init function failed (unsupported ABI): it does not support this callmeter's plugin ABI",
+    );
+}
+
+#[test]
+fn what_is_wrong_inside_is_refused() {
+    refused(
+        &["-DNO_NOTE"],
+        "DIR/libodd.so: it holds no callmeter note (.note.callmeter), so it is not a plugin; a plugin gets one by `export!` or CALLMETER_PLUGIN_NOTE",
+    );
+    refused(
+        &["-DINIT_STATUS=3"],
+        "its init function failed (status 3): not today",
+    );
+    refused(
+        &["-DINIT_STATUS=99"],
+        "its init function failed (status 99): not today",
+    );
+    refused(&["-DNO_FLUSH"], "it does not provide `flush`");
+    refused(
+        &["-DOTHER_NAME"],
+        "its table says name `even`, its note `odd`",
+    );
+    // RTLD_NOW: found here, not in the first call.
+    refused(
+        &["-DUNDEFINED_SYMBOL"],
+        "the dynamic linker refuses it: DIR/libodd.so: undefined symbol: nobody_defines_this",
+    );
+}
+
+#[test]
+fn a_refused_file_runs_no_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let marker = dir.path().join("ran");
+    // SAFETY: set before any library of this test is loaded; nothing else here reads it.
+    #[expect(
+        unsafe_code,
+        reason = "the constructor in C can only be told by the environment"
+    )]
+    unsafe {
+        std::env::set_var("ODD_MARKER", &marker);
+    }
+    let old = [
+        "-DLOAD_MARKER",
+        "-DNOTE_TEXT=\"abi=2.0;kind=output;name=odd;ver=1\"",
+    ];
+    let Some(library) = odd(dir.path(), &old) else {
+        return;
+    };
+    assert!(!inspect(&library, None, Trust::Strict).loads());
+    assert!(!marker.exists(), "the note was checked after loading");
+    // The constructor does run when the file is right, so that the check above can fail.
+    let library = odd(dir.path(), &["-DLOAD_MARKER"]).unwrap();
+    assert!(inspect(&library, None, Trust::Strict).loads());
+    assert!(marker.exists());
+}
+
+#[test]
+fn a_pinned_plugin_is_loaded_from_what_was_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = dir.path().join("libpinned.so");
+    std::fs::copy(hazard(), &library).unwrap();
+    let found = inspect(&library, None, Trust::Strict);
+    let sha256 = found.sha256.unwrap();
+    assert!(inspect(&library, Some(&sha256), Trust::Strict).loads());
+    // Somebody exchanges the file.
+    let mut bytes = std::fs::read(&library).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&library, bytes).unwrap();
+    let Verdict::Refused(reason) = inspect(&library, Some(&sha256), Trust::Strict).verdict else {
+        panic!("it loads")
+    };
+    assert!(
+        reason.ends_with(&format!("but the configuration pins {sha256}")),
+        "{reason}"
+    );
+}
+
+#[test]
+fn an_inspection_reads_well() {
+    let text = inspect(&hazard(), None, Trust::Development).to_string();
+    let directory = hazard().parent().map(Path::to_path_buf).unwrap();
+    insta::with_settings!({filters => vec![
+        (regex_escape(&directory.display().to_string()).as_str(), "DIR"),
+        (r"sha256    [0-9a-f]{64}", "sha256    HASH"),
+        (r"needs     .*", "needs     LIBRARIES"),
+        (r"\nwarning   it is not linked with[^\n]*", ""),
+    ]}, {
+        insta::assert_snapshot!(text);
+    });
+}
+
+fn regex_escape(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            if c.is_alphanumeric() {
+                vec![c]
+            } else {
+                vec!['\\', c]
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn statuses_that_do_not_exist_are_retried_once_and_then_fatal() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(library) = odd(dir.path(), &["-DGARBAGE_STATUS"]) else {
+        return;
+    };
+    let rig = Rig::start(RigOptions::library(&library, dir.path()));
+    append_calls(&rig, 1, 5);
+    rig.settle(PATIENCE).unwrap();
+    let status = rig.status();
+    // 77, -1 (fatal), 77, -1 (fatal), 77, then it behaves.
+    assert_eq!((status.restarts, status.streams[0].delivered), (2, 5));
+}
+
+#[test]
+fn an_error_box_full_of_nonsense_does_no_harm() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(library) = odd(dir.path(), &["-DLYING_ERROR"]) else {
+        return;
+    };
+    let rig = Rig::start(RigOptions::library(&library, dir.path()));
+    append_calls(&rig, 1, 5);
+    rig.settle(PATIENCE).unwrap();
+    assert_eq!(rig.status().retries, 2);
+}
+
+#[test]
+fn a_plugin_that_boasts_moves_the_cursor_no_further_than_it_accepted() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(library) = odd(dir.path(), &["-DBOASTS", "-DKEEPS_ARRAY"]) else {
+        return;
+    };
+    let rig = Rig::start(RigOptions::library(&library, dir.path()));
+    for batch in 0..100 {
+        append_calls(&rig, batch * 5 + 1, 5);
+    }
+    rig.settle(PATIENCE).unwrap();
+    assert_eq!(rig.delivered(), 500);
+}
+
+/// The C twin and the Rust original write the same bytes, in this process and in a child.
+#[test]
+fn c_and_rust_write_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(c) = talk_times_c(dir.path()) else {
+        return;
+    };
+    let mut texts = Vec::new();
+    for (library, isolated) in [
+        (common::talk_times(), false),
+        (c.clone(), false),
+        (common::talk_times(), true),
+        (c, true),
+    ] {
+        let path = dir.path().join(format!("lines-{}", texts.len()));
+        let config = format!(r#"{{"path":"{}"}}"#, path.display());
+        let options = RigOptions::library(library, dir.path()).config(config);
+        let rig = Rig::start(if isolated {
+            options.isolated(CHILD)
+        } else {
+            options
+        });
+        let stream = callmeter_plugin_testkit::Stream::Calls;
+        let whole = callmeter_plugin_testkit::generate::batch(
+            stream,
+            callmeter_plugin_testkit::generate::Recipe::rows(700),
+        );
+        for (offset, length) in [(0, 1), (1, 7), (13, 500), (513, 0), (513, 187)] {
+            rig.append(stream, whole.slice(offset, length));
+        }
+        rig.settle(PATIENCE).unwrap();
+        assert!(rig.stop(PATIENCE));
+        texts.push(std::fs::read_to_string(path).unwrap());
+    }
+    assert_eq!(texts[0].lines().count(), 695);
+    assert!(texts[0].contains(" -\n"), "nulls are among them");
+    assert!(texts.iter().all(|text| *text == texts[0]));
+}
+
+#[test]
+fn a_plugin_in_c_keeps_the_rules() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(library) = talk_times_c(dir.path()) else {
+        return;
+    };
+    let config = |dir: &Path| format!(r#"{{"path":"{}/lines"}}"#, dir.display());
+    let report = callmeter_plugin_testkit::conformance::run(&library, config);
+    assert!(report.passed(), "{report}");
+}
+
+/// A plugin that forgets the offset, the validity bitmap or the rules must not pass.
+#[test]
+fn the_conformance_checks_can_fail() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = ["-DINIT_STATUS=3"];
+    let Some(library) = odd(dir.path(), &flags) else {
+        return;
+    };
+    assert!(!callmeter_plugin_testkit::conformance::run(&library, |_| "{}".to_owned()).passed());
+    // Refuses what has no rows: a check of its own finds it.
+    let source = dir.path().join("picky.c");
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/odd.c"))
+            .unwrap();
+    let text = text.replace(
+        "    writes++;",
+        "    if (batch->array->length == 0) return CALLMETER_REJECT;",
+    );
+    std::fs::write(&source, text).unwrap();
+    let picky = compile_c(&source, "odd", dir.path(), &[]).unwrap();
+    let report = callmeter_plugin_testkit::conformance::run(&picky, |_| "{}".to_owned());
+    let text = report.to_string();
+    assert!(!report.passed());
+    assert!(
+        text.contains("FAILED    takes empty batches and single records: it refused"),
+        "{text}"
+    );
+}
+
+callmeter_plugin_testkit::conformance!("talk_times", |dir| {
+    format!(r#"{{"path":"{}/lines"}}"#, dir.display())
+});
