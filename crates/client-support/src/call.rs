@@ -68,6 +68,10 @@ impl Call {
     ) -> reqwest::Result<reqwest::Response> {
         // The generator sends the description's version; no server asked for it.
         request.headers_mut().remove("api-version");
+        if request.method() == reqwest::Method::POST && request.body().is_none() {
+            // Gateways answer 411 to a POST that does not say how long it is; an empty body says so.
+            *request.body_mut() = Some(Vec::new().into());
+        }
         let id = info.operation_id;
         if let Some(token) = &self.bearer {
             match bearer_header(token) {

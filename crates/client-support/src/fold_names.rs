@@ -1,5 +1,7 @@
 //! Reading JSON whose member names differ in case from those described.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
@@ -7,6 +9,9 @@ use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess,
     Visitor,
 };
+use serde_json::value::RawValue;
+
+use crate::bare_words;
 
 /// A deserializer (or a part of one) that matches the names of struct members without case.
 ///
@@ -15,14 +20,54 @@ use serde::de::{
 #[derive(Debug)]
 pub struct FoldNames<T>(pub T);
 
-/// Reads one JSON value, names without case; a byte order mark is skipped, trailing text is an error.
+/// Reads one JSON value, names without case; a byte order mark is skipped, trailing text is an error. Bare `NaN` and
+/// `Infinity` are read as if they were in quotes.
 pub fn from_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, serde_json::Error> {
     let body = crate::strip_bom(body);
     let text = std::str::from_utf8(&body).map_err(serde_json::Error::custom)?;
+    match read(text) {
+        Err(error) if error.is_syntax() => match bare_words::quote(text) {
+            Cow::Owned(quoted) => read(&quoted),
+            Cow::Borrowed(_) => Err(error),
+        },
+        result => result,
+    }
+}
+
+fn read<'de, T: serde::Deserialize<'de>>(text: &'de str) -> Result<T, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = T::deserialize(FoldNames(&mut deserializer))?;
     deserializer.end()?;
     Ok(value)
+}
+
+/// Reads the items of a list in an object one by one, so that one which cannot be read costs itself only; `None` where
+/// there is no such list. `member` is the list's name; names match without case, bare `NaN` is as in [`from_json`].
+///
+/// Beside the items comes the object without them, as far as `T` describes it.
+pub fn from_json_items<T: DeserializeOwned, I: DeserializeOwned>(
+    body: &Bytes,
+    member: &str,
+) -> Option<(T, Vec<Result<I, serde_json::Error>>)> {
+    let body = crate::strip_bom(body);
+    let text = std::str::from_utf8(&body).ok()?;
+    let text = bare_words::quote(text);
+    let object: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(&text).ok()?;
+    let list = object
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(member))?;
+    let items: Vec<&RawValue> = serde_json::from_str(list.1.get()).ok()?;
+    let rest: serde_json::Map<String, serde_json::Value> = object
+        .iter()
+        .filter(|(name, _)| !name.eq_ignore_ascii_case(member))
+        .map(|(name, value)| {
+            let value = serde_json::from_str(value.get()).unwrap_or_default();
+            (name.to_ascii_lowercase(), value)
+        })
+        .collect();
+    let rest = T::deserialize(FoldNames(serde_json::Value::Object(rest))).ok()?;
+    let items = items.into_iter().map(|item| read(item.get())).collect();
+    Some((rest, items))
 }
 
 /// The members that the struct being read has; none for maps.
@@ -358,6 +403,21 @@ mod tests {
         assert_eq!(page.items[0].price, Some("0.10".parse().unwrap()));
         assert_eq!(page.total, Some(7));
         assert!(page.map.contains_key("KEY"));
+    }
+
+    #[test]
+    fn bare_words_cost_their_member_or_their_item() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        struct Row {
+            n: crate::Number,
+        }
+        let row: Row = from_json(&Bytes::from_static(b"{\"N\":NaN}")).unwrap();
+        assert_eq!(row.n.unreadable(), Some("NaN"));
+        let body = Bytes::from_static(b"{\"Items\":[{\"price\":1},{\"price\":NaN},7],\"n\":3}");
+        let (rest, items) = from_json_items::<Row, Item>(&body, "items").unwrap();
+        assert_eq!(rest.n.whole(), Ok(Some(3)));
+        let good: Vec<_> = items.iter().map(Result::is_ok).collect();
+        assert_eq!(good, [true, false, false]);
     }
 
     #[test]

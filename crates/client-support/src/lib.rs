@@ -7,6 +7,7 @@
 //! Nothing here knows an API. The arrows go one way: a facade uses the executor, the executor a [`Transport`].
 
 mod amount;
+mod bare_words;
 mod base_url;
 mod body;
 mod call;
@@ -33,7 +34,7 @@ pub use call::{Call, Manners, Mode};
 pub use decode::{decode, decode_error, failure_of, unread_body};
 pub use error::{Cap, Error, FieldError, Kind, TransportKind};
 pub use exec::{Answer, Executor, ExecutorBuilder, Judge, Operation, Tally, failed_response};
-pub use fold_names::{FoldNames, from_json};
+pub use fold_names::{FoldNames, from_json, from_json_items};
 pub use http_options::HttpOptions;
 pub use number::{Exact, Number};
 pub use observe::{Observer, Outcome, RequestEvent};

@@ -93,6 +93,7 @@ macro_rules! open_enum {
 }
 
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "the macro declares for the outside")]
 mod tests {
     crate::open_enum! {
         /// Two colours.

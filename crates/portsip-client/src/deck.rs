@@ -38,7 +38,8 @@ pub enum WhyNoExport {
 
 impl Session {
     /// All call rates with all their members: from the export, or, where that cannot be understood or had, from the
-    /// list and one request for each rate. The source tells which, and why.
+    /// list and one request for each rate. The source tells which, and why. A deck is whole, but for rows that cannot
+    /// be read: one that comes short of the server's own count is an error.
     ///
     /// ```no_run
     /// # async fn example(session: &portsip_client::Session) -> Result<(), portsip_client::Error> {
@@ -83,6 +84,15 @@ impl Session {
                     Err(bad) => Err(bad),
                 });
             }
+        }
+        // A deck with gaps would look like one from which rates were removed.
+        if let Some(missing @ 1..) = pages.shortfall() {
+            return Err(Error::Unreadable {
+                operation: "list_call_rates",
+                status: 200,
+                content_type: None,
+                reason: format!("the list ended {missing} rates short of the server's count"),
+            });
         }
         Ok(Deck {
             rates,

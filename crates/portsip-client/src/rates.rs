@@ -8,10 +8,9 @@ use std::collections::HashSet;
 use std::num::NonZeroU32;
 
 use bytes::Bytes;
-use client_support::{Cap, Error, FoldNames, Number};
+use client_support::{Cap, Error, Number};
 use futures_util::Stream;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::generated::types::{CallRatePage, CallRateSummary};
 use crate::{CallRate, Session};
@@ -204,6 +203,15 @@ impl RatePages {
             })
             .await;
         let (count, rows) = match answer {
+            // Without a list there is no telling an empty deck from an answer to something else: only a count of 0 can.
+            Ok(CallRatePage { items: None, count }) if count != Some(0) => {
+                return Err(Error::Unreadable {
+                    operation: LIST,
+                    status: 200,
+                    content_type: None,
+                    reason: "no list of rates".to_owned(),
+                });
+            }
             Ok(page) => rows_of(page),
             Err(failed) => match failed.body.as_ref().and_then(one_by_one) {
                 Some(rows) => rows,
@@ -272,26 +280,19 @@ fn rows_of(page: CallRatePage) -> Rows {
 /// Reads a page whose whole cannot be read, row by row; `None` when it is no page at all.
 fn one_by_one(body: &Bytes) -> Option<Rows> {
     #[derive(Deserialize)]
-    struct Page<'a> {
+    struct Around {
         #[serde(default)]
         count: Number,
-        #[serde(borrow)]
-        items: Vec<&'a RawValue>,
     }
-    let body = client_support::strip_bom(body);
-    let text = std::str::from_utf8(&body).ok()?;
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let page = Page::deserialize(FoldNames(&mut reader)).ok()?;
-    reader.end().ok()?;
-    let rows = page.items.into_iter().enumerate().map(|(index, row)| {
-        let row = Bytes::copy_from_slice(row.get().as_bytes());
-        client_support::from_json::<CallRate>(&row).map_err(|error| RowError {
+    let (around, rows) = client_support::from_json_items::<Around, CallRate>(body, "items")?;
+    let rows = rows.into_iter().enumerate().map(|(index, row)| {
+        row.map_err(|error| RowError {
             index,
             // The messages of these types say what is expected, and may quote what came: the place has to do.
             reason: format!("a member of the wrong kind at column {}", error.column()),
         })
     });
-    Some((page.count.whole().ok().flatten(), rows.collect()))
+    Some((around.count.whole().ok().flatten(), rows.collect()))
 }
 
 impl From<CallRateSummary> for CallRate {

@@ -23,7 +23,7 @@ async fn requests() {
         } else if line.ends_with("/export") {
             answer("200 OK", "application/octet-stream", "nothing")
         } else {
-            json("{}")
+            json(r#"{"count":0}"#)
         }
     })
     .await;
