@@ -506,3 +506,67 @@ impl Seen {
 fn low(wide: u128) -> u64 {
     wide as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Different ids with the same hash: none is at hand, so an entry is planted under the hash of another id.
+    #[test]
+    fn ids_that_share_a_hash_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal =
+            Journal::open(dir.path().join("journal.db"), &crate::Options::default()).unwrap();
+        let options = PollOptions {
+            purpose: Purpose::Regular,
+            range: 0..1_000_000,
+            settle: Duration::ZERO,
+        };
+        let call = |id| Call {
+            id: Some(id),
+            start_time: callmeter_records::Reading::Known(5),
+            ..Call::default()
+        };
+        let poll = || journal.calls_poll("acme", options.clone()).unwrap();
+        let take = |id| {
+            let mut poll = poll();
+            let mut page = poll.page(0..1_000_000, 1_000_000).unwrap();
+            let verdict = page.take(&call(id)).unwrap();
+            page.commit(None).unwrap();
+            verdict
+        };
+        let new = Verdict::New {
+            late: false,
+            unnamed: false,
+        };
+        assert_eq!(take("a"), new);
+        let planted = Key {
+            hash: id_hash("b"),
+            fingerprint: 0,
+            day: 0,
+        };
+        poll()
+            .memory
+            .lock()
+            .insert(planted, Place { batch: 1, row: 0 });
+        assert_eq!(take("b"), new);
+        assert_eq!(take("b"), Verdict::Known);
+        assert_eq!(take("a"), Verdict::Known);
+        // An entry that leads nowhere is damage, not a new call.
+        let planted = Key {
+            hash: id_hash("c"),
+            fingerprint: 0,
+            day: 0,
+        };
+        poll()
+            .memory
+            .lock()
+            .insert(planted, Place { batch: 77, row: 0 });
+        let mut poll = poll();
+        let mut page = poll.page(0..1_000_000, 1_000_000).unwrap();
+        assert!(matches!(
+            page.take(&call("c")),
+            Err(JournalError::Corrupt { .. })
+        ));
+    }
+}

@@ -114,9 +114,8 @@ impl KnownIds {
                 Some((_, revises)) if wanted(key.day) || self.holds(key.hash, *revises) => {
                     self.replace(*revises, entry);
                 }
-                Some(_) => {}
                 None if wanted(key.day) => self.insert(entry),
-                None => {}
+                Some(_) | None => {}
             }
         }
     }
@@ -141,4 +140,65 @@ impl KnownIds {
 
 fn hash_of(entries: &[Entry], number: u32) -> u64 {
     entries.get(number as usize).map_or(0, |entry| entry.hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(hash: u64, batch: u32) -> Entry {
+        let key = Key {
+            hash,
+            fingerprint: hash ^ 1,
+            day: 20_000 + i16::try_from(batch % 4).unwrap(),
+        };
+        Entry::new(key, Place { batch, row: 0 })
+    }
+
+    /// The bound that the module promises, at every size on the way.
+    #[test]
+    fn a_known_call_takes_40_bytes_at_most() {
+        let mut known = KnownIds::default();
+        let mut worst = 0.0f64;
+        for number in 0..300_000u32 {
+            known.insert(entry(
+                u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+                number,
+            ));
+            if known.len() > 1_000 {
+                #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+                let each = known.bytes() as f64 / known.len() as f64;
+                worst = worst.max(each);
+            }
+        }
+        assert!(worst <= 40.0, "{worst} bytes a call");
+    }
+
+    #[test]
+    fn calls_that_share_a_hash_are_kept_apart() {
+        let mut known = KnownIds::default();
+        known.insert(entry(7, 1));
+        known.insert(entry(7, 2));
+        known.insert(entry(8, 3));
+        known.replace(Place { batch: 2, row: 0 }, entry(7, 9));
+        let mut batches: Vec<u32> = known.under(7).map(|entry| entry.place().batch).collect();
+        batches.sort_unstable();
+        assert_eq!(batches, [1, 9]);
+        assert!(
+            known.holds(7, Place { batch: 1, row: 0 })
+                && !known.holds(7, Place { batch: 2, row: 0 })
+        );
+    }
+
+    #[test]
+    fn days_before_are_forgotten() {
+        let mut known = KnownIds::default();
+        for number in 0..1_000u32 {
+            known.insert(entry(number.into(), number));
+        }
+        known.forget_before(20_002);
+        assert_eq!(known.len(), 500);
+        assert_eq!(known.under(2).count(), 1);
+        assert_eq!(known.under(1).count(), 0);
+    }
 }

@@ -4,10 +4,16 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::error::{JournalError, Result};
+
+/// A holder may be just about to end; and a process that it starts has the lock too, for the moment until it runs its
+/// own program.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// Held for as long as it lives. The file stays: to remove it would let two holders lock different files.
 #[derive(Debug)]
@@ -26,15 +32,22 @@ impl Lock {
             .mode(0o600)
             .open(lock_path(path))
             .map_err(|source| JournalError::io(path, "open the lock of", source))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                return Err(JournalError::Locked {
-                    path: path.to_owned(),
-                    holder: holder(&mut file),
-                });
+        let mut tries = 0;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(rustix::io::Errno::WOULDBLOCK) if tries < TRIES => {
+                    tries += 1;
+                    std::thread::sleep(PAUSE);
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => {
+                    return Err(JournalError::Locked {
+                        path: path.to_owned(),
+                        holder: holder(&mut file),
+                    });
+                }
+                Err(source) => return Err(JournalError::io(path, "lock", source.into())),
             }
-            Err(source) => return Err(JournalError::io(path, "lock", source.into())),
         }
         // Only for the message of a second process: without it the lock holds all the same.
         if let Err(error) = note_holder(&mut file) {

@@ -72,10 +72,10 @@ impl Reader {
         let result = self.verify_all(&mut progress);
         // Nothing was written: however this ends, there is nothing to lose.
         let _ = self.conn.execute_batch("COMMIT");
-        result
+        Ok(result)
     }
 
-    fn verify_all(&mut self, progress: &mut impl FnMut(BatchSeq)) -> Result<Verification> {
+    fn verify_all(&mut self, progress: &mut impl FnMut(BatchSeq)) -> Verification {
         let mut done = Verification::default();
         self.verify_pages(&mut done);
         match self.verify_batches(&mut done, progress) {
@@ -83,7 +83,7 @@ impl Reader {
             Err(error) => done.add(None, in_full(&error)),
         }
         self.verify_rest(&mut done);
-        Ok(done)
+        done
     }
 
     /// SQLite's own check: that pages, trees and indices hang together.
@@ -127,7 +127,12 @@ impl Reader {
                     continue;
                 }
             };
-            let Some((raw, keys, payload)) = found else {
+            let Some(RawBatch {
+                head: raw,
+                keys,
+                payload,
+            }) = found
+            else {
                 break;
             };
             let seq = raw.seq;
@@ -165,7 +170,7 @@ impl Reader {
         Ok(())
     }
 
-    fn next_raw(&self, after: BatchSeq) -> Result<Option<(Head, Vec<u8>, Vec<u8>)>> {
+    fn next_raw(&self, after: BatchSeq) -> Result<Option<RawBatch>> {
         let mut statement = self
             .conn
             .prepare_cached(&format!(
@@ -180,7 +185,11 @@ impl Reader {
         };
         let keys = row.get(14).map_err(|source| self.sql(source))?;
         let payload = row.get(15).map_err(|source| self.sql(source))?;
-        Ok(Some((self.checked_head(row)?, keys, payload)))
+        Ok(Some(RawBatch {
+            head: self.checked_head(row)?,
+            keys,
+            payload,
+        }))
     }
 
     fn verify_batch(
@@ -352,6 +361,13 @@ impl Reader {
             Err(error) => done.add(None, error.to_string()),
         }
     }
+}
+
+/// A row of `batches`, not yet unpacked.
+struct RawBatch {
+    head: Head,
+    keys: Vec<u8>,
+    payload: Vec<u8>,
 }
 
 /// An error with its causes.

@@ -206,13 +206,12 @@ impl Writer {
                 if next_batch > i64::from(u32::MAX) {
                     return Err(JournalError::Exhausted);
                 }
-                let schema = match schemas.get(&stream) {
-                    Some(id) => *id,
-                    None => {
-                        let id = schema_id(transaction, stream).map_err(sql)?;
-                        schemas.insert(stream, id);
-                        id
-                    }
+                let schema = if let Some(id) = schemas.get(&stream) {
+                    *id
+                } else {
+                    let id = schema_id(transaction, stream).map_err(sql)?;
+                    schemas.insert(stream, id);
+                    id
                 };
                 let count = i64::try_from(records.num_rows()).unwrap_or(i64::MAX);
                 let head = Head {

@@ -1,0 +1,156 @@
+//! Journals of every format open, and say what they always said.
+
+use std::path::{Path, PathBuf};
+
+use callmeter_journal::{Journal, JournalError, Options, Reader, Start};
+use callmeter_records::{Balance, Billing, Call, Interaction, Rate, Reading, Stream};
+
+use crate::support::{HOUR, NOON, Place, all_batches, call, poll_page};
+
+fn checked_in(version: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("testdata/v{version}.db"))
+}
+
+/// Writes a file of the format that this program writes: `cargo test -p callmeter-journal -- --ignored write_a_sample`.
+/// Run it once for a new format, and check the file in; the file of a format that was released never changes.
+#[test]
+#[ignore = "writes into the source tree"]
+fn write_a_sample() {
+    let place = Place::new();
+    let journal = place.open();
+    let interactions = [
+        Interaction {
+            start_time: Reading::Known(NOON - HOUR),
+            kind: Some("Answer"),
+            description: None,
+        },
+        Interaction {
+            start_time: Reading::Unreadable("soon"),
+            kind: Some("Hold"),
+            description: Some("…"),
+        },
+    ];
+    let full = Call {
+        interactions: Some(&interactions),
+        completed_form_ids: Some(&["f1", "f2"]),
+        flagged: Reading::Known(true),
+        hold_count: Reading::Known(2),
+        talk_ms: Reading::Unreadable("NaN"),
+        ..call("full")
+    };
+    poll_page(
+        &journal,
+        NOON,
+        &[
+            full,
+            call("plain"),
+            Call {
+                id: None,
+                ..call("")
+            },
+        ],
+    );
+    poll_page(
+        &journal,
+        NOON + HOUR,
+        &[Call {
+            talk_ms: Reading::Known(7),
+            ..full
+        }],
+    );
+    let balance = Balance {
+        client_id: Some("c1"),
+        balance: Reading::Known(-1),
+        ..Balance::default()
+    };
+    journal.record_balances("acme", NOON, &[balance]).unwrap();
+    let rate = Rate {
+        id: Some("1"),
+        prefix: Some("41"),
+        price_1: Reading::Known(5),
+        ..Rate::default()
+    };
+    journal.record_rates("hq", NOON, &[rate]).unwrap();
+    let billing = Billing {
+        enabled: Reading::Known(true),
+        currency: Some("CHF"),
+        ..Billing::default()
+    };
+    journal.record_billing("hq", NOON, &billing).unwrap();
+    journal
+        .register_output("csv", Stream::Calls, Start::Oldest)
+        .unwrap();
+    journal
+        .acknowledge("csv", Stream::Calls, callmeter_journal::BatchSeq(1))
+        .unwrap();
+    let state = callmeter_journal::AccountState {
+        watermark: Some(NOON),
+        page_base: Some(1),
+    };
+    journal.set_account_state("acme", state).unwrap();
+    journal
+        .store_snapshot(callmeter_journal::BatchSeq(2), b"totals")
+        .unwrap();
+    drop(journal);
+    std::fs::create_dir_all(checked_in(1).parent().unwrap()).unwrap();
+    std::fs::copy(place.path(), checked_in(1)).unwrap();
+}
+
+#[test]
+fn format_1() {
+    let place = Place::new();
+    std::fs::copy(checked_in(1), place.path()).unwrap();
+    let journal = place.open();
+    let mut text = String::new();
+    for batch in all_batches(&journal) {
+        text += &format!("{:?}\n", batch.meta);
+        for (field, column) in batch
+            .records
+            .schema()
+            .fields()
+            .iter()
+            .zip(batch.records.columns())
+        {
+            text += &format!("  {}: {column:?}\n", field.name());
+        }
+    }
+    text += &format!("{:?}\n", journal.account_state("acme").unwrap());
+    text += &format!("{:?}\n", journal.cursors().unwrap());
+    text += &format!("{:?}\n", journal.latest_snapshot().unwrap());
+    insta::assert_snapshot!(text);
+    let mut reader = Reader::open(place.path()).unwrap();
+    let verified = reader.verify(|_| ()).unwrap();
+    assert!(verified.is_sound(), "{verified:?}");
+    // Its keys still tell its calls.
+    let known = poll_page(
+        &journal,
+        NOON,
+        &[
+            call("plain"),
+            Call {
+                id: None,
+                ..call("")
+            },
+        ],
+    );
+    assert_eq!(known.1.counts.known, 2);
+}
+
+#[test]
+fn a_newer_format_is_left_alone() {
+    let place = Place::new();
+    drop(place.open());
+    let conn = rusqlite::Connection::open(place.path()).unwrap();
+    conn.pragma_update(None, "user_version", 2).unwrap();
+    drop(conn);
+    let error = Journal::open(place.path(), &Options::default()).unwrap_err();
+    assert!(matches!(
+        error,
+        JournalError::NewerFormat {
+            found: 2,
+            supported: 1,
+            ..
+        }
+    ));
+    insta::assert_snapshot!(error.to_string().replace(&place.path().display().to_string(), "PATH"), @"journal PATH has format 2, this callmeter reads up to 1: run a newer callmeter");
+}

@@ -1,0 +1,143 @@
+//! A process that appends is killed at any moment: what it was told is committed is there, and nothing twice.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use callmeter_journal::{AccountState, Journal, Options, Reader};
+use callmeter_records::{Call, CallsView};
+use rand_like::Random;
+
+use crate::support::{HOUR, NOON, Place, all_batches, call};
+
+const KILLS: u64 = 300;
+/// Calls of a page; each page has all of the one before, as polls overlap.
+const PAGE: u64 = 20;
+
+/// A few lines of randomness: the moments of the kills need not be good, only different.
+mod rand_like {
+    pub(super) struct Random(pub(super) u64);
+
+    impl Random {
+        pub(super) fn below(&mut self, bound: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % bound
+        }
+    }
+}
+
+/// The child: appends pages for ever, and says after each commit how many calls there must be.
+#[test]
+#[ignore = "is started by the test below"]
+fn child() {
+    let Some(path) = std::env::var_os("JOURNAL_TO_FILL") else {
+        return;
+    };
+    let journal = Journal::open(path, &Options::default()).unwrap();
+    loop {
+        let state = journal.account_state("acme").unwrap();
+        let done = u64::try_from(state.watermark.unwrap_or(0)).unwrap();
+        let ids: Vec<String> = (done.saturating_sub(PAGE)..done + PAGE)
+            .map(|id| format!("call-{id}"))
+            .collect();
+        let mut poll = crate::support::poll(&journal, NOON);
+        let mut page = poll.page(NOON - 2 * HOUR..NOON, NOON).unwrap();
+        for id in &ids {
+            page.take(&Call {
+                notes: Some(id),
+                ..call(id)
+            })
+            .unwrap();
+        }
+        let all = done + PAGE;
+        let watermark = Some(i64::try_from(all).unwrap());
+        let committed = page
+            .commit(Some(AccountState {
+                watermark,
+                page_base: None,
+            }))
+            .unwrap();
+        assert_eq!(committed.counts.new, PAGE);
+        // By a line for each commit, so that the parent knows what was promised.
+        println!("committed {all}");
+        if all % (PAGE * 64) == 0 {
+            journal.checkpoint().unwrap();
+        }
+    }
+}
+
+#[test]
+fn three_hundred_kills() {
+    let place = Place::new();
+    let seed = std::env::var("JOURNAL_KILL_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(|| {
+            u64::from(
+                std::time::SystemTime::now()
+                    .duration_since(std::time::UNIX_EPOCH)
+                    .unwrap()
+                    .subsec_nanos(),
+            ) + 1
+        });
+    println!("replay with JOURNAL_KILL_SEED={seed}");
+    let mut random = Random(seed);
+    let mut promised = 0;
+    for _ in 0..KILLS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "kill::child", "--ignored", "--nocapture"])
+            .env("JOURNAL_TO_FILL", place.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        // From within the opening to some hundred commits later.
+        std::thread::sleep(Duration::from_micros(2_000 + random.below(60_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for line in lines.lines().map_while(Result::ok) {
+            // The last line may be cut short; then it promises nothing.
+            if let Some(all) = line
+                .strip_prefix("committed ")
+                .and_then(|text| text.parse::<u64>().ok())
+            {
+                promised = promised.max(all);
+            }
+        }
+    }
+    let journal = place.open();
+    let mut sequence = 0;
+    let mut ids = std::collections::HashSet::new();
+    for batch in all_batches(&journal) {
+        for row in CallsView::new(&batch.records).unwrap().rows() {
+            sequence += 1;
+            assert_eq!(row.sequence(), sequence);
+            assert!(
+                ids.insert(row.id().unwrap().to_owned()),
+                "{} is there twice",
+                row.id().unwrap()
+            );
+        }
+    }
+    let stored = u64::try_from(sequence).unwrap();
+    assert!(
+        promised >= KILLS,
+        "the children were killed too early to matter: {promised} calls"
+    );
+    assert!(
+        stored >= promised,
+        "{promised} calls were promised, {stored} are there"
+    );
+    // More than promised is at most what each child had committed but not yet said.
+    let watermark = journal.account_state("acme").unwrap().watermark;
+    assert_eq!(
+        watermark,
+        Some(sequence),
+        "calls and watermark are one commit"
+    );
+    let verified = Reader::open(place.path()).unwrap().verify(|_| ()).unwrap();
+    assert!(verified.is_sound(), "{verified:?}");
+}

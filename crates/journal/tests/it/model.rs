@@ -1,0 +1,773 @@
+//! Random histories against a plain model: whatever comes, in whatever order, through restarts and crashes at any
+//! point of a commit or a checkpoint, the journal says what the model says, and the meter adds up to it.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use callmeter_journal::{
+    AccountState, BatchSeq, CallsPoll, Journal, Options, PageCounts, PollOptions, Purpose, Reader,
+    RetentionPolicy, Start, Verdict,
+};
+use callmeter_meter::{FamilyId, Ledger, Limits, Values};
+use callmeter_records::{Call, CallsView, Change, Reading, Stream};
+use proptest::prelude::*;
+
+use crate::files::Files;
+use crate::support::{DAY, HOUR, MINUTE, NOON, Place, all_batches};
+
+const ACCOUNTS: [&str; 2] = ["acme", "other"];
+const OUTPUTS: [&str; 2] = ["csv", "crm"];
+const LOOKBACK: i64 = 6 * HOUR;
+const SETTLE: i64 = 2 * MINUTE;
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A call begins upstream some minutes before now, or a known one is changed.
+    Write {
+        account: usize,
+        slot: usize,
+        call: Contents,
+    },
+    /// Time passes.
+    Pass { minutes: i64 },
+    /// An account is polled.
+    Poll(Poll),
+    /// An output acknowledges all but the last batches.
+    Acknowledge { output: usize, but: u64 },
+    /// The process ends and starts again.
+    Restart,
+    /// A checkpoint; with a number, the process is killed after that many of its pages.
+    Checkpoint { killed_after: Option<usize> },
+    /// The totals are stored.
+    Snapshot,
+    /// Old batches are dropped.
+    Retain { hours: u64 },
+}
+
+#[derive(Clone, Debug)]
+struct Poll {
+    account: usize,
+    page: usize,
+    /// Each page begins with the last row of the one before.
+    overlap: bool,
+    /// The API also lists calls outside the window.
+    leaky: bool,
+    /// The page of that number does not come through, and is asked for again.
+    lost: Option<usize>,
+    /// The process dies in the commit of the page of that number.
+    crash: Option<(usize, Crash)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Crash {
+    /// Killed after so much of what the commit writes, in parts of 2¹⁶.
+    Torn(u16),
+    /// The power fails, and a sector of what was written is not there.
+    Sector(usize),
+}
+
+/// An upstream call.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Contents {
+    named: bool,
+    /// Minutes before the moment it is written first.
+    ago: i64,
+    minutes: i64,
+    talk: Talk,
+    client: Option<u8>,
+    readable_start: bool,
+    notes: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Talk {
+    Missing,
+    Unreadable,
+    Millis(u16),
+}
+
+fn contents() -> impl Strategy<Value = Contents> {
+    let talk = prop_oneof![
+        6 => any::<u16>().prop_map(Talk::Millis),
+        1 => Just(Talk::Missing),
+        1 => Just(Talk::Unreadable),
+    ];
+    let client = prop::option::weighted(0.9, 0u8..3);
+    (
+        prop::bool::weighted(0.85),
+        0i64..400,
+        0i64..5,
+        talk,
+        client,
+        prop::bool::weighted(0.9),
+        0u8..3,
+    )
+        .prop_map(
+            |(named, ago, minutes, talk, client, readable_start, notes)| Contents {
+                named,
+                ago,
+                minutes,
+                talk,
+                client,
+                readable_start,
+                notes,
+            },
+        )
+}
+
+fn polls() -> impl Strategy<Value = Poll> {
+    let crash = prop_oneof![
+        any::<u16>().prop_map(Crash::Torn),
+        (0usize..64).prop_map(Crash::Sector)
+    ];
+    (
+        0usize..2,
+        1usize..5,
+        any::<bool>(),
+        prop::bool::weighted(0.2),
+        prop::option::weighted(0.1, 0usize..3),
+        prop::option::weighted(0.15, (0usize..3, crash)),
+    )
+        .prop_map(|(account, page, overlap, leaky, lost, crash)| Poll {
+            account,
+            page,
+            overlap,
+            leaky,
+            lost,
+            crash,
+        })
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        12 => (0usize..2, 0usize..8, contents()).prop_map(|(account, slot, call)| Step::Write { account, slot, call }),
+        3 => (1i64..200).prop_map(|minutes| Step::Pass { minutes }),
+        8 => polls().prop_map(Step::Poll),
+        1 => (0usize..2, 0u64..3).prop_map(|(output, but)| Step::Acknowledge { output, but }),
+        1 => Just(Step::Restart),
+        1 => prop::option::of(0usize..20).prop_map(|killed_after| Step::Checkpoint { killed_after }),
+        1 => Just(Step::Snapshot),
+        1 => (0u64..20).prop_map(|hours| Step::Retain { hours }),
+    ];
+    prop::collection::vec(step, 1..28)
+}
+
+/// A call upstream: what tells it, when it truly began, what it says now.
+#[derive(Clone, Debug)]
+struct Upstream {
+    number: usize,
+    start: i64,
+    contents: Contents,
+}
+
+/// What tells a call: its id, or all it says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Id(usize),
+    Contents(i64, Contents),
+}
+
+impl Upstream {
+    fn key(&self) -> Key {
+        if self.contents.named {
+            Key::Id(self.number)
+        } else {
+            Key::Contents(self.said_start(), self.said())
+        }
+    }
+
+    /// The start as far as it says; calls that do not say are alike in that.
+    fn said_start(&self) -> i64 {
+        if self.contents.readable_start {
+            self.start
+        } else {
+            0
+        }
+    }
+
+    fn said(&self) -> Contents {
+        Contents {
+            ago: 0,
+            ..self.contents.clone()
+        }
+    }
+
+    fn with_call<R>(&self, run: impl FnOnce(&Call<'_>) -> R) -> R {
+        let id = self.contents.named.then(|| format!("call-{}", self.number));
+        let client = self
+            .contents
+            .client
+            .map(|client| format!("client-{client}"));
+        let notes = self.contents.notes.to_string();
+        run(&Call {
+            id: id.as_deref(),
+            client_id: client.as_deref(),
+            start_time: if self.contents.readable_start {
+                Reading::Known(self.start)
+            } else {
+                Reading::Unreadable("gestern")
+            },
+            duration_ms: Reading::Known(self.contents.minutes * 60_000),
+            talk_ms: match self.contents.talk {
+                Talk::Missing => Reading::Missing,
+                Talk::Unreadable => Reading::Unreadable("NaN"),
+                Talk::Millis(millis) => Reading::Known(millis.into()),
+            },
+            notes: Some(&notes),
+            call_type: Some("Incoming"),
+            answered_by: Some("Anna"),
+            ..Call::default()
+        })
+    }
+}
+
+/// The journal as it should be, without its ways: everything is remembered, compared as it is, and never dropped.
+#[derive(Clone, Debug, Default)]
+struct Model {
+    known: HashMap<(usize, Key), Counted>,
+    /// `account id revision talk`, in order of sequence.
+    rows: Vec<String>,
+    states: [AccountState; 2],
+}
+
+#[derive(Clone, Debug)]
+struct Counted {
+    start: i64,
+    contents: Contents,
+    revision: i32,
+}
+
+/// A page as the model sees it.
+#[derive(Default)]
+struct ModelPage {
+    verdicts: Vec<Verdict>,
+    fresh: HashSet<Key>,
+    counted: Vec<(Key, Counted)>,
+    rows: Vec<String>,
+}
+
+impl Model {
+    fn judge(
+        &self,
+        account: usize,
+        call: &Upstream,
+        window: (i64, i64),
+        seen: &HashSet<Key>,
+        page: &mut ModelPage,
+    ) {
+        let verdict = self.verdict(account, call, window, seen, page);
+        page.verdicts.push(verdict);
+    }
+
+    fn verdict(
+        &self,
+        account: usize,
+        call: &Upstream,
+        (from, now): (i64, i64),
+        seen: &HashSet<Key>,
+        page: &mut ModelPage,
+    ) -> Verdict {
+        let readable = call.contents.readable_start;
+        if readable && !(from..now).contains(&call.start) {
+            return Verdict::OutsideWindow;
+        }
+        let key = call.key();
+        if seen.contains(&key) || !page.fresh.insert(key.clone()) {
+            return Verdict::Repeated;
+        }
+        let known = self.known.get(&(account, key.clone()));
+        let same =
+            |known: &Counted| known.start == call.said_start() && known.contents == call.said();
+        if known.is_some_and(same) {
+            return Verdict::Known;
+        }
+        let end = call.start + call.contents.minutes * MINUTE;
+        if readable && end + SETTLE > now {
+            return Verdict::Unsettled;
+        }
+        let revision = known.map_or(0, |known| known.revision + 1);
+        let counted = Counted {
+            start: call.said_start(),
+            contents: call.said(),
+            revision,
+        };
+        let talk = |talk: &Talk| {
+            if let Talk::Millis(millis) = talk {
+                i64::from(*millis)
+            } else {
+                -1
+            }
+        };
+        page.rows.push(format!(
+            "{} {} r{revision} talk {}{}",
+            ACCOUNTS[account],
+            if call.contents.named {
+                call.number.to_string()
+            } else {
+                "-".to_owned()
+            },
+            talk(&call.contents.talk),
+            known.map_or(String::new(), |known| format!(
+                " was {}",
+                talk(&known.contents.talk)
+            ))
+        ));
+        page.counted.push((key, counted));
+        match known {
+            Some(_) => Verdict::Revised,
+            None => Verdict::New {
+                late: readable
+                    && self.states[account]
+                        .watermark
+                        .is_some_and(|mark| end + SETTLE <= mark),
+                unnamed: !call.contents.named,
+            },
+        }
+    }
+
+    fn commit(&mut self, account: usize, page: ModelPage, state: Option<AccountState>) {
+        for (key, counted) in page.counted {
+            self.known.insert((account, key), counted);
+        }
+        self.rows.extend(page.rows);
+        self.states[account] = state.unwrap_or(self.states[account]);
+    }
+}
+
+/// The journal under test beside its model.
+struct World {
+    place: Place,
+    journal: Option<Journal>,
+    model: Model,
+    calls: [Vec<Upstream>; 2],
+    now: i64,
+    ledger: Ledger,
+    /// Batches that retention may not have dropped.
+    acknowledged: [u64; 2],
+    /// Whether nothing was dropped yet, so that a replay from nothing gives all.
+    whole: bool,
+}
+
+impl World {
+    fn new() -> Self {
+        // Making the tables takes longer than most histories: it is done once.
+        static EMPTY: std::sync::LazyLock<Files> = std::sync::LazyLock::new(|| {
+            let place = Place::new();
+            let journal = place.open();
+            for output in OUTPUTS {
+                journal
+                    .register_output(output, Stream::Calls, Start::Oldest)
+                    .unwrap();
+            }
+            drop(journal);
+            Files::read(&place.path())
+        });
+        Self {
+            place: EMPTY.put(),
+            journal: None,
+            model: Model::default(),
+            calls: Default::default(),
+            now: NOON,
+            ledger: Ledger::new(Limits::default()),
+            acknowledged: [0; 2],
+            whole: true,
+        }
+    }
+
+    fn journal(&mut self) -> Journal {
+        let place = &self.place;
+        self.journal
+            .get_or_insert_with(|| Journal::open(place.path(), &Options::default()).unwrap())
+            .clone()
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Write {
+                account,
+                slot,
+                call,
+            } => self.write(account, slot, call),
+            Step::Pass { minutes } => self.now += minutes * MINUTE,
+            Step::Poll(poll) => self.poll(&poll),
+            Step::Acknowledge { output, but } => {
+                let journal = self.journal();
+                let batch = BatchSeq(journal.head().0.saturating_sub(but));
+                journal
+                    .acknowledge(OUTPUTS[output], Stream::Calls, batch)
+                    .unwrap();
+                self.acknowledged[output] = self.acknowledged[output].max(batch.0);
+            }
+            Step::Restart => self.restart(),
+            Step::Checkpoint { killed_after } => self.checkpoint(killed_after),
+            Step::Snapshot => {
+                let journal = self.journal();
+                journal
+                    .store_snapshot(journal.head(), &self.ledger.encode())
+                    .unwrap();
+            }
+            Step::Retain { hours } => {
+                let policy = RetentionPolicy {
+                    keep: Some(Duration::from_secs(hours * 3600)),
+                    accounts: ACCOUNTS.map(str::to_owned).to_vec(),
+                    ..RetentionPolicy::default()
+                };
+                let report = self.journal().retain(&policy, self.now).unwrap();
+                assert_eq!(report.lost, []);
+                self.whole &= report.batches == 0;
+            }
+        }
+    }
+
+    fn write(&mut self, account: usize, slot: usize, contents: Contents) {
+        let number = self.calls[account].len();
+        let start = self.now - contents.ago * MINUTE;
+        match self.calls[account].get_mut(slot) {
+            // The start of a call may be put right, but not by days; it keeps or has not its id.
+            Some(call) if call.contents.named => {
+                let moved = (start - call.start).clamp(-HOUR, HOUR);
+                call.start += moved;
+                call.contents = Contents {
+                    named: true,
+                    ..contents
+                };
+            }
+            _ => self.calls[account].push(Upstream {
+                number,
+                start,
+                contents,
+            }),
+        }
+    }
+
+    fn poll(&mut self, poll: &Poll) {
+        self.now += MINUTE;
+        let journal = self.journal();
+        let account = poll.account;
+        let (from, now) = (self.now - LOOKBACK, self.now);
+        let options = PollOptions {
+            purpose: Purpose::Regular,
+            range: from..now,
+            settle: Duration::from_micros(SETTLE.unsigned_abs()),
+        };
+        let listed: Vec<Upstream> = self.calls[account]
+            .iter()
+            .filter(|call| {
+                (from..now).contains(&call.start) || poll.leaky && call.contents.readable_start
+            })
+            .cloned()
+            .collect();
+        let mut calls_poll = journal.calls_poll(ACCOUNTS[account], options).unwrap();
+        let mut seen = HashSet::new();
+        let starts = (0..listed.len()).step_by(poll.page);
+        let pages = starts.len();
+        for (number, start) in starts.enumerate() {
+            let start = if poll.overlap {
+                start.saturating_sub(1)
+            } else {
+                start
+            };
+            let rows = &listed[start..(start + poll.page + 1).min(listed.len())];
+            if poll.lost == Some(number) {
+                self.page(&mut calls_poll, account, rows, &seen);
+            }
+            let page = self.page(&mut calls_poll, account, rows, &seen);
+            // The state goes with the last page.
+            let state = (number + 1 == pages).then_some(AccountState {
+                watermark: Some(now),
+                page_base: Some(1),
+            });
+            if let Some((_, crash)) = poll.crash.filter(|(crash, _)| *crash == number) {
+                drop(page);
+                self.crash(&mut calls_poll, account, rows, &seen, state, crash);
+                return;
+            }
+            let (page, model) = page;
+            let counts = page.counts();
+            let committed = page.commit(state).unwrap();
+            assert_eq!(committed.counts, counts);
+            assert_eq!(counts, count(&model.verdicts));
+            seen.extend(model.fresh.iter().cloned());
+            self.model.commit(account, model, state);
+            for batch in committed.batches {
+                assert!(
+                    self.ledger
+                        .apply(batch.meta.seq.0, batch.meta.stream, &batch.records)
+                        .unwrap()
+                );
+            }
+        }
+    }
+
+    fn page<'p>(
+        &self,
+        poll: &'p mut CallsPoll,
+        account: usize,
+        rows: &[Upstream],
+        seen: &HashSet<Key>,
+    ) -> (callmeter_journal::CallsPage<'p>, ModelPage) {
+        let window = (self.now - LOOKBACK, self.now);
+        let mut page = poll.page(window.0..window.1, self.now).unwrap();
+        let mut model = ModelPage::default();
+        for row in rows {
+            self.model.judge(account, row, window, seen, &mut model);
+            let verdict = row.with_call(|call| page.take(call).unwrap());
+            assert_eq!(Some(&verdict), model.verdicts.last(), "{row:?}");
+        }
+        (page, model)
+    }
+
+    /// Commits the page, then goes on from what a crash in the middle would have left.
+    fn crash(
+        &mut self,
+        poll: &mut CallsPoll,
+        account: usize,
+        rows: &[Upstream],
+        seen: &HashSet<Key>,
+        state: Option<AccountState>,
+        crash: Crash,
+    ) {
+        let path = self.place.path();
+        let (page, model) = self.page(poll, account, rows, seen);
+        let before = Files::read(&path);
+        page.commit(state).unwrap();
+        let after = Files::read(&path);
+        assert!(
+            before.database == after.database,
+            "a commit writes to the log alone"
+        );
+        let written = before.written(&after);
+        if written.is_empty() {
+            // There was nothing to commit.
+            self.model.commit(account, model, state);
+            return;
+        }
+        let (files, survives) = match crash {
+            Crash::Torn(part) => {
+                let cut = written.len() * usize::from(part) / usize::from(u16::MAX);
+                (before.torn_commit(&after, cut), cut == written.len())
+            }
+            Crash::Sector(sector) => match before.lost_sector(&after, sector) {
+                Some(files) => (files, false),
+                None => (after, true),
+            },
+        };
+        self.journal = None;
+        self.place = files.put();
+        if survives {
+            self.model.commit(account, model, state);
+        }
+        self.start();
+    }
+
+    fn checkpoint(&mut self, killed_after: Option<usize>) {
+        let journal = self.journal();
+        let path = self.place.path();
+        let before = Files::read(&path);
+        journal.checkpoint().unwrap();
+        let Some(pages) = killed_after else { return };
+        let after = Files::read(&path);
+        assert!(
+            before.log == after.log,
+            "a checkpoint writes to the database file alone"
+        );
+        drop(journal);
+        self.journal = None;
+        self.place = before.torn_checkpoint(&after, pages).put();
+        self.start();
+    }
+
+    fn restart(&mut self) {
+        self.journal = None;
+        self.start();
+    }
+
+    /// What the exporter does at a start: the totals from the last snapshot and all batches after it.
+    fn start(&mut self) {
+        let journal = self.journal();
+        let (mut after, mut ledger) = match journal.latest_snapshot().unwrap() {
+            Some((seq, bytes)) => (seq, Ledger::decode(&bytes, Limits::default()).unwrap()),
+            None => (BatchSeq::START, Ledger::new(Limits::default())),
+        };
+        while let Some(batch) = journal.next_of_any(after).unwrap() {
+            after = batch.meta.seq;
+            ledger
+                .apply(batch.meta.seq.0, batch.meta.stream, &batch.records)
+                .unwrap();
+        }
+        self.ledger = ledger;
+        // An acknowledgement is not waited for: after a crash it may have been lost, and only that.
+        for (index, output) in OUTPUTS.into_iter().enumerate() {
+            let cursor = journal.cursor(output, Stream::Calls).unwrap().unwrap();
+            assert!(cursor.batch.0 <= self.acknowledged[index]);
+            self.acknowledged[index] = cursor.batch.0;
+        }
+        self.check();
+    }
+
+    fn check(&mut self) {
+        let journal = self.journal();
+        let batches = all_batches(&journal);
+        // Rows, in order and without a gap.
+        let mut rows = Vec::new();
+        let mut first_sequence = None;
+        for batch in &batches {
+            for row in CallsView::new(&batch.records).unwrap().rows() {
+                let expected = *first_sequence.get_or_insert(row.sequence())
+                    + i64::try_from(rows.len()).unwrap();
+                assert_eq!(row.sequence(), expected);
+                let talk = |talk: Option<i64>| talk.unwrap_or(-1);
+                let id = row.id().map_or("-", |id| id.trim_start_matches("call-"));
+                let previous = row.previous().map_or(String::new(), |previous| {
+                    format!(" was {}", talk(previous.durations[3]))
+                });
+                assert_eq!(
+                    row.change() == Some(Change::Revised),
+                    row.previous().is_some()
+                );
+                rows.push(format!(
+                    "{} {id} r{} talk {}{previous}",
+                    row.account(),
+                    row.revision(),
+                    talk(row.durations()[3])
+                ));
+            }
+        }
+        let dropped = self.model.rows.len() - rows.len();
+        assert!(dropped == 0 || !self.whole);
+        assert_eq!(rows, self.model.rows[dropped..]);
+        if let Some(first) = first_sequence {
+            assert_eq!(usize::try_from(first).unwrap(), dropped + 1);
+        }
+        // State, backlog.
+        for (account, state) in ACCOUNTS.into_iter().zip(self.model.states) {
+            assert_eq!(journal.account_state(account).unwrap(), state);
+        }
+        for (index, output) in OUTPUTS.into_iter().enumerate() {
+            let owed: u64 = batches
+                .iter()
+                .filter(|batch| batch.meta.seq.0 > self.acknowledged[index])
+                .map(|batch| u64::from(batch.meta.rows))
+                .sum();
+            let backlog = journal.backlog(output, Stream::Calls).unwrap();
+            assert_eq!((backlog.records, backlog.lost), (owed, 0));
+        }
+        self.check_totals(&batches);
+    }
+
+    /// What the meter has counted, with its corrections, is what the calls say now.
+    fn check_totals(&mut self, batches: &[callmeter_journal::StoredBatch]) {
+        if self.whole {
+            let mut replayed = Ledger::new(Limits::default());
+            for batch in batches {
+                replayed
+                    .apply(batch.meta.seq.0, batch.meta.stream, &batch.records)
+                    .unwrap();
+            }
+            assert!(
+                replayed.encode() == self.ledger.encode(),
+                "a replay from nothing gives other totals"
+            );
+        }
+        let mut shown = Ledger::decode(&self.ledger.encode(), Limits::default()).unwrap();
+        for account in ACCOUNTS {
+            shown.configure(account, callmeter_meter::Api::HostedSuite);
+        }
+        let snapshot = shown.snapshot();
+        let (mut calls, mut talk, mut corrections) = (0, 0, 0);
+        for block in snapshot.blocks(FamilyId::Calls) {
+            let Values::Integers(values) = block.values else {
+                panic!("counters")
+            };
+            calls += values.iter().sum::<u64>();
+        }
+        for block in snapshot.blocks(FamilyId::CallTalk) {
+            let Values::Histograms(column) = block.values else {
+                panic!("histograms")
+            };
+            talk += (0..column.len())
+                .map(|row| column.row(row).unwrap().sum_ms)
+                .sum::<i128>();
+        }
+        for block in snapshot.blocks(FamilyId::CallCorrectionsSeconds) {
+            let Values::Amounts(values, _) = block.values else {
+                panic!("exact gauges")
+            };
+            for (row, value) in values.iter().enumerate() {
+                if block.labels.row(row).contains("field=\"talk\"") {
+                    corrections += value;
+                }
+            }
+        }
+        assert_eq!(calls, self.model.known.len() as u64);
+        let truth: i128 = self
+            .model
+            .known
+            .values()
+            .map(|known| {
+                if let Talk::Millis(millis) = known.contents.talk {
+                    i128::from(millis)
+                } else {
+                    0
+                }
+            })
+            .sum();
+        assert_eq!(
+            talk + corrections,
+            truth,
+            "sum {talk}, corrections {corrections}"
+        );
+    }
+}
+
+fn count(verdicts: &[Verdict]) -> PageCounts {
+    let mut counts = PageCounts::default();
+    for verdict in verdicts {
+        match verdict {
+            Verdict::New { late, unnamed } => {
+                counts.new += 1;
+                counts.late += u64::from(*late);
+                counts.unnamed += u64::from(*unnamed);
+            }
+            Verdict::Revised => counts.revised += 1,
+            Verdict::Known => counts.known += 1,
+            Verdict::Repeated => counts.repeated += 1,
+            Verdict::Unsettled => counts.unsettled += 1,
+            Verdict::OutsideWindow => counts.outside_window += 1,
+            Verdict::Forgotten => counts.forgotten += 1,
+        }
+    }
+    counts
+}
+
+fn run(steps: Vec<Step>) {
+    let mut world = World::new();
+    for step in steps {
+        world.step(step);
+    }
+    world.check();
+    world.restart();
+    drop(world.journal.take());
+    let verified = Reader::open(world.place.path())
+        .unwrap()
+        .verify(|_| ())
+        .unwrap();
+    assert!(verified.is_sound(), "{verified:?}");
+    assert!(world.now < NOON + 400 * DAY);
+}
+
+/// Four parts, so that they run beside each other; together the 10,000 cases.
+macro_rules! parts {
+    ($($name:ident)*) => { $(
+        proptest! {
+            #![proptest_config(ProptestConfig { cases: 2_500, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+            #[test]
+            fn $name(steps in steps()) {
+                run(steps);
+            }
+        }
+    )* };
+}
+
+parts! { part_1 part_2 part_3 part_4 }

@@ -1,0 +1,247 @@
+//! Nothing is dropped that somebody still needs.
+
+use std::time::Duration;
+
+use callmeter_journal::{
+    BatchSeq, Hold, Journal, PollOptions, Purpose, RetentionPolicy, Start, Verdict,
+};
+use callmeter_records::{Call, Reading, Stream};
+
+use crate::support::{DAY, HOUR, NEW, NOON, Place, all_batches, call, poll_page};
+
+const DAYS: i64 = 20;
+
+/// A call a day for twenty days, each read an hour later.
+fn twenty_days(journal: &Journal) {
+    for day in 1..=DAYS {
+        let id = format!("day-{day}");
+        let start = Reading::Known(NOON + day * DAY);
+        poll_page(
+            journal,
+            NOON + day * DAY + HOUR,
+            &[Call {
+                start_time: start,
+                ..call(&id)
+            }],
+        );
+    }
+}
+
+fn days(days: u64) -> RetentionPolicy {
+    RetentionPolicy {
+        keep: Some(Duration::from_secs(days * 86_400)),
+        accounts: vec!["acme".to_owned()],
+        ..RetentionPolicy::default()
+    }
+}
+
+const END: i64 = NOON + DAYS * DAY + 2 * HOUR;
+
+#[test]
+fn nothing_is_dropped_that_no_snapshot_counts() {
+    let place = Place::new();
+    let journal = place.open();
+    twenty_days(&journal);
+    let report = journal.retain(&days(5), END).unwrap();
+    assert_eq!((report.batches, report.held_by), (0, Some(Hold::Snapshot)));
+    journal.store_snapshot(BatchSeq(3), b"totals").unwrap();
+    assert_eq!(journal.retain(&days(5), END).unwrap().batches, 3);
+    journal
+        .store_snapshot(BatchSeq(20), b"more totals")
+        .unwrap();
+    let report = journal.retain(&days(5), END).unwrap();
+    assert_eq!((report.batches, report.held_by), (12, None));
+    assert_eq!(all_batches(&journal).len(), 5);
+    assert_eq!(
+        journal.latest_snapshot().unwrap().unwrap(),
+        (BatchSeq(20), b"more totals".to_vec())
+    );
+    assert!(journal.stats().unwrap().oldest == Some(BatchSeq(16)));
+}
+
+#[test]
+fn an_output_is_waited_for_unless_told_otherwise() {
+    let place = Place::new();
+    let journal = place.open();
+    journal
+        .register_output("crm", Stream::Calls, Start::Oldest)
+        .unwrap();
+    journal
+        .register_output("other", Stream::Rates, Start::Oldest)
+        .unwrap();
+    twenty_days(&journal);
+    journal.store_snapshot(BatchSeq(20), b"").unwrap();
+    journal
+        .acknowledge("crm", Stream::Calls, BatchSeq(4))
+        .unwrap();
+    let report = journal.retain(&days(5), END).unwrap();
+    let hold = Hold::Output {
+        output: "crm".to_owned(),
+        stream: Stream::Calls,
+    };
+    assert_eq!((report.batches, report.held_by), (4, Some(hold)));
+    let report = journal
+        .retain(
+            &RetentionPolicy {
+                drop_owed: true,
+                ..days(5)
+            },
+            END,
+        )
+        .unwrap();
+    assert_eq!((report.batches, report.records), (11, 11));
+    assert_eq!(report.lost, [("crm".to_owned(), Stream::Calls, 11)]);
+    let backlog = journal.backlog("crm", Stream::Calls).unwrap();
+    assert_eq!((backlog.records, backlog.lost), (5, 11));
+    assert_eq!(journal.backlog("other", Stream::Rates).unwrap().lost, 0);
+    assert_eq!(
+        journal
+            .next_batch(Stream::Calls, BatchSeq(15))
+            .unwrap()
+            .unwrap()
+            .meta
+            .seq,
+        BatchSeq(16)
+    );
+}
+
+#[test]
+fn the_lookback_is_kept_whatever_the_limits() {
+    let place = Place::new();
+    let journal = place.open();
+    twenty_days(&journal);
+    journal.store_snapshot(BatchSeq(20), b"").unwrap();
+    let policy = RetentionPolicy {
+        max_bytes: Some(1),
+        ..days(5)
+    };
+    let report = journal.retain(&policy, END).unwrap();
+    assert_eq!(
+        report.held_by,
+        Some(Hold::Lookback {
+            account: "acme".to_owned()
+        })
+    );
+    // The last poll looked back a day from day 20, 13:00; a day more is kept.
+    assert_eq!(
+        all_batches(&journal)
+            .iter()
+            .map(|batch| batch.meta.seq.0)
+            .collect::<Vec<_>>(),
+        [18, 19, 20]
+    );
+    drop(journal);
+    let journal = place.open();
+    let start = Reading::Known(NOON + 20 * DAY);
+    let known = Call {
+        start_time: start,
+        ..call("day-20")
+    };
+    assert_eq!(poll_page(&journal, END, &[known]).0, [Verdict::Known]);
+    // Numbers go on where they were.
+    let (_, committed) = poll_page(
+        &journal,
+        END,
+        &[Call {
+            start_time: start,
+            ..call("new")
+        }],
+    );
+    assert_eq!(
+        (
+            committed.batches[0].meta.seq,
+            committed.batches[0].meta.first_sequence
+        ),
+        (BatchSeq(21), 21)
+    );
+    // An account that is no longer configured keeps nothing.
+    let report = journal
+        .retain(
+            &RetentionPolicy {
+                accounts: vec![],
+                max_bytes: Some(1),
+                ..policy
+            },
+            END,
+        )
+        .unwrap();
+    assert_eq!((report.batches, report.held_by), (3, Some(Hold::Snapshot)));
+}
+
+#[test]
+fn what_was_forgotten_is_not_counted_twice() {
+    let place = Place::new();
+    let journal = place.open();
+    twenty_days(&journal);
+    journal.store_snapshot(BatchSeq(20), b"").unwrap();
+    assert_eq!(journal.retain(&days(10), END).unwrap().batches, 10);
+    let range = NOON..END;
+    let options = PollOptions {
+        purpose: Purpose::Backfill,
+        range: range.clone(),
+        settle: Duration::ZERO,
+    };
+    let mut poll = journal.calls_poll("acme", options).unwrap();
+    let mut page = poll.page(range, END).unwrap();
+    let mut verdict = |day: i64, id: &str| {
+        page.take(&Call {
+            start_time: Reading::Known(NOON + day * DAY),
+            ..call(id)
+        })
+        .unwrap()
+    };
+    assert_eq!(verdict(10, "day-10"), Verdict::Forgotten);
+    assert_eq!(verdict(11, "day-11"), Verdict::Known);
+    assert_eq!(verdict(11, "day-11-new"), NEW);
+}
+
+#[test]
+fn a_journal_gives_room_back() {
+    let place = Place::new();
+    let journal = place.open();
+    let ids: Vec<String> = (0..5_000).map(|number| format!("call-{number}")).collect();
+    for (day, ids) in (1..).zip(ids.chunks(250)) {
+        let start = Reading::Known(NOON + day * DAY);
+        let calls: Vec<_> = ids
+            .iter()
+            .map(|id| Call {
+                start_time: start,
+                notes: Some(id),
+                ..call(id)
+            })
+            .collect();
+        poll_page(&journal, NOON + day * DAY + HOUR, &calls);
+    }
+    journal.store_snapshot(journal.head(), b"").unwrap();
+    journal.checkpoint().unwrap();
+    let full = journal.stats().unwrap().bytes;
+    let limit = full / 2;
+    let report = journal
+        .retain(
+            &RetentionPolicy {
+                keep: None,
+                max_bytes: Some(limit),
+                ..days(0)
+            },
+            END,
+        )
+        .unwrap();
+    assert!(
+        report.bytes <= limit && report.bytes > limit / 2,
+        "{report:?} {limit}"
+    );
+    assert_eq!(report.held_by, None);
+    journal.checkpoint().unwrap();
+    let file = std::fs::metadata(place.path()).unwrap().len();
+    assert!(
+        file <= limit + 65_536,
+        "{file} bytes on disk, {limit} allowed"
+    );
+    assert!(
+        callmeter_journal::Reader::open(place.path())
+            .unwrap()
+            .verify(|_| ())
+            .unwrap()
+            .is_sound()
+    );
+}
