@@ -173,7 +173,7 @@ fn tee(from: impl Read, mut to: impl Write, keep: fn(&str) -> bool) -> Vec<Strin
         // Whoever reads has gone; the program runs on.
         let _ = writeln!(to, "{line}");
         if keep(&line) {
-            kept.push(line.trim().to_owned());
+            kept.push(line.trim_end().to_owned());
         }
     }
     kept

@@ -79,7 +79,7 @@ impl Summaries {
     /// Prints the summaries again, for readers of the end of a log.
     pub(crate) fn print(&self) {
         for line in self.documentation.iter().chain(&self.unit) {
-            println!("{line}");
+            println!("{}", line.trim_start());
         }
     }
 }
