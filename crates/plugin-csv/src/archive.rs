@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use callmeter_plugin::batch::{Column, Timestamp, Value};
+use callmeter_plugin::batch::{Column, Field, Timestamp, Value};
 use callmeter_plugin::{Batch, Host};
 
 use crate::cell::Cells;
@@ -112,26 +112,23 @@ impl Archive {
                 self.close(&stream);
                 continue;
             }
-            match Part::reopen(path.clone(), open.bytes)? {
-                Some((part, cut)) => {
-                    if cut > 0 {
-                        self.host.info(format_args!(
-                            "{}: cut {cut} bytes that were not flushed; callmeter sends them again",
-                            path.display()
-                        ));
-                    }
-                    self.parts.insert(stream, part);
-                }
-                None => {
-                    let aside = sibling(&path, ".damaged");
-                    self.host.error(format_args!(
-                        "{} is shorter than what was flushed to it; moved to {}, a new file is begun",
-                        path.display(),
-                        aside.display()
+            if let Some((part, cut)) = Part::reopen(path.clone(), open.bytes)? {
+                if cut > 0 {
+                    self.host.info(format_args!(
+                        "{}: cut {cut} bytes that were not flushed; callmeter sends them again",
+                        path.display()
                     ));
-                    fs::rename(&path, &aside).on("move aside", &path)?;
-                    self.close(&stream);
                 }
+                self.parts.insert(stream, part);
+            } else {
+                let aside = sibling(&path, ".damaged");
+                self.host.error(format_args!(
+                    "{} is shorter than what was flushed to it; moved to {}, a new file is begun",
+                    path.display(),
+                    aside.display()
+                ));
+                fs::rename(&path, &aside).on("move aside", &path)?;
+                self.close(&stream);
             }
         }
         if self.unsaved {
@@ -219,7 +216,7 @@ impl Archive {
         let added: Vec<String> = batch
             .fields()
             .iter()
-            .map(|field| field.name())
+            .map(Field::name)
             .filter(|name| !known.columns.iter().any(|column| column == name))
             .map(str::to_owned)
             .collect();
@@ -340,7 +337,7 @@ impl Archive {
             let name = open.name.trim_end_matches(names::PARTIAL);
             open.becomes = Some(match self.compress {
                 Compress::None => name.to_owned(),
-                Compress::Gzip => format!("{name}.gz"),
+                Compress::Gzip => format!("{name}{}", names::PACKED),
             });
         }
         if permanent {
@@ -378,7 +375,7 @@ impl Archive {
                 return Ok(());
             };
             let to = directory.join(&becomes);
-            let gzip = becomes.ends_with(".gz");
+            let gzip = becomes.ends_with(names::PACKED);
             if !from.try_exists().on("look at", &from)? {
                 // It was published before a crash.
                 break;
@@ -405,7 +402,11 @@ impl Archive {
             };
             let name = names::file(prefix, stream, &known.period, known.part);
             if let Some(open) = &mut known.open {
-                open.becomes = Some(if gzip { format!("{name}.gz") } else { name });
+                open.becomes = Some(if gzip {
+                    format!("{name}{}", names::PACKED)
+                } else {
+                    name
+                });
             }
             self.save()?;
         }

@@ -87,3 +87,8 @@ fn lock(archive: &Mutex<Archive>) -> MutexGuard<'_, Archive> {
 }
 
 callmeter_plugin::export!(CsvOutput);
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,9 @@ use crate::config::Rotate;
 /// What the name of a file that grows ends with.
 pub(crate) const PARTIAL: &str = ".partial";
 
+/// What the name of a packed file ends with.
+pub(crate) const PACKED: &str = ".gz";
+
 /// The stream's name, also of a stream that the SDK does not know.
 pub(crate) fn stream(batch: &Batch) -> String {
     match batch.stream() {
@@ -51,7 +54,7 @@ pub(crate) fn file(prefix: &str, stream: &str, period: &str, part: u32) -> Strin
 
 /// Whether nothing in the directory has the name, in any form that it takes.
 pub(crate) fn is_free(directory: &Path, name: &str) -> std::io::Result<bool> {
-    for suffix in ["", ".gz", PARTIAL] {
+    for suffix in ["", PACKED, PARTIAL] {
         if directory.join(format!("{name}{suffix}")).try_exists()? {
             return Ok(false);
         }

@@ -9,6 +9,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::error::{Context as _, CsvError, Result};
+use crate::names::PACKED;
 use crate::state::{create_private, sibling};
 
 /// A file that is being written.
@@ -126,7 +127,7 @@ pub(crate) fn publish(from: &Path, to: &Path) -> Result<bool> {
 
 /// Packs a finished file into one beside it, durable when this returns; gives its path.
 pub(crate) fn pack(from: &Path) -> Result<PathBuf> {
-    let packed = sibling(from, ".gz");
+    let packed = sibling(from, PACKED);
     let mut source = File::open(from).on("open", from)?;
     let target = create_private(&packed).on("create", &packed)?;
     let mut encoder = GzEncoder::new(io::BufWriter::new(target), Compression::default());
