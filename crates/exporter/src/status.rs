@@ -79,6 +79,9 @@ pub struct TaskStatus {
     pub next: Option<Timestamp>,
     /// Failures in a row, up to now.
     pub failures: u32,
+    /// End of the first of them.
+    #[serde(serialize_with = "time")]
+    pub failing_since: Option<Timestamp>,
     /// Why the last failed run failed, in plain words; nothing once it has succeeded again.
     pub error: Option<String>,
     /// What the last good run found, in plain words.
@@ -95,6 +98,7 @@ impl TaskStatus {
             last_success: None,
             next: None,
             failures: 0,
+            failing_since: None,
             error: None,
             found: None,
         }
@@ -130,6 +134,15 @@ impl AccountStatus {
             }
         }
         known.then_some(true)
+    }
+
+    /// Whether a poll failed `after` times or more in a row while none of the account succeeded: what
+    /// the last good ones said is too old to be shown.
+    pub fn is_stale(&self, after: u32) -> bool {
+        let last_success = self.last_success();
+        self.tasks
+            .values()
+            .any(|task| task.failures >= after && task.failing_since > last_success)
     }
 
     /// When a poll of it last succeeded.

@@ -77,6 +77,7 @@ fn context(account: &Account, link: &Link, program: &Program, stop: Stop) -> Acc
         account: Arc::from(account.name.as_str()),
         password: link.password.clone(),
         stale_after: link.stale_after,
+        login: Arc::default(),
         program: program.clone(),
         stop,
     }

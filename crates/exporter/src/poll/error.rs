@@ -26,6 +26,15 @@ pub enum PollError {
 }
 
 impl PollError {
+    /// The failure that a panic is, with its words where they are words.
+    pub(super) fn panicked(payload: &(dyn std::any::Any + Send)) -> Self {
+        let words = payload
+            .downcast_ref::<&str>()
+            .map(|words| (*words).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned());
+        Self::Internal(words.unwrap_or_else(|| "a panic without words".to_owned()))
+    }
+
     /// The value of the label `reason`.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -41,7 +50,8 @@ impl PollError {
     pub(super) fn ending(&self) -> Ending {
         match self {
             Self::Api(error) => match error.kind() {
-                Kind::RefusedLogin | Kind::PermissionDenied => Ending::Refused,
+                Kind::RefusedLogin => Ending::Refused,
+                Kind::PermissionDenied => Ending::Denied,
                 _ => Ending::Failed {
                     retry_after: error.retry_after(),
                 },

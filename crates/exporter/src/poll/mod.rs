@@ -9,6 +9,7 @@ mod blocking;
 mod connect;
 mod error;
 mod hostedsuite;
+mod login_gate;
 mod portsip;
 mod runner;
 mod schedule;

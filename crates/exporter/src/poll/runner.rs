@@ -1,14 +1,16 @@
 //! The loop of one poll of one account: waits, runs, and says everywhere how it went.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use client_support::Secret;
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::error::PollError;
+use super::login_gate::LoginGate;
 use super::schedule::{Ending, Plan, Schedule};
 
 use crate::config::SecretSource;
@@ -22,6 +24,7 @@ pub(super) struct AccountContext {
     pub(super) account: Arc<str>,
     pub(super) password: SecretSource,
     pub(super) stale_after: u32,
+    pub(super) login: Arc<LoginGate>,
     pub(super) program: Program,
     pub(super) stop: Stop,
 }
@@ -49,41 +52,39 @@ pub(super) trait Poll: Send {
     }
 }
 
-/// How often a refused password is looked at for a change.
-const SECRET_CHECK: Duration = Duration::from_secs(5);
+/// How often a poll looks whether a shut login gate has opened.
+const GATE_CHECK: Duration = Duration::from_secs(5);
 
 /// Runs a poll at its schedule until stopped.
 pub(super) async fn drive(context: AccountContext, mut poll: impl Poll, mut schedule: Schedule) {
     let task = poll.task();
-    let mut wait = Wait {
-        at: schedule.first(),
-        refused: None,
-    };
+    let mut next = schedule.first();
     loop {
-        context.note_next(task, wait.at);
-        if !wait.over(&context, &mut schedule).await {
+        context.note_next(task, next);
+        if !context.wait_for_turn(task, next).await {
             return;
         }
         context.note_start(task);
         let start = Instant::now();
-        let result = poll.run().await;
+        // A panic ends this run, not the loop.
+        let run = AssertUnwindSafe(poll.run()).catch_unwind();
+        let result = run
+            .await
+            .unwrap_or_else(|panic| Err(PollError::panicked(&*panic)));
         if matches!(result, Err(PollError::Stopped)) || context.stop.is_stopped() {
             return;
         }
         let labels = [&*context.account, task.label()];
+        let metrics = &context.program.metrics;
         let seconds = start.elapsed().as_secs_f64();
-        context
-            .program
-            .metrics
+        metrics
             .poll_duration
             .with_label_values(&labels)
             .observe(seconds);
         let ending = context.note_end(&mut poll, &result);
         let Plan { at, skipped } = schedule.after(ending, Instant::now());
         if skipped > 0 {
-            context
-                .program
-                .metrics
+            metrics
                 .polls_skipped
                 .with_label_values(&labels)
                 .inc_by(skipped);
@@ -94,53 +95,11 @@ pub(super) async fn drive(context: AccountContext, mut poll: impl Poll, mut sche
                 "poll outlasted its beat"
             );
         }
-        wait = Wait {
-            at,
-            refused: match ending {
-                Ending::Refused => context.password.read().ok(),
-                _ => None,
-            },
+        // The gate may open long before the next stroke of a slow beat.
+        next = match ending {
+            Ending::Refused => at.min(Instant::now() + GATE_CHECK),
+            _ => at,
         };
-    }
-}
-
-/// The time until the next run.
-struct Wait {
-    at: Instant,
-    /// The password that was refused: once it changes there is no point in waiting on.
-    refused: Option<Secret>,
-}
-
-impl Wait {
-    /// Waits; false when it is time to end.
-    async fn over(&self, context: &AccountContext, schedule: &mut Schedule) -> bool {
-        let mut stop = context.stop.clone();
-        loop {
-            let at = match &self.refused {
-                Some(_) => self.at.min(Instant::now() + SECRET_CHECK),
-                None => self.at,
-            };
-            if stop
-                .unless_stopped(tokio::time::sleep_until(at))
-                .await
-                .is_none()
-            {
-                return false;
-            }
-            if Instant::now() >= self.at {
-                return true;
-            }
-            if let Ok(secret) = context.program.vault.read(&context.password)
-                && Some(&secret) != self.refused.as_ref()
-            {
-                info!(
-                    account = &*context.account,
-                    "the refused password has changed; trying again"
-                );
-                schedule.forgive();
-                return true;
-            }
-        }
     }
 }
 
@@ -154,6 +113,39 @@ impl AccountContext {
                 .with_label_values(&[&*self.account, task.label()])
                 .inc_by(rows);
         }
+    }
+
+    /// Waits for the poll's time and for an open login gate; false when it is time to end.
+    async fn wait_for_turn(&self, task: Task, at: Instant) -> bool {
+        let mut stop = self.stop.clone();
+        let mut at = at;
+        loop {
+            let sleep = tokio::time::sleep_until(at);
+            if stop.unless_stopped(sleep).await.is_none() {
+                return false;
+            }
+            let Some((reason, until)) = self.login.state() else {
+                return true;
+            };
+            let password = self.program.vault.read(&self.password).ok();
+            let now = Instant::now();
+            if self.login.may_knock(password.as_ref(), now) {
+                return true;
+            }
+            self.note_shut(task, &reason, until);
+            at = now + GATE_CHECK;
+        }
+    }
+
+    /// Shows that a poll does not run because the account's login was refused.
+    fn note_shut(&self, task: Task, reason: &str, until: Instant) {
+        self.program.board.change_account(&self.account, |account| {
+            if let Some(status) = account.tasks.get_mut(&task) {
+                status.state = TaskState::Refused;
+                status.error = Some(reason.to_owned());
+            }
+        });
+        self.note_next(task, until);
     }
 
     fn note_next(&self, task: Task, at: Instant) {
@@ -198,12 +190,14 @@ impl AccountContext {
             match result {
                 Ok(polled) => {
                     status.failures = 0;
+                    status.failing_since = None;
                     status.last_success = Some(now);
                     status.found = Some(polled.found.clone());
                     status.error.clone_from(&polled.truncated);
                 }
                 Err(error) => {
                     status.failures = status.failures.saturating_add(1);
+                    status.failing_since.get_or_insert(now);
                     status.error = Some(self.program.vault.scrub(&crate::words::chain(error)));
                 }
             }
@@ -215,10 +209,7 @@ impl AccountContext {
             poll.vanish();
         }
         if let Some(account) = account {
-            let stale = account
-                .tasks
-                .values()
-                .all(|task| task.failures >= self.stale_after);
+            let stale = account.is_stale(self.stale_after);
             let micros = account.last_success().map(Timestamp::as_microsecond);
             self.program.meter.update(|ledger| {
                 ledger.set_state(&self.account, |state| {
@@ -228,10 +219,20 @@ impl AccountContext {
                 });
             });
         }
-        match result {
+        let ending = match result {
             Ok(_) => Ending::Done,
             Err(error) => error.ending(),
+        };
+        match (ending, result) {
+            (Ending::Refused, Err(error)) => {
+                let reason = self.program.vault.scrub(&crate::words::chain(error));
+                let password = self.program.vault.read(&self.password).ok();
+                self.login.refused(password, &reason, Instant::now());
+            }
+            (Ending::Done | Ending::Denied, _) => self.login.accepted(),
+            _ => {}
         }
+        ending
     }
 
     fn log_end(
@@ -298,7 +299,9 @@ fn state_after(result: &Result<Polled, PollError>, optional: bool) -> TaskState 
         Ok(polled) if polled.truncated.is_some() => TaskState::Truncated,
         Ok(_) => TaskState::Ok,
         Err(error) if optional && error.is_permission_denied() => TaskState::Unavailable,
-        Err(error) if error.ending() == Ending::Refused => TaskState::Refused,
+        Err(error) if matches!(error.ending(), Ending::Refused | Ending::Denied) => {
+            TaskState::Refused
+        }
         Err(_) => TaskState::Failing,
     }
 }

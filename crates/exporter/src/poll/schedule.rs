@@ -15,8 +15,10 @@ pub(super) enum Ending {
         /// What `Retry-After` asked for.
         retry_after: Option<Duration>,
     },
-    /// The credentials or rights were refused. Repeating that quickly gets a login locked.
+    /// The login was refused. The beat goes on; the account's login gate says which stroke may knock.
     Refused,
+    /// The right to read this was refused. It will not come back by itself soon.
+    Denied,
 }
 
 /// What follows from an ending.
@@ -30,10 +32,9 @@ pub(super) struct Plan {
 
 /// Longest pause after failures that may pass.
 const MAX_BACK_OFF: Duration = Duration::from_mins(15);
-/// First pause after a refused login.
-const REFUSED_FIRST: Duration = Duration::from_mins(5);
-/// Longest pause after refused logins.
-const REFUSED_MAX: Duration = Duration::from_hours(1);
+/// First and longest pause after a right was refused.
+const DENIED_FIRST: Duration = Duration::from_mins(5);
+const DENIED_MAX: Duration = Duration::from_hours(1);
 /// Longest time that a server's `Retry-After` is followed.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// Within this time of the start all polls have begun.
@@ -77,7 +78,7 @@ impl Schedule {
             self.beat += self.every * behind;
         }
         let wait = match ending {
-            Ending::Done => {
+            Ending::Done | Ending::Refused => {
                 self.failures = 0;
                 return Plan {
                     at: self.beat,
@@ -89,9 +90,9 @@ impl Schedule {
                 let back_off = doubled(self.every, self.failures - 1).min(MAX_BACK_OFF);
                 with_jitter(back_off).max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER))
             }
-            Ending::Refused => {
+            Ending::Denied => {
                 self.failures = self.failures.saturating_add(1);
-                with_jitter(doubled(REFUSED_FIRST, self.failures - 1).min(REFUSED_MAX))
+                with_jitter(doubled(DENIED_FIRST, self.failures - 1).min(DENIED_MAX))
             }
         };
         // Failing polls leave the beat; the first that succeeds is the beat's new stroke.
@@ -101,19 +102,14 @@ impl Schedule {
             skipped,
         }
     }
-
-    /// Forgets the failures, for when their cause has been removed (a new password).
-    pub(super) fn forgive(&mut self) {
-        self.failures = 0;
-    }
 }
 
-fn doubled(first: Duration, times: u32) -> Duration {
+pub(super) fn doubled(first: Duration, times: u32) -> Duration {
     first.saturating_mul(1_u32.checked_shl(times.min(20)).unwrap_or(u32::MAX))
 }
 
 /// Up to a fifth more, so that accounts that failed together do not come back together.
-fn with_jitter(wait: Duration) -> Duration {
+pub(super) fn with_jitter(wait: Duration) -> Duration {
     // The standard library's hash seed is random and needs no further crate.
     let random = RandomState::new().build_hasher().finish();
     let share = f64::from(u32::try_from(random >> 32).unwrap_or(0)) / f64::from(u32::MAX);
@@ -199,18 +195,15 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_login_is_not_knocked_at() {
+    fn a_refused_right_is_asked_for_rarely() {
         let (mut schedule, mut now) = start();
         let begin = now;
         let mut attempts = 0;
-        while now - begin < Duration::from_secs(86_400) {
-            now = schedule.after(Ending::Refused, now).at;
+        while now - begin < Duration::from_hours(24) {
+            now = schedule.after(Ending::Denied, now).at;
             attempts += 1;
         }
         assert!(attempts <= 30, "{attempts} attempts in a day");
-        schedule.forgive();
-        let plan = schedule.after(Ending::Refused, now);
-        assert!(plan.at - now <= Duration::from_secs(6 * 60));
     }
 
     #[test]

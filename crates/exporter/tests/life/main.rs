@@ -170,6 +170,45 @@ async fn a_refused_login_is_shown_and_its_repair_noticed() {
     life.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_old_vanishes_and_counters_stay() {
+    let world = World::with_calls(80).await;
+    let suite = world
+        .suite("acme")
+        .replace("balances:", "stale_after: 2\n      balances:");
+    let pbx = world
+        .pbx("hq")
+        .replace("billing:", "stale_after: 2\n      billing:");
+    world.configure(&[suite, pbx]);
+    let life = world.start().await;
+    life.until("read", async |life| {
+        let metrics = life.metrics().await;
+        metrics.sums("acme").calls == 80
+            && metrics.count("callmeter_allowance_balance", &[]) > 0
+            && metrics.count("callmeter_portsip_balance", &[]) == 1
+    })
+    .await;
+    let truth = world.ledger().total;
+    world.simulator.stop().await;
+    life.until("vanished", async |life| {
+        let metrics = life.metrics().await;
+        metrics.count("callmeter_allowance_balance", &[]) == 0
+            && metrics.count("callmeter_client_info", &[]) == 0
+            && metrics.count("callmeter_portsip_balance", &[]) == 0
+            && metrics.count("callmeter_call_rates", &[]) == 0
+    })
+    .await;
+    let metrics = life.metrics().await;
+    assert_eq!(metrics.sums("acme"), published(truth));
+    assert_eq!(metrics.count("callmeter_up", &[]), 2);
+    assert_eq!(metrics.sum("callmeter_up", &[]), 0.0);
+    assert_eq!(
+        metrics.count("callmeter_last_success_timestamp_seconds", &[]),
+        2
+    );
+    life.end().await;
+}
+
 /// While calls come in, are edited and come late, every scrape shows counters that do not fall, and in
 /// the end counters and corrections are the truth.
 #[tokio::test(flavor = "multi_thread")]
