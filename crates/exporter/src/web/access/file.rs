@@ -1,0 +1,369 @@
+//! The web configuration file: strict YAML in the format that all exporters built on Prometheus' toolkit read, and that
+//! `promtool check web-config` checks.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::http::{HeaderName, HeaderValue};
+use serde::Deserialize;
+
+/// Why the rules of access cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// A file cannot be read.
+    #[error("cannot read {file}: {source}")]
+    Read {
+        /// The file.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{file}: {problem}")]
+    Invalid {
+        /// The web configuration file.
+        file: String,
+        /// What is wrong, with its key.
+        problem: String,
+    },
+}
+
+/// Reads files and remembers what was in them.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    web_config: String,
+    content: Vec<u8>,
+}
+
+impl Files {
+    pub(super) fn read(&mut self, file: &Path) -> Result<Vec<u8>, AccessError> {
+        let content = std::fs::read(file).map_err(|source| AccessError::Read {
+            file: file.display().to_string(),
+            source,
+        })?;
+        self.content.extend_from_slice(&content.len().to_le_bytes());
+        self.content.extend_from_slice(&content);
+        Ok(content)
+    }
+
+    /// A number that another one of which says that something has changed.
+    pub(super) fn digest(&self) -> u64 {
+        use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+        BuildHasherDefault::<DefaultHasher>::default().hash_one(&self.content)
+    }
+
+    /// An error about the web configuration file.
+    pub(super) fn invalid(&self, problem: impl Into<String>) -> AccessError {
+        AccessError::Invalid {
+            file: self.web_config.clone(),
+            problem: problem.into(),
+        }
+    }
+}
+
+/// What the file says, checked.
+#[derive(Debug, Default)]
+pub(super) struct Settings {
+    pub(super) tls: Option<TlsSettings>,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// bcrypt hashes by user.
+    pub(super) users: BTreeMap<String, String>,
+    pub(super) rate_limit: Option<RateLimit>,
+    /// What is taken but does not do all that it says.
+    pub(super) warnings: Vec<String>,
+}
+
+/// So many requests at once, and one more every interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct RateLimit {
+    pub(super) interval: Duration,
+    pub(super) burst: u32,
+}
+
+/// The TLS part.
+#[derive(Debug)]
+pub(super) struct TlsSettings {
+    pub(super) cert: Pem,
+    pub(super) key: Pem,
+    pub(super) client_ca: Option<Pem>,
+    pub(super) client_auth: ClientAuth,
+    pub(super) client_allowed_sans: Option<Vec<String>>,
+    pub(super) tls12: bool,
+    pub(super) tls13: bool,
+    pub(super) cipher_suites: Vec<String>,
+    pub(super) curves: Vec<String>,
+}
+
+/// PEM text, or where it is.
+#[derive(Debug)]
+pub(super) enum Pem {
+    Text(String),
+    File(PathBuf),
+}
+
+impl Pem {
+    pub(super) fn read(&self, files: &mut Files) -> Result<Vec<u8>, AccessError> {
+        match self {
+            Self::Text(text) => Ok(text.clone().into_bytes()),
+            Self::File(file) => files.read(file),
+        }
+    }
+}
+
+/// What is asked of a client's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClientAuth {
+    None,
+    /// Asked for, never checked.
+    Request,
+    /// Must be there, is not checked against a CA.
+    RequireAny,
+    /// Checked if there is one.
+    VerifyIfGiven,
+    /// Must be there and is checked.
+    RequireAndVerify,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawFile {
+    tls_server_config: Option<RawTls>,
+    http_server_config: RawHttp,
+    basic_auth_users: Option<BTreeMap<String, String>>,
+    rate_limit: RawRateLimit,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawTls {
+    cert: String,
+    key: String,
+    client_ca: String,
+    cert_file: String,
+    key_file: String,
+    client_auth_type: String,
+    client_ca_file: String,
+    client_allowed_sans: Option<Vec<String>>,
+    cipher_suites: Option<Vec<String>>,
+    prefer_server_cipher_suites: Option<bool>,
+    curve_preferences: Option<Vec<String>>,
+    min_version: Option<String>,
+    max_version: Option<String>,
+}
+
+impl std::fmt::Debug for RawTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // It may hold the key itself.
+        f.write_str("RawTls")
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawHttp {
+    /// Taken and without effect: callmeter speaks HTTP/1.1 only.
+    http2: Option<bool>,
+    headers: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawRateLimit {
+    interval: Option<String>,
+    burst: u32,
+}
+
+/// The headers that may be set, with the values that are allowed (any where the list is empty).
+const HEADERS: &[(&str, &[&str])] = &[
+    ("Strict-Transport-Security", &[]),
+    ("X-Content-Type-Options", &["nosniff"]),
+    ("X-Frame-Options", &["deny", "sameorigin"]),
+    ("X-XSS-Protection", &[]),
+    ("Content-Security-Policy", &[]),
+];
+
+impl Settings {
+    /// Reads and checks the file.
+    pub(super) fn read(file: &Path, files: &mut Files) -> Result<Self, AccessError> {
+        files.web_config = file.display().to_string();
+        let bytes = files.read(file)?;
+        let text = String::from_utf8(bytes).map_err(|_| files.invalid("is not UTF-8"))?;
+        let raw = parse(&text).map_err(|problem| files.invalid(problem))?;
+        let _no_effect = raw.http_server_config.http2;
+        let directory = file.parent().unwrap_or(Path::new(""));
+        let mut warnings = Vec::new();
+        let tls = match raw.tls_server_config {
+            Some(raw) => {
+                tls(raw, directory, &mut warnings).map_err(|problem| files.invalid(problem))?
+            }
+            None => None,
+        };
+        let headers = raw.http_server_config.headers.unwrap_or_default();
+        let users = raw.basic_auth_users.unwrap_or_default();
+        for (user, hash) in &users {
+            if bcrypt::HashParts::from_str(hash).is_err() {
+                let problem = format!(
+                    "basic_auth_users: the hash of {user:?} is not one of bcrypt; make one by `htpasswd -nBC 10 {user}`"
+                );
+                return Err(files.invalid(problem));
+            }
+        }
+        Ok(Self {
+            tls,
+            headers: checked_headers(headers).map_err(|problem| files.invalid(problem))?,
+            users,
+            rate_limit: rate_limit(&raw.rate_limit).map_err(|problem| files.invalid(problem))?,
+            warnings,
+        })
+    }
+}
+
+fn parse(text: &str) -> Result<RawFile, String> {
+    let empty = text
+        .lines()
+        .all(|line| matches!(line.trim().chars().next(), None | Some('#')));
+    if empty {
+        return Ok(RawFile::default());
+    }
+    let options = serde_saphyr::options! { with_snippet: false };
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| error.without_snippet().to_string())
+}
+
+fn tls(
+    raw: RawTls,
+    directory: &Path,
+    warnings: &mut Vec<String>,
+) -> Result<Option<TlsSettings>, String> {
+    let given = [
+        &raw.cert,
+        &raw.cert_file,
+        &raw.key,
+        &raw.key_file,
+        &raw.client_ca,
+        &raw.client_ca_file,
+        &raw.client_auth_type,
+    ];
+    if given.iter().all(|text| text.is_empty()) {
+        return Ok(None);
+    }
+    // A file goes before text, as it does in the toolkit.
+    let pem = |text: String, file: String| match (text.is_empty(), file.is_empty()) {
+        (_, false) => Some(Pem::File(directory.join(file))),
+        (false, true) => Some(Pem::Text(text)),
+        (true, true) => None,
+    };
+    let client_ca = pem(raw.client_ca, raw.client_ca_file);
+    let client_auth = match raw.client_auth_type.as_str() {
+        "" | "NoClientCert" => ClientAuth::None,
+        "RequestClientCert" => ClientAuth::Request,
+        "RequireAnyClientCert" | "RequireClientCert" => ClientAuth::RequireAny,
+        "VerifyClientCertIfGiven" => ClientAuth::VerifyIfGiven,
+        "RequireAndVerifyClientCert" => ClientAuth::RequireAndVerify,
+        other => {
+            return Err(format!(
+                "tls_server_config.client_auth_type: unknown type {other:?}"
+            ));
+        }
+    };
+    if client_ca.is_some() && client_auth == ClientAuth::None {
+        return Err("tls_server_config: a client CA needs a client_auth_type, such as RequireAndVerifyClientCert".to_owned());
+    }
+    let verifies = matches!(
+        client_auth,
+        ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify
+    );
+    if client_ca.is_none() && verifies {
+        return Err("tls_server_config: certificates can be verified only against a client_ca or client_ca_file".to_owned());
+    }
+    let requires = matches!(
+        client_auth,
+        ClientAuth::RequireAny | ClientAuth::RequireAndVerify
+    );
+    if raw.client_allowed_sans.is_some() && !requires {
+        return Err("tls_server_config.client_allowed_sans needs client_auth_type RequireAndVerifyClientCert or RequireAnyClientCert".to_owned());
+    }
+    if raw.prefer_server_cipher_suites == Some(false) {
+        warnings.push("tls_server_config.prefer_server_cipher_suites: the server's order is used all the same".to_owned());
+    }
+    let min = version("min_version", raw.min_version.as_deref())?.unwrap_or(12);
+    let max = version("max_version", raw.max_version.as_deref())?.unwrap_or(13);
+    if min < 12 {
+        warnings
+            .push("tls_server_config.min_version: versions below TLS12 are not offered".to_owned());
+    }
+    if max < 12 || max < min {
+        return Err("tls_server_config: between min_version and max_version there is no version that callmeter offers (TLS12, TLS13)".to_owned());
+    }
+    Ok(Some(TlsSettings {
+        cert: pem(raw.cert, raw.cert_file)
+            .ok_or("tls_server_config: missing one of cert or cert_file")?,
+        key: pem(raw.key, raw.key_file)
+            .ok_or("tls_server_config: missing one of key or key_file")?,
+        client_ca,
+        client_auth,
+        client_allowed_sans: raw.client_allowed_sans,
+        tls12: min <= 12,
+        tls13: max >= 13,
+        cipher_suites: raw.cipher_suites.unwrap_or_default(),
+        curves: raw.curve_preferences.unwrap_or_default(),
+    }))
+}
+
+fn version(key: &str, text: Option<&str>) -> Result<Option<u8>, String> {
+    match text {
+        None => Ok(None),
+        Some("TLS10") => Ok(Some(10)),
+        Some("TLS11") => Ok(Some(11)),
+        Some("TLS12") => Ok(Some(12)),
+        Some("TLS13") => Ok(Some(13)),
+        Some(other) => Err(format!(
+            "tls_server_config.{key}: unknown TLS version {other:?}; known are TLS12 and TLS13"
+        )),
+    }
+}
+
+fn checked_headers(
+    headers: BTreeMap<String, String>,
+) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+    let mut checked = Vec::new();
+    for (name, value) in headers {
+        let Some((_, allowed)) = HEADERS.iter().find(|(known, _)| *known == name) else {
+            return Err(format!(
+                "http_server_config.headers: {name:?} cannot be configured"
+            ));
+        };
+        if !allowed.is_empty() && !allowed.contains(&value.as_str()) {
+            return Err(format!(
+                "http_server_config.headers.{name}: expected one of {allowed:?}, not {value:?}"
+            ));
+        }
+        let problem = |_| format!("http_server_config.headers.{name}: not a value of a header");
+        let value = HeaderValue::from_str(&value).map_err(problem)?;
+        let name = HeaderName::from_str(&name).map_err(|error| error.to_string())?;
+        if !value.is_empty() {
+            checked.push((name, value));
+        }
+    }
+    Ok(checked)
+}
+
+fn rate_limit(raw: &RawRateLimit) -> Result<Option<RateLimit>, String> {
+    let Some(text) = raw.interval.as_deref().filter(|text| *text != "0") else {
+        return Ok(None);
+    };
+    let interval = crate::config::parse_duration(text)
+        .map_err(|error| format!("rate_limit.interval: {error}"))?;
+    if interval.is_zero() {
+        return Ok(None);
+    }
+    if raw.burst == 0 {
+        return Err("rate_limit.burst: with 0 no request at all would pass".to_owned());
+    }
+    Ok(Some(RateLimit {
+        interval,
+        burst: raw.burst,
+    }))
+}

@@ -1,0 +1,331 @@
+//! The status page: how every account and output stands, in plain words. Works without JavaScript and asks for nothing from outside.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::status::{AccountStatus, OutputStatus, Status, TaskState, TaskStatus};
+
+const STYLE: &str = include_str!("page.css");
+
+/// How something stands, as colour and word show it.
+#[derive(Clone, Copy, PartialEq)]
+enum Mark {
+    Good,
+    Bad,
+    Waiting,
+}
+
+impl Mark {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Bad => "bad",
+            Self::Waiting => "waiting",
+        }
+    }
+}
+
+/// The whole page.
+pub(super) fn render(status: &Status, telemetry_path: &str) -> String {
+    let now = status.now;
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="refresh" content="15";
+                title { "callmeter" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { "callmeter" }
+                    p { "Counts the calls of HostedSuite and PortSIP PBX for Prometheus." }
+                    nav {
+                        a href=(telemetry_path) { "Metrics" }
+                        a href="/config" { "Configuration" }
+                        a href="/api/v1/status" { "Status as JSON" }
+                    }
+                }
+                main {
+                    (summary(status))
+                    (config(status))
+                    section {
+                        h2 { "Accounts" }
+                        @if status.accounts.is_empty() {
+                            p.none { "No account is configured." }
+                        }
+                        @for account in &status.accounts { (account_card(account, now)) }
+                    }
+                    section {
+                        h2 { "Outputs" }
+                        @if status.outputs.is_empty() {
+                            p.none { "No output is configured: records stay in the journal." }
+                        }
+                        @for output in &status.outputs { (output_card(output, now)) }
+                    }
+                    (journal(status))
+                }
+                (footer(status))
+            }
+        }
+    }
+    .into_string()
+}
+
+fn badge(mark: Mark, word: &str) -> Markup {
+    html! { span class={ "badge " (mark.class()) } { (word) } }
+}
+
+fn summary(status: &Status) -> Markup {
+    let count = |wanted: Option<bool>| {
+        let accounts = status.accounts.iter();
+        accounts.filter(|account| account.up() == wanted).count()
+    };
+    let (well, failing, waiting) = (count(Some(true)), count(Some(false)), count(None));
+    let outputs_down = status.outputs.iter().filter(|output| !output.up).count();
+    let trouble = failing
+        + outputs_down
+        + usize::from(status.journal.error.is_some())
+        + usize::from(status.config.error.is_some());
+    let (mark, words) = if trouble > 0 {
+        (Mark::Bad, "Something needs attention")
+    } else if !status.ready || waiting > 0 {
+        (Mark::Waiting, "Starting")
+    } else {
+        (Mark::Good, "All is well")
+    };
+    html! {
+        section.summary class=(mark.class()) {
+            strong { (words) }
+            span { (plural(well, "account works", "accounts work")) }
+            @if failing > 0 { span { (plural(failing, "account fails", "accounts fail")) } }
+            @if waiting > 0 { span { (plural(waiting, "account waits for its first poll", "accounts wait for their first poll")) } }
+            @if outputs_down > 0 { span { (plural(outputs_down, "output does not work", "outputs do not work")) } }
+        }
+    }
+}
+
+fn config(status: &Status) -> Markup {
+    let config = &status.config;
+    html! {
+        @if let Some(error) = &config.error {
+            section.notice.bad {
+                h2 { "The configuration could not be reloaded" }
+                p { "The one before stays in force. " code { (config.file) } " says:" }
+                pre { (error) }
+            }
+        }
+        @if !config.warnings.is_empty() {
+            section.notice.waiting {
+                h2 { "The configuration has warnings" }
+                ul { @for warning in &config.warnings { li { (warning) } } }
+            }
+        }
+    }
+}
+
+fn account_card(account: &AccountStatus, now: Timestamp) -> Markup {
+    let (mark, word) = match account.up() {
+        Some(true) => (Mark::Good, "works"),
+        Some(false) => (Mark::Bad, "fails"),
+        None => (Mark::Waiting, "waiting"),
+    };
+    let api = match account.api {
+        "hostedsuite" => "HostedSuite",
+        "portsip" => "PortSIP PBX",
+        other => other,
+    };
+    html! {
+        article class=(mark.class()) {
+            h3 { (account.name) " " (badge(mark, word)) small { (api) } }
+            @if let Some(watermark) = account.watermark {
+                p.fact { "Calls read up to " (moment(watermark, now)) }
+            }
+            div.scroll { table {
+                thead { tr { th { "Poll" } th { "State" } th { "Last success" } th { "Next" } th { "Found" } } }
+                tbody {
+                    @for (task, poll) in &account.tasks {
+                        tr {
+                            th data-label="Poll" { (task.label()) small { "every " (span_of(poll.every.as_secs())) } }
+                            td data-label="State" { (task_state(poll)) }
+                            td data-label="Last success" { (optional(poll.last_success, now, "never")) }
+                            td data-label="Next" {
+                                @if poll.running { "running now" } @else { (optional(poll.next, now, "not planned")) }
+                            }
+                            td data-label="Found" { (poll.found.as_deref().unwrap_or("–")) }
+                        }
+                        @if let Some(error) = &poll.error {
+                            tr.error { td colspan="5" {
+                                (error)
+                                @if poll.failures > 1 { " (" (poll.failures) " times in a row)" }
+                            } }
+                        }
+                    }
+                }
+            } }
+        }
+    }
+}
+
+fn task_state(poll: &TaskStatus) -> Markup {
+    match poll.state {
+        TaskState::Starting => badge(Mark::Waiting, "first run"),
+        TaskState::Ok => badge(Mark::Good, "ok"),
+        TaskState::Truncated => badge(Mark::Bad, "truncated"),
+        TaskState::Failing => badge(Mark::Bad, "failing"),
+        TaskState::Refused => badge(Mark::Bad, "refused"),
+        TaskState::Unavailable => badge(Mark::Waiting, "not allowed"),
+    }
+}
+
+fn output_card(output: &OutputStatus, now: Timestamp) -> Markup {
+    let mark = if output.up { Mark::Good } else { Mark::Bad };
+    html! {
+        article class=(mark.class()) {
+            h3 { (output.name) " " (badge(mark, &output.state))
+                @if let Some(description) = &output.description { small { (description) } }
+            }
+            p.fact { code { (output.plugin) } }
+            @if let Some(error) = &output.error { p.error { (error) } }
+            div.scroll { table {
+                thead { tr { th { "Stream" } th { "Waiting" } th { "Oldest waiting" } th { "Delivered" } th { "Dropped" } } }
+                tbody {
+                    @for (stream, figures) in &output.streams {
+                        tr {
+                            th data-label="Stream" { (stream) }
+                            td data-label="Waiting" { (number(figures.lag)) }
+                            td data-label="Oldest waiting" { (optional(figures.oldest, now, "–")) }
+                            td data-label="Delivered" { (number(figures.delivered)) }
+                            td data-label="Dropped" { (number(figures.dropped)) }
+                        }
+                    }
+                }
+            } }
+        }
+    }
+}
+
+fn journal(status: &Status) -> Markup {
+    let journal = &status.journal;
+    html! {
+        section {
+            h2 { "Journal" }
+            article class=(if journal.error.is_some() { "bad" } else { "good" }) {
+                p.fact { code { (journal.path) } }
+                p.fact { (size(journal.bytes)) ", " (number(journal.last_batch)) " batches written" }
+                @if let Some(error) = &journal.error { p.error { (error) } }
+            }
+        }
+    }
+}
+
+fn footer(status: &Status) -> Markup {
+    let versions = status.versions;
+    html! {
+        footer {
+            p { "callmeter " (versions.callmeter) ", revision " (versions.revision) ", " (versions.rustc) ", " (versions.target) }
+            p {
+                "Started " (moment(status.started, status.now)) ". Configuration "
+                code { (status.config.file) } " read " (optional(status.config.loaded, status.now, "never")) ". "
+                "This page as of " (format!("{:.0}", status.now)) "; it refreshes itself every 15 s."
+            }
+        }
+    }
+}
+
+fn optional(time: Option<Timestamp>, now: Timestamp, none: &str) -> Markup {
+    match time {
+        Some(time) => moment(time, now),
+        None => html! { (none) },
+    }
+}
+
+/// A time as people say it, with the exact one to be seen when pointed at.
+fn moment(time: Timestamp, now: Timestamp) -> Markup {
+    let seconds = time.as_second() - now.as_second();
+    let span = span_of(seconds.unsigned_abs());
+    let words = match seconds {
+        0 => "now".to_owned(),
+        ..0 => format!("{span} ago"),
+        1.. => format!("in {span}"),
+    };
+    let exact = format!("{time:.0}");
+    html! { time datetime=(exact) title=(exact) { (words) } }
+}
+
+/// A span of time in its largest unit, or two where one says too little.
+fn span_of(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let two = |large: u64, unit: &str, small: u64, smaller: &str| match small {
+        0 => format!("{large} {unit}"),
+        _ => format!("{large} {unit} {small} {smaller}"),
+    };
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..600 => two(minutes, "min", seconds % 60, "s"),
+        600..3_600 => format!("{minutes} min"),
+        3_600..86_400 => two(hours, "h", minutes % 60, "min"),
+        _ => two(
+            days,
+            if days == 1 { "day" } else { "days" },
+            hours % 24,
+            "h",
+        ),
+    }
+}
+
+fn plural(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// A number with its thousands apart.
+fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 2);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn size(bytes: u64) -> String {
+    let mut text = String::new();
+    let mut whole = bytes;
+    let mut unit = "B";
+    for larger in ["KiB", "MiB", "GiB", "TiB"] {
+        if whole < 10_240 {
+            break;
+        }
+        whole /= 1024;
+        unit = larger;
+    }
+    let _ = write!(text, "{} {unit}", number(whole));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_numbers() {
+        assert_eq!(span_of(7), "7 s");
+        assert_eq!(span_of(60), "1 min");
+        assert_eq!(span_of(75), "1 min 15 s");
+        assert_eq!(span_of(1_000), "16 min");
+        assert_eq!(span_of(3_600 * 5 + 120), "5 h 2 min");
+        assert_eq!(span_of(86_400 * 3), "3 days");
+        assert_eq!(number(1_234_567), "1\u{202f}234\u{202f}567");
+        assert_eq!(number(12), "12");
+        assert_eq!(size(10_000), "10\u{202f}000 B");
+        assert_eq!(size(50 << 20), "50 MiB");
+    }
+}
