@@ -2,6 +2,7 @@
 
 #![expect(clippy::float_cmp, reason = "whole numbers")]
 
+mod commands;
 mod support;
 
 use callmeter_simulator::{LedgerQuery, Options};
