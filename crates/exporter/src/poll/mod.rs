@@ -1,7 +1,7 @@
 //! Polling: each account by loops of its own, which never hold up or bring down another's.
 //!
-//! [`Supervisor`] starts and stops accounts; [`runner`] runs one poll at its [`schedule`]; what is asked
-//! of an API and what becomes of the answer stands in [`hostedsuite`] and [`portsip`].
+//! [`Supervisor`] starts and stops accounts; `runner` runs one poll at its `schedule`; what is asked of
+//! an API and what becomes of the answer stands in `hostedsuite` and `portsip`.
 
 mod account;
 mod backfill;
