@@ -62,7 +62,7 @@ fn child() {
         assert_eq!(committed.counts.new, PAGE);
         // By a line for each commit, so that the parent knows what was promised.
         println!("committed {all}");
-        if all % (PAGE * 64) == 0 {
+        if all.is_multiple_of(PAGE * 64) {
             journal.checkpoint().unwrap();
         }
     }

@@ -60,7 +60,7 @@ pub(crate) fn regular(now: i64) -> PollOptions {
     PollOptions {
         purpose: Purpose::Regular,
         range: now - DAY..now,
-        settle: Duration::from_secs(120),
+        settle: Duration::from_mins(2),
     }
 }
 
