@@ -204,6 +204,19 @@ impl Executor {
         tally: &Tally,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        let result = self.trace(operation, tally, work).await;
+        self.report(operation, tally, Outcome::of(&result));
+        result
+    }
+
+    /// Runs an operation in a span of its own, and leaves it to the caller to [`report`](Self::report) it: a body
+    /// that is handed out as a stream ends later.
+    pub async fn trace<T>(
+        &self,
+        operation: &'static str,
+        tally: &Tally,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         let span = tracing::debug_span!(
             "request",
             api = self.0.api,
@@ -213,22 +226,25 @@ impl Executor {
             retries = tracing::field::Empty,
         );
         let result = work.instrument(span.clone()).await;
-        let event = RequestEvent {
-            api: self.0.api,
-            operation,
-            outcome: Outcome::of(&result),
-            duration: tally.started.elapsed(),
-            status: tally.status(),
-            bytes: tally.bytes.load(Ordering::Relaxed),
-            retries: tally.retries.load(Ordering::Relaxed),
-        };
-        span.record("outcome", event.outcome.as_str());
-        span.record("status", event.status);
-        span.record("retries", event.retries);
-        if let Some(observer) = &self.0.observer {
-            observer.tell(&event);
-        }
+        span.record("outcome", Outcome::of(&result).as_str());
+        span.record("status", tally.status());
+        span.record("retries", tally.retries.load(Ordering::Relaxed));
         result
+    }
+
+    /// Tells the observer how an operation ended.
+    pub fn report(&self, operation: &'static str, tally: &Tally, outcome: Outcome) {
+        if let Some(observer) = &self.0.observer {
+            observer.tell(&RequestEvent {
+                api: self.0.api,
+                operation,
+                outcome,
+                duration: tally.started.elapsed(),
+                status: tally.status(),
+                bytes: tally.bytes.load(Ordering::Relaxed),
+                retries: tally.retries.load(Ordering::Relaxed),
+            });
+        }
     }
 
     /// Sends a request and reads its answer, repeating a read as the policy and `judge` say.

@@ -119,5 +119,6 @@ mod tests {
             r#"["RED","DEEP_BLUE","","Grün",null]"#
         );
         assert_eq!(Colour::KNOWN.len(), 2);
+        assert!(Colour::from("Grün").is_unknown());
     }
 }

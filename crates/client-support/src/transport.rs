@@ -66,7 +66,7 @@ fn kind_of(error: &reqwest::Error) -> TransportKind {
     if error.is_connect() {
         if error.is_timeout() {
             TransportKind::ConnectTimeout
-        } else if has_tls_cause(error) {
+        } else if is_tls(error) {
             TransportKind::Tls
         } else {
             TransportKind::Connect
@@ -80,21 +80,12 @@ fn kind_of(error: &reqwest::Error) -> TransportKind {
     }
 }
 
-fn has_tls_cause(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn StdError + 'static)> = error.source();
-    while let Some(error) = cause {
-        if error.is::<rustls::Error>() {
-            return true;
-        }
-        // `io::Error` hides what it wraps from `source`.
-        if let Some(inner) = error
+fn is_tls(error: &(dyn StdError + 'static)) -> bool {
+    error.is::<rustls::Error>()
+        // `io::Error` hides what it wraps from `source`, and may wrap another one.
+        || error
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref)
-            && inner.is::<rustls::Error>()
-        {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+            .is_some_and(|inner| is_tls(inner))
+        || error.source().is_some_and(is_tls)
 }

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::{Buf as _, BytesMut};
-use client_support::{Error, TransportError};
+use client_support::{Error, Outcome, Tally, TransportError};
 use csv::{ReaderBuilder, StringRecord};
 use futures_util::{Stream, TryStreamExt as _};
 use memchr::memchr2_iter;
@@ -29,6 +30,9 @@ pub enum ExportedRates {
 pub struct RateExport {
     session: Session,
     body: ByteStream,
+    /// What the transfer has cost, and how it goes: told to the observer when this is dropped.
+    tally: Arc<Tally>,
+    outcome: Outcome,
     header: Header,
     /// What has arrived and has not been parsed: less than one record, once parsing has had its turn.
     rest: BytesMut,
@@ -41,6 +45,14 @@ pub struct RateExport {
     ended: bool,
 }
 
+impl Drop for RateExport {
+    fn drop(&mut self) {
+        self.session
+            .executor()
+            .report(EXPORT, &self.tally, self.outcome);
+    }
+}
+
 impl fmt::Debug for RateExport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateExport")
@@ -51,12 +63,14 @@ impl fmt::Debug for RateExport {
 }
 
 pub(crate) async fn open(session: &Session) -> Result<ExportedRates, Error> {
-    let body = session
-        .call(EXPORT, |api| async move { api.export_call_rates().await })
+    let (body, tally) = session
+        .open(EXPORT, |api| async move { api.export_call_rates().await })
         .await?;
     let mut export = RateExport {
         session: session.clone(),
         body,
+        tally,
+        outcome: Outcome::Ok,
         header: Header::none(),
         rest: BytesMut::new(),
         searched: 0,
@@ -66,23 +80,13 @@ pub(crate) async fn open(session: &Session) -> Result<ExportedRates, Error> {
         index: 0,
         ended: false,
     };
-    let Some(titles) = export.record().await? else {
-        return Err(Error::Unreadable {
-            operation: EXPORT,
-            status: 200,
-            content_type: None,
-            reason: "the file is empty".to_owned(),
-        });
+    let titles = match export.titles().await {
+        Ok(titles) => titles,
+        Err(error) => {
+            export.outcome = Outcome::Failed(error.kind());
+            return Err(error);
+        }
     };
-    if titles
-        .get(0)
-        .is_some_and(|title| title.trim_start().starts_with('<'))
-    {
-        return Err(Error::Html {
-            operation: EXPORT,
-            status: 200,
-        });
-    }
     Ok(match Header::read(&titles) {
         Ok(header) => {
             export.header = header;
@@ -93,6 +97,27 @@ pub(crate) async fn open(session: &Session) -> Result<ExportedRates, Error> {
 }
 
 impl RateExport {
+    async fn titles(&mut self) -> Result<StringRecord, Error> {
+        let Some(titles) = self.record().await? else {
+            return Err(Error::Unreadable {
+                operation: EXPORT,
+                status: 200,
+                content_type: None,
+                reason: "the file is empty".to_owned(),
+            });
+        };
+        if titles
+            .get(0)
+            .is_some_and(|title| title.trim_start().starts_with('<'))
+        {
+            return Err(Error::Html {
+                operation: EXPORT,
+                status: 200,
+            });
+        }
+        Ok(titles)
+    }
+
     /// The next rate; a row that cannot be read is an `Ok(Err(…))`, a broken transfer the outer error. After that, and
     /// after the last row, `None`.
     pub async fn next(&mut self) -> Option<Result<Result<CallRate, RowError>, Error>> {
@@ -101,6 +126,7 @@ impl RateExport {
             Err(error) => {
                 self.ended = true;
                 self.rest.clear();
+                self.outcome = Outcome::Failed(error.kind());
                 return Some(Err(error));
             }
         };
@@ -135,6 +161,7 @@ impl RateExport {
             match self.body.try_next().await {
                 Ok(Some(chunk)) => {
                     self.received += chunk.len() as u64;
+                    self.tally.add_bytes(chunk.len() as u64);
                     if self.received > self.session.export_limit() {
                         return Err(Error::BodyTooLarge {
                             operation: EXPORT,

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client_support::{
-    Error, ExecutorBuilder, HttpOptions, Observer, RequestEvent, ResourceId, RetryPolicy, Scrubber,
-    Secret, SecretSource, Tls, Transport,
+    Error, Executor, ExecutorBuilder, HttpOptions, Observer, Outcome, RequestEvent, ResourceId,
+    RetryPolicy, Scrubber, Secret, SecretSource, Tally, Tls, Transport,
 };
 use tokio::sync::Mutex;
 
 use crate::answer::{error_of, may_be_token};
 use crate::auth::{Login, Tokens};
 use crate::generated::types::ApiError;
-use crate::generated::{Client as Api, Error as Generated, ResponseValue};
+use crate::generated::{ByteStream, Client as Api, Error as Generated, ResponseValue};
 use crate::{
     Amount, CallRate, ExportedRates, Inner, MANNERS, RatePages, RatesQuery, Tenant, TenantBilling,
     WritableSession,
@@ -185,6 +185,15 @@ impl fmt::Debug for Session {
             .field("password", &self.0.login.password)
             .finish_non_exhaustive()
     }
+}
+
+/// When the observer is told of an operation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Report {
+    /// When its answer is there.
+    AtEnd,
+    /// When it failed; otherwise whoever reads its body does.
+    FailureOnly,
 }
 
 /// A call that failed, with what a facade method may still make of it.
@@ -358,6 +367,10 @@ impl Session {
         }
     }
 
+    pub(crate) fn executor(&self) -> &Executor {
+        &self.0.login.executor
+    }
+
     pub(crate) fn export_limit(&self) -> u64 {
         self.0.export_limit
     }
@@ -389,9 +402,37 @@ impl Session {
     where
         F: Future<Output = Result<ResponseValue<T>, Generated<ApiError>>> + Send,
     {
+        self.call_with_tally(operation, send, Report::AtEnd)
+            .await
+            .map(|(answer, _)| answer)
+    }
+
+    /// Opens an operation whose body is read later: whoever reads it tells the observer how it ended.
+    pub(crate) async fn open<F>(
+        &self,
+        operation: &'static str,
+        send: impl Fn(Api) -> F + Sync,
+    ) -> Result<(ByteStream, Arc<Tally>), Error>
+    where
+        F: Future<Output = Result<ResponseValue<ByteStream>, Generated<ApiError>>> + Send,
+    {
+        self.call_with_tally(operation, send, Report::FailureOnly)
+            .await
+            .map_err(|failed| failed.error)
+    }
+
+    async fn call_with_tally<T, F>(
+        &self,
+        operation: &'static str,
+        send: impl Fn(Api) -> F + Sync,
+        report: Report,
+    ) -> Result<(T, Arc<Tally>), Failed>
+    where
+        F: Future<Output = Result<ResponseValue<T>, Generated<ApiError>>> + Send,
+    {
         let no_body = |error| Failed { error, body: None };
         let token = self.token().await.map_err(no_body)?;
-        let failed = match self.once(operation, &token, &send).await {
+        let failed = match self.once(operation, &token, &send, report).await {
             Err(failed) if may_be_token(&failed.error) => failed,
             result => return result,
         };
@@ -402,7 +443,7 @@ impl Session {
             }
             tokens.access(&self.0.login).await.map_err(no_body)?
         };
-        let result = self.once(operation, &fresh, &send).await;
+        let result = self.once(operation, &fresh, &send, report).await;
         if let Err(failed) = &result
             && may_be_token(&failed.error)
         {
@@ -420,7 +461,8 @@ impl Session {
         operation: &'static str,
         token: &Secret,
         send: &(impl Fn(Api) -> F + Sync),
-    ) -> Result<T, Failed>
+        report: Report,
+    ) -> Result<(T, Arc<Tally>), Failed>
     where
         F: Future<Output = Result<ResponseValue<T>, Generated<ApiError>>> + Send,
     {
@@ -431,7 +473,7 @@ impl Session {
         let mut body = None;
         let result = login
             .executor
-            .observe(operation, &tally, async {
+            .trace(operation, &tally, async {
                 match send(api).await {
                     Ok(answer) => Ok(answer.into_inner()),
                     Err(error) => {
@@ -441,6 +483,14 @@ impl Session {
                 }
             })
             .await;
-        result.map_err(|error| Failed { error, body })
+        if result.is_err() || report == Report::AtEnd {
+            login
+                .executor
+                .report(operation, &tally, Outcome::of(&result));
+        }
+        match result {
+            Ok(answer) => Ok((answer, tally)),
+            Err(error) => Err(Failed { error, body }),
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The export, in every form it may have.
 
+use std::sync::{Arc, Mutex};
+
 use portsip_client::{CallRate, DeckSource, Error, ExportedRates, Kind};
 use proptest::prelude::*;
 
@@ -105,6 +107,33 @@ async fn empty_web_page_cut_and_too_long() {
     let server = exporting(PLAIN.repeat(100).into_bytes()).await;
     let short = builder(&server.url()).export_limit(1000).build().unwrap();
     assert_eq!(short.deck().await.unwrap_err().kind(), Kind::BodyTooLarge);
+}
+
+#[tokio::test]
+async fn the_observer_is_told_at_the_end_of_the_transfer() {
+    let body = format!("{PLAIN}r1,+49,LOCAL,0,1,60,1,0.1,0.01,0.12345,2,Germany\n");
+    let length = body.len() as u64;
+    let server = exporting(body.into_bytes()).await;
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let session = builder(&server.url())
+        .observe({
+            let events = Arc::clone(&events);
+            move |event| {
+                events
+                    .lock()
+                    .unwrap()
+                    .push((event.operation, event.outcome.as_str(), event.bytes))
+            }
+        })
+        .build()
+        .unwrap();
+    let export = session.export().await.unwrap();
+    assert_eq!(events.lock().unwrap().len(), 1, "the sign-in only");
+    drop(export);
+    let last = events.lock().unwrap()[1];
+    assert_eq!(last, ("export_call_rates", "ok", length));
+    assert_eq!(session.deck().await.unwrap().rates.len(), 1);
+    assert_eq!(events.lock().unwrap().len(), 3);
 }
 
 proptest! {
