@@ -38,7 +38,7 @@ fn portsip(running: &Running) -> Session {
 async fn read(client: &Client, query: &CallsQuery) -> (BTreeSet<String>, i64) {
     let mut pages = client.calls(query);
     let (mut ids, mut talk) = (BTreeSet::new(), 0);
-    while let Some(page) = pages.next().await {
+    while let Some(page) = Box::pin(pages.next()).await {
         for call in page.expect("a page").calls() {
             let call = call.expect("a record");
             if ids.insert(call.id().expect("an id").to_owned()) {
@@ -111,23 +111,22 @@ async fn the_pbx_is_read_through_tls_with_either_login() {
         };
         let running = start(options).await;
         let session = portsip(&running);
-        let billing = session.billing().await.expect("settings");
+        let billing = Box::pin(session.billing()).await.expect("settings");
         assert_eq!(billing.enabled, Some(true));
-        let balance = session
-            .balance()
+        let balance = Box::pin(session.balance())
             .await
             .expect("an answer")
             .expect("a balance");
         let truth = running.ledger(&LedgerQuery::default()).portsip;
         assert_eq!(balance.to_string(), truth.balance);
-        let tenant = session.tenant().await.expect("the tenant");
+        let tenant = Box::pin(session.tenant()).await.expect("the tenant");
         assert_eq!(tenant.currency.as_deref(), Some("EUR"));
 
-        let deck = session.deck().await.expect("the deck");
+        let deck = Box::pin(session.deck()).await.expect("the deck");
         assert_eq!(deck.source, DeckSource::Export);
         let mut listed = 0;
         let mut pages = session.rates(&portsip_client::RatesQuery::default());
-        while let Some(page) = pages.next().await {
+        while let Some(page) = Box::pin(pages.next()).await {
             listed += page.expect("a page").rates.len();
         }
         assert_eq!((deck.rates.len(), listed), (200, 200));
@@ -143,9 +142,11 @@ async fn a_token_is_renewed_before_and_after_it_expires() {
     })
     .await;
     let session = portsip(&running);
-    session.sign_in().await.expect("signed in");
+    Box::pin(session.sign_in()).await.expect("signed in");
     tokio::time::sleep(Duration::from_millis(1_200)).await;
-    session.billing().await.expect("with a fresh token");
+    Box::pin(session.billing())
+        .await
+        .expect("with a fresh token");
     assert!(
         running.requests().to("/api/auth") > 1,
         "no new token was asked for"
@@ -156,7 +157,7 @@ async fn a_token_is_renewed_before_and_after_it_expires() {
         .merge_word(r#"expire_tokens={"times":1}"#)
         .expect("a fault");
     running.set_faults(faults).expect("in bounds");
-    session.tenant().await.expect("signed in again");
+    Box::pin(session.tenant()).await.expect("signed in again");
 }
 
 #[tokio::test]
@@ -173,18 +174,25 @@ async fn a_rate_is_written_read_and_removed() {
         .to_string(),
     )
     .expect("a rate");
-    let id: ResourceId = (writable.create_rate(&rate).await.expect("created")).expect("an id");
+    let id: ResourceId = (Box::pin(writable.create_rate(&rate))
+        .await
+        .expect("created"))
+    .expect("an id");
     let change = serde_json::from_str(&json!({"price_n": 0.3}).to_string()).expect("a change");
-    writable.update_rate(&id, &change).await.expect("updated");
-    let read = session.rate(&id).await.expect("the rate");
+    Box::pin(writable.update_rate(&id, &change))
+        .await
+        .expect("updated");
+    let read = Box::pin(session.rate(&id)).await.expect("the rate");
     let amount = |amount: Option<portsip_client::Amount>| amount.map(|amount| amount.to_string());
     assert_eq!(amount(read.connect_fee).as_deref(), Some("0.12345"));
     assert_eq!(amount(read.price_n).as_deref(), Some("0.3"));
-    writable.destroy_rate(&id).await.expect("removed");
-    assert!(session.rate(&id).await.is_err());
+    Box::pin(writable.destroy_rate(&id)).await.expect("removed");
+    assert!(Box::pin(session.rate(&id)).await.is_err());
 
     let offline = serde_json::from_str(&json!({"enabled": false}).to_string()).expect("a change");
-    writable.update_billing(&offline).await.expect("changed");
+    Box::pin(writable.update_billing(&offline))
+        .await
+        .expect("changed");
     assert!(
         !running
             .ledger(&LedgerQuery::default())
@@ -222,7 +230,7 @@ async fn refusals_and_broken_answers_are_told_apart() {
     ];
     let mut told = String::new();
     for fault in faults {
-        told += &format!("{fault}: {}\n", outcome(fault).await);
+        told.push_str(&[fault, ": ", &outcome(fault).await, "\n"].concat());
     }
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(r"127\.0\.0\.1:\d+", "[address]");
