@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -185,9 +185,9 @@ impl PluginFile {
         &self.facts
     }
 
-    /// The path by which the dynamic linker gets exactly this open file.
-    pub(crate) fn descriptor_path(&self) -> PathBuf {
-        format!("/proc/self/fd/{}", self.file.as_raw_fd()).into()
+    /// A second descriptor of exactly this open file, for the dynamic linker.
+    pub(crate) fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.file.as_fd().try_clone_to_owned()
     }
 
     /// Libraries that it needs beyond those that every Rust or C program has; the dynamic linker

@@ -9,6 +9,7 @@ compile_error!(
 );
 
 use std::ffi::{CStr, c_char};
+use std::os::fd::AsRawFd as _;
 
 use callmeter_plugin_abi::{self as abi, ErrorBox, InitFn, Status};
 use libloading::os::unix::{Library as DynamicLibrary, RTLD_LOCAL, RTLD_NOW};
@@ -131,19 +132,29 @@ impl Plugin {
         }
         // NOW: an undefined symbol is an error here instead of a crash in the first call.
         let flags = RTLD_NOW | RTLD_LOCAL | libc::RTLD_NODELETE;
-        let link = |error: libloading::Error| LoadError::Link(link_text(&error, file));
+        let descriptor = file
+            .descriptor()
+            .map_err(|error| LoadError::Link(error.to_string()))?;
+        let by_descriptor = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
+        let link = |error: libloading::Error| {
+            let text = std::error::Error::source(&error)
+                .map_or_else(|| error.to_string(), ToString::to_string);
+            // What people know is the path.
+            LoadError::Link(text.replace(&by_descriptor, &file.path().display().to_string()))
+        };
         // SAFETY: constructors of the library run. The file passed the checks that stop accidents
         // and planted files; beyond them a plugin is trusted code.
-        let library =
-            unsafe { DynamicLibrary::open(Some(file.descriptor_path()), flags) }.map_err(link)?;
+        let library = unsafe { DynamicLibrary::open(Some(&by_descriptor), flags) }.map_err(link)?;
         let init = {
             // SAFETY: the symbol's name carries the ABI's major, which fixes its type.
             let symbol =
                 unsafe { library.get::<Option<InitFn>>(abi::INIT_SYMBOL.to_bytes_with_nul()) };
             symbol.ok().and_then(|symbol| *symbol)
         };
-        // Never unloaded.
+        // Never unloaded. Nor is the descriptor closed: the dynamic linker remembers libraries by the
+        // path it was given, and would take another file under the same number for this library.
         std::mem::forget(library);
+        std::mem::forget(descriptor);
         let plugin = Self::from_init(init.ok_or(LoadError::NoInit)?, host)?;
         for (what, table, said) in [
             ("name", &plugin.name, &note.name),
@@ -215,16 +226,6 @@ impl Plugin {
             config_schema,
         })
     }
-}
-
-/// What the dynamic linker says; libloading keeps it in the error's source.
-fn link_text(error: &libloading::Error, file: &PluginFile) -> String {
-    let text =
-        std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-    text.replace(
-        &file.descriptor_path().display().to_string(),
-        &file.path().display().to_string(),
-    )
 }
 
 /// # Safety

@@ -21,6 +21,9 @@ struct Config {
     harm: String,
     /// Only if this file is not there yet; it is made first.
     once: Option<PathBuf>,
+    /// Takes batches and does nothing with them.
+    #[serde(default)]
+    ignore: bool,
     /// Only from this batch on.
     #[serde(default)]
     from_batch: u64,
@@ -124,6 +127,9 @@ impl OutputPlugin for Hazard {
     fn write(&mut self, batch: Batch) -> Outcome {
         self.batches += 1;
         self.harm("write");
+        if self.config.ignore {
+            return Ok(());
+        }
         let mut lines = String::new();
         for row in batch.rows() {
             if let Value::Int(sequence) = row.get("sequence") {

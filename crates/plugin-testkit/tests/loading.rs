@@ -118,10 +118,10 @@ fn a_pinned_plugin_is_loaded_from_what_was_checked() {
     let dir = tempfile::tempdir().unwrap();
     let library = dir.path().join("libpinned.so");
     std::fs::copy(hazard(), &library).unwrap();
-    let found = inspect(&library, None, Trust::Strict);
-    let sha256 = found.sha256.unwrap();
+    let sha256 = inspect(&hazard(), None, Trust::Development).sha256.unwrap();
     assert!(inspect(&library, Some(&sha256), Trust::Strict).loads());
-    // Somebody exchanges the file.
+    // Somebody writes into the file. What was loaded is a sealed copy and goes on; without a pin
+    // this would pull the code from under the running plugin.
     let mut bytes = std::fs::read(&library).unwrap();
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
@@ -133,6 +133,27 @@ fn a_pinned_plugin_is_loaded_from_what_was_checked() {
         reason.ends_with(&format!("but the configuration pins {sha256}")),
         "{reason}"
     );
+}
+
+/// The dynamic linker knows a library by the path it was given; a descriptor's number must not be
+/// given twice.
+#[test]
+fn one_library_is_not_taken_for_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(odd) = odd(dir.path(), &[]) else {
+        return;
+    };
+    for _ in 0..3 {
+        for (library, name) in [
+            (hazard(), "hazard"),
+            (common::talk_times(), "talk-times"),
+            (odd.clone(), "odd"),
+        ] {
+            let found = inspect(&library, None, Trust::Development);
+            assert!(found.loads(), "{found}");
+            assert_eq!(found.facts.unwrap().note.name, name);
+        }
+    }
 }
 
 #[test]
@@ -270,7 +291,9 @@ fn the_conformance_checks_can_fail() {
         "    if (batch->array->length == 0) return CALLMETER_REJECT;",
     );
     std::fs::write(&source, text).unwrap();
-    let picky = compile_c(&source, "odd", dir.path(), &[]).unwrap();
+    // Not over the other one, which is mapped.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let picky = compile_c(&source, "odd", elsewhere.path(), &[]).unwrap();
     let report = callmeter_plugin_testkit::conformance::run(&picky, |_| "{}".to_owned());
     let text = report.to_string();
     assert!(!report.passed());
