@@ -21,7 +21,7 @@ use crate::config::{self, Account, Api};
 use crate::exit::Failure;
 use crate::logging;
 use crate::pipeline::{meter_limits, open_journal};
-use crate::poll::{Backfill, Day};
+use crate::poll::{Backfill, Day, DayRead, PollError};
 use crate::program::Program;
 use crate::selfmetrics::SelfMetrics;
 use crate::status::StatusBoard;
@@ -105,7 +105,8 @@ async fn backfill(
         }
         sender.stop();
     });
-    let backfill = Backfill::new(account, &program, stop.clone()).map_err(Failure::failed)?;
+    let backfill =
+        Backfill::new(account, &program, stop.clone(), args.pause).map_err(Failure::failed)?;
     let bar = progress(days.len() as u64);
     let mut sums = Sums::default();
     for day in &days {
@@ -113,7 +114,7 @@ async fn backfill(
             "{}: {} new of {}",
             day.date, sums.new, sums.records
         ));
-        let Some(read) = read_day(&backfill, *day, args.pause, &stop).await? else {
+        let Some(read) = read_day(&backfill, *day, &stop).await? else {
             bar.abandon();
             return Err(Failure::failed(format!(
                 "interrupted at {}; the same command goes on from there",
@@ -142,39 +143,26 @@ struct Sums {
 }
 
 /// Reads a day, again after failures; nothing when told to stop.
-async fn read_day(
-    backfill: &Backfill,
-    day: Day,
-    pause: Duration,
-    stop: &Stop,
-) -> Result<Option<Sums>, Failure> {
+async fn read_day(backfill: &Backfill, day: Day, stop: &Stop) -> Result<Option<Sums>, Failure> {
     let mut stop = stop.clone();
     let mut wait = Duration::from_secs(5);
-    for attempt in 1.. {
-        let result = backfill.read(day, DAY_LIMIT).await;
-        if stop
-            .unless_stopped(tokio::time::sleep(pause))
-            .await
-            .is_none()
-        {
-            return Ok(None);
-        }
-        let error = match result {
-            Ok(read) => {
-                return match read.capped {
-                    None => Ok(Some(Sums {
-                        records: read.records,
-                        new: read.new,
-                    })),
-                    Some(cap) => Err(Failure::failed(format!(
-                        "{}: {cap}; raise calls.max_pages or calls.max_rows",
-                        day.date
-                    ))),
-                };
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let error = match backfill.read(day, DAY_LIMIT).await {
+            Ok(DayRead {
+                capped: Some(cap), ..
+            }) => {
+                return Err(Failure::failed(format!(
+                    "{}: {cap}; raise calls.max_pages or calls.max_rows",
+                    day.date
+                )));
             }
+            Ok(DayRead { records, new, .. }) => return Ok(Some(Sums { records, new })),
+            Err(PollError::Stopped) => return Ok(None),
             Err(error) => error,
         };
-        if attempt == ATTEMPTS || !error.may_pass() {
+        if attempts == ATTEMPTS || !error.may_pass() {
             return Err(Failure::failed(format!("{}: {error}", day.date)));
         }
         tracing::warn!(day = %day.date, %error, "day not read; trying again");
@@ -188,7 +176,6 @@ async fn read_day(
         }
         wait *= 2;
     }
-    Ok(None)
 }
 
 /// The days of an account that were read, in a file beside the journal.

@@ -31,6 +31,8 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // Pages are journaled one after the other in any case; more threads would only wait.
+        .max_blocking_threads(64)
         .thread_name("callmeter")
         .build()
         .map_err(Failure::failed)

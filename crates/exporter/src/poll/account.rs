@@ -58,6 +58,7 @@ pub(super) fn calls_reader(
     account: &Account,
     program: &Program,
     stop: Stop,
+    pause: Duration,
 ) -> Option<Result<CallsReader, client_support::Error>> {
     let Api::HostedSuite(api) = &account.api else {
         return None;
@@ -69,6 +70,7 @@ pub(super) fn calls_reader(
         client,
         config,
         zone: api.time_zone.clone(),
+        pause,
     }))
 }
 
@@ -120,6 +122,7 @@ impl PreparedAccount {
                         client: client.clone(),
                         config: config.clone(),
                         zone: api.time_zone.clone(),
+                        pause: Duration::ZERO,
                     };
                     polls.spawn(drive(
                         context.clone(),

@@ -29,12 +29,17 @@ pub struct DayRead {
 }
 
 impl Backfill {
-    /// A reader of this account's calls.
+    /// A reader of this account's calls that rests for `pause` after each page.
     ///
     /// # Errors
     /// When the account reads no calls, or its client cannot be made.
-    pub fn new(account: &Account, program: &Program, stop: Stop) -> Result<Self, String> {
-        let reader = calls_reader(account, program, stop)
+    pub fn new(
+        account: &Account,
+        program: &Program,
+        stop: Stop,
+        pause: Duration,
+    ) -> Result<Self, String> {
+        let reader = calls_reader(account, program, stop, pause)
             .ok_or_else(|| format!("account {:?} reads no calls", account.name))?
             .map_err(|error| error.to_string())?;
         Ok(Self { reader })

@@ -1,6 +1,7 @@
 //! The program's life, started inside the test and seen from outside, against the simulator.
 
 #![expect(clippy::float_cmp, reason = "whole numbers")]
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod commands;
 mod support;

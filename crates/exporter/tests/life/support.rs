@@ -1,7 +1,5 @@
 //! A life of the program inside the test, against a simulator of its own.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by it")]
-
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

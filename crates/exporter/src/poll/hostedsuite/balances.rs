@@ -55,7 +55,7 @@ impl Poll for BalancesTask {
         let query = self.query(&period);
         let mut stop = self.context.stop.clone();
         let answer = stop
-            .unless_stopped(self.client.balances(&query))
+            .unless_stopped(Box::pin(self.client.balances(&query)))
             .await
             .ok_or(PollError::Stopped)??;
         let context = self.context.clone();
@@ -135,7 +135,7 @@ impl Poll for ClientsTask {
     async fn run(&mut self) -> Result<Polled, PollError> {
         let mut stop = self.context.stop.clone();
         let answer = stop
-            .unless_stopped(self.client.clients(&ClientsQuery::all()))
+            .unless_stopped(Box::pin(self.client.clients(&ClientsQuery::all())))
             .await
             .ok_or(PollError::Stopped)??;
         let mut unreadable = 0;

@@ -126,6 +126,8 @@ pub(crate) struct CallsReader {
     pub(in crate::poll) client: Client,
     pub(in crate::poll) config: Calls,
     pub(in crate::poll) zone: TimeZone,
+    /// Rest after each page, for who has time.
+    pub(in crate::poll) pause: Duration,
 }
 
 /// One way through some days.
@@ -245,11 +247,17 @@ impl CallsReader {
         let mut stop = self.context.stop.clone();
         loop {
             let next = stop
-                .unless_stopped(pages.next())
+                .unless_stopped(Box::pin(pages.next()))
                 .await
                 .ok_or(PollError::Stopped)?;
             match next {
-                Some(Ok(page)) => self.take_page(walk, page, day).await?,
+                Some(Ok(page)) => {
+                    self.take_page(walk, page, day).await?;
+                    if !self.pause.is_zero() {
+                        let rest = tokio::time::sleep(self.pause);
+                        stop.unless_stopped(rest).await.ok_or(PollError::Stopped)?;
+                    }
+                }
                 Some(Err(error @ Error::Truncated { .. })) => return Ok(DayEnd::Capped(error)),
                 Some(Err(error)) => return Err(error.into()),
                 None => break,
