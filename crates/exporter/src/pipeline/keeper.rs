@@ -1,7 +1,6 @@
 //! What has to be done for the journal from time to time: show how it and the outputs stand, keep
 //! the totals, drop what is old.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
-use super::outputs::show_outputs;
+use super::output_metrics::OutputMetrics;
 use crate::program::Program;
 use crate::stop::Stop;
 
@@ -27,24 +26,20 @@ const FIRST_RETENTION: Duration = Duration::from_secs(30);
 pub(super) struct Keeper {
     program: Program,
     policy: Arc<Mutex<RetentionPolicy>>,
-    seen: HashMap<(String, &'static str), Seen>,
+    outputs: Arc<OutputMetrics>,
     kept: BatchSeq,
 }
 
-/// Counters of an output's stream as they were at the last look.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Seen {
-    pub(super) received: u64,
-    pub(super) delivered: u64,
-    pub(super) dropped: u64,
-}
-
 impl Keeper {
-    pub(super) fn new(program: Program, policy: Arc<Mutex<RetentionPolicy>>) -> Self {
+    pub(super) fn new(
+        program: Program,
+        policy: Arc<Mutex<RetentionPolicy>>,
+        outputs: Arc<OutputMetrics>,
+    ) -> Self {
         Self {
             program,
             policy,
-            seen: HashMap::new(),
+            outputs,
             kept: BatchSeq::START,
         }
     }
@@ -75,6 +70,7 @@ impl Keeper {
     async fn work(mut self, snapshot: bool, retention: bool) -> Self {
         let program = self.program.clone();
         let policy = Arc::clone(&self.policy);
+        let outputs = Arc::clone(&self.outputs);
         let done = tokio::task::spawn_blocking(move || {
             // A snapshot first: retention drops only what one counts.
             if snapshot {
@@ -89,12 +85,12 @@ impl Keeper {
         .await;
         done.unwrap_or_else(|error| {
             warn!(%error, "the journal's keeper broke and starts anew");
-            Self::new(program, policy)
+            Self::new(program, policy, outputs)
         })
     }
 
     fn look(&mut self) {
-        show_outputs(&self.program, &mut self.seen);
+        self.outputs.show(&self.program);
         let journal = &self.program.journal;
         let bytes = file_bytes(journal.path());
         self.program

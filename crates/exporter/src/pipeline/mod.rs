@@ -1,6 +1,7 @@
 //! What lies behind the polls: the journal, the meter that counts it, the outputs that are fed from it.
 
 mod keeper;
+mod output_metrics;
 mod outputs;
 mod restore;
 
@@ -88,10 +89,15 @@ impl Pipeline {
         };
         let retention = Arc::new(Mutex::new(RetentionPolicy::default()));
         let (stop_keeper, stopped) = stop();
-        let keeper = keeper::Keeper::new(program.clone(), Arc::clone(&retention));
+        let metrics = Arc::default();
+        let keeper = keeper::Keeper::new(
+            program.clone(),
+            Arc::clone(&retention),
+            Arc::clone(&metrics),
+        );
         let pipeline = Self {
             program,
-            outputs: outputs::ConfiguredOutputs::default(),
+            outputs: outputs::ConfiguredOutputs::new(metrics),
             retention,
             keeper: tokio::spawn(keeper.run(stopped)),
             stop_keeper,

@@ -1,19 +1,18 @@
 //! Which outputs run, and how they stand.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use callmeter_journal::{JournalError, Start};
 use callmeter_plugin_host::{
     DeadLetters, Isolation, Limits, OutputSettings, PluginSource, StartError, Trust,
 };
-use jiff::Timestamp;
 use tracing::{info, warn};
 
-use super::keeper::Seen;
+use super::output_metrics::OutputMetrics;
 use crate::config::{self, Output, OutputFrom};
 use crate::program::Program;
-use crate::status::{OutputStatus, OutputStreamStatus};
 
 /// Why the outputs cannot be as they are configured.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +47,10 @@ const EXCHANGE: Duration = Duration::from_secs(10);
 const MAX_DEAD_LETTERS: u64 = 1 << 30;
 
 /// The outputs as they were last configured.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ConfiguredOutputs {
     running: BTreeMap<String, Configured>,
+    metrics: Arc<OutputMetrics>,
 }
 
 /// An output with its secrets read.
@@ -70,6 +70,14 @@ impl std::fmt::Debug for Configured {
 }
 
 impl ConfiguredOutputs {
+    /// None yet.
+    pub(super) fn new(metrics: Arc<OutputMetrics>) -> Self {
+        Self {
+            running: BTreeMap::new(),
+            metrics,
+        }
+    }
+
     /// Makes these outputs, and no others, run.
     pub(super) async fn set(
         &mut self,
@@ -84,9 +92,10 @@ impl ConfiguredOutputs {
         }
         let before = std::mem::take(&mut self.running);
         let program = program.clone();
+        let metrics = Arc::clone(&self.metrics);
         let (running, result) = tokio::task::spawn_blocking(move || {
             let mut running = before;
-            let result = exchange(&program, &mut running, wanted);
+            let result = exchange(&program, &metrics, &mut running, wanted);
             (running, result)
         })
         .await
@@ -118,6 +127,7 @@ fn configure(program: &Program, output: &Output) -> Result<Configured, OutputsEr
 /// Stops what is not wanted any more, then starts what is new.
 fn exchange(
     program: &Program,
+    metrics: &OutputMetrics,
     running: &mut BTreeMap<String, Configured>,
     wanted: BTreeMap<String, Configured>,
 ) -> Result<(), OutputsError> {
@@ -134,7 +144,7 @@ fn exchange(
                 "output did not end in time; it gets its last batches again"
             );
         }
-        forget_metrics(program, &name);
+        metrics.forget(&program.metrics, &name);
     }
     forget_places(program, &wanted)?;
     for (name, configured) in wanted {
@@ -222,83 +232,4 @@ fn start(program: &Program, configured: &Configured) -> Result<(), OutputsError>
 /// Where an output's dead letters lie.
 pub(crate) fn dead_letters(output: &Output) -> DeadLetters {
     DeadLetters::new(&output.dead_letters, MAX_DEAD_LETTERS)
-}
-
-/// Shows how the outputs stand on the status board and in the metrics.
-pub(super) fn show_outputs(program: &Program, seen: &mut HashMap<(String, &'static str), Seen>) {
-    let mut shown = Vec::new();
-    for status in program.outputs.status() {
-        let metrics = &program.metrics;
-        metrics
-            .output_up
-            .with_label_values(&[status.name.as_str()])
-            .set(status.up.into());
-        let mut streams = BTreeMap::new();
-        for stream in &status.streams {
-            let labels = [status.name.as_str(), stream.stream.name()];
-            let before = seen
-                .entry((status.name.clone(), stream.stream.name()))
-                .or_default();
-            // An output that was exchanged counts from 0 again; the metric goes on.
-            let grown = |now: u64, before: u64| if now >= before { now - before } else { now };
-            metrics
-                .output_received
-                .with_label_values(&labels)
-                .inc_by(grown(stream.received, before.received));
-            metrics
-                .output_delivered
-                .with_label_values(&labels)
-                .inc_by(grown(stream.delivered, before.delivered));
-            metrics
-                .output_dropped
-                .with_label_values(&[labels[0], labels[1], "refused"])
-                .inc_by(grown(stream.dropped, before.dropped));
-            *before = Seen {
-                received: stream.received,
-                delivered: stream.delivered,
-                dropped: stream.dropped,
-            };
-            metrics
-                .output_lag
-                .with_label_values(&labels)
-                .set(i64::try_from(stream.lag_records).unwrap_or(i64::MAX));
-            #[expect(clippy::cast_precision_loss, reason = "a time in seconds")]
-            let oldest = stream.oldest_unacknowledged.unwrap_or(0) as f64 / 1e6;
-            metrics.output_oldest.with_label_values(&labels).set(oldest);
-            streams.insert(
-                stream.stream.name().to_owned(),
-                OutputStreamStatus {
-                    received: stream.received,
-                    delivered: stream.delivered,
-                    dropped: stream.dropped,
-                    lag: stream.lag_records,
-                    oldest: stream
-                        .oldest_unacknowledged
-                        .and_then(|micros| Timestamp::from_microsecond(micros).ok()),
-                },
-            );
-        }
-        let plugin = status.plugin.as_ref();
-        let failing = !status.up || status.state != callmeter_plugin_host::OutputState::Running;
-        shown.push(OutputStatus {
-            name: status.name.clone(),
-            plugin: plugin.map(|plugin| plugin.path.clone()).unwrap_or_default(),
-            description: plugin.map(|plugin| format!("{} {}", plugin.name, plugin.version)),
-            up: status.up,
-            state: status.state.name().to_owned(),
-            error: status
-                .last_error
-                .as_ref()
-                .filter(|_| failing)
-                .map(|error| program.vault.scrub(&error.text)),
-            streams,
-        });
-    }
-    shown.sort_by(|a, b| a.name.cmp(&b.name));
-    program.board.set_outputs(shown);
-}
-
-/// Removes an output's series and lets its counters begin anew.
-fn forget_metrics(program: &Program, name: &str) {
-    program.metrics.forget_output(name);
 }
