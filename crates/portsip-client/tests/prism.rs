@@ -1,6 +1,8 @@
 //! Every operation against Prism, a mock of the API that others make from its description. `cargo xtask conformance` starts it, once with the
 //! description's examples and once with random bodies, and runs this.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::sync::Arc;
 
 use client_support::ExecutorBuilder;
