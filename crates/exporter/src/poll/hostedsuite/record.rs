@@ -109,7 +109,7 @@ mod tests {
 
     fn converted(row: &str, check: impl FnOnce(&Call<'_>)) {
         let body = format!(r#"{{"Items":[{row}]}}"#);
-        let page = CallsPage::parse(&body.into(), Format::Json).unwrap();
+        let page = CallsPage::parse(body.into(), Format::Json).unwrap();
         let mut times = TimeReader::new(TimeZone::get("America/New_York").unwrap());
         let mut converter = CallConverter::new(&mut times);
         let row = page.calls().next().unwrap().unwrap();
