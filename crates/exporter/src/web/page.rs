@@ -162,7 +162,11 @@ fn account_card(account: &AccountStatus, now: Timestamp) -> Markup {
                         @if let Some(error) = &poll.error {
                             tr.error { td colspan="5" {
                                 (error)
-                                @if poll.failures > 1 { " (" (poll.failures) " times in a row)" }
+                                @if poll.failures > 1 {
+                                    " (" (poll.failures) " times in a row"
+                                    @if let Some(since) = poll.failing_since { ", first " (moment(since, now)) }
+                                    ")"
+                                }
                             } }
                         }
                     }
@@ -313,7 +317,146 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::status::{ConfigStatus, OutputStreamStatus, Task};
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn poll(state: TaskState, every: u64) -> TaskStatus {
+        TaskStatus {
+            state,
+            running: false,
+            every: Duration::from_secs(every),
+            last_start: Some(at("2026-08-06T12:00:00Z")),
+            last_success: Some(at("2026-08-06T11:59:12Z")),
+            next: Some(at("2026-08-06T12:00:42Z")),
+            failures: 0,
+            failing_since: None,
+            error: None,
+            found: None,
+        }
+    }
+
+    /// A status with every kind of trouble.
+    fn troubled() -> Status {
+        let hour = at("2026-08-06T11:00:00Z");
+        let failing = TaskStatus {
+            failures: 7,
+            failing_since: Some(at("2026-08-04T09:01:00Z")),
+            last_success: Some(at("2026-08-04T09:00:00Z")),
+            error: Some(
+                "cannot sign in: the server refused the login; check the password file".to_owned(),
+            ),
+            ..poll(TaskState::Refused, 60)
+        };
+        let calls = TaskStatus {
+            found: Some("312 calls read, 4 new, 1 edited".to_owned()),
+            ..poll(TaskState::Ok, 60)
+        };
+        let truncated = TaskStatus {
+            running: true,
+            error: Some(
+                "stopped at 100 pages; <b>the rest</b> is read by the next poll".to_owned(),
+            ),
+            failures: 1,
+            ..poll(TaskState::Truncated, 300)
+        };
+        let starting = TaskStatus {
+            last_success: None,
+            next: None,
+            ..poll(TaskState::Starting, 900)
+        };
+        let account = |name: &str, api, watermark, tasks: Vec<(Task, TaskStatus)>| AccountStatus {
+            name: name.to_owned(),
+            api,
+            watermark,
+            tasks: tasks.into_iter().collect(),
+        };
+        let stream = |lag, oldest| OutputStreamStatus {
+            received: 123_456,
+            delivered: 1_234_567,
+            dropped: 0,
+            lag,
+            oldest,
+        };
+        Status {
+            now: at("2026-08-06T12:00:30Z"),
+            started: at("2026-08-01T00:00:00Z"),
+            ready: true,
+            versions: crate::status::Versions {
+                callmeter: "0.1.0",
+                revision: "abc1234",
+                rustc: "rustc 1.95.0",
+                target: "x86_64-unknown-linux-gnu",
+            },
+            config: ConfigStatus {
+                file: "/etc/callmeter/callmeter.yml".to_owned(),
+                loaded: Some(hour),
+                error: Some("callmeter.yml:12:7: accounts[0].hostedsuite.formt: unknown key \"formt\"; did you mean \"format\"?".to_owned()),
+                warnings: vec!["callmeter.yml:20:5: accounts[1].portsip.tls.insecure: certificates are not checked".to_owned()],
+            },
+            accounts: vec![
+                account("acme", "hostedsuite", Some(hour), vec![(Task::Calls, calls), (Task::Balances, truncated)]),
+                account("hq", "portsip", None, vec![(Task::Billing, failing), (Task::Rates, starting)]),
+            ],
+            outputs: vec![
+                OutputStatus {
+                    name: "archive".to_owned(),
+                    plugin: "/usr/lib/callmeter/libcallmeter_csv.so".to_owned(),
+                    description: Some("CSV files, 0.1.0".to_owned()),
+                    up: true,
+                    state: "running".to_owned(),
+                    error: None,
+                    streams: [("calls".to_owned(), stream(0, None))].into(),
+                },
+                OutputStatus {
+                    name: "crm".to_owned(),
+                    plugin: "/usr/lib/callmeter/libcallmeter_webhook.so".to_owned(),
+                    description: None,
+                    up: false,
+                    state: "retrying".to_owned(),
+                    error: Some("POST https://crm.example.com/: connection refused; tried again in 2 min".to_owned()),
+                    streams: [("calls".to_owned(), stream(4_321, Some(hour)))].into(),
+                },
+            ],
+            journal: crate::status::JournalStatus {
+                path: "/var/lib/callmeter/journal.db".to_owned(),
+                bytes: 734_003_200,
+                last_batch: 81_234,
+                error: None,
+            },
+        }
+    }
+
+    #[test]
+    fn a_page_with_every_kind_of_trouble() {
+        let page = render(&troubled(), "/metrics");
+        assert!(!page.contains("<b>"), "text is escaped");
+        assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("src="));
+        insta::assert_snapshot!(page.replace("><", ">\n<"));
+    }
+
+    #[test]
+    fn the_summary_says_the_worst() {
+        let mut status = troubled();
+        assert!(render(&status, "/metrics").contains("Something needs attention"));
+        status.config.error = None;
+        status.outputs.clear();
+        status.accounts.truncate(1);
+        status.accounts[0]
+            .tasks
+            .retain(|task, _| *task == Task::Calls);
+        assert!(render(&status, "/metrics").contains("All is well"));
+        status.ready = false;
+        assert!(render(&status, "/metrics").contains("Starting"));
+        status.journal.error = Some("the disk is full".to_owned());
+        let page = render(&status, "/metrics");
+        assert!(page.contains("Something needs attention") && page.contains("the disk is full"));
+    }
 
     #[test]
     fn words_for_numbers() {

@@ -618,6 +618,13 @@ fn valid_file(pki: &Pki) -> std::path::PathBuf {
 async fn a_file_with_everything_is_taken() {
     let pki = Pki::new();
     assert!(Access::open(Some(&valid_file(&pki))).is_ok());
+    // Keys that came to the format later.
+    let later = "  client_ca_file: ca.crt\n  client_allowed_sans: [prometheus.example.com]\n";
+    let text = std::fs::read_to_string(testdata().join("valid.yml")).unwrap();
+    let text = text.replace("  client_ca_file: ca.crt\n", later);
+    let text = format!("{text}rate_limit: {{ interval: 100ms, burst: 20 }}\n");
+    assert!(text.contains("client_allowed_sans"));
+    assert!(Access::open(Some(&pki.web_config(&text))).is_ok());
     for empty in ["", "# nothing\n", "\n\n"] {
         assert!(Access::open(Some(&pki.web_config(empty))).is_ok());
     }

@@ -228,8 +228,19 @@ fn parse(text: &str) -> Result<RawFile, String> {
         return Ok(RawFile::default());
     }
     let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| error.without_snippet().to_string())
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let error = error.without_snippet();
+        match (error, error.location()) {
+            (serde_saphyr::Error::DuplicateMappingKey { key, .. }, Some(at)) => {
+                let key = key.as_deref().unwrap_or_default();
+                format!(
+                    "line {}: the key {key:?} stands here a second time",
+                    at.line()
+                )
+            }
+            (error, _) => error.to_string(),
+        }
+    })
 }
 
 fn tls(
