@@ -65,6 +65,14 @@ impl Birth {
     }
 }
 
+/// How a life ended.
+#[derive(Debug)]
+pub struct End {
+    /// Outputs whose plugins are still at work: their process must not exit in the usual way, see
+    /// [`callmeter_plugin_host::leave_at_once`].
+    pub late_outputs: Vec<String>,
+}
+
 /// Time for polls to end after a page, and for outputs to flush, when the program ends.
 const POLLS_END: Duration = Duration::from_secs(10);
 const OUTPUTS_END: Duration = Duration::from_secs(15);
@@ -73,7 +81,7 @@ const OUTPUTS_END: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// When the program cannot start. Once it runs, what fails is shown and tried again.
-pub async fn live(birth: Birth, ended: Stop) -> Result<(), Failure> {
+pub async fn live(birth: Birth, ended: Stop) -> Result<End, Failure> {
     let Birth {
         config_file,
         web,
@@ -142,7 +150,7 @@ pub async fn live(birth: Birth, ended: Stop) -> Result<(), Failure> {
     info!("callmeter ends");
     board.set_ready(false);
     supervisor.stop(POLLS_END).await;
-    pipeline.close(OUTPUTS_END).await;
+    let late_outputs = pipeline.close(OUTPUTS_END).await;
     stop_web.stop();
     let served = tokio::time::timeout(Duration::from_secs(5), async {
         while servers.join_next().await.is_some() {}
@@ -151,7 +159,7 @@ pub async fn live(birth: Birth, ended: Stop) -> Result<(), Failure> {
         warn!("requests under way were cut off");
     }
     info!("callmeter has ended");
-    Ok(())
+    Ok(End { late_outputs })
 }
 
 /// What changes by a reload.

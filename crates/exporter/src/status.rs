@@ -431,7 +431,7 @@ mod tests {
         let board = StatusBoard::new(std::path::Path::new("c.yml"));
         let tasks: Vec<_> = states
             .iter()
-            .map(|(task, _)| (*task, Duration::from_secs(60)))
+            .map(|(task, _)| (*task, Duration::from_mins(1)))
             .collect();
         board.add_account("acme", "hostedsuite", &tasks);
         board

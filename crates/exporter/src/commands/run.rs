@@ -18,10 +18,15 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
     logging::start(args.log.level, args.log.format, &vault);
     // Signals end this life; the sender is kept so that nothing else does.
     let (_never, ended) = stop();
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let end = runtime.block_on(async {
         let birth = Birth::new(args.config.config_file, args.web, vault).await?;
         life::live(birth, ended).await
-    })
+    })?;
+    if !end.late_outputs.is_empty() {
+        callmeter_plugin_host::leave_at_once(0);
+    }
+    Ok(())
 }
 
 /// The runtime of commands that wait for the network.

@@ -138,22 +138,24 @@ impl Pipeline {
             .unwrap_or_else(PoisonError::into_inner) = policy;
     }
 
-    /// Ends in order: outputs flush within `limit`, totals are kept for the next start.
-    pub async fn close(self, limit: Duration) {
+    /// Ends in order: outputs flush within `limit`, totals are kept for the next start. Returns the
+    /// outputs that did not end.
+    pub async fn close(self, limit: Duration) -> Vec<String> {
         let outputs = Arc::clone(&self.program.outputs);
         let late = tokio::task::spawn_blocking(move || outputs.shutdown(limit)).await;
-        match late {
-            Ok(late) if late.is_empty() => {}
-            Ok(late) => warn!(
-                outputs = late.join(","),
+        let late = late.unwrap_or_else(|error| vec![error.to_string()]);
+        if !late.is_empty() {
+            let outputs = late.join(",");
+            warn!(
+                outputs,
                 "outputs did not end in time; they get the last batches again"
-            ),
-            Err(error) => warn!(%error, "outputs were not ended"),
+            );
         }
         self.stop_keeper.stop();
         if let Err(error) = self.keeper.await {
             warn!(%error, "the journal's keeper broke");
         }
         info!(batch = self.program.journal.head().0, "journal closed");
+        late
     }
 }

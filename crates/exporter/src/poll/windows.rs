@@ -106,7 +106,7 @@ mod tests {
         days.iter().map(|day| day.date.to_string()).collect()
     }
 
-    const DAY: Duration = Duration::from_secs(86_400);
+    const DAY: Duration = Duration::from_hours(24);
 
     #[test]
     fn the_window_reaches_the_lookback_behind_the_watermark() {

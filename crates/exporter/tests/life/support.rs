@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use callmeter::cli::WebArgs;
 use callmeter::exit::Failure;
-use callmeter::life::{Birth, live};
+use callmeter::life::{Birth, End, live};
 use callmeter::stop::{StopSender, stop};
 use callmeter::vault::Vault;
 use callmeter_simulator::{Ledger, LedgerQuery, Options, Running, Simulator, Sums};
@@ -116,7 +116,7 @@ impl World {
 pub(crate) struct Life {
     pub(crate) address: SocketAddr,
     stop: StopSender,
-    task: JoinHandle<Result<(), Failure>>,
+    task: JoinHandle<Result<End, Failure>>,
 }
 
 impl Life {
@@ -144,7 +144,8 @@ impl Life {
     /// Ends it in order.
     pub(crate) async fn end(self) {
         self.stop.stop();
-        self.task.await.unwrap().unwrap();
+        let end = self.task.await.unwrap().unwrap();
+        assert_eq!(end.late_outputs, Vec::<String>::new());
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {

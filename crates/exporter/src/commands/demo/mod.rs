@@ -76,7 +76,7 @@ async fn demo(args: DemoArgs, directory: &Path, vault: Arc<Vault>) -> Result<(),
     )
     .map_err(Failure::failed)?;
     simulator.stop().await;
-    outcome
+    outcome.map(drop)
 }
 
 /// Where this program lies: Cargo puts the plugins beside it, and so does a package.
