@@ -144,7 +144,7 @@ impl ExecutorBuilder {
             api,
             transport,
             retry: RetryPolicy::default(),
-            total_timeout: Duration::from_secs(60),
+            total_timeout: Duration::from_mins(1),
             body_limit: 64 * 1024 * 1024,
             observer: None,
         }
@@ -351,7 +351,8 @@ impl Executor {
         request: Request,
         tally: &Tally,
     ) -> Result<Answer, Error> {
-        let exchange = async {
+        // Boxed, for it is some 20 KB: callers nest these futures several times over.
+        let exchange = Box::pin(async {
             let mut response = self.head(operation, request, tally).await?;
             let status = response.status();
             let headers = std::mem::take(response.headers_mut());
@@ -371,7 +372,7 @@ impl Executor {
                 headers,
                 body,
             })
-        };
+        });
         match tokio::time::timeout(self.0.total_timeout, exchange).await {
             Ok(result) => result,
             Err(_) => Err(TransportKind::TotalTimeout.during(operation.id)),

@@ -9,9 +9,10 @@ use serde::{Serialize, Serializer};
 /// text, so that it neither spoils its record nor is taken for a figure.
 ///
 /// `T` is the text's type: `&str` in records that borrow from their page, `Box<str>` in owned ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Number<T = Box<str>> {
     /// The member is absent or null.
+    #[default]
     Missing,
     /// A number, kept as the digits that the server wrote.
     Value(Exact<T>),
@@ -22,12 +23,6 @@ pub enum Number<T = Box<str>> {
 /// The text of a finite decimal number. Values come out of it rounded once, from the digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Exact<T>(T);
-
-impl<T> Default for Number<T> {
-    fn default() -> Self {
-        Self::Missing
-    }
-}
 
 impl<T: AsRef<str>> Number<T> {
     /// Reads a text: trimmed, in JSON's number form (a leading `+` is accepted, thousands separators are not).

@@ -71,8 +71,8 @@ impl RetryPolicy {
 
 /// A number in 0..1. A hash of nothing under a random key is chance enough for jitter.
 fn chance() -> f64 {
-    let bits = RandomState::new().hash_one(()) as u32;
-    f64::from(bits) / f64::from(u32::MAX)
+    let [a, b, ..] = RandomState::new().hash_one(()).to_ne_bytes();
+    f64::from(u16::from_ne_bytes([a, b])) / f64::from(u16::MAX)
 }
 
 /// What to do with an answer that came.

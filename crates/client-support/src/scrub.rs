@@ -30,13 +30,13 @@ const SHORTEST_BASE64: usize = 6;
 impl Scrubber {
     /// A scrubber of these secrets. Empty ones are passed over.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
-        let mut needles = Vec::new();
+        let mut needles: Vec<Box<str>> = Vec::new();
         for secret in secrets {
             if !secret.is_empty() {
                 needles.extend(forms(secret.expose()));
             }
         }
-        needles.sort_by(|a: &Box<str>, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        needles.sort_by_cached_key(|needle| (std::cmp::Reverse(needle.len()), needle.clone()));
         needles.dedup();
         Self { needles }
     }

@@ -1,5 +1,7 @@
 //! Certificates that the operating system does not know: an own CA, another name, none of it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! Reading a page of 1,000 calls: through the facade, and by `serde_json` into the bare generated types.
 
+#![expect(clippy::unwrap_used, reason = "a bench of answers that are good")]
+
 use bytes::Bytes;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use client_support::{
     Answer, Error, Executor, ExecutorBuilder, HttpOptions, Observer, Operation, RequestEvent,
     RetryPolicy, Scrubber, SecretSource, Tally, Tls, Transport,
@@ -215,7 +216,7 @@ impl Client {
             format: Format::default(),
             http: HttpOptions::default(),
             retry: RetryPolicy::default(),
-            total_timeout: Duration::from_secs(60),
+            total_timeout: Duration::from_mins(1),
             body_limit: 64 * 1024 * 1024,
             transport: None,
             observer: None,
@@ -291,7 +292,7 @@ impl Client {
                 let answer = self
                     .post(LIST_BALANCES, "call-allowance/balance", &request, &tally)
                     .await?;
-                let sheet = self.sheet(LIST_BALANCES, balances::COLUMNS, &answer)?;
+                let sheet = self.sheet(LIST_BALANCES, balances::COLUMNS, answer)?;
                 Ok(Balances::new(sheet))
             })
             .await
@@ -315,7 +316,7 @@ impl Client {
             .observe(LIST_CLIENTS, &tally, async {
                 let request = query.request(self.login()?);
                 let answer = self.post(LIST_CLIENTS, "clients", &request, &tally).await?;
-                let sheet = self.sheet(LIST_CLIENTS, clients::COLUMNS, &answer)?;
+                let sheet = self.sheet(LIST_CLIENTS, clients::COLUMNS, answer)?;
                 Ok(Clients::new(sheet))
             })
             .await
@@ -339,8 +340,9 @@ impl Client {
                 query.check()?;
                 let request = query.request(self.login()?, number);
                 let answer = self.post(LIST_CALLS, "calls", &request, &tally).await?;
-                let sheet = self.sheet(LIST_CALLS, page::COLUMNS, &answer)?;
-                Ok(CallsPage::new(sheet, answer.body.len() as u64, number))
+                let bytes = answer.body.len() as u64;
+                let sheet = self.sheet(LIST_CALLS, page::COLUMNS, answer)?;
+                Ok(CallsPage::new(sheet, bytes, number))
             })
             .await
     }
@@ -395,7 +397,7 @@ impl Client {
             "{}/{path}",
             self.base.path().trim_end_matches('/')
         ));
-        let unwritable = |_| Error::InvalidRequest {
+        let unwritable = || Error::InvalidRequest {
             operation,
             field: "body",
             problem: "cannot be written".to_owned(),
@@ -404,7 +406,7 @@ impl Client {
             Format::Json => (
                 "application/json",
                 "application/json",
-                serde_json::to_string(body).map_err(|_| unwritable(()))?,
+                serde_json::to_string(body).map_err(|_| unwritable())?,
             ),
             Format::Jsv => {
                 // The type that the vendor's page prints for `Accept` gets a web page; this one and the suffix get JSV.
@@ -412,7 +414,7 @@ impl Client {
                 (
                     "application/jsv",
                     "text/jsv",
-                    jsv::to_string(body).map_err(|_| unwritable(()))?,
+                    jsv::to_string(body).map_err(|_| unwritable())?,
                 )
             }
         };
@@ -437,18 +439,21 @@ impl Client {
         &self,
         operation: &'static str,
         columns: &'static [Column],
-        answer: &Answer,
+        mut answer: Answer,
     ) -> Result<Sheet, Error> {
         let format = format_of(&answer.headers, self.format);
-        let sheet = Sheet::read(columns, &answer.body, format)
-            .map_err(|Unreadable(reason)| unreadable(operation, answer, reason))?;
+        // The sheet takes the body over; its beginning stays, to tell a web page by.
+        let body = std::mem::take(&mut answer.body);
+        answer.body = Bytes::copy_from_slice(body.get(..body.len().min(256)).unwrap_or_default());
+        let sheet = Sheet::read(columns, body, format)
+            .map_err(|Unreadable(reason)| unreadable(operation, &answer, reason))?;
         if let Some(status) = sheet.envelope().nested(RESPONSE_STATUS)
-            && let Some(error) = hidden_error(operation, answer, format, status)
+            && let Some(error) = hidden_error(operation, &answer, format, status)
         {
             return Err(error);
         }
         if !sheet.has_rows() {
-            return Err(unreadable(operation, answer, "no list".to_owned()));
+            return Err(unreadable(operation, &answer, "no list".to_owned()));
         }
         Ok(sheet)
     }

@@ -76,8 +76,9 @@ impl CallsPage {
     ///
     /// Fails with what is wrong, and at which byte, when the whole is no list of records.
     pub fn parse(body: Bytes, format: Format) -> Result<Self, String> {
-        match Sheet::read(COLUMNS, &body, format) {
-            Ok(sheet) if sheet.has_rows() => Ok(Self::new(sheet, body.len() as u64, 0)),
+        let bytes = body.len() as u64;
+        match Sheet::read(COLUMNS, body, format) {
+            Ok(sheet) if sheet.has_rows() => Ok(Self::new(sheet, bytes, 0)),
             Ok(_) => Err("no list of records".to_owned()),
             Err(Unreadable(reason)) => Err(reason),
         }

@@ -212,7 +212,6 @@ impl CallPages {
                 }
                 return Step::Skip;
             }
-            Next::Zero => {}
             Next::OneInsteadOfZero(_) if page.is_empty() => return Step::Skip,
             Next::OneInsteadOfZero(_) => self.base = PageBase::One,
             // Most of page 1 was on page 0: the same page under another number, moved a little by calls that came in.
@@ -228,7 +227,7 @@ impl CallPages {
                 page.set_base(self.base);
                 return Step::Yield(page);
             }
-            Next::Page(_) | Next::Start | Next::Done => {}
+            Next::Zero | Next::Page(_) | Next::Start | Next::Done => {}
         }
         // A page that brings nothing new ends the walk, but for the page that showed the base.
         let same_as_zero = matches!(asked, Next::OneAfterZero) && self.base == PageBase::One;

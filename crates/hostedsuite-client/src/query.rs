@@ -54,7 +54,7 @@ impl Default for Caps {
             pages: 10_000,
             rows: 5_000_000,
             bytes: 8 * 1024 * 1024 * 1024,
-            time: Duration::from_secs(30 * 60),
+            time: Duration::from_mins(30),
         }
     }
 }
@@ -229,6 +229,10 @@ impl CallsQuery {
 
 /// Which balances, and what they count. Nothing is billed that is not asked for here: the server's own default is none.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four switches of the API, each with a method of its name"
+)]
 pub struct BalanceQuery {
     start: Option<Date>,
     end: Option<Date>,

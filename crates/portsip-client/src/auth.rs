@@ -20,10 +20,10 @@ const FORM_CLIENT_ID: &str = "9d806019-75b2-4b3d-bb8b-f5a3a412cc0a";
 
 /// After a refusal the same credentials are not tried again for this long, doubling up to the second figure.
 const FIRST_REST: Duration = Duration::from_secs(30);
-const LONGEST_REST: Duration = Duration::from_secs(15 * 60);
+const LONGEST_REST: Duration = Duration::from_mins(15);
 
 /// For this long after a fresh token did not help, refusals of the same kind are taken for missing rights.
-const FUTILE_REST: Duration = Duration::from_secs(10 * 60);
+const FUTILE_REST: Duration = Duration::from_mins(10);
 
 /// Who signs in, and how the API is reached.
 pub(crate) struct Login {
@@ -219,9 +219,9 @@ impl Tokens {
             .map(|seconds| {
                 // No token of a PBX lives for more than days; the bound keeps the sum within the clock.
                 let life = Duration::from_secs(seconds.min(30 * 86_400));
-                let early = (life / 10).min(Duration::from_secs(60));
+                let early = (life / 10).min(Duration::from_mins(1));
                 Life {
-                    refresh_at: now + (life - early),
+                    refresh_at: now + life.saturating_sub(early),
                     ends_at: now + life,
                 }
             });
@@ -305,7 +305,8 @@ where
     let call = Inner::new(login.executor.clone(), MANNERS);
     let tally = call.tally();
     let api = Api::new_with_client(&login.base, login.http.clone(), call);
-    let sending = send(api);
+    // Boxed, for a generated method is some 5 KB, and these futures nest.
+    let sending = Box::pin(send(api));
     login
         .executor
         .observe(operation, &tally, async {

@@ -21,7 +21,7 @@ const EXPORT: &str = "export_call_rates";
 #[derive(Debug)]
 pub enum ExportedRates {
     /// A file whose columns are all known.
-    Rates(RateExport),
+    Rates(Box<RateExport>),
     /// A file that lacks the header of a needed column; what is wrong with it.
     NoColumns(MissingColumns),
 }
@@ -90,7 +90,7 @@ pub(crate) async fn open(session: &Session) -> Result<ExportedRates, Error> {
     Ok(match Header::read(&titles) {
         Ok(header) => {
             export.header = header;
-            ExportedRates::Rates(export)
+            ExportedRates::Rates(Box::new(export))
         }
         Err(missing) => ExportedRates::NoColumns(missing),
     })

@@ -213,7 +213,7 @@ impl Session {
             domain: None,
             http: HttpOptions::default(),
             retry: RetryPolicy::default(),
-            total_timeout: Duration::from_secs(60),
+            total_timeout: Duration::from_mins(1),
             body_limit: 64 * 1024 * 1024,
             export_limit: 512 * 1024 * 1024,
             transport: None,
@@ -474,7 +474,8 @@ impl Session {
         let result = login
             .executor
             .trace(operation, &tally, async {
-                match send(api).await {
+                // Boxed, for a generated method is some 5 KB, and these futures nest.
+                match Box::pin(send(api)).await {
                     Ok(answer) => Ok(answer.into_inner()),
                     Err(error) => {
                         body = client_support::unread_body(&error);

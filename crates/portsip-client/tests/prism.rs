@@ -12,8 +12,8 @@ use portsip_client::generated::types::{
     TenantBillingUpdate,
 };
 use portsip_client::{
-    BillingAccount, CallRateType, ChargingType, HttpOptions, Inner, MANNERS, ResourceId,
-    RetryPolicy, Session, generated,
+    BillingAccount, CallRateType, ChargingType, HttpOptions, Inner, MANNERS, RatesQuery,
+    ResourceId, RetryPolicy, Session, generated,
 };
 
 /// Where Prism listens, and how many calls to make.
@@ -160,7 +160,7 @@ async fn prism_and_the_session_understand_each_other() {
         Some("EUR")
     );
     let page = session
-        .rates(&Default::default())
+        .rates(&RatesQuery::default())
         .next()
         .await
         .unwrap()

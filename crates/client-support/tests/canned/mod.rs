@@ -177,7 +177,7 @@ async fn send(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
         }
         Reply::Flood(bytes, count) => {
             stream.write_all(&bytes).await?;
-            let block = [b' '; 64 * 1024];
+            let block = vec![b' '; 64 * 1024];
             for _ in 0..count / block.len() as u64 {
                 stream.write_all(&block).await?;
             }

@@ -184,15 +184,14 @@ proptest! {
 
     /// A page that was cut off anywhere is an error: never a page with fewer rows.
     #[test]
-    fn a_cut_page_is_no_page(items in vec(record(), 1..3), at in 0.0..1.0_f64, as_jsv: bool) {
+    fn a_cut_page_is_no_page(items in vec(record(), 1..3), at in any::<prop::sample::Index>(), as_jsv: bool) {
         let page = CallRecordPage { items: Some(items), ..CallRecordPage::default() };
         let (text, format) = if as_jsv {
             (jsv::to_string(&page).unwrap(), Format::Jsv)
         } else {
             (serde_json::to_string(&page).unwrap(), Format::Json)
         };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a length")]
-        let cut = (text.len() as f64 * at) as usize;
+        let cut = at.index(text.len());
         prop_assert!(CallsPage::parse(Bytes::copy_from_slice(&text.as_bytes()[..cut]), format).is_err());
     }
 
@@ -246,4 +245,21 @@ fn depth_is_bounded_without_recursion() {
             .unwrap_err()
             .contains("nested too deep")
     );
+}
+
+#[test]
+fn a_small_body_does_not_unfold_without_bound() {
+    for rows in [
+        "{},".repeat(300_000),
+        format!(r#"{{"CompletedFormIds":[{}0]}},"#, "0,".repeat(5_000_000)),
+    ] {
+        let text = format!("{{\"Items\":[{rows}{{}}]}}");
+        assert!(
+            read(&text, Format::Json)
+                .unwrap_err()
+                .starts_with("more than")
+        );
+    }
+    let rows = "{},".repeat(300_000);
+    assert!(read(&format!("{{Items:[{rows}{{}}]}}"), Format::Jsv).is_err());
 }

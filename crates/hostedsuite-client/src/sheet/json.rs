@@ -7,7 +7,9 @@
 
 use memchr::memchr2;
 
-use super::{Cell, Column, ENVELOPE, Holds, ITEMS, Kind, Sheet, Unreadable};
+use super::{
+    Cell, Column, ENVELOPE, Holds, ITEMS, Kind, MAX_INNER, Sheet, TOO_LONG_LISTS, Unreadable,
+};
 
 /// Deeper nesting is refused. The reader itself does not recurse.
 const MAX_DEPTH: usize = 64;
@@ -42,7 +44,7 @@ struct Reader<'t> {
     replaced: bool,
 }
 
-impl<'t> Reader<'t> {
+impl Reader<'_> {
     fn fault<T>(&self, reason: &'static str) -> Read<T> {
         let reason = if self.at >= self.bytes.len() {
             EARLY_END
@@ -126,11 +128,15 @@ impl<'t> Reader<'t> {
         loop {
             self.blanks();
             let start = self.at;
-            let base = sheet.begin_row();
+            let base = match sheet.begin_row() {
+                Ok(base) => base,
+                Err(reason) => return Err(Fault { reason, at: start }),
+            };
             let kept = (sheet.inner.len(), sheet.unescaped.len());
             let mut result = self.row(sheet, base);
             if let Err(fault) = &result
                 && fault.reason != EARLY_END
+                && fault.reason != TOO_LONG_LISTS
             {
                 sheet.inner.truncate(kept.0);
                 sheet.unescaped.truncate(kept.1);
@@ -199,6 +205,9 @@ impl<'t> Reader<'t> {
         }
         loop {
             self.blanks();
+            if sheet.inner.len() >= MAX_INNER {
+                return self.fault(TOO_LONG_LISTS);
+            }
             match members {
                 Some(members) if self.peek() == Some(b'{') => {
                     let base = sheet.inner.len();

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 
 use super::{Cell, Column, ENVELOPE, Holds, ITEMS, Kind, Sheet, Unreadable};
 
@@ -118,7 +120,7 @@ fn read_rows<'t, A: SeqAccess<'t>>(
     sheet.has_rows = true;
     while let Some(raw) = rows.next_element::<jsv::Raw<'t>>()? {
         let raw = raw.get();
-        let base = sheet.begin_row();
+        let base = sheet.begin_row().map_err(A::Error::custom)?;
         let fault = if raw.starts_with('{') {
             row(text, sheet, base, raw)
                 .err()

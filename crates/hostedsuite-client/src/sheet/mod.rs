@@ -9,8 +9,8 @@ mod jsv;
 
 use std::ops::Range;
 
-use bytes::Bytes;
-use client_support::{Number, strip_bom};
+use bytes::{Buf as _, Bytes};
+use client_support::Number;
 
 use crate::Format;
 
@@ -93,6 +93,13 @@ impl Cell {
     }
 }
 
+/// The most rows of an answer, and the most cells of their lists: a body of a few bytes a row must not unfold into
+/// gigabytes.
+const MAX_ROWS: usize = 200_000;
+const MAX_INNER: usize = 4_000_000;
+const TOO_MANY_ROWS: &str = "more than 200,000 rows";
+const TOO_LONG_LISTS: &str = "more than 4,000,000 values in lists";
+
 /// Why a whole answer cannot be read: what is wrong and at which byte, never the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unreadable(pub(crate) String);
@@ -118,17 +125,19 @@ impl Sheet {
     /// Reads an answer's body. Rows that cannot be read are faults of theirs; an error is one of the whole.
     pub(crate) fn read(
         columns: &'static [Column],
-        body: &Bytes,
+        mut body: Bytes,
         format: Format,
     ) -> Result<Self, Unreadable> {
         if u32::try_from(body.len()).is_err() {
             return Err(Unreadable("longer than 4 GiB".to_owned()));
         }
-        let (text, replaced) = match String::from_utf8(Vec::from(strip_bom(body))) {
+        if body.starts_with(b"\xEF\xBB\xBF") {
+            body.advance(3);
+        }
+        // No copy where the body is nobody else's, which is the rule.
+        let (text, replaced) = match String::from_utf8(Vec::from(body)) {
             Ok(text) => (text, false),
-            Err(error)
-                if error.utf8_error().valid_up_to() == 0 && body.starts_with(b"\xFF\xFE") =>
-            {
+            Err(error) if error.as_bytes().starts_with(b"\xFF\xFE") => {
                 return Err(Unreadable("UTF-16, not UTF-8".to_owned()));
             }
             // One record in a wrong character set must not cost the others.
@@ -138,9 +147,9 @@ impl Sheet {
             columns,
             unescaped: String::new(),
             // A record is some 700 bytes; too small a guess only costs a copy.
-            cells: Vec::with_capacity(text.len() / 700 * columns.len()),
+            cells: Vec::with_capacity((text.len() / 700).min(MAX_ROWS) * columns.len()),
             inner: Vec::new(),
-            faults: Vec::with_capacity(text.len() / 700),
+            faults: Vec::with_capacity((text.len() / 700).min(MAX_ROWS)),
             envelope: [Cell::default(); ENVELOPE.len()],
             has_rows: false,
             text: String::new(),
@@ -165,16 +174,12 @@ impl Sheet {
 
     /// The row of an index, or what is wrong with it.
     pub(crate) fn row(&self, index: usize) -> Option<Result<Row<'_>, &str>> {
-        Some(match self.faults.get(index)? {
-            Some(reason) => Err(reason),
-            None => {
-                let width = self.columns.len();
-                Ok(Row {
-                    sheet: self,
-                    cells: self.cells.get(index * width..(index + 1) * width)?,
-                })
-            }
-        })
+        if let Some(reason) = self.faults.get(index)? {
+            return Some(Err(reason));
+        }
+        let width = self.columns.len();
+        let cells = self.cells.get(index * width..(index + 1) * width)?;
+        Some(Ok(Row { sheet: self, cells }))
     }
 
     /// The members around the rows.
@@ -187,12 +192,18 @@ impl Sheet {
 
     // ---- for the readers
 
-    /// Adds a row of missing cells; its index in `cells`.
-    fn begin_row(&mut self) -> usize {
+    /// Adds a row of missing cells; its index in `cells`, or why there is no room for it.
+    fn begin_row(&mut self) -> Result<usize, &'static str> {
+        if self.faults.len() >= MAX_ROWS {
+            return Err(TOO_MANY_ROWS);
+        }
+        if self.inner.len() >= MAX_INNER {
+            return Err(TOO_LONG_LISTS);
+        }
         let base = self.cells.len();
         self.cells
             .resize(base + self.columns.len(), Cell::default());
-        base
+        Ok(base)
     }
 
     fn end_row(&mut self, fault: Option<Box<str>>) {

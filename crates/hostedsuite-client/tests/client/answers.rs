@@ -143,7 +143,7 @@ async fn reads_are_repeated_and_refused_logins_are_not() {
         .unwrap();
     assert_eq!(client.calls_page(&day(), 0).await.unwrap().len(), 1);
     assert_eq!(server.seen().len(), 3);
-    let events = events.lock().unwrap();
+    let events = events.lock().unwrap().clone();
     assert_eq!(events.len(), 1);
     assert_eq!(
         (events[0].operation, events[0].outcome.as_str()),

@@ -1,5 +1,11 @@
 //! The client against servers that answer from a script.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    reason = "a test fails by panicking, and may be slow where that reads better"
+)]
+
 #[path = "../../../client-support/tests/canned/mod.rs"]
 mod canned;
 

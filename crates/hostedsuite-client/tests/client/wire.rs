@@ -10,7 +10,7 @@ use hostedsuite_client::{
 };
 use std::sync::Arc;
 
-use crate::canned::{Canned, answer, json};
+use crate::canned::{Canned, Seen, answer, json};
 use crate::{PASSWORD, builder, day};
 
 fn all_calls_query() -> CallsQuery {
@@ -20,7 +20,7 @@ fn all_calls_query() -> CallsQuery {
         .call_record("r7")
         .talk_time(
             Some(Duration::from_millis(1500)),
-            Some(Duration::from_secs(60)),
+            Some(Duration::from_mins(1)),
         )
         .call_type(CallType::Incoming)
         .sort("StartTime", SortDir::Desc)
@@ -54,11 +54,7 @@ async fn requests_in_json() {
         .clients(&ClientsQuery::all().center("z9"))
         .await
         .unwrap();
-    let sent: Vec<_> = server
-        .seen()
-        .iter()
-        .map(|request| request.golden())
-        .collect();
+    let sent: Vec<_> = server.seen().iter().map(Seen::golden).collect();
     insta::assert_snapshot!(sent.join("\n\n----\n"));
 }
 
@@ -84,11 +80,7 @@ async fn requests_in_jsv() {
     client.balances(&balance_query()).await.unwrap();
     client.calls_page(&all_calls_query(), 3).await.unwrap();
     client.clients(&ClientsQuery::all()).await.unwrap();
-    let sent: Vec<_> = server
-        .seen()
-        .iter()
-        .map(|request| request.golden())
-        .collect();
+    let sent: Vec<_> = server.seen().iter().map(Seen::golden).collect();
     insta::assert_snapshot!(sent.join("\n\n----\n"));
 }
 

@@ -122,7 +122,7 @@ async fn the_observer_is_told_at_the_end_of_the_transfer() {
                 events
                     .lock()
                     .unwrap()
-                    .push((event.operation, event.outcome.as_str(), event.bytes))
+                    .push((event.operation, event.outcome.as_str(), event.bytes));
             }
         })
         .build()

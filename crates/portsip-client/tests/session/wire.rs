@@ -7,7 +7,7 @@ use portsip_client::{
     ResourceId, TenantBillingUpdate,
 };
 
-use crate::canned::{answer, json, with_headers};
+use crate::canned::{Seen, answer, json, with_headers};
 use crate::{builder, session, signed_in};
 
 #[tokio::test]
@@ -84,11 +84,7 @@ async fn requests() {
     writer.destroy_rate(&id).await.unwrap();
     assert!(format!("{:?}", writer.reader()).contains("***"));
 
-    let sent: Vec<_> = server
-        .seen()
-        .iter()
-        .map(|request| request.golden())
-        .collect();
+    let sent: Vec<_> = server.seen().iter().map(Seen::golden).collect();
     insta::assert_snapshot!(sent.join("\n\n----\n"));
 }
 
@@ -112,10 +108,6 @@ async fn form_login_of_older_versions() {
         session.balance().await.unwrap(),
         Some("-1.5".parse().unwrap())
     );
-    let sent: Vec<_> = server
-        .seen()
-        .iter()
-        .map(|request| request.golden())
-        .collect();
+    let sent: Vec<_> = server.seen().iter().map(Seen::golden).collect();
     insta::assert_snapshot!(sent.join("\n\n----\n"));
 }
