@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use callmeter_journal::BatchSeq;
+use crate::backlog::BatchSeq;
 use callmeter_plugin_abi::level;
 
 use crate::backlog::Backlog;

@@ -61,7 +61,7 @@ fn deliver(bencher: divan::Bencher<'_, '_>, options: impl Fn(&std::path::Path) -
     let records = generate::batch(Stream::Calls, Recipe::rows(ROWS));
     // The plugin is there before the clock runs.
     rig.append(Stream::Calls, records.clone());
-    rig.settle(Duration::from_secs(60)).unwrap();
+    rig.settle(Duration::from_mins(1)).unwrap();
     bencher
         .counter(ItemsCount::new(ROWS * BATCHES))
         .bench_local(|| {

@@ -1,6 +1,10 @@
 //! A plugin that misbehaves in a chosen way at a chosen place, once or always, and otherwise writes
 //! down the sequence of every record: for the tests of the host.
-#![allow(unsafe_code, reason = "it is here to do harm")]
+#![allow(
+    unsafe_code,
+    clippy::disallowed_methods,
+    reason = "it is here to do harm"
+)]
 
 use std::fs::File;
 use std::io::Write as _;
@@ -130,13 +134,13 @@ impl OutputPlugin for Hazard {
         if self.config.ignore {
             return Ok(());
         }
-        let mut lines = String::new();
+        let mut lines = Vec::new();
         for row in batch.rows() {
             if let Value::Int(sequence) = row.get("sequence") {
-                lines += &format!("{} {sequence}\n", batch.stream().name());
+                writeln!(lines, "{} {sequence}", batch.stream().name())?;
             }
         }
-        Ok(self.out.write_all(lines.as_bytes())?)
+        Ok(self.out.write_all(&lines)?)
     }
 
     fn flush(&mut self, _: Deadline) -> Result<Durable, Fail> {

@@ -33,12 +33,17 @@ impl OutputPlugin for TalkTimes {
         if batch.stream() != Stream::Calls {
             return Ok(());
         }
-        let mut lines = String::new();
+        let mut lines = Vec::new();
         for call in batch.calls()? {
             let talk = call.talk_ms().map_or("-".to_owned(), |ms| ms.to_string());
-            lines += &format!("{} {} {talk}\n", call.sequence(), call.id().unwrap_or("-"));
+            writeln!(
+                lines,
+                "{} {} {talk}",
+                call.sequence(),
+                call.id().unwrap_or("-")
+            )?;
         }
-        Ok(self.0.write_all(lines.as_bytes())?)
+        Ok(self.0.write_all(&lines)?)
     }
 
     fn flush(&mut self, _: Deadline) -> Result<Durable, Fail> {

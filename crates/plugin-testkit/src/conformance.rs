@@ -12,7 +12,7 @@ use crate::generate::{self, Recipe};
 use crate::rig::{Rig, RigOptions};
 
 /// How long a plugin may take for what a check sends.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The checks' results.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ pub fn run(library: &Path, config: fn(&Path) -> String) -> Report {
             .notes
             .push(format!("SKIPPED the exported symbols: {reason}")),
     }
-    let checks: [(&'static str, fn(&Bench<'_>) -> Result<(), String>); 9] = [
+    let checks: [Check; 9] = [
         ("takes every stream", |b| b.every_stream()),
         ("takes empty batches and single records", |b| b.small()),
         ("takes slices at odd offsets", |b| b.slices()),
@@ -95,6 +95,9 @@ pub fn run(library: &Path, config: fn(&Path) -> String) -> Report {
     }
     report
 }
+
+/// A check: its name, and what does it.
+type Check = (&'static str, fn(&Bench<'_>) -> Result<(), String>);
 
 struct Bench<'a> {
     library: &'a Path,

@@ -1,5 +1,6 @@
 //! The SDK's view against arrow-rs on generated batches, and the SDK's row tables against the
 //! schemas that callmeter sends.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

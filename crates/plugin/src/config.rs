@@ -26,7 +26,19 @@ impl<T: serde::de::DeserializeOwned> FromConfig for T {
         let tree: serde_json::Value = serde_json::from_slice(json).map_err(|error| {
             format!("the configuration is not JSON (column {})", error.column())
         })?;
-        T::deserialize(&tree).map_err(|error| without_values(error.to_string(), &tree))
+        serde_path_to_error::deserialize(&tree).map_err(|error| {
+            let key = error.path().to_string();
+            let last = key.rsplit('.').next().unwrap_or_default().to_owned();
+            let message = error.into_inner().to_string();
+            // "." stands for the whole; and serde names the key of an unknown or missing field.
+            let named = key == "." || message.contains(&format!("`{last}`"));
+            let message = if named {
+                message
+            } else {
+                format!("{key}: {message}")
+            };
+            without_values(message, &tree)
+        })
     }
 }
 
@@ -82,7 +94,7 @@ mod tests {
         );
         assert_eq!(error("{}"), "missing field `url`");
         let hidden = error(r#"{"url":"x","batch":"hunter2 \" quoted"}"#);
-        assert_eq!(hidden, "invalid type: string \"…\", expected u32");
+        assert_eq!(hidden, "batch: invalid type: string \"…\", expected u32");
         assert_eq!(
             error("{\"url\":\n \"secret"),
             "the configuration is not JSON (column 8)"

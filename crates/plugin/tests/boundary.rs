@@ -1,6 +1,12 @@
 //! The guard round every call: panics of every kind, poison, error boxes, versions, and that an
 //! array is released exactly once whatever happens.
-#![allow(unsafe_code, reason = "plays the host of the C ABI")]
+#![allow(
+    unsafe_code,
+    clippy::undocumented_unsafe_blocks,
+    clippy::unwrap_used,
+    clippy::redundant_closure_for_method_calls,
+    reason = "plays the host of the C ABI; a test fails by panicking"
+)]
 
 mod common;
 

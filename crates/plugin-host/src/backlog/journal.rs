@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use callmeter_journal::{BatchSeq, Journal, JournalError, Start};
+use callmeter_journal as journal;
+use callmeter_journal::{Journal, JournalError, Start};
 use callmeter_records::Stream;
 
-use super::{Backlog, BacklogError, Batch, Owed};
+use super::{Backlog, BacklogError, Batch, BatchId, BatchSeq, Owed};
 
 impl From<JournalError> for BacklogError {
     fn from(error: JournalError) -> Self {
@@ -15,14 +16,15 @@ impl From<JournalError> for BacklogError {
 
 impl Backlog for Journal {
     fn open(&self, output: &str, stream: Stream) -> Result<BatchSeq, BacklogError> {
-        Ok(self.register_output(output, stream, Start::Oldest)?.batch)
+        let cursor = self.register_output(output, stream, Start::Oldest)?;
+        Ok(BatchSeq(cursor.batch.0))
     }
 
     fn next(&self, stream: Stream, after: BatchSeq) -> Result<Option<Batch>, BacklogError> {
-        let stored = self.next_batch(stream, after)?;
+        let stored = self.next_batch(stream, journal::BatchSeq(after.0))?;
         Ok(stored.map(|stored| Batch {
-            seq: stored.meta.seq,
-            id: stored.meta.id,
+            seq: BatchSeq(stored.meta.seq.0),
+            id: BatchId(stored.meta.id.0),
             stream: stored.meta.stream,
             records: stored.records,
         }))
@@ -34,7 +36,12 @@ impl Backlog for Journal {
         stream: Stream,
         upto: BatchSeq,
     ) -> Result<(), BacklogError> {
-        Ok(Self::acknowledge(self, output, stream, upto)?)
+        Ok(Self::acknowledge(
+            self,
+            output,
+            stream,
+            journal::BatchSeq(upto.0),
+        )?)
     }
 
     fn owed(&self, output: &str, stream: Stream) -> Result<Owed, BacklogError> {
@@ -47,6 +54,6 @@ impl Backlog for Journal {
     }
 
     fn wait_beyond(&self, after: BatchSeq, time: Duration) -> BatchSeq {
-        Self::wait_beyond(self, after, time)
+        BatchSeq(Self::wait_beyond(self, journal::BatchSeq(after.0), time).0)
     }
 }

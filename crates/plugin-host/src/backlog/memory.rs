@@ -5,10 +5,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use callmeter_journal::{BatchId, BatchSeq};
 use callmeter_records::Stream;
 
-use super::{Backlog, BacklogError, Batch, Owed};
+use super::{Backlog, BacklogError, Batch, BatchId, BatchSeq, Owed};
 
 /// Batches and cursors in memory.
 #[derive(Debug, Default)]

@@ -1,15 +1,41 @@
 //! Where outputs get their batches from, and where their cursors are kept.
 
+#[cfg(feature = "journal")]
 mod journal;
 mod memory;
 
+use std::fmt;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use callmeter_journal::{BatchId, BatchSeq};
 use callmeter_records::Stream;
 
 pub use memory::MemoryBacklog;
+
+/// A batch's place in the log, over all streams: 1, 2, 3, …
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BatchSeq(pub u64);
+
+impl BatchSeq {
+    /// In front of the first batch.
+    pub const START: Self = Self(0);
+}
+
+impl fmt::Display for BatchSeq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A batch's id: the same for ever. Printed as 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BatchId(pub [u8; 16]);
+
+impl fmt::Display for BatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
 
 /// A log of batches with one durable cursor per output and stream. Implemented by the journal, and
 /// by [`MemoryBacklog`] for tests.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use callmeter_journal::BatchSeq;
+use crate::backlog::BatchSeq;
 use callmeter_records::Stream;
 
 use super::shared::Shared;

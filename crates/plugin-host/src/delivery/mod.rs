@@ -12,7 +12,7 @@ mod window;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use callmeter_journal::BatchSeq;
+use crate::backlog::BatchSeq;
 
 use crate::answer::Answer;
 use crate::backlog::Backlog;

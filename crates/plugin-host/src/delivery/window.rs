@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use callmeter_journal::BatchSeq;
+use crate::backlog::BatchSeq;
 use callmeter_records::Stream;
 
 use crate::dead_letters::DeadLetter;

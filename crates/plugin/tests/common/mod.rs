@@ -175,7 +175,9 @@ impl Node {
                 let bytes: Vec<&[u8]> = values.iter().map(|v| v.unwrap_or("").as_bytes()).collect();
                 let (offsets, _) = offsets(bytes.iter().map(|b| b.len()), skip);
                 let mut data = vec![b'x'; skip];
-                bytes.iter().for_each(|b| data.extend(*b));
+                for b in &bytes {
+                    data.extend(*b);
+                }
                 (
                     values.iter().map(Option::is_some).collect(),
                     vec![offsets, data],
@@ -184,7 +186,9 @@ impl Node {
             Self::Bytes(values) => {
                 let (offsets, _) = offsets(values.iter().map(|b| b.len()), skip);
                 let mut data = vec![b'x'; skip];
-                values.iter().for_each(|b| data.extend(*b));
+                for b in values {
+                    data.extend(*b);
+                }
                 (vec![true; length], vec![offsets, data])
             }
             Self::Int64(values) | Self::Time(values) => {
