@@ -100,7 +100,7 @@ fn summary(status: &Status) -> Markup {
         (Mark::Good, "All is well")
     };
     html! {
-        section.summary class=(mark.class()) {
+        section class={ "summary " (mark.class()) } {
             strong { (words) }
             span { (plural(well, "account works", "accounts work")) }
             @if failing > 0 { span { (plural(failing, "account fails", "accounts fail")) } }
@@ -243,10 +243,7 @@ fn footer(status: &Status) -> Markup {
 }
 
 fn optional(time: Option<Timestamp>, now: Timestamp, none: &str) -> Markup {
-    match time {
-        Some(time) => moment(time, now),
-        None => html! { (none) },
-    }
+    time.map_or_else(|| html! { (none) }, |time| moment(time, now))
 }
 
 /// A time as people say it, with the exact one to be seen when pointed at.

@@ -107,7 +107,7 @@ async fn ask_over(
     let mut request =
         format!("{method} {path} HTTP/1.1\r\nHost: callmeter\r\nConnection: close\r\n");
     for (name, value) in headers {
-        request += &format!("{name}: {value}\r\n");
+        request = request + name + ": " + value + "\r\n";
     }
     stream.write_all((request + "\r\n").as_bytes()).await?;
     let mut answer = Vec::new();
@@ -378,7 +378,7 @@ impl Pki {
         params.subject_alt_names = vec![san];
         let certificate = params.signed_by(&key, &self.ca).unwrap();
         let write = |kind: &str, text: String| {
-            std::fs::write(self.file(&format!("{name}.{kind}")), text).unwrap()
+            std::fs::write(self.file(&format!("{name}.{kind}")), text).unwrap();
         };
         write("crt", certificate.pem());
         write("key", key.serialize_pem());
@@ -603,7 +603,7 @@ async fn mistakes_in_the_file_are_named() {
         if name.starts_with("invalid-") {
             let error = Access::open(Some(&file)).unwrap_err().to_string();
             let error = error.replace(testdata().to_str().unwrap(), "…");
-            mistakes += &format!("{name}\n    {error}\n");
+            mistakes = mistakes + name + "\n    " + &error + "\n";
         }
     }
     insta::assert_snapshot!(mistakes);

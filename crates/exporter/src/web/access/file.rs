@@ -191,7 +191,6 @@ impl Settings {
         let bytes = files.read(file)?;
         let text = String::from_utf8(bytes).map_err(|_| files.invalid("is not UTF-8"))?;
         let raw = parse(&text).map_err(|problem| files.invalid(problem))?;
-        let _no_effect = raw.http_server_config.http2;
         let directory = file.parent().unwrap_or(Path::new(""));
         let mut warnings = Vec::new();
         let tls = match raw.tls_server_config {

@@ -9,7 +9,7 @@ mod file;
 mod tls;
 mod users;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -91,12 +91,7 @@ impl Access {
     }
 
     /// Puts newly read rules into force, unless they are the old ones. `reported` is the error that was logged last.
-    fn take(
-        &self,
-        read: Result<Rules, AccessError>,
-        file: &PathBuf,
-        reported: &mut Option<String>,
-    ) {
+    fn take(&self, read: Result<Rules, AccessError>, file: &Path, reported: &mut Option<String>) {
         match read {
             Ok(rules) => {
                 *reported = None;
