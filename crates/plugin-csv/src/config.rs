@@ -78,7 +78,7 @@ impl<'de> Deserialize<'de> for Bytes {
             Written::Text(text) => parse_bytes(&text),
         };
         bytes.filter(|bytes| *bytes > 0).map(Self).ok_or_else(|| {
-            D::Error::custom("max_bytes: expected a number of bytes such as 1048576 or 100MiB")
+            D::Error::custom("expected a number of bytes such as 1048576 or 100MiB")
         })
     }
 }

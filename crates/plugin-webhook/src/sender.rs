@@ -30,7 +30,6 @@ pub(crate) enum Sent {
 }
 
 /// An HTTP client with a runtime of its own.
-#[derive(Debug)]
 pub(crate) struct Sender {
     runtime: Runtime,
     client: Client,
@@ -138,6 +137,15 @@ impl Sender {
     }
 }
 
+impl std::fmt::Debug for Sender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The rest of the address may be a token.
+        f.debug_struct("Sender")
+            .field("origin", &self.origin())
+            .finish_non_exhaustive()
+    }
+}
+
 async fn exchange(request: reqwest::RequestBuilder) -> reqwest::Result<(StatusCode, HeaderMap)> {
     let mut response: Response = request.send().await?;
     let (status, headers) = (response.status(), response.headers().clone());
@@ -200,7 +208,7 @@ mod tests {
 
     #[test]
     fn every_status_has_a_meaning() {
-        let now = UNIX_EPOCH + Duration::from_secs(1_786_005_900);
+        let now = UNIX_EPOCH;
         let meaning = |code: u16| {
             let status = StatusCode::from_u16(code).unwrap();
             match judge(status, &HeaderMap::new(), now) {

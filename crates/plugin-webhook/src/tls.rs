@@ -16,22 +16,19 @@ pub(crate) fn client_config(config: &Config) -> Result<ClientConfig, ConfigError
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(setup)?;
-    let builder = match &config.ca_file {
-        Some(path) => {
-            let mut roots = rustls::RootCertStore::empty();
-            for certificate in certificates("ca_file", path)? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| file("ca_file", path, error))?;
-            }
-            builder.with_root_certificates(roots)
+    let builder = if let Some(path) = &config.ca_file {
+        let mut roots = rustls::RootCertStore::empty();
+        for certificate in certificates("ca_file", path)? {
+            roots
+                .add(certificate)
+                .map_err(|error| file("ca_file", path, &error))?;
         }
-        None => {
-            let verifier = rustls_platform_verifier::Verifier::new(provider).map_err(setup)?;
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(verifier))
-        }
+        builder.with_root_certificates(roots)
+    } else {
+        let verifier = rustls_platform_verifier::Verifier::new(provider).map_err(setup)?;
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
     };
     let mut tls = match (&config.client_cert_file, &config.client_key_file) {
         (Some(certificate), Some(key)) => {
@@ -40,12 +37,12 @@ pub(crate) fn client_config(config: &Config) -> Result<ClientConfig, ConfigError
                 file(
                     "client_key_file",
                     key,
-                    "it cannot be read, or holds no PEM key",
+                    &"it cannot be read, or holds no PEM key",
                 )
             })?;
             builder
                 .with_client_auth_cert(chain, secret)
-                .map_err(|error| file("client_cert_file", certificate, error))?
+                .map_err(|error| file("client_cert_file", certificate, &error))?
         }
         _ => builder.with_no_client_auth(),
     };
@@ -57,17 +54,17 @@ fn certificates(
     key: &'static str,
     path: &Path,
 ) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-    let pem = std::fs::read(path).map_err(|error| file(key, path, error))?;
+    let pem = std::fs::read(path).map_err(|error| file(key, path, &error))?;
     let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
-        .map_err(|_| file(key, path, "it is not PEM"))?;
+        .map_err(|_| file(key, path, &"it is not PEM"))?;
     if found.is_empty() {
-        return Err(file(key, path, "it holds no certificate"));
+        return Err(file(key, path, &"it holds no certificate"));
     }
     Ok(found)
 }
 
-fn file(key: &'static str, path: &Path, problem: impl ToString) -> ConfigError {
+fn file(key: &'static str, path: &Path, problem: &impl ToString) -> ConfigError {
     ConfigError::File {
         key,
         path: path.to_owned(),
