@@ -107,7 +107,7 @@ fn records_in(body: &[u8]) -> u64 {
     let count = match serde_json::from_slice::<serde_json::Value>(body) {
         Ok(serde_json::Value::Array(items)) => items.len(),
         Ok(value) => value
-            .get("records")
+            .get("data")
             .and_then(serde_json::Value::as_array)
             .map_or(1, Vec::len),
         Err(_) => body
