@@ -2,7 +2,7 @@
 //!
 //! Each reads a number, a number written as text, or null; a member that is absent needs `#[serde(default)]` beside it.
 //! What is none of these is an error of its record. For members whose unreadable values must not cost the record, use
-//! [`Number`](crate::Number); for money, [`Amount`](crate::Amount).
+//! [`Number`]; for money, [`Amount`](crate::Amount).
 
 use serde::Deserialize as _;
 use serde::de::{Deserializer, Error as _};

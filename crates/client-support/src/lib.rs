@@ -2,7 +2,7 @@
 //!
 //! - For generated code: [`Secret`], [`ResourceId`], [`open_enum!`], [`Number`], [`Amount`], [`lenient`], [`decode`], [`decode_error`].
 //! - For the hand-written facades: [`Executor`] (time-outs, retries, bounded bodies, the metrics hook), [`Error`] with its
-//!   [`Kind`], [`SecretSource`], [`HttpOptions`] and [`Tls`], [`Scrubber`], [`fold_names`].
+//!   [`Kind`], [`SecretSource`], [`HttpOptions`] and [`Tls`], [`Scrubber`], [`FoldNames`].
 //!
 //! Nothing here knows an API. The arrows go one way: a facade uses the executor, the executor a [`Transport`].
 
