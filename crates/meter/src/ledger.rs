@@ -87,6 +87,16 @@ impl Applied {
 
     pub(crate) fn insert(&mut self, batch: u64) {
         self.beyond.insert(batch);
+        self.close_up();
+    }
+
+    fn skip_before(&mut self, batch: u64) {
+        self.through = self.through.max(batch.saturating_sub(1));
+        self.beyond = self.beyond.split_off(&self.through.saturating_add(1));
+        self.close_up();
+    }
+
+    fn close_up(&mut self) {
         while let Some(next) = self.through.checked_add(1) {
             if !self.beyond.remove(&next) {
                 break;
@@ -137,6 +147,12 @@ impl Ledger {
     /// Whether a batch has been counted. It may have been also when its number lies above [`applied_through`](Self::applied_through).
     pub fn has_applied(&self, batch: u64) -> bool {
         self.applied.contains(batch)
+    }
+
+    /// Says that there is no batch before this one that is still to come: at a start, when retention has removed old batches from the
+    /// journal. Without it the numbers of all batches behind the gap would have to be remembered one by one.
+    pub fn skip_before(&mut self, batch: u64) {
+        self.applied.skip_before(batch);
     }
 
     /// Shows an account: it is configured. Its totals, if any were counted before, show from now on.
@@ -379,4 +395,40 @@ fn chunks<C: Columns>(table: &Table<C>) -> Vec<Arc<crate::table::Chunk<C>>> {
 )]
 fn seconds(microseconds: i64) -> f64 {
     microseconds as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn applied(through: u64, beyond: &[u64]) -> Applied {
+        Applied {
+            through,
+            beyond: beyond.iter().copied().collect(),
+        }
+    }
+
+    #[test]
+    fn batches_are_remembered_once_in_any_order() {
+        let mut seen = Applied::default();
+        for batch in [2, 4, 1, 7] {
+            assert!(!seen.contains(batch));
+            seen.insert(batch);
+            assert!(seen.contains(batch));
+        }
+        assert_eq!(seen, applied(2, &[4, 7]));
+        seen.insert(3);
+        assert_eq!(seen, applied(4, &[7]));
+    }
+
+    #[test]
+    fn what_is_gone_from_the_journal_is_not_waited_for() {
+        let mut seen = applied(2, &[4, 7, 9]);
+        seen.skip_before(6);
+        assert_eq!(seen, applied(5, &[7, 9]));
+        seen.skip_before(7);
+        assert_eq!(seen, applied(7, &[9]));
+        seen.skip_before(3);
+        assert_eq!(seen, applied(7, &[9]));
+    }
 }

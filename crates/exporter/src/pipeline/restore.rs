@@ -20,6 +20,8 @@ pub(super) fn ledger(journal: &Journal, limits: Limits) -> Result<Ledger, Failur
     let mut after = BatchSeq(ledger.applied_through());
     while let Some(batch) = journal.next_of_any(after).map_err(journal_failure)? {
         after = batch.meta.seq;
+        // What is missing before it was removed by retention.
+        ledger.skip_before(after.0);
         ledger
             .apply(batch.meta.seq.0, batch.meta.stream, &batch.records)
             .map_err(|error| Failure::Journal(format!("batch {after}: {error}")))?;
