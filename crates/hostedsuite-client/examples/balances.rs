@@ -92,19 +92,29 @@ async fn run(options: Options) -> Result<(), Error> {
     let number = |number: Number<&str>| number.into_text().unwrap_or("-").to_owned();
     for row in client.balances(&query).await?.rows() {
         match row {
-            Ok(row) => println!(
-                "{}",
-                [
-                    row.client_id().unwrap_or("-").to_owned(),
-                    row.client_name().unwrap_or("-").replace(['\t', '\n'], " "),
-                    number(row.num_calls()),
-                    number(row.num_mins()),
-                    number(row.balance()),
-                ]
-                .join("\t")
-            ),
+            Ok(row) => put(&[
+                row.client_id().unwrap_or("-").to_owned(),
+                row.client_name().unwrap_or("-").replace(['\t', '\n'], " "),
+                number(row.num_calls()),
+                number(row.num_mins()),
+                number(row.balance()),
+            ]
+            .join("\t")),
             Err(error) => eprintln!("balances: {error}"),
         }
     }
     Ok(())
+}
+
+/// Prints a line; ends quietly when nobody reads any more (`| head`).
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing is open that an exit could harm"
+)]
+fn put(line: &str) {
+    use std::io::Write as _;
+
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        std::process::exit(0);
+    }
 }

@@ -123,5 +123,18 @@ fn print(call: &CallRef<'_>, details: bool) {
             line.push_str(&or_dash(text));
         }
     }
-    println!("{line}");
+    put(&line);
+}
+
+/// Prints a line; ends quietly when nobody reads any more (`| head`).
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing is open that an exit could harm"
+)]
+fn put(line: &str) {
+    use std::io::Write as _;
+
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        std::process::exit(0);
+    }
 }

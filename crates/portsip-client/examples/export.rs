@@ -72,7 +72,7 @@ async fn run(options: Options) -> Result<bool, Error> {
         match rate? {
             Ok(rate) => {
                 count += 1;
-                println!(
+                put(&format!(
                     "{}\t{}\t{}\t{}",
                     rate.prefix.unwrap_or_default(),
                     rate.type_.map_or("-".to_owned(), |kind| kind.to_string()),
@@ -80,11 +80,24 @@ async fn run(options: Options) -> Result<bool, Error> {
                         .map_or("-".to_owned(), |price| price.to_string()),
                     rate.price_n
                         .map_or("-".to_owned(), |price| price.to_string()),
-                );
+                ));
             }
             Err(error) => eprintln!("export: {error}"),
         }
     }
     eprintln!("{count} rates in {} bytes", export.bytes());
     Ok(true)
+}
+
+/// Prints a line; ends quietly when nobody reads any more (`| head`).
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing is open that an exit could harm"
+)]
+fn put(line: &str) {
+    use std::io::Write as _;
+
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        std::process::exit(0);
+    }
 }

@@ -110,19 +110,29 @@ fn print(rate: &CallRate) {
             value.to_string().replace(['\t', '\n'], " ")
         })
     }
-    println!(
-        "{}",
-        [
-            or_dash(rate.id.as_ref()),
-            or_dash(rate.prefix.as_ref()),
-            or_dash(rate.type_.as_ref()),
-            or_dash(rate.interval_1),
-            or_dash(rate.interval_n),
-            or_dash(rate.connect_fee),
-            or_dash(rate.price_1),
-            or_dash(rate.price_n),
-            or_dash(rate.description.as_ref()),
-        ]
-        .join("\t")
-    );
+    put(&[
+        or_dash(rate.id.as_ref()),
+        or_dash(rate.prefix.as_ref()),
+        or_dash(rate.type_.as_ref()),
+        or_dash(rate.interval_1),
+        or_dash(rate.interval_n),
+        or_dash(rate.connect_fee),
+        or_dash(rate.price_1),
+        or_dash(rate.price_n),
+        or_dash(rate.description.as_ref()),
+    ]
+    .join("\t"));
+}
+
+/// Prints a line; ends quietly when nobody reads any more (`| head`).
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing is open that an exit could harm"
+)]
+fn put(line: &str) {
+    use std::io::Write as _;
+
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        std::process::exit(0);
+    }
 }
