@@ -58,3 +58,8 @@ pub use paging::{CallPages, PageBase, Summary};
 pub use query::{BalanceQuery, CallType, CallsQuery, Caps, ClientsQuery};
 pub use record::{CallRecord, Interaction};
 pub use rows::RowError;
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
