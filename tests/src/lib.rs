@@ -1,1 +1,45 @@
-//! What the whole-program tests share.
+//! What the whole-program tests share: the programs as children of the test, a simulated world in
+//! front of them, and what they show read back.
+//!
+//! Everything here panics when it fails, with what the program said: it serves tests only.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail like tests"
+)]
+
+mod exporter;
+mod process;
+mod programs;
+mod samples;
+mod world;
+
+pub use exporter::{Answer, Exporter, Web};
+pub use process::Process;
+pub use programs::{callmeter, plugin, system};
+pub use samples::{Samples, differences, published};
+pub use world::{PbxAccount, SuiteAccount, World, output, quoted};
+
+use std::time::{Duration, Instant};
+
+/// Longer than anything here takes on a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(100);
+
+/// Waits until `condition` gives something; panics with `otherwise` when it takes too long.
+pub async fn until<T>(
+    what: &str,
+    mut condition: impl AsyncFnMut() -> Option<T>,
+    otherwise: impl AsyncFnOnce() -> String,
+) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = condition().await {
+            return found;
+        }
+        if begun.elapsed() > PATIENCE {
+            panic!("not {what}:\n{}", otherwise().await);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,104 @@
+//! A program as a child of the test, which never outlives it.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A running child with its output in a file.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command`; what it writes to either output goes into the file `log`.
+    pub fn start(command: &mut Command, log: &Path) -> Self {
+        let file = std::fs::File::create(log).unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            // Ctrl-C at the terminal is the test's, which then drops this.
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Self {
+            child,
+            log: log.to_path_buf(),
+        }
+    }
+
+    /// What it has written so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()
+    }
+
+    /// Its status once it has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Asks it to end and waits until it has.
+    pub fn terminate(mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.ended() {
+                return status;
+            }
+            assert!(
+                begun.elapsed() < crate::PATIENCE,
+                "it does not end:\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Kills it without a warning. With `children`, its own children too, right after it.
+    pub fn kill(mut self, children: bool) {
+        let own = self.children();
+        self.child.kill().unwrap();
+        if children {
+            for pid in own {
+                // It may have ended with its parent.
+                let _gone = kill_process(pid, Signal::KILL);
+            }
+        }
+        self.child.wait().unwrap();
+    }
+
+    /// The processes that it has started, which callmeter has one of for each isolated output.
+    pub fn children(&self) -> Vec<Pid> {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let Ok(tasks) = std::fs::read_dir(tasks) else {
+            return Vec::new();
+        };
+        tasks
+            .flatten()
+            .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
+            .flat_map(|text| {
+                text.split_whitespace()
+                    .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended, and been waited for, before.
+        let _ended = self.child.kill();
+        let _waited = self.child.wait();
+    }
+}

@@ -1,0 +1,181 @@
+//! A simulator, and the directory of a callmeter that reads it.
+
+use std::path::{Path, PathBuf};
+
+use callmeter_simulator::Running;
+use tempfile::TempDir;
+
+/// A directory with a configuration, its secret files, and everything that callmeter writes.
+#[derive(Debug)]
+pub struct World {
+    directory: TempDir,
+}
+
+impl World {
+    /// An empty directory.
+    pub fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// A path in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Writes a file in it.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Writes the configuration, with the journal beside it.
+    pub fn configure(&self, accounts: &[String], outputs: &[String]) -> PathBuf {
+        let outputs = if outputs.is_empty() {
+            String::new()
+        } else {
+            format!("outputs:\n{}", outputs.concat())
+        };
+        self.write(
+            "callmeter.yml",
+            &format!(
+                "accounts:\n{}journal: {{ path: journal.db, keep: 3650d }}\n{outputs}",
+                accounts.concat()
+            ),
+        )
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A HostedSuite account as it stands in a configuration.
+#[derive(Clone, Debug)]
+pub struct SuiteAccount {
+    /// The account's name.
+    pub name: String,
+    /// Members of `hostedsuite` beside the credentials, a line each.
+    pub settings: Vec<String>,
+    url: String,
+    customer: String,
+    username: String,
+}
+
+impl SuiteAccount {
+    /// An account of a simulator: calls every second and nothing else.
+    pub fn of(name: &str, simulator: &Running) -> Self {
+        let login = &simulator.options().credentials.hostedsuite;
+        Self {
+            name: name.to_owned(),
+            settings: vec![
+                format!("time_zone: {}", simulator.options().time_zone),
+                "calls: { every: 1s, lookback: 5d, settle: 0s, page_size: 50 }".to_owned(),
+                "balances: { enabled: false }".to_owned(),
+                "clients: { enabled: false }".to_owned(),
+            ],
+            url: simulator.hostedsuite_url(),
+            customer: login.customer.clone(),
+            username: login.username.clone(),
+        }
+    }
+
+    /// Sets a member of `hostedsuite`, in place of what it was.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        let start = format!("{key}:");
+        self.settings.retain(|line| !line.starts_with(&start));
+        self.settings.push(format!("{key}: {value}"));
+        self
+    }
+
+    /// The YAML; the password is in the file `NAME.password`, which this writes.
+    pub fn yaml(&self, world: &World, password: &str) -> String {
+        world.write(&format!("{}.password", self.name), password);
+        format!(
+            "  - name: {name}\n    hostedsuite:\n      url: {}\n      customer: {}\n      username: {}\n      \
+             password_file: {name}.password\n{}",
+            self.url,
+            quoted(&self.customer),
+            quoted(&self.username),
+            indented(&self.settings),
+            name = self.name,
+        )
+    }
+}
+
+/// A PortSIP account as it stands in a configuration.
+#[derive(Clone, Debug)]
+pub struct PbxAccount {
+    /// The account's name.
+    pub name: String,
+    /// Members of `portsip` beside the credentials, a line each.
+    pub settings: Vec<String>,
+    url: String,
+    username: String,
+    domain: String,
+}
+
+impl PbxAccount {
+    /// An account of a simulator: everything every second.
+    pub fn of(name: &str, simulator: &Running) -> Self {
+        let login = &simulator.options().credentials.portsip;
+        Self {
+            name: name.to_owned(),
+            settings: vec![
+                "billing: { every: 1s }".to_owned(),
+                "rates: { every: 1s }".to_owned(),
+            ],
+            url: simulator.portsip_url(),
+            username: login.username.clone(),
+            domain: login.domain.clone(),
+        }
+    }
+
+    /// Sets a member of `portsip`, in place of what it was.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        let start = format!("{key}:");
+        self.settings.retain(|line| !line.starts_with(&start));
+        self.settings.push(format!("{key}: {value}"));
+        self
+    }
+
+    /// The YAML; the password is in the file `NAME.password`, which this writes.
+    pub fn yaml(&self, world: &World, password: &str) -> String {
+        world.write(&format!("{}.password", self.name), password);
+        format!(
+            "  - name: {name}\n    portsip:\n      url: {}\n      username: {}\n      \
+             password_file: {name}.password\n      domain: {}\n{}",
+            self.url,
+            quoted(&self.username),
+            self.domain,
+            indented(&self.settings),
+            name = self.name,
+        )
+    }
+}
+
+fn indented(lines: &[String]) -> String {
+    lines
+        .iter()
+        .map(|line| format!("      {line}\n"))
+        .collect::<String>()
+}
+
+/// An output as it stands in a configuration; `config` is a map in YAML.
+pub fn output(name: &str, library: &Path, streams: &str, config: &str) -> String {
+    format!(
+        "  - name: {name}\n    plugin: {}\n    streams: [{streams}]\n    config: {config}\n",
+        quoted(&library.display().to_string())
+    )
+}
+
+/// A text as YAML; JSON's quoting is YAML's as well.
+pub fn quoted(text: &str) -> String {
+    serde_json::Value::String(text.to_owned()).to_string()
+}

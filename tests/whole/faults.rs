@@ -1,0 +1,463 @@
+//! Each fault of the simulator: what the operator sees while it lasts, and exact totals once it is over.
+
+use std::collections::BTreeSet;
+
+use callmeter_simulator::{Faults, LedgerQuery, Options, Running, Simulator};
+use callmeter_tests::{
+    Exporter, PbxAccount, Samples, SuiteAccount, Web, World, differences, published,
+};
+use jiff::{Timestamp, ToSpan as _};
+
+/// Which API a fault is tried on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Api {
+    Suite,
+    Pbx,
+}
+
+/// What the operator sees while a fault lasts.
+#[derive(Clone, Copy, Debug)]
+enum Seen {
+    /// A counter of the account above 0: family and further label.
+    Counter(&'static str, &'static str),
+    /// A poll that fails for this reason: as a metric, in the status and on the page with these words, in the log.
+    Failing(&'static str, &'static str),
+    /// The same for a login that is refused: it is not tried again until somebody changes something.
+    Refused(&'static str),
+    /// Nothing: polls go on and succeed.
+    Nothing,
+}
+
+use Api::{Pbx, Suite};
+use Seen::{Counter, Failing, Nothing, Refused};
+
+/// The account's name, which API, the fault as the simulator's command line has it, and what is seen of it.
+const CASES: [(&str, Api, &str, Seen); 33] = [
+    (
+        "late",
+        Suite,
+        r#"late={"within_seconds":30000}"#,
+        Counter("callmeter_call_records_late_total", ""),
+    ),
+    (
+        "edits",
+        Suite,
+        r#"edits={"within_seconds":30000}"#,
+        Counter("callmeter_call_records_revised_total", ""),
+    ),
+    (
+        "missing",
+        Suite,
+        "missing_numbers=0.5",
+        Counter("callmeter_call_values_missing_total", ""),
+    ),
+    (
+        "misspelt",
+        Suite,
+        "misspelt_names=0.5",
+        Counter("callmeter_call_values_missing_total", ""),
+    ),
+    (
+        "nan",
+        Suite,
+        "nan=0.5",
+        Counter("callmeter_call_values_missing_total", ""),
+    ),
+    ("repeats", Suite, "repeats=1", Nothing),
+    (
+        "shifts",
+        Suite,
+        "shifts={\"recent_seconds\":40000}",
+        Nothing,
+    ),
+    ("one-based", Suite, "one_based_pages", Nothing),
+    ("page-limit", Suite, "page_size_limit=7", Nothing),
+    ("no-totals", Suite, "totals=absent", Nothing),
+    ("zero-totals", Suite, "totals=zero", Nothing),
+    (
+        "ignored-dates",
+        Suite,
+        "ignore_dates",
+        Counter("callmeter_call_records_outside_window_total", ""),
+    ),
+    (
+        "latency",
+        Suite,
+        r#"latency={"ms":400}"#,
+        Counter("callmeter_polls_skipped_total", "task=\"calls\""),
+    ),
+    ("stall", Suite, "stall", Failing("timeout", "time")),
+    (
+        "disconnect",
+        Suite,
+        "disconnect",
+        Failing("transport", "connection"),
+    ),
+    ("truncate", Suite, "truncate", Failing("transport", "body")),
+    (
+        "throttle",
+        Suite,
+        r#"throttle={"retry_after":1}"#,
+        Failing("throttled", "429"),
+    ),
+    (
+        "server-error",
+        Suite,
+        r#"server_error={"status":502}"#,
+        Failing("server", "502"),
+    ),
+    ("html", Suite, "html", Failing("html", "HTML")),
+    ("echo", Suite, "echo", Failing("server", "")),
+    (
+        "refused",
+        Suite,
+        "refuse_login=security_exception",
+        Refused("login refused"),
+    ),
+    (
+        "not-authenticated",
+        Suite,
+        "refuse_login=not_authenticated",
+        Refused("login refused"),
+    ),
+    (
+        "pbx-latency",
+        Pbx,
+        r#"latency={"ms":700}"#,
+        Counter("callmeter_polls_skipped_total", "task=\"billing\""),
+    ),
+    ("pbx-stall", Pbx, "stall", Failing("timeout", "time")),
+    (
+        "pbx-disconnect",
+        Pbx,
+        "disconnect",
+        Failing("transport", "connection"),
+    ),
+    (
+        "pbx-truncate",
+        Pbx,
+        "truncate",
+        Failing("transport", "body"),
+    ),
+    ("pbx-throttle", Pbx, "throttle", Failing("throttled", "429")),
+    (
+        "pbx-server-error",
+        Pbx,
+        r#"server_error={"status":503}"#,
+        Failing("server", "503"),
+    ),
+    ("pbx-html", Pbx, "html", Failing("html", "HTML")),
+    (
+        "pbx-refused",
+        Pbx,
+        "refuse_login=unauthorized",
+        Refused("login refused"),
+    ),
+    (
+        "pbx-expired",
+        Pbx,
+        r#"expire_tokens=0.2"#,
+        Counter("callmeter_api_requests_total", "operation=\"sign_in\""),
+    ),
+    (
+        "pbx-second-factor",
+        Pbx,
+        "two_factor",
+        Refused("second factor"),
+    ),
+    (
+        "pbx-deck",
+        Pbx,
+        "deck_changes",
+        Counter("callmeter_call_rates_changed_total", ""),
+    ),
+];
+
+/// One account with a simulator of its own.
+struct Case {
+    name: &'static str,
+    api: Api,
+    fault: &'static str,
+    seen: Seen,
+    simulator: Running,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_fault_is_seen_and_over_without_a_trace_in_the_totals() {
+    let world = World::new();
+    let mut cases = Vec::new();
+    for (name, api, fault, seen) in CASES {
+        let simulator = Simulator::start(Options {
+            // Four days in half a minute: office hours come by whatever the day is.
+            start: Some(Timestamp::now() - 96.hours()),
+            speed: 12_000.0,
+            calls_per_day: Some(150),
+            days: 1,
+            clients: 6,
+            rates: 20,
+            ..Options::default()
+        })
+        .await
+        .unwrap();
+        simulator.freeze(true);
+        cases.push(Case {
+            name,
+            api,
+            fault,
+            seen,
+            simulator,
+        });
+    }
+    covers_all_faults(&cases);
+    let config = world.configure(&accounts(&world, &cases, "2s"), &[]);
+    let exporter = Exporter::start(&config, &world.path("callmeter.log"), Web::default()).await;
+    each(
+        &exporter,
+        &cases,
+        "counted before any fault",
+        Case::is_exact,
+    )
+    .await;
+
+    for case in &cases {
+        let mut faults = Faults::default();
+        faults.merge_word(case.fault).unwrap();
+        case.simulator.set_faults(faults).unwrap();
+        case.simulator.freeze(false);
+    }
+    let before = View::of(&exporter).await;
+    each(&exporter, &cases, "seen", |case, view| {
+        case.is_seen(view, &before)
+    })
+    .await;
+
+    for case in &cases {
+        case.simulator.set_faults(Faults::default()).unwrap();
+        case.simulator.freeze(true);
+    }
+    // A refused login is not tried again for long, unless the operator has changed something.
+    world.configure(&accounts(&world, &cases, "3s"), &[]);
+    exporter.reload().await;
+    each(&exporter, &cases, "exact afterwards", Case::is_exact).await;
+    assert!(exporter.terminate().success());
+}
+
+fn accounts(world: &World, cases: &[Case], refused_timeout: &str) -> Vec<String> {
+    let accounts = cases.iter().map(|case| {
+        let timeout = match case.seen {
+            Refused(_) => refused_timeout,
+            // So that the fault is seen soon.
+            Failing("timeout", _) => "1s",
+            _ => "20s",
+        };
+        match case.api {
+            Suite => SuiteAccount::of(case.name, &case.simulator)
+                .with("timeout", timeout)
+                .yaml(world, "simulated"),
+            Pbx => PbxAccount::of(case.name, &case.simulator)
+                .with("timeout", timeout)
+                .yaml(world, "simulated"),
+        }
+    });
+    accounts.collect()
+}
+
+/// Every fault that the simulator has is tried.
+fn covers_all_faults(cases: &[Case]) {
+    let serde_json::Value::Object(all) = serde_json::to_value(Faults::default()).unwrap() else {
+        panic!("faults are an object");
+    };
+    let all: BTreeSet<&str> = all.keys().map(String::as_str).collect();
+    let tried = cases
+        .iter()
+        .map(|case| case.fault.split('=').next().unwrap());
+    assert_eq!(tried.collect::<BTreeSet<_>>(), all);
+}
+
+/// Everything that the operator can look at, at one moment.
+struct View {
+    metrics: Samples,
+    status: serde_json::Value,
+    page: String,
+    log: String,
+}
+
+impl View {
+    async fn of(exporter: &Exporter) -> Self {
+        Self {
+            metrics: exporter.metrics().await,
+            status: exporter.status().await,
+            page: exporter.get("/").await.text(),
+            log: exporter.log(),
+        }
+    }
+
+    /// The polls of an account, by the status.
+    fn tasks(&self, account: &str) -> Vec<&serde_json::Value> {
+        let accounts = self.status["accounts"].as_array().unwrap();
+        let found = accounts
+            .iter()
+            .find(|known| known["name"] == account)
+            .unwrap();
+        found["tasks"].as_object().unwrap().values().collect()
+    }
+
+    fn counter(&self, account: &str, name: &str, label: &str) -> f64 {
+        self.metrics
+            .sum(name, &[&format!("account=\"{account}\""), label])
+    }
+}
+
+/// Waits until `holds` says nothing more of any case; fails with what it says.
+async fn each(
+    exporter: &Exporter,
+    cases: &[Case],
+    what: &str,
+    holds: impl Fn(&Case, &View) -> Result<(), String>,
+) {
+    let mut waiting: Vec<&Case> = cases.iter().collect();
+    let mut said = Vec::new();
+    let begun = std::time::Instant::now();
+    while !waiting.is_empty() {
+        let view = View::of(exporter).await;
+        said.clear();
+        waiting.retain(|case| match holds(case, &view) {
+            Ok(()) => false,
+            Err(reason) => {
+                said.push(format!("{}: {reason}", case.name));
+                true
+            }
+        });
+        if begun.elapsed() > callmeter_tests::PATIENCE {
+            let log = exporter.log();
+            let warnings: Vec<&str> = log
+                .lines()
+                .filter(|line| line.contains("level=warn"))
+                .collect();
+            panic!("not {what}:\n{}\n{}", said.join("\n"), warnings.join("\n"));
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+}
+
+impl Case {
+    /// Whether the operator sees the fault everywhere where it should show.
+    fn is_seen(&self, view: &View, before: &View) -> Result<(), String> {
+        let name = self.name;
+        let rises = |family: &str, label: &str, by: f64| {
+            let (then, now) = (
+                before.counter(name, family, label),
+                view.counter(name, family, label),
+            );
+            if now >= then + by {
+                Ok(())
+            } else {
+                Err(format!("{family}{{{label}}} has come from {then} to {now}"))
+            }
+        };
+        match self.seen {
+            Counter(family, label) => rises(family, label, 1.0),
+            Failing(reason, words) => {
+                rises(
+                    "callmeter_poll_failures_total",
+                    &format!("reason=\"{reason}\""),
+                    1.0,
+                )?;
+                self.is_shown(view, "failing", words)
+            }
+            Refused(words) => {
+                rises(
+                    "callmeter_poll_failures_total",
+                    "reason=\"refused_login\"",
+                    1.0,
+                )?;
+                self.is_shown(view, "refused", words)
+            }
+            Nothing => {
+                rises("callmeter_polls_total", "", 4.0)?;
+                let failures = view.counter(name, "callmeter_poll_failures_total", "");
+                (failures == 0.0)
+                    .then_some(())
+                    .ok_or_else(|| format!("{failures} polls failed"))
+            }
+        }
+    }
+
+    /// Whether status, page and log say that the account has a poll in this state, in these words.
+    fn is_shown(&self, view: &View, state: &str, words: &str) -> Result<(), String> {
+        let name = self.name;
+        let tasks = view.tasks(name);
+        let errors: Vec<&str> = tasks
+            .iter()
+            .filter(|task| task["state"] == state)
+            .filter_map(|task| task["error"].as_str())
+            .collect();
+        let Some(error) = errors.iter().find(|error| error.contains(words)) else {
+            return Err(format!("no poll is {state} with {words:?}: {tasks:?}"));
+        };
+        let up = view.counter(name, "callmeter_up", "");
+        if up != 0.0 {
+            return Err(format!("callmeter_up is {up}"));
+        }
+        let account = format!("account={name} ");
+        let logged = view.log.lines().any(|line| {
+            line.contains("level=warn") && line.contains(&account) && line.contains(words)
+        });
+        if !logged {
+            return Err(format!("the log does not say {words:?} of it"));
+        }
+        // The page writes an error as text of HTML.
+        let written = error
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+            .replace('"', "&quot;");
+        if !view.page.contains(&written) {
+            return Err(format!("the page does not say {written:?}"));
+        }
+        Ok(())
+    }
+
+    /// Whether everything works and is the ledger's.
+    fn is_exact(&self, view: &View) -> Result<(), String> {
+        let name = self.name;
+        if let Some(task) = view.tasks(name).iter().find(|task| task["state"] != "ok") {
+            return Err(format!("a poll is not well: {task}"));
+        }
+        let up = view.counter(name, "callmeter_up", "");
+        if up != 1.0 {
+            return Err(format!("callmeter_up is {up}"));
+        }
+        let truth = self.simulator.ledger(&LedgerQuery {
+            without_ids: true,
+            ..LedgerQuery::default()
+        });
+        match self.api {
+            Suite => {
+                let wrong = differences(&view.metrics, name, &truth);
+                if !wrong.is_empty() {
+                    return Err(wrong.join("\n  "));
+                }
+                let shown = view.metrics.totals(&[&format!("account=\"{name}\"")]);
+                assert_eq!(shown, published(truth.total));
+            }
+            Pbx => {
+                let balance = view.counter(name, "callmeter_portsip_balance", "");
+                let expected: f64 = truth.portsip.balance.parse().unwrap();
+                if (balance - expected).abs() > 1e-9 {
+                    return Err(format!("the balance is {balance}, not {expected}"));
+                }
+                for (rate_type, rates) in &truth.portsip.rates_by_type {
+                    let label = format!("rate_type=\"{}\"", rate_type.to_lowercase());
+                    let shown = view.counter(name, "callmeter_call_rates", &label);
+                    #[expect(clippy::cast_precision_loss, reason = "a small count")]
+                    let expected = *rates as f64;
+                    if shown != expected {
+                        return Err(format!("{shown} rates of {rate_type}, not {expected}"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,231 @@
+//! SIGKILL at any moment loses nothing and counts nothing twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use callmeter_simulator::{LedgerQuery, Options, Simulator};
+use callmeter_tests::{Exporter, SuiteAccount, Web, World, differences, output, plugin, quoted};
+use jiff::{Timestamp, ToSpan as _};
+
+use crate::receiver::{Post, Receiver};
+
+/// How often the program is killed.
+const KILLS: u32 = 100;
+/// Simulated time between two starts: a few dozen calls on average.
+const STEP: u32 = 1_500;
+
+/// The account, sequence and revision of a record: what no output may have two different ones of.
+type Place = (String, String, String);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_kills_lose_nothing_and_count_nothing_twice() {
+    // The simulated clock stands between two starts and never passes the real one.
+    let behind = i64::from(KILLS + 4) * i64::from(STEP);
+    let simulator = Simulator::start(Options {
+        start: Some(Timestamp::now() - behind.seconds()),
+        calls_per_day: Some(2_000),
+        days: 1,
+        rates: 10,
+        ..Options::default()
+    })
+    .await
+    .unwrap();
+    simulator.freeze(true);
+    let receiver = Receiver::start(|_| (StatusCode::NO_CONTENT, String::new())).await;
+    let world = World::new();
+    let csv = world.path("csv");
+    world.write(
+        "webhook.secret",
+        "whsec_bm90LWEtc2VjcmV0LW9mLWFueWJvZHktMDEyMzQ1Njc=",
+    );
+    let account = SuiteAccount::of("acme", &simulator).with(
+        "calls",
+        "{ every: 1s, lookback: 5d, settle: 0s, page_size: 100 }",
+    );
+    let config = world.configure(
+        &[account.yaml(&world, "simulated")],
+        &[
+            output(
+                "archive",
+                &plugin("csv"),
+                "calls",
+                &format!(
+                    "{{ directory: {}, rotate: never, max_bytes: 40KiB }}",
+                    quoted(&csv.display().to_string())
+                ),
+            ),
+            output(
+                "crm",
+                &plugin("webhook"),
+                "calls",
+                &format!(
+                    "{{ url: \"{}\", secret_file: webhook.secret, batch: 25 }}",
+                    receiver.url()
+                ),
+            ),
+        ],
+    );
+
+    // One undisturbed life says how long it takes from the start until everything is delivered.
+    let begun = Instant::now();
+    let first = Exporter::start(&config, &world.path("first.log"), Web::default()).await;
+    delivered(&first, truth_of(&simulator).total.calls).await;
+    let whole = begun.elapsed();
+    assert!(first.terminate().success());
+
+    let mut finished = BTreeMap::new();
+    for kill in 0..KILLS {
+        simulator.advance(STEP).unwrap();
+        let log = world.path("killed.log");
+        let process = Exporter::spawn(&config, &log, &Web::default());
+        tokio::time::sleep(random_share(whole + whole / 4)).await;
+        // In turn: only the program, as the kernel does that runs out of memory, and its children too.
+        process.kill(kill % 2 == 1);
+        finished = still_as_they_were(&csv, finished, kill);
+    }
+
+    simulator.advance(STEP).unwrap();
+    let last = Exporter::start(&config, &world.path("last.log"), Web::default()).await;
+    let truth = truth_of(&simulator);
+    delivered(&last, truth.total.calls).await;
+    let metrics = last.metrics().await;
+    assert_eq!(differences(&metrics, "acme", &truth), Vec::<String>::new());
+    let log = last.log();
+    assert!(last.terminate().success(), "{log}");
+    still_as_they_were(&csv, finished, KILLS);
+
+    let ids: BTreeSet<&str> = truth.ids.iter().map(String::as_str).collect();
+    let rows = rows(&csv);
+    let written: BTreeSet<&str> = rows.iter().map(|(_, id)| id.as_str()).collect();
+    assert_eq!(written, ids, "ids in the CSV files");
+    let places: BTreeSet<&Place> = rows.iter().map(|(place, _)| place).collect();
+    // The output remembers which batches are durable, so that not even a replayed one stands twice.
+    assert_eq!(
+        rows.len(),
+        places.len(),
+        "rows stand twice in the CSV files"
+    );
+    assert_eq!(rows.len(), ids.len());
+
+    posted(&receiver.posts(), &ids);
+    let verify = std::process::Command::new(callmeter_tests::callmeter())
+        .args(["journal", "verify"])
+        .arg(format!("--config.file={}", config.display()))
+        .output()
+        .unwrap();
+    assert!(verify.status.success(), "{verify:?}");
+    simulator.stop().await;
+}
+
+fn truth_of(simulator: &callmeter_simulator::Running) -> callmeter_simulator::Ledger {
+    simulator.ledger(&LedgerQuery::default())
+}
+
+/// Waits until so many calls are counted and all are delivered.
+async fn delivered(exporter: &Exporter, calls: u64) {
+    exporter
+        .until("delivered", async |exporter| {
+            let metrics = exporter.metrics().await;
+            let lag = "callmeter_output_lag_records";
+            metrics.totals(&["account=\"acme\""]).calls == calls
+                && ["archive", "crm"].iter().all(|output| {
+                    let label = format!("output=\"{output}\"");
+                    metrics.count(lag, &[&label]) == 1 && metrics.sum(lag, &[&label]) == 0.0
+                })
+        })
+        .await;
+}
+
+/// A random part of a time. The standard library's hash seed is random.
+fn random_share(most: Duration) -> Duration {
+    use std::hash::{BuildHasher as _, RandomState};
+    let random = RandomState::new().hash_one(0_u8);
+    most.mul_f64(f64::from(u32::try_from(random >> 32).unwrap()) / f64::from(u32::MAX))
+}
+
+/// Files that were finished before the kill are as they were; returns those that are finished now.
+fn still_as_they_were(
+    csv: &Path,
+    before: BTreeMap<String, Vec<u8>>,
+    kill: u32,
+) -> BTreeMap<String, Vec<u8>> {
+    let mut now = BTreeMap::new();
+    for entry in std::fs::read_dir(csv).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if Path::new(&name).extension().is_some_and(|end| end == "csv") {
+            now.insert(name, std::fs::read(entry.path()).unwrap());
+        }
+    }
+    for (name, content) in before {
+        assert_eq!(
+            now.get(&name),
+            Some(&content),
+            "kill {kill} changed the finished file {name}"
+        );
+    }
+    now
+}
+
+/// All rows of all files, which must parse to the last byte.
+fn rows(csv: &Path) -> Vec<(Place, String)> {
+    let mut rows = Vec::new();
+    for entry in std::fs::read_dir(csv).unwrap() {
+        let path = entry.unwrap().path();
+        let end = path.extension().and_then(|end| end.to_str());
+        if !matches!(end, Some("csv" | "partial")) {
+            continue;
+        }
+        let content = std::fs::read(&path).unwrap();
+        assert!(content.ends_with(b"\n"), "{} is torn", path.display());
+        let mut reader = csv::Reader::from_reader(content.as_slice());
+        let headers = reader.headers().unwrap().clone();
+        let column = |name: &str| headers.iter().position(|known| known == name).unwrap();
+        let [account, sequence, revision, id] =
+            ["account", "sequence", "revision", "id"].map(column);
+        for row in reader.records() {
+            let row = row.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let place = (
+                row[account].to_owned(),
+                row[sequence].to_owned(),
+                row[revision].to_owned(),
+            );
+            rows.push((place, row[id].to_owned()));
+        }
+    }
+    rows
+}
+
+/// Every id was posted, and a post that was repeated has the same id and the same content.
+fn posted(posts: &[Post], ids: &BTreeSet<&str>) {
+    let mut bodies: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for post in posts {
+        let webhook_id = post.headers["webhook-id"].as_str();
+        let idempotency_key = post.headers["idempotency-key"].as_str();
+        assert_eq!(webhook_id, idempotency_key);
+        let before = bodies.insert(webhook_id, &post.body);
+        assert!(
+            before.is_none_or(|before| before == post.body),
+            "two contents under the id {webhook_id}"
+        );
+        let body: serde_json::Value = serde_json::from_str(&post.body).unwrap();
+        for record in body["data"].as_array().unwrap() {
+            let id = record["id"].as_str().unwrap().to_owned();
+            let before = seen.insert(id.clone(), webhook_id);
+            assert!(
+                before.is_none_or(|before| before == webhook_id),
+                "{id} was posted under two ids"
+            );
+        }
+    }
+    let seen: BTreeSet<&str> = seen.keys().map(String::as_str).collect();
+    assert_eq!(&seen, ids, "ids at the receiver");
+    println!(
+        "{} posts, {} of them repeated",
+        posts.len(),
+        posts.len() - bodies.len()
+    );
+}

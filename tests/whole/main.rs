@@ -1,0 +1,8 @@
+//! The real program against the simulator, as its operators meet it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod faults;
+mod kills;
+mod prometheus;
+mod receiver;
