@@ -1,6 +1,8 @@
 //! What code comes of a spec. The generated files themselves are checked by `codegen --check`; here is what a reader of a spec's
 //! change wants to see, and what the passes do.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -111,7 +113,7 @@ fn the_plans() {
 }
 
 /// A struct and a method as progenitor makes them.
-const BEFORE: &str = r##"
+const BEFORE: &str = r#"
 pub mod types {
     #[doc = "A thing.\n\nOr another."]
     pub struct Thing {
@@ -145,7 +147,7 @@ impl Client {
         }
     }
 }
-"##;
+"#;
 
 #[test]
 fn the_passes() {
