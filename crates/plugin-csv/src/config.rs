@@ -77,9 +77,10 @@ impl<'de> Deserialize<'de> for Bytes {
             Written::Number(bytes) => Some(bytes),
             Written::Text(text) => parse_bytes(&text),
         };
-        bytes.filter(|bytes| *bytes > 0).map(Self).ok_or_else(|| {
-            D::Error::custom("expected a number of bytes such as 1048576 or 100MiB")
-        })
+        bytes
+            .filter(|bytes| *bytes > 0)
+            .map(Self)
+            .ok_or_else(|| D::Error::custom("expected a number of bytes such as 1048576 or 100MiB"))
     }
 }
 
