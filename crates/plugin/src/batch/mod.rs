@@ -7,6 +7,7 @@ mod column;
 mod import;
 #[cfg(feature = "serde")]
 mod json;
+mod records;
 mod rows;
 mod schema;
 mod value;
@@ -19,8 +20,9 @@ use callmeter_plugin_abi::{StreamKind, arrow::ArrowArray};
 pub use column::{Column, List, Row, Rows, Struct, Value};
 pub(crate) use import::SchemaCache;
 #[doc(hidden)]
-pub use rows::described;
-pub use rows::{Balance, Billing, Call, Interaction, Of, PreviousCall, Rate, Typed};
+pub use records::described;
+pub use records::{Balance, Billing, Call, Interaction, PreviousCall, Rate};
+pub use rows::{Of, Typed};
 pub(crate) use schema::Schema;
 pub use schema::{DataType, Field, TimeUnit};
 pub use value::{Decimal, Timestamp};

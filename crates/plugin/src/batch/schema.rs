@@ -4,8 +4,8 @@ use std::ffi::{CStr, c_char};
 
 use callmeter_plugin_abi::arrow::ArrowSchema;
 
-use super::BatchError;
 use super::rows::Resolved;
+use super::{BatchError, Stream, records};
 
 /// How deep types may nest: a batch, a list, a struct, a list in it, and room.
 const MAX_DEPTH: usize = 8;
@@ -111,7 +111,7 @@ impl Schema {
         let name = unsafe { metadata_value(metadata, SCHEMA_KEY) }.unwrap_or_default();
         Ok(Self {
             name,
-            resolved: Resolved::new(kind, &fields),
+            resolved: Resolved::new(records::columns(Stream::from_kind(kind)), &fields),
             fields,
             // SAFETY: the caller vouches for the form, which is the same in arrow-rs.
             #[cfg(feature = "arrow-60")]
