@@ -1,5 +1,6 @@
 //! What the boundary costs for each record: batches of 1,000 calls through the whole delivery loop,
-//! in this process and in a child. Items per second are records per second.
+//! in this process and in a child. Items per second are records per second. The libraries come first:
+//! `cargo build --release --examples -p callmeter-plugin-testkit`.
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
 use std::time::Duration;
