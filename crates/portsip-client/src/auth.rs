@@ -1,9 +1,10 @@
 //! Tokens: signing in (two generations of it), refreshing, and not trying too often.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
-use client_support::{Error, Executor, Secret, SecretSource};
+use client_support::{Error, Executor, Kind, Secret, SecretSource};
 use tokio::time::Instant;
 
 use crate::answer::error_of;
@@ -22,8 +23,11 @@ const FORM_CLIENT_ID: &str = "9d806019-75b2-4b3d-bb8b-f5a3a412cc0a";
 const FIRST_REST: Duration = Duration::from_secs(30);
 const LONGEST_REST: Duration = Duration::from_mins(15);
 
-/// For this long after a fresh token did not help, refusals of the same kind are taken for missing rights.
-const FUTILE_REST: Duration = Duration::from_mins(10);
+/// For this long after a fresh token did not help an operation, its refusals are taken for a missing right.
+const NO_RIGHT_REST: Duration = Duration::from_mins(10);
+
+/// The same where it is the token that the server does not accept: it may be in the middle of a restart.
+const NO_TOKEN_REST: Duration = Duration::from_secs(30);
 
 /// Who signs in, and how the API is reached.
 pub(crate) struct Login {
@@ -42,13 +46,8 @@ pub(crate) struct Tokens {
     current: Option<Token>,
     generation: Generation,
     refused: Option<Refusal>,
-    futile: Option<Futile>,
-}
-
-/// A refusal that a fresh token did not cure.
-struct Futile {
-    status: Option<u16>,
-    until: Instant,
+    /// The operations that a fresh token did not cure, and until when.
+    futile: HashMap<&'static str, Instant>,
 }
 
 struct Token {
@@ -104,13 +103,14 @@ impl Tokens {
         }
     }
 
-    /// Whether to try again with another token after this one was refused. It is forgotten then, unless another task
-    /// has put a fresh one in its place already. Where a fresh token did not help lately, none is fetched: it is the
-    /// right that is missing.
-    pub(crate) fn may_renew(&mut self, refused: &Secret, error: &Error) -> bool {
-        if let Some(futile) = &self.futile
-            && futile.status == error.status()
-            && Instant::now() < futile.until
+    /// Whether to try an operation again with another token after this one was refused. The token is forgotten then,
+    /// unless another task has put a fresh one in its place already. Where a fresh token did not help lately, none is
+    /// fetched: not each poll of what the account may not read signs in anew.
+    pub(crate) fn may_renew(&mut self, operation: &'static str, refused: &Secret) -> bool {
+        if self
+            .futile
+            .get(operation)
+            .is_some_and(|until| Instant::now() < *until)
         {
             return false;
         }
@@ -125,11 +125,12 @@ impl Tokens {
     }
 
     /// Notes that a fresh token was refused like the one before it.
-    pub(crate) fn note_futile_renewal(&mut self, error: &Error) {
-        self.futile = Some(Futile {
-            status: error.status(),
-            until: Instant::now() + FUTILE_REST,
-        });
+    pub(crate) fn note_futile_renewal(&mut self, operation: &'static str, error: &Error) {
+        let rest = match error {
+            Error::PermissionDenied { .. } => NO_RIGHT_REST,
+            _ => NO_TOKEN_REST,
+        };
+        self.futile.insert(operation, Instant::now() + rest);
     }
 
     async fn sign_in(&mut self, login: &Login) -> Result<Secret, Error> {
@@ -156,7 +157,8 @@ impl Tokens {
         let answer = match result {
             Ok(answer) => answer,
             Err(error) => {
-                if !error.is_retryable() {
+                // Other failures (a proxy's page, a certificate) lock nobody out.
+                if matches!(error.kind(), Kind::RefusedLogin | Kind::PermissionDenied) {
                     self.note_refusal(password, &error);
                 }
                 return Err(error);

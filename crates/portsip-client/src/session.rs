@@ -438,7 +438,7 @@ impl Session {
         };
         let fresh = {
             let mut tokens = self.0.tokens.lock().await;
-            if !tokens.may_renew(&token, &failed.error) {
+            if !tokens.may_renew(operation, &token) {
                 return Err(failed);
             }
             tokens.access(&self.0.login).await.map_err(no_body)?
@@ -451,7 +451,7 @@ impl Session {
                 .tokens
                 .lock()
                 .await
-                .note_futile_renewal(&failed.error);
+                .note_futile_renewal(operation, &failed.error);
         }
         result
     }

@@ -97,6 +97,37 @@ async fn a_missing_right_does_not_sign_in_again_and_again() {
 }
 
 #[tokio::test]
+async fn what_one_operation_may_not_do_says_nothing_of_another() {
+    let issued = Arc::new(AtomicUsize::new(0));
+    let server = Canned::start(move |request: &Seen, _| {
+        if request.line() == SIGN_IN {
+            let number = issued.fetch_add(1, Ordering::SeqCst) + 1;
+            return json(format!(
+                r#"{{"access_token":"token-{number}","expires_in":1800}}"#
+            ));
+        }
+        match (request.line(), request.header("authorization")) {
+            (BALANCE, _) => with_headers("403 Forbidden", &[], ""),
+            (_, Some("Bearer token-3")) => json("{}"),
+            _ => with_headers("403 Forbidden", &[], ""),
+        }
+    })
+    .await;
+    let session = session(&server);
+    assert!(session.balance().await.is_err());
+    assert!(
+        session.billing().await.is_ok(),
+        "its own refusal is worth a sign-in"
+    );
+    assert!(session.balance().await.is_err());
+    let sign_ins = lines(&server)
+        .iter()
+        .filter(|line| *line == SIGN_IN)
+        .count();
+    assert_eq!(sign_ins, 3);
+}
+
+#[tokio::test]
 async fn refused_credentials_rest_until_they_change() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("password");
