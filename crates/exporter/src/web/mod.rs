@@ -1,7 +1,7 @@
 //! The web server: metrics, status page, health, reload.
 //!
 //! Nothing here waits for an upstream API, a disk or a plugin: handlers read the published snapshot, the registry and a copy of the
-//! status. What clients may take is bounded: connections and patience in [`server`], scrapes at one time in [`metrics`].
+//! status. What clients may take is bounded: connections and patience in `server`, scrapes at one time in `metrics`.
 
 mod access;
 mod listen;
