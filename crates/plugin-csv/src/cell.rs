@@ -14,6 +14,8 @@ pub(crate) struct Cells {
     /// The last time that was formatted, and its text: records of a batch share the one they were observed at.
     time: Option<i64>,
     time_text: Vec<u8>,
+    /// The last day that was formatted.
+    day: Option<(i64, [u8; 10])>,
 }
 
 impl Cells {
@@ -23,6 +25,7 @@ impl Cells {
             json: Vec::new(),
             time: None,
             time_text: Vec::new(),
+            day: None,
         }
     }
 
@@ -122,9 +125,46 @@ impl Cells {
         if self.time != Some(time.micros()) {
             self.time = Some(time.micros());
             self.time_text.clear();
-            push_time(&mut self.time_text, time);
+            self.format_time(time);
         }
         &self.time_text
+    }
+
+    /// RFC 3339, with three or six digits of a second when there are any: as the SDK prints it, only faster.
+    fn format_time(&mut self, time: Timestamp) {
+        let day = time.seconds().div_euclid(86_400);
+        let date = match self.day {
+            Some((known, date)) if known == day => date,
+            _ => {
+                let (year, month, date) = time.date();
+                if !(0..=9999).contains(&year) {
+                    push_display(&mut self.time_text, time);
+                    return;
+                }
+                let mut text = *b"0000-00-00";
+                digits(&mut text, 0..4, year);
+                digits(&mut text, 5..7, i64::from(month));
+                digits(&mut text, 8..10, i64::from(date));
+                self.day = Some((day, text));
+                text
+            }
+        };
+        let second = time.seconds().rem_euclid(86_400);
+        let micros = time.micros().rem_euclid(1_000_000);
+        let mut text = *b"T00:00:00.000000";
+        digits(&mut text, 1..3, second / 3600);
+        digits(&mut text, 4..6, second / 60 % 60);
+        digits(&mut text, 7..9, second % 60);
+        let shown = if micros == 0 {
+            9
+        } else {
+            digits(&mut text, 10..16, micros);
+            if micros % 1000 == 0 { 13 } else { 16 }
+        };
+        self.time_text.extend_from_slice(&date);
+        self.time_text
+            .extend_from_slice(text.get(..shown).unwrap_or_default());
+        self.time_text.push(b'Z');
     }
 }
 
@@ -174,32 +214,6 @@ fn needs_quotes(bytes: &[u8]) -> bool {
     }) || rest
         .iter()
         .any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r'))
-}
-
-/// RFC 3339, with three or six digits of a second when there are any: as the SDK prints it, only faster.
-fn push_time(out: &mut Vec<u8>, time: Timestamp) {
-    let (year, month, day) = time.date();
-    if !(0..=9999).contains(&year) {
-        push_display(out, time);
-        return;
-    }
-    let second = time.seconds().rem_euclid(86_400);
-    let micros = time.micros().rem_euclid(1_000_000);
-    let mut text = *b"0000-00-00T00:00:00.000000";
-    digits(&mut text, 0..4, year);
-    digits(&mut text, 5..7, i64::from(month));
-    digits(&mut text, 8..10, i64::from(day));
-    digits(&mut text, 11..13, second / 3600);
-    digits(&mut text, 14..16, second / 60 % 60);
-    digits(&mut text, 17..19, second % 60);
-    digits(&mut text, 20..26, micros);
-    let shown = match micros {
-        0 => 19,
-        m if m % 1000 == 0 => 23,
-        _ => 26,
-    };
-    out.extend_from_slice(text.get(..shown).unwrap_or_default());
-    out.push(b'Z');
 }
 
 fn digits(text: &mut [u8], at: std::ops::Range<usize>, mut number: i64) {
