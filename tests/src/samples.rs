@@ -46,12 +46,15 @@ impl Samples {
         name: &'a str,
         labels: &'a [&'a str],
     ) -> impl Iterator<Item = (&'a str, f64)> {
-        self.0.iter().filter_map(move |(series, value)| {
-            let rest = series.strip_prefix(name)?;
-            let fits = rest.is_empty() || rest.starts_with('{');
-            (fits && labels.iter().all(|label| rest.contains(label)))
-                .then_some((series.as_str(), *value))
-        })
+        // In order of their texts, so that those of a family stand together.
+        self.0
+            .range(name.to_owned()..)
+            .map_while(move |(series, value)| Some((series, series.strip_prefix(name)?, *value)))
+            .filter(move |(_, rest, _)| {
+                let fits = rest.is_empty() || rest.starts_with('{');
+                fits && labels.iter().all(|label| rest.contains(label))
+            })
+            .map(|(series, _, value)| (series.as_str(), value))
     }
 
     /// What counters, histograms and corrections of these labels add up to, in the ledger's terms.

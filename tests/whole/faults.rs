@@ -150,19 +150,20 @@ const CASES: [(&str, Api, &str, Seen); 33] = [
     (
         "pbx-refused",
         Pbx,
-        "refuse_login=unauthorized",
+        r#"refuse_login=unauthorized expire_tokens={"times":2}"#,
         Refused("login refused"),
     ),
     (
         "pbx-expired",
         Pbx,
-        r#"expire_tokens=0.2"#,
+        r#"expire_tokens={"times":1}"#,
         Counter("callmeter_api_requests_total", "operation=\"sign_in\""),
     ),
     (
         "pbx-second-factor",
         Pbx,
-        "two_factor",
+        // The PBX asks for it when it is signed in at, which a forgotten token brings about.
+        r#"two_factor expire_tokens={"times":2}"#,
         Refused("second factor"),
     ),
     (
@@ -219,13 +220,15 @@ async fn each_fault_is_seen_and_over_without_a_trace_in_the_totals() {
     )
     .await;
 
+    let before = View::of(&exporter).await;
     for case in &cases {
         let mut faults = Faults::default();
-        faults.merge_word(case.fault).unwrap();
+        for word in case.fault.split(' ') {
+            faults.merge_word(word).unwrap();
+        }
         case.simulator.set_faults(faults).unwrap();
         case.simulator.freeze(false);
     }
-    let before = View::of(&exporter).await;
     each(&exporter, &cases, "seen", |case, view| {
         case.is_seen(view, &before)
     })
@@ -270,7 +273,8 @@ fn covers_all_faults(cases: &[Case]) {
     let all: BTreeSet<&str> = all.keys().map(String::as_str).collect();
     let tried = cases
         .iter()
-        .map(|case| case.fault.split('=').next().unwrap());
+        .flat_map(|case| case.fault.split(' '))
+        .map(|word| word.split('=').next().unwrap());
     assert_eq!(tried.collect::<BTreeSet<_>>(), all);
 }
 
@@ -338,6 +342,7 @@ async fn each(
         }
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
+    println!("{what} after {:.1} s", begun.elapsed().as_secs_f64());
 }
 
 impl Case {
