@@ -327,7 +327,10 @@ fn memory_of_a_wrong_form_is_refused() {
     assert_eq!(
         refused("f7", two(), |p| {
             let child = child(p, 0);
-            unsafe { *(*(*child).buffers.add(1)).cast_mut().cast::<i32>().add(2) = -3 }
+            unsafe {
+                let offsets = (*(*child).buffers.add(1)).cast_mut().cast::<i32>();
+                offsets.add(2).write_unaligned(-3);
+            }
         }),
         "2: the batch is malformed: the offsets of column account go backwards"
     );

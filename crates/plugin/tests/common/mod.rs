@@ -240,13 +240,14 @@ impl Node {
                 Vec::new()
             },
         );
+        // Writable, for the tests that damage something.
         let pointers: Vec<*const c_void> = buffers
-            .iter()
+            .iter_mut()
             .map(|b| {
                 if b.is_empty() {
                     std::ptr::null()
                 } else {
-                    b.as_ptr().cast()
+                    b.as_mut_ptr().cast_const().cast()
                 }
             })
             .collect();
