@@ -1,8 +1,6 @@
 //! A plugin built by another compiler with another arrow-rs. It builds both from nothing and may
 //! have to download them: run it with `--ignored`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod common;
 
 use std::path::Path;
