@@ -100,7 +100,7 @@ async fn both_formats_give_equal_records() {
                         row.balance_description(),
                     ];
                     let numbers = [row.num_calls(), row.num_mins(), row.balance()];
-                    let numbers = numbers.map(|number| number.into_text());
+                    let numbers = numbers.map(hostedsuite_client::Number::into_text);
                     (
                         texts.map(|text| text.map(str::to_owned)),
                         numbers.map(|text| text.map(str::to_owned)),
