@@ -102,7 +102,7 @@ async fn take(
     StatusCode::NO_CONTENT
 }
 
-/// Records of a post: the items of its JSON array, those under `records`, or its lines.
+/// Records of a post: the items of its JSON array, those under `data`, or its lines.
 fn records_in(body: &[u8]) -> u64 {
     let count = match serde_json::from_slice::<serde_json::Value>(body) {
         Ok(serde_json::Value::Array(items)) => items.len(),
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn records_are_counted_in_each_shape() {
         assert_eq!(records_in(br#"[{"id":1},{"id":2}]"#), 2);
-        assert_eq!(records_in(br#"{"records":[{},{},{}]}"#), 3);
+        assert_eq!(records_in(br#"{"data":[{},{},{}]}"#), 3);
         assert_eq!(records_in(b"{\"id\":1}\n{\"id\":2}\n"), 2);
         assert_eq!(records_in(b"{\"id\":1}\n"), 1);
     }
