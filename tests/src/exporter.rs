@@ -133,8 +133,13 @@ impl Exporter {
     /// # Panics
     /// When it refuses.
     pub async fn reload(&self) {
-        let answer = self.send(self.client.post(self.url("/-/reload"))).await;
+        let answer = self.try_reload().await;
         assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    /// Asks it to read its configuration again.
+    pub async fn try_reload(&self) -> Answer {
+        self.send(self.client.post(self.url("/-/reload"))).await
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Answer {

@@ -13,8 +13,8 @@ use crate::receiver::{Post, Receiver};
 
 /// How often the program is killed.
 const KILLS: u32 = 100;
-/// Simulated time between two starts: a few dozen calls on average.
-const STEP: u32 = 1_500;
+/// Simulated time between two starts: some twenty calls on average.
+const STEP: u32 = 3_000;
 
 /// The account, sequence and revision of a record: what no output may have two different ones of.
 type Place = (String, String, String);
@@ -25,7 +25,7 @@ async fn a_hundred_kills_lose_nothing_and_count_nothing_twice() {
     let behind = i64::from(KILLS + 4) * i64::from(STEP);
     let simulator = Simulator::start(Options {
         start: Some(Timestamp::now() - behind.seconds()),
-        calls_per_day: Some(2_000),
+        calls_per_day: Some(700),
         days: 1,
         rates: 10,
         ..Options::default()
@@ -33,7 +33,12 @@ async fn a_hundred_kills_lose_nothing_and_count_nothing_twice() {
     .await
     .unwrap();
     simulator.freeze(true);
-    let receiver = Receiver::start(|_| (StatusCode::NO_CONTENT, String::new())).await;
+    let receiver = Receiver::start(|_| {
+        // A post takes its time, so that kills come between the receiving and the acknowledging too.
+        std::thread::sleep(Duration::from_millis(15));
+        (StatusCode::NO_CONTENT, String::new())
+    })
+    .await;
     let world = World::new();
     let csv = world.path("csv");
     world.write(
@@ -42,7 +47,7 @@ async fn a_hundred_kills_lose_nothing_and_count_nothing_twice() {
     );
     let account = SuiteAccount::of("acme", &simulator).with(
         "calls",
-        "{ every: 1s, lookback: 5d, settle: 0s, page_size: 100 }",
+        "{ every: 1s, lookback: 5d, settle: 0s, page_size: 500 }",
     );
     let config = world.configure(
         &[account.yaml(&world, "simulated")],
@@ -61,7 +66,7 @@ async fn a_hundred_kills_lose_nothing_and_count_nothing_twice() {
                 &plugin("webhook"),
                 "calls",
                 &format!(
-                    "{{ url: \"{}\", secret_file: webhook.secret, batch: 25 }}",
+                    "{{ url: \"{}\", secret_file: webhook.secret, batch: 5 }}",
                     receiver.url()
                 ),
             ),
@@ -76,15 +81,20 @@ async fn a_hundred_kills_lose_nothing_and_count_nothing_twice() {
     assert!(first.terminate().success());
 
     let mut finished = BTreeMap::new();
+    let mut delivering = 0;
     for kill in 0..KILLS {
         simulator.advance(STEP).unwrap();
+        let posts = receiver.posts().len();
         let log = world.path("killed.log");
         let process = Exporter::spawn(&config, &log, &Web::default());
-        tokio::time::sleep(random_share(whole + whole / 4)).await;
+        tokio::time::sleep(random_share(whole)).await;
         // In turn: only the program, as the kernel does that runs out of memory, and its children too.
         process.kill(kill % 2 == 1);
         finished = still_as_they_were(&csv, finished, kill);
+        delivering += u32::from(receiver.posts().len() > posts);
     }
+    // Else the kills would have come too early to show anything.
+    assert!(delivering >= KILLS / 5, "only {delivering} lives delivered");
 
     simulator.advance(STEP).unwrap();
     let last = Exporter::start(&config, &world.path("last.log"), Web::default()).await;

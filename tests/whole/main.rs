@@ -4,5 +4,7 @@
 
 mod faults;
 mod kills;
+mod page;
 mod prometheus;
 mod receiver;
+mod secrets;
