@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod demo;
 mod faults;
+mod goldens;
 mod kills;
 mod page;
 mod prometheus;

@@ -55,6 +55,8 @@ async fn the_status_page_fits_a_telephone_and_a_desk() {
             let metrics = exporter.metrics().await;
             metrics.sum("callmeter_up", &[]) == 2.0
                 && metrics.sum("callmeter_poll_failures_total", &["reason=\"html\""]) > 0.0
+                && metrics.sum("callmeter_output_up", &[]) == 1.0
+                && metrics.sum("callmeter_output_records_delivered_total", &[]) > 0.0
         })
         .await;
 

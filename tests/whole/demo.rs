@@ -1,0 +1,98 @@
+//! `callmeter demo` shows everything at work.
+
+use std::process::Command;
+use std::time::Duration;
+
+use callmeter_tests::{Process, Samples, World, callmeter, plugin, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_shows_figures_that_move_rows_and_posts() {
+    // They lie beside the program, where the demo looks for them.
+    for name in ["csv", "webhook"] {
+        plugin(name);
+    }
+    let world = World::new();
+    let mut command = Command::new(callmeter());
+    command
+        .arg("demo")
+        .arg(format!("--directory={}", world.path("demo").display()))
+        .args(["--web.listen-address=127.0.0.1:0", "--speed=600"]);
+    let demo = Process::start(&mut command, &world.path("demo.log"));
+    let place = async |what: &str| {
+        let line = until(
+            what,
+            async || {
+                let said = demo.log();
+                let line = said
+                    .lines()
+                    .find(|line| line.trim_start().starts_with(what))?;
+                Some(line.trim_start().trim_start_matches(what).trim().to_owned())
+            },
+            async || demo.log(),
+        );
+        line.await
+    };
+    let metrics = place("metrics").await;
+    let page = place("status page").await;
+    let receiver = place("webhook posts").await;
+    let csv = place("CSV files").await;
+
+    let _already = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = async |url: &str| client.get(url).send().await.ok()?.text().await.ok();
+    let calls = async || {
+        let samples = Samples::read(&get(&metrics).await?);
+        Some(samples.sum("callmeter_calls_total", &[]))
+    };
+    let first = until(
+        "any calls",
+        async || calls().await.filter(|calls| *calls > 0.0),
+        async || demo.log(),
+    );
+    let first = first.await;
+    until(
+        "more calls",
+        async || calls().await.filter(|calls| *calls > first),
+        async || demo.log(),
+    )
+    .await;
+    until(
+        "everything at work",
+        async || {
+            let samples = Samples::read(&get(&metrics).await?);
+            let up = samples.sum("callmeter_up", &[]) == 2.0
+                && samples.sum("callmeter_output_up", &[]) == 2.0;
+            let posts = get(&receiver).await?;
+            let posted = posts.split(' ').next()?.parse::<u64>().ok()? > 0;
+            let rows: usize = std::fs::read_dir(&csv)
+                .ok()?
+                .flatten()
+                .filter(|entry| entry.file_name().to_string_lossy().starts_with("calls"))
+                .map(|entry| {
+                    std::fs::read_to_string(entry.path())
+                        .unwrap()
+                        .lines()
+                        .count()
+                })
+                .sum();
+            (up && posted && rows > 10).then_some(())
+        },
+        async || format!("{:?} {}", get(&receiver).await, demo.log()),
+    )
+    .await;
+    let shown = get(&page).await.unwrap();
+    for name in ["acme", "hq", "archive", "crm"] {
+        assert!(shown.contains(name), "{name} is not on the page: {shown}");
+    }
+
+    // It ends as it should when told to, and says what the receiver got.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let log = world.path("demo.log");
+    assert!(demo.terminate().success());
+    let said = std::fs::read_to_string(log).unwrap();
+    assert!(said.contains("The receiver took "), "{said}");
+    assert!(
+        !said.contains("level=error") && !said.contains("level=warn"),
+        "{said}"
+    );
+}
