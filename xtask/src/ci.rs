@@ -19,13 +19,14 @@ pub(crate) struct Arguments {
 }
 
 /// The steps, in their order.
-const STEPS: [&str; 12] = [
+const STEPS: [&str; 13] = [
     "format",
     "dependencies",
     "clippy",
     "programs",
     "tests",
     "examples",
+    "authors",
     "codegen",
     "specs",
     "documentation",
@@ -52,6 +53,7 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
         summaries.documentation = summary;
         result.into()
     });
+    report.step("authors", || test::authors(shell).into());
     // After the tests, whose build leaves the generator behind.
     report.step("codegen", || codegen::check_built(shell).into());
     report.step("specs", || lints::specs(shell));

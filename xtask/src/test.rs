@@ -104,6 +104,20 @@ pub(crate) fn unit(shell: &Shell, packages: &[String], arguments: &[String]) -> 
     }
 }
 
+/// What an author of a plugin does, from nothing: `docs/PLUGINS.md` word for word, the template, another compiler with another arrow.
+pub(crate) fn authors(shell: &Shell) -> Result<(), Error> {
+    shell::run(&mut shell.cargo([
+        "test",
+        "--workspace",
+        "--test=new_author",
+        "--test=mixed_builds",
+        "--",
+        "--ignored",
+        "--nocapture",
+        "--test-threads=1",
+    ]))
+}
+
 /// The examples in the documentation.
 pub(crate) fn documentation(shell: &Shell, packages: &[String]) -> Summed {
     let mut command = shell.cargo(["test", "--doc", "--no-fail-fast"]);
