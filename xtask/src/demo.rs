@@ -1,19 +1,21 @@
 //! `cargo xtask demo`.
 
 use crate::shell::{self, Error, Shell};
+use crate::tools;
 
 /// What the demo is built like, and told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Build without optimisation: quicker to build, slower to run
+    /// Build with optimisation: slower to build, quicker to run
     #[arg(long)]
-    dev: bool,
+    release: bool,
     /// What `callmeter demo` is to be told; `-- --help` shows it
     #[arg(last = true, value_name = "ARGUMENT")]
     demo: Vec<String>,
 }
 
 pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
+    tools::program("gcc", "gcc", "the journal's SQLite is compiled")?;
     let mut build = shell.cargo([
         "build",
         "--package",
@@ -23,10 +25,10 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
         "--package",
         "callmeter-plugin-webhook",
     ]);
-    if !arguments.dev {
+    if arguments.release {
         build.arg("--release");
     }
     shell::run(&mut build)?;
-    let program = shell.built(!arguments.dev).join("callmeter");
+    let program = shell.built(arguments.release).join("callmeter");
     shell::run(shell.command(program).arg("demo").args(&arguments.demo))
 }
