@@ -37,9 +37,8 @@ pub async fn until<T>(
         if let Some(found) = condition().await {
             return found;
         }
-        if begun.elapsed() > PATIENCE {
-            panic!("not {what}:\n{}", otherwise().await);
-        }
+        let out_of_patience = begun.elapsed() > PATIENCE;
+        assert!(!out_of_patience, "not {what}:\n{}", otherwise().await);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

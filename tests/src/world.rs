@@ -161,10 +161,8 @@ impl PbxAccount {
 }
 
 fn indented(lines: &[String]) -> String {
-    lines
-        .iter()
-        .map(|line| format!("      {line}\n"))
-        .collect::<String>()
+    let lines: Vec<String> = lines.iter().map(|line| format!("      {line}")).collect();
+    lines.join("\n") + "\n"
 }
 
 /// An output as it stands in a configuration; `config` is a map in YAML.

@@ -1,5 +1,6 @@
 //! The real program against the simulator, as its operators meet it.
 
+#![expect(clippy::float_cmp, reason = "whole numbers")]
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod demo;

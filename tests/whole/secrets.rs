@@ -61,7 +61,8 @@ fn forms() -> Vec<(String, String)> {
                 forms.push((whole.to_owned(), format!("{word} in {name}")));
             }
         }
-        let hex: String = word.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hex: Vec<String> = word.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex.concat();
         forms.push((hex.to_uppercase(), format!("{word} in hex")));
         forms.push((hex, format!("{word} in hex")));
     }
