@@ -107,7 +107,7 @@ const CASES: [(&str, Api, &str, Seen); 33] = [
         Failing("server", "502"),
     ),
     ("html", Suite, "html", Failing("html", "HTML")),
-    ("echo", Suite, "echo", Failing("server", "")),
+    ("echo", Suite, "echo", Failing("server", "500")),
     (
         "refused",
         Suite,
