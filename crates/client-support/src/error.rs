@@ -43,7 +43,7 @@ use crate::{SecretError, TlsError};
 #[non_exhaustive]
 pub enum Error {
     /// The server does not accept these credentials. Never retried: servers lock logins out.
-    #[error("{operation}: login refused ({status}{}): check customer, user name and password", code_text(.code.as_deref()))]
+    #[error("{operation}: login refused ({status}{}): check user name, password, and customer or domain", code_text(.code.as_deref()))]
     RefusedLogin {
         /// The operation's id.
         operation: &'static str,

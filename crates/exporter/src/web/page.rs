@@ -87,14 +87,17 @@ fn summary(status: &Status) -> Markup {
         accounts.filter(|account| account.up() == wanted).count()
     };
     let (well, failing, waiting) = (count(Some(true)), count(Some(false)), count(None));
-    let outputs_down = status.outputs.iter().filter(|output| !output.up).count();
+    let outputs_down = (status.outputs.iter())
+        .filter(|output| output_mark(output) == Mark::Bad)
+        .count();
+    let outputs_waiting = status.outputs.iter().any(waits);
     let trouble = failing
         + outputs_down
         + usize::from(status.journal.error.is_some())
         + usize::from(status.config.error.is_some());
     let (mark, words) = if trouble > 0 {
         (Mark::Bad, "Something needs attention")
-    } else if !status.ready || waiting > 0 {
+    } else if !status.ready || waiting > 0 || outputs_waiting {
         (Mark::Waiting, "Starting")
     } else {
         (Mark::Good, "All is well")
@@ -187,8 +190,21 @@ fn task_state(poll: &TaskStatus) -> Markup {
     }
 }
 
+/// Whether an output's first instance is being made, with no trouble so far.
+fn waits(output: &OutputStatus) -> bool {
+    !output.up && output.state == "starting" && output.error.is_none()
+}
+
+fn output_mark(output: &OutputStatus) -> Mark {
+    match output.up {
+        true => Mark::Good,
+        false if waits(output) => Mark::Waiting,
+        false => Mark::Bad,
+    }
+}
+
 fn output_card(output: &OutputStatus, now: Timestamp) -> Markup {
-    let mark = if output.up { Mark::Good } else { Mark::Bad };
+    let mark = output_mark(output);
     html! {
         article class=(mark.class()) {
             h3 { (output.name) " " (badge(mark, &output.state))
@@ -435,6 +451,18 @@ mod tests {
         assert!(!page.contains("<b>"), "text is escaped");
         assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("src="));
         insta::assert_snapshot!(page.replace("><", ">\n<"));
+    }
+
+    #[test]
+    fn an_output_that_starts_is_no_trouble_yet() {
+        let mut output = troubled().outputs.remove(0);
+        (output.up, output.error) = (false, None);
+        output.state = "starting".to_owned();
+        assert!(output_mark(&output) == Mark::Waiting);
+        output.error = Some("no such file".to_owned());
+        assert!(output_mark(&output) == Mark::Bad);
+        output.up = true;
+        assert!(output_mark(&output) == Mark::Good);
     }
 
     #[test]
