@@ -196,6 +196,7 @@ async fn each_fault_is_seen_and_over_without_a_trace_in_the_totals() {
             days: 1,
             clients: 6,
             rates: 20,
+            require_get_only: true,
             ..Options::default()
         })
         .await
@@ -242,6 +243,10 @@ async fn each_fault_is_seen_and_over_without_a_trace_in_the_totals() {
     world.configure(&accounts(&world, &cases, "3s"), &[]);
     exporter.reload().await;
     each(&exporter, &cases, "exact afterwards", Case::is_exact).await;
+    for case in &cases {
+        let ledger = case.simulator.ledger(&LedgerQuery::default());
+        assert_eq!(ledger.portsip.writes_refused, 0, "{}: only reads", case.name);
+    }
     assert!(exporter.terminate().success());
 }
 
