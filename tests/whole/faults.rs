@@ -245,7 +245,11 @@ async fn each_fault_is_seen_and_over_without_a_trace_in_the_totals() {
     each(&exporter, &cases, "exact afterwards", Case::is_exact).await;
     for case in &cases {
         let ledger = case.simulator.ledger(&LedgerQuery::default());
-        assert_eq!(ledger.portsip.writes_refused, 0, "{}: only reads", case.name);
+        assert_eq!(
+            ledger.portsip.writes_refused, 0,
+            "{}: only reads",
+            case.name
+        );
     }
     assert!(exporter.terminate().success());
 }
