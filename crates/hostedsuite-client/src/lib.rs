@@ -39,6 +39,7 @@ mod paging;
 mod query;
 mod record;
 mod rows;
+mod seen;
 mod sheet;
 
 pub use client_support::{

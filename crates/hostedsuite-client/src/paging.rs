@@ -4,12 +4,12 @@
 //! counts pages at all; and records move between pages while calls come in. So the walk finds the first page's number
 //! by comparing, passes over ids that came before, and ends only when nothing new can be left.
 
-use std::collections::HashSet;
 use std::time::Instant;
 
 use client_support::{Cap, Error, Kind};
 use futures_util::Stream;
 
+use crate::seen::SeenIds;
 use crate::{CallsPage, CallsQuery, Client};
 
 /// What is known of the number of a server's first page. Remember it between walks: it saves a request for each.
@@ -66,7 +66,7 @@ pub struct CallPages {
     query: CallsQuery,
     base: PageBase,
     next: Next,
-    seen: HashSet<Box<str>>,
+    seen: SeenIds,
     summary: Summary,
     started: Option<Instant>,
 }
@@ -102,7 +102,7 @@ impl CallPages {
             base: query.first_base(),
             query,
             next: Next::Start,
-            seen: HashSet::new(),
+            seen: SeenIds::default(),
             summary: Summary::default(),
             started: None,
         }
@@ -259,14 +259,13 @@ impl CallPages {
                     self.summary.without_id += 1;
                     false
                 }
-                Some(id) if self.seen.contains(id) => {
-                    self.summary.repeated += 1;
-                    true
-                }
-                Some(id) => {
-                    self.seen.insert(id.into());
+                Some(id) if self.seen.insert(id) => {
                     self.summary.unique += 1;
                     false
+                }
+                Some(_) => {
+                    self.summary.repeated += 1;
+                    true
                 }
             });
         }
