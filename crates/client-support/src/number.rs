@@ -180,6 +180,14 @@ impl<T: AsRef<str>> Exact<T> {
 
     /// The number when it is whole and fits; `None` otherwise.
     pub fn whole(&self) -> Option<i64> {
+        let text = self.0.as_ref().as_bytes();
+        // Nearly always it is a few digits and nothing else; 18 of them cannot overflow.
+        if text.len() <= 18 && text.iter().all(u8::is_ascii_digit) && !text.is_empty() {
+            return Some(
+                text.iter()
+                    .fold(0, |value, digit| value * 10 + i64::from(digit - b'0')),
+            );
+        }
         // Nine places below the point must be nothing: enough for every way in which a server writes a whole number.
         let scaled = self.scaled(9)?;
         if scaled % 1_000_000_000 != 0 {
