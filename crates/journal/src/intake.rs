@@ -6,12 +6,12 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use callmeter_records::{Call, CallsBuilder, CallsView, FieldHasher, Stream, id_hash, id_hash_128};
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table};
 
 use crate::error::{JournalError, Result};
 use crate::keys::{Key, Keys};
 use crate::known::{Entry, Place};
-use crate::memory::{AccountMemory, SharedMemory};
+use crate::memory::{AccountMemory, Marks, SharedMemory, Slot};
 use crate::time::{SECOND, day_of};
 use crate::writer::{Append, Rows};
 use crate::{AccountState, BatchSeq, Journal, StoredBatch};
@@ -54,7 +54,7 @@ pub struct PollOptions {
 ///
 /// **Without an id** a call is told by all of its fields: two that agree in each are one.
 ///
-/// Ids within a poll are told by a 128-bit hash; against the journal, by the id itself.
+/// Ids within a page are told by a 128-bit hash; against the journal, and so across pages, by the id itself.
 pub struct CallsPoll {
     journal: Journal,
     memory: Arc<SharedMemory>,
@@ -62,7 +62,12 @@ pub struct CallsPoll {
     /// Days around the range: what a call's start may be edited to.
     days: RangeInclusive<i16>,
     watermark: Option<i64>,
-    seen: Seen,
+    /// The known calls that came in committed pages.
+    marks: Marks,
+    /// The ids in committed pages that are not known, because their calls had not settled.
+    unsettled: Ids,
+    /// The ids of the page that is open; kept for its room.
+    page_ids: Ids,
     hasher: FieldHasher,
 }
 
@@ -157,7 +162,9 @@ impl CallsPoll {
             options,
             days,
             watermark,
-            seen: Seen::default(),
+            marks: Marks::default(),
+            unsettled: Ids::default(),
+            page_ids: Ids::default(),
             hasher: FieldHasher::new(),
         };
         // The first page would do it too, but then with the body already waiting.
@@ -180,14 +187,19 @@ impl CallsPoll {
                 Purpose::Regular => memory.cover_from(reader, *self.days.start()),
                 Purpose::Backfill => memory.cover(reader, &self.days),
             })?;
+        self.marks.follow(&memory);
+        self.page_ids.0.clear();
         Ok(CallsPage {
             journal: &self.journal,
             options: &self.options,
             watermark: self.watermark,
             settle: i64::try_from(self.options.settle.as_micros()).unwrap_or(i64::MAX),
             memory,
-            seen: &mut self.seen,
-            fresh: Seen::default(),
+            marks: &mut self.marks,
+            unsettled: &mut self.unsettled,
+            page_ids: &mut self.page_ids,
+            met: Vec::new(),
+            put_off: Vec::new(),
             hasher: &mut self.hasher,
             window,
             observed_at,
@@ -207,9 +219,13 @@ pub struct CallsPage<'p> {
     watermark: Option<i64>,
     settle: i64,
     memory: MutexGuard<'p, AccountMemory>,
-    /// Ids of the poll's committed pages, and of this one.
-    seen: &'p mut Seen,
-    fresh: Seen,
+    marks: &'p mut Marks,
+    unsettled: &'p mut Ids,
+    page_ids: &'p mut Ids,
+    /// Known calls of this page, to be marked when it is committed.
+    met: Vec<Slot>,
+    /// Unsettled ones, likewise.
+    put_off: Vec<u128>,
     hasher: &'p mut FieldHasher,
     window: Range<i64>,
     observed_at: i64,
@@ -259,22 +275,32 @@ impl CallsPage<'_> {
             // The high half never occurs in a hash of an id, but for one in 2⁶⁴.
             None => (fingerprint, u128::from(fingerprint) | u128::MAX << 64),
         };
-        if self.seen.contains(wide) || !self.fresh.insert(wide) {
+        if self.unsettled.contains(wide) || !self.page_ids.insert(wide) {
             return Ok(Verdict::Repeated);
         }
-        if self
+        let same = self
             .memory
             .under(hash)
-            .any(|entry| entry.fingerprint == fingerprint)
-        {
+            .find(|(_, entry)| entry.fingerprint == fingerprint);
+        if let Some((slot, _)) = same {
+            if self.marks.has(slot) {
+                return Ok(Verdict::Repeated);
+            }
+            self.met.push(slot);
             return Ok(Verdict::Known);
         }
         let known = match call.id() {
             Some(id) => self.find(hash, id)?,
             None => None,
         };
+        if let Some((slot, _)) = known
+            && self.marks.has(slot)
+        {
+            return Ok(Verdict::Repeated);
+        }
         let end = start.map(|start| start.saturating_add(length(call)));
         if end.is_some_and(|end| end.saturating_add(self.settle) > self.observed_at) {
+            self.put_off.push(wide);
             return Ok(Verdict::Unsettled);
         }
         // A call that does not say when it began counts as of the end of the window that had it.
@@ -284,7 +310,7 @@ impl CallsPage<'_> {
             fingerprint,
             day,
         };
-        if let Some(known) = known {
+        if let Some((_, known)) = known {
             self.append_revised(call, key, &known)?;
             return Ok(Verdict::Revised);
         }
@@ -304,13 +330,14 @@ impl CallsPage<'_> {
     }
 
     /// The known call of that id: ids that share its hash are told apart by reading them back.
-    fn find(&mut self, hash: u64, id: &str) -> Result<Option<Entry>> {
-        let candidates: Vec<Entry> = self.memory.under(hash).copied().collect();
-        for entry in candidates {
+    fn find(&mut self, hash: u64, id: &str) -> Result<Option<(Slot, Entry)>> {
+        let under = self.memory.under(hash);
+        let candidates: Vec<_> = under.map(|(slot, entry)| (slot, *entry)).collect();
+        for (slot, entry) in candidates {
             let (stored, row) = self.read_back(entry.place())?;
             let view = view(stored)?;
             match view.row(row) {
-                Some(row) if row.id() == Some(id) => return Ok(Some(entry)),
+                Some(row) if row.id() == Some(id) => return Ok(Some((slot, entry))),
                 Some(_) => {}
                 None => return Err(self.gone(entry.place())),
             }
@@ -341,10 +368,7 @@ impl CallsPage<'_> {
     fn read_back(&mut self, place: Place) -> Result<(&StoredBatch, usize)> {
         let seq = seq(place);
         if !self.read_back.contains_key(&seq) {
-            let stored = self
-                .journal
-                .with_reader(|reader| reader.batch(seq))?
-                .ok_or_else(|| self.gone(place))?;
+            let stored = self.journal.batch(seq)?.ok_or_else(|| self.gone(place))?;
             if self.read_back.len() >= READ_BACK {
                 self.read_back.clear();
             }
@@ -375,14 +399,13 @@ impl CallsPage<'_> {
             Purpose::Backfill => None,
         };
         if self.batches.is_empty() && state.is_none() {
-            self.seen.extend(&self.fresh);
+            self.mark();
             return Ok(Committed {
                 batches: Vec::new(),
                 counts: self.counts,
             });
         }
-        let (rows, keys): (Vec<_>, Vec<_>) = self
-            .batches
+        let (rows, keys): (Vec<_>, Vec<_>) = std::mem::take(&mut self.batches)
             .into_iter()
             .map(|pending| {
                 let keys = pending.keys.clone();
@@ -401,14 +424,26 @@ impl CallsPage<'_> {
             latest: Vec::new(),
         })?;
         for (stored, keys) in batches.iter().zip(keys) {
-            note(&mut self.memory, stored, &keys);
+            note(&mut self.memory, self.marks, stored, &keys);
         }
         self.memory.row = row;
-        self.seen.extend(&self.fresh);
+        self.mark();
         Ok(Committed {
             batches,
             counts: self.counts,
         })
+    }
+}
+
+impl CallsPage<'_> {
+    /// Remembers for the rest of the poll what the page had besides what it appended.
+    fn mark(&mut self) {
+        for slot in self.met.drain(..) {
+            self.marks.set(slot);
+        }
+        for id in self.put_off.drain(..) {
+            self.unsettled.insert(id);
+        }
     }
 }
 
@@ -438,8 +473,8 @@ fn pending(batches: &mut Vec<Pending>) -> &mut Pending {
     &mut batches[last]
 }
 
-/// Makes the ids of an appended batch known.
-fn note(memory: &mut AccountMemory, stored: &StoredBatch, keys: &Keys) {
+/// Makes the ids of an appended batch known, and marks them.
+fn note(memory: &mut AccountMemory, marks: &mut Marks, stored: &StoredBatch, keys: &Keys) {
     // The writer refuses numbers beyond 32 bits.
     let Ok(batch) = u32::try_from(stored.meta.seq.0) else {
         return;
@@ -447,9 +482,12 @@ fn note(memory: &mut AccountMemory, stored: &StoredBatch, keys: &Keys) {
     let mut revised = keys.revised.iter().peekable();
     for (row, key) in (0u16..=u16::MAX).zip(&keys.rows) {
         let place = Place { batch, row };
-        match revised.next_if(|(number, _)| *number == row) {
+        let slot = match revised.next_if(|(number, _)| *number == row) {
             Some((_, revises)) => memory.replace(*revises, *key, place),
             None => memory.insert(*key, place),
+        };
+        if let Some(slot) = slot {
+            marks.set(slot);
         }
     }
 }
@@ -477,27 +515,26 @@ fn length(call: &Call<'_>) -> i64 {
     millis.saturating_mul(SECOND / 1000)
 }
 
-/// A set of wide hashes.
+/// A set of ids, by their wide hashes.
 #[derive(Default)]
-struct Seen(HashTable<u128>);
+struct Ids(HashTable<u128>);
 
-impl Seen {
+impl Ids {
     fn contains(&self, wide: u128) -> bool {
-        self.0.find(low(wide), |seen| *seen == wide).is_some()
+        self.0.find(low(wide), |known| *known == wide).is_some()
     }
 
     /// Whether it was not yet in.
     fn insert(&mut self, wide: u128) -> bool {
-        if self.contains(wide) {
-            return false;
-        }
-        self.0.insert_unique(low(wide), wide, |seen| low(*seen));
-        true
-    }
-
-    fn extend(&mut self, other: &Self) {
-        for wide in &other.0 {
-            self.insert(*wide);
+        let entry = self
+            .0
+            .entry(low(wide), |known| *known == wide, |known| low(*known));
+        match entry {
+            hash_table::Entry::Occupied(_) => false,
+            hash_table::Entry::Vacant(room) => {
+                room.insert(wide);
+                true
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::intake::{CallsPoll, PollOptions};
 use crate::lock::Lock;
 use crate::memory::SharedMemory;
 use crate::reader::{Filter, Reader};
+use crate::tail::Tail;
 use crate::writer::{Append, Writer};
 use crate::{AccountState, Backlog, BatchMeta, BatchSeq, Cursor, Stats, StoredBatch};
 
@@ -40,6 +41,7 @@ struct Inner {
     readers: Mutex<Vec<Reader>>,
     writer: Mutex<Writer>,
     accounts: Mutex<HashMap<String, Arc<SharedMemory>>>,
+    tail: Mutex<Tail>,
     head: Mutex<BatchSeq>,
     appended: Condvar,
     _lock: Lock,
@@ -59,6 +61,7 @@ impl Journal {
             readers: Mutex::default(),
             writer: Mutex::new(writer),
             accounts: Mutex::default(),
+            tail: Mutex::default(),
             head: Mutex::new(head),
             appended: Condvar::new(),
             _lock: lock,
@@ -129,8 +132,14 @@ impl Journal {
         Ok(self.memory(account)?.lock().size())
     }
 
-    /// See [`Reader::next_batch`].
+    /// See [`Reader::next_batch`]. The newest batches are handed out as they were appended, without reading them again.
     pub fn next_batch(&self, stream: Stream, after: BatchSeq) -> Result<Option<StoredBatch>> {
+        if after >= self.head() {
+            return Ok(None);
+        }
+        if let Some(next) = relock(&self.0.tail).next(stream, after) {
+            return Ok(next);
+        }
         self.with_reader(|reader| reader.next_batch(stream, after))
     }
 
@@ -151,6 +160,9 @@ impl Journal {
 
     /// See [`Reader::batch`].
     pub fn batch(&self, seq: BatchSeq) -> Result<Option<StoredBatch>> {
+        if let Some(batch) = relock(&self.0.tail).get(seq) {
+            return Ok(Some(batch));
+        }
         self.with_reader(|reader| reader.batch(seq))
     }
 
@@ -211,11 +223,22 @@ impl Journal {
         let mut writer = self.writer();
         let appended = writer.append(append)?;
         let head = writer.head();
+        // As long as nobody else can append: batches come to the tail in order.
+        let mut tail = relock(&self.0.tail);
+        for batch in &appended.0 {
+            tail.push(batch.clone());
+        }
+        drop(tail);
         drop(writer);
         let mut published = relock(&self.0.head);
         *published = head.max(*published);
         self.0.appended.notify_all();
         Ok(appended)
+    }
+
+    /// Drops what is kept of the newest batches: retention may have dropped them.
+    pub(crate) fn clear_tail(&self) {
+        relock(&self.0.tail).clear();
     }
 
     pub(crate) fn memory(&self, account: &str) -> Result<Arc<SharedMemory>> {

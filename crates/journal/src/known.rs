@@ -60,31 +60,32 @@ impl KnownIds {
         self.entries.capacity() * size_of::<Entry>() + self.index.allocation_size()
     }
 
-    /// All entries under a hash: one, but for collisions.
-    pub(crate) fn under(&self, hash: u64) -> impl Iterator<Item = &Entry> {
+    /// All entries under a hash, each with its number: one, but for collisions.
+    pub(crate) fn under(&self, hash: u64) -> impl Iterator<Item = (u32, &Entry)> {
         self.index
             .iter_hash(hash)
-            .filter_map(|&number| self.entries.get(number as usize))
-            .filter(move |entry| entry.hash == hash)
+            .filter_map(|&number| Some((number, self.entries.get(number as usize)?)))
+            .filter(move |(_, entry)| entry.hash == hash)
     }
 
-    /// Adds a call that is not yet in.
-    pub(crate) fn insert(&mut self, entry: Entry) {
+    /// Adds a call that is not yet in; gives its number.
+    pub(crate) fn insert(&mut self, entry: Entry) -> u32 {
         if self.entries.len() == self.entries.capacity() {
             self.entries.reserve_exact((self.entries.len() / 8).max(16));
         }
         // More than 2³² calls do not fit any memory: 160 GiB.
         let Ok(number) = u32::try_from(self.entries.len()) else {
-            return;
+            return u32::MAX;
         };
         self.entries.push(entry);
         let entries = &self.entries;
         self.index
             .insert_unique(entry.hash, number, |&number| hash_of(entries, number));
+        number
     }
 
-    /// Puts `entry` in the place of the one that lies at `revises`; adds it if there is none.
-    pub(crate) fn replace(&mut self, revises: Place, entry: Entry) {
+    /// Puts `entry` in the place of the one that lies at `revises`; adds it if there is none. Gives its number.
+    pub(crate) fn replace(&mut self, revises: Place, entry: Entry) -> u32 {
         let entries = &self.entries;
         let found = self
             .index
@@ -94,15 +95,18 @@ impl KnownIds {
                     .is_some_and(|old| old.hash == entry.hash && old.place() == revises)
             })
             .copied();
-        match found.and_then(|number| self.entries.get_mut(number as usize)) {
-            Some(old) => *old = entry,
+        match found.and_then(|number| Some((number, self.entries.get_mut(number as usize)?))) {
+            Some((number, old)) => {
+                *old = entry;
+                number
+            }
             None => self.insert(entry),
         }
     }
 
     /// Whether an entry lies at `place`, under its hash.
     pub(crate) fn holds(&self, hash: u64, place: Place) -> bool {
-        self.under(hash).any(|entry| entry.place() == place)
+        self.under(hash).any(|(_, entry)| entry.place() == place)
     }
 
     /// Takes in the keys of a batch: those whose day `wanted` accepts, and every revision of a call that is in.
@@ -114,7 +118,9 @@ impl KnownIds {
                 Some((_, revises)) if wanted(key.day) || self.holds(key.hash, *revises) => {
                     self.replace(*revises, entry);
                 }
-                None if wanted(key.day) => self.insert(entry),
+                None if wanted(key.day) => {
+                    self.insert(entry);
+                }
                 Some(_) | None => {}
             }
         }
@@ -181,7 +187,10 @@ mod tests {
         known.insert(entry(7, 2));
         known.insert(entry(8, 3));
         known.replace(Place { batch: 2, row: 0 }, entry(7, 9));
-        let mut batches: Vec<u32> = known.under(7).map(|entry| entry.place().batch).collect();
+        let mut batches: Vec<u32> = known
+            .under(7)
+            .map(|(_, entry)| entry.place().batch)
+            .collect();
         batches.sort_unstable();
         assert_eq!(batches, [1, 9]);
         assert!(

@@ -33,6 +33,7 @@ mod retention;
 mod seq;
 mod snapshots;
 mod stats;
+mod tail;
 mod time;
 mod verify;
 mod writer;

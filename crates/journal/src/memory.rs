@@ -22,6 +22,59 @@ pub(crate) struct AccountMemory {
     covered_from: Option<i16>,
     /// Calls of a few days further back, for a backfill.
     older: Option<(RangeInclusive<i16>, KnownIds)>,
+    /// One more whenever known calls get other numbers.
+    numbering: u64,
+}
+
+/// A known call, by the number that it has as long as the numbering is the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Slot {
+    Recent(u32),
+    Older(u32),
+}
+
+/// A bit for each known call: which of them a poll has seen.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    numbering: u64,
+    recent: Vec<u64>,
+    older: Vec<u64>,
+}
+
+impl Marks {
+    /// Forgets all marks if the numbers in `memory` are others than those that were marked. That happens when polls of
+    /// an account cross, and does no harm: a call that comes twice is then known instead of repeated.
+    pub(crate) fn follow(&mut self, memory: &AccountMemory) {
+        if self.numbering != memory.numbering {
+            *self = Self {
+                numbering: memory.numbering,
+                ..Self::default()
+            };
+        }
+    }
+
+    pub(crate) fn has(&self, slot: Slot) -> bool {
+        let (bits, number) = match slot {
+            Slot::Recent(number) => (&self.recent, number),
+            Slot::Older(number) => (&self.older, number),
+        };
+        let word = bits.get(number as usize / 64).copied().unwrap_or(0);
+        word >> (number % 64) & 1 == 1
+    }
+
+    pub(crate) fn set(&mut self, slot: Slot) {
+        let (bits, number) = match slot {
+            Slot::Recent(number) => (&mut self.recent, number),
+            Slot::Older(number) => (&mut self.older, number),
+        };
+        let index = number as usize / 64;
+        if bits.len() <= index {
+            bits.resize(index + 1, 0);
+        }
+        if let Some(word) = bits.get_mut(index) {
+            *word |= 1 << (number % 64);
+        }
+    }
 }
 
 impl SharedMemory {
@@ -31,6 +84,7 @@ impl SharedMemory {
             recent: KnownIds::default(),
             covered_from: None,
             older: None,
+            numbering: 0,
         }))
     }
 
@@ -42,6 +96,7 @@ impl SharedMemory {
             memory.recent = KnownIds::default();
             memory.covered_from = None;
             memory.older = None;
+            memory.numbering += 1;
             memory
         })
     }
@@ -64,6 +119,7 @@ impl AccountMemory {
             }
         }
         self.covered_from = Some(day);
+        self.numbering += 1;
         Ok(())
     }
 
@@ -79,6 +135,7 @@ impl AccountMemory {
                 .is_none_or(|covered| covered > *days.start())
         {
             self.older = Some((days.clone(), load(reader, self.row.id, days.clone())?));
+            self.numbering += 1;
             self.refresh(reader)?;
         }
         Ok(())
@@ -93,34 +150,38 @@ impl AccountMemory {
     }
 
     /// Everything known under a hash, recent calls first.
-    pub(crate) fn under(&self, hash: u64) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn under(&self, hash: u64) -> impl Iterator<Item = (Slot, &Entry)> {
+        let recent = self.recent.under(hash);
         let older = self.older.iter().flat_map(move |(_, ids)| ids.under(hash));
-        self.recent.under(hash).chain(older)
+        recent
+            .map(|(number, entry)| (Slot::Recent(number), entry))
+            .chain(older.map(|(number, entry)| (Slot::Older(number), entry)))
     }
 
-    /// Notes a call that was appended.
-    pub(crate) fn insert(&mut self, key: Key, place: Place) {
+    /// Notes a call that was appended; `None` if its day is not in memory.
+    pub(crate) fn insert(&mut self, key: Key, place: Place) -> Option<Slot> {
         let entry = Entry::new(key, place);
         if self.covered_from.is_some_and(|covered| covered <= key.day) {
-            self.recent.insert(entry);
-        } else if let Some((_, older)) = &mut self.older {
-            older.insert(entry);
+            return Some(Slot::Recent(self.recent.insert(entry)));
         }
+        let (_, older) = self.older.as_mut()?;
+        Some(Slot::Older(older.insert(entry)))
     }
 
-    /// Notes a revision that was appended.
-    pub(crate) fn replace(&mut self, revises: Place, key: Key, place: Place) {
+    /// Notes a revision that was appended; `None` if it is not in memory.
+    pub(crate) fn replace(&mut self, revises: Place, key: Key, place: Place) -> Option<Slot> {
         let entry = Entry::new(key, place);
         if self.recent.holds(key.hash, revises) {
-            self.recent.replace(revises, entry);
-            return;
+            return Some(Slot::Recent(self.recent.replace(revises, entry)));
         }
-        if let Some((_, older)) = &mut self.older {
-            older.replace(revises, entry);
-        }
+        let older = self
+            .older
+            .as_mut()
+            .map(|(_, older)| Slot::Older(older.replace(revises, entry)));
         if self.covered_from.is_some_and(|covered| covered <= key.day) {
-            self.recent.insert(entry);
+            return Some(Slot::Recent(self.recent.insert(entry)));
         }
+        older
     }
 
     /// Known calls, and the bytes that they take.

@@ -70,6 +70,7 @@ impl Journal {
         loop {
             // The writer is given back between steps, so that polls are not held up.
             let mut writer = self.writer();
+            self.clear_tail();
             let done = step(&mut writer, policy, now, &mut report)?;
             writer.checkpoint_if_due();
             if done {
