@@ -1,4 +1,4 @@
-//! Counting pages of calls, publishing with many series, and the totals as bytes.
+//! Counting pages of calls, snapshots of many series, and the totals as bytes.
 //!
 //! `cargo bench -p callmeter-meter`; memory for a series is printed first.
 
@@ -83,9 +83,9 @@ fn main() {
     divan::main();
 }
 
-/// Counting a page with the snapshot held by a reader, and publishing after it: what a poll does.
+/// Counting a page after a snapshot was taken: what a scrape between two pages costs a poll.
 #[divan::bench(args = [480, 4_800])]
-fn apply_and_publish(bencher: Bencher<'_, '_>, clients: usize) {
+fn apply_after_snapshot(bencher: Bencher<'_, '_>, clients: usize) {
     let meter = Meter::new(ledger(clients));
     let mut number = 1_000_000;
     let pages: Vec<_> = (0..16).map(|seed| page(clients, 10_000 + seed)).collect();
@@ -113,21 +113,22 @@ fn apply(bencher: Bencher<'_, '_>, clients: usize) {
     });
 }
 
-/// Publishing after one call was counted.
+/// A snapshot after one call was counted: what a scrape pays at the most.
 #[divan::bench(args = [480, 4_800])]
-fn publish(bencher: Bencher<'_, '_>, clients: usize) {
+fn snapshot_after_change(bencher: Bencher<'_, '_>, clients: usize) {
     let meter = Meter::new(ledger(clients));
     let one = page(clients, 7).slice(0, 1);
     let mut number = 1_000_000;
     bencher.bench_local(|| {
         number += 1;
         meter.update(|ledger| ledger.apply(number, Stream::Calls, &one).unwrap());
+        meter.snapshot()
     });
 }
 
-/// What a reader pays for a snapshot.
+/// A snapshot after nothing changed.
 #[divan::bench]
-fn take_snapshot(bencher: Bencher<'_, '_>) {
+fn snapshot_again(bencher: Bencher<'_, '_>) {
     let meter = Arc::new(Meter::new(ledger(480)));
     bencher.bench_local(|| black_box(meter.snapshot()));
 }

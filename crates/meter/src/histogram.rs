@@ -11,6 +11,20 @@ pub const BOUNDS_MS: [i64; 14] = [
     600_000, 1_800_000, 3_600_000,
 ];
 
+const BOUNDS_MS_32: [i32; 14] = {
+    let mut narrow = [0; 14];
+    let mut at = 0;
+    while at < narrow.len() {
+        assert!(BOUNDS_MS[at] <= i32::MAX as i64, "a bound fits 32 bits");
+        #[expect(clippy::cast_possible_truncation, reason = "just asserted")]
+        {
+            narrow[at] = BOUNDS_MS[at] as i32;
+        }
+        at += 1;
+    }
+    narrow
+};
+
 /// The same bounds in seconds, as `le` shows them.
 pub const BOUNDS_SECONDS: [f64; 14] = [
     1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 1800.0, 3600.0,
@@ -47,6 +61,14 @@ pub struct NativeBucket {
     pub count: u64,
 }
 
+/// The classic bucket of a duration.
+fn classic_bucket(milliseconds: i64) -> usize {
+    // All bounds fit 32 bits, of which processors compare many at a time.
+    let milliseconds = i32::try_from(milliseconds).unwrap_or(i32::MAX);
+    let below = BOUNDS_MS_32.iter().filter(|bound| **bound < milliseconds);
+    below.count()
+}
+
 const ZERO_INDEX: i16 = i16::MIN;
 
 /// The bucket of a duration that is not negative.
@@ -63,7 +85,8 @@ fn native_index(milliseconds: i64) -> i16 {
     let bits = seconds.to_bits();
     let exponent = i16::try_from((bits >> 52) & 0x7ff).unwrap_or(0) - 1022;
     let fraction = f64::from_bits((bits & !(0x7ff << 52)) | (1022 << 52));
-    let factor = FACTORS.partition_point(|factor| *factor < fraction);
+    // Counted rather than searched for: eight comparisons side by side, and no branch to be guessed wrong.
+    let factor = FACTORS.iter().filter(|factor| **factor < fraction).count();
     (exponent - 1) * 8 + i16::try_from(factor).unwrap_or(0)
 }
 
@@ -156,8 +179,7 @@ impl HistogramColumn {
 
     /// Adds an observation, which must not be negative.
     pub(crate) fn observe(&mut self, row: usize, milliseconds: i64) {
-        let bucket = BOUNDS_MS.partition_point(|bound| *bound < milliseconds);
-        self.add_classic(row, bucket, 1);
+        self.add_classic(row, classic_bucket(milliseconds), 1);
         self.add_sum(row, i128::from(milliseconds));
         self.add_native(row, native_index(milliseconds), 1);
     }

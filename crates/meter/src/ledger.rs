@@ -62,7 +62,7 @@ pub struct AccountState {
 
 /// All totals and gauges.
 ///
-/// [`Meter`](crate::Meter) holds one behind a lock and publishes [`Snapshot`]s of it; tests and tools may hold their own.
+/// [`Meter`](crate::Meter) holds one behind a lock and gives out [`Snapshot`]s of it; tests and tools may hold their own.
 #[derive(Debug, Default)]
 pub struct Ledger {
     pub(crate) limits: Limits,

@@ -4,8 +4,8 @@
 //!   the `prometheus` crate's registry.
 //! - The [`Ledger`] counts the journal's batches in integers: calls, histograms of their times, corrections. Its totals are a pure
 //!   function of the batches, so that they can be kept as bytes ([`Ledger::encode`]) or counted again from nothing, to the same bytes.
-//! - The [`Meter`] shares a ledger between the accounts' pollers and publishes a [`Snapshot`] after each change, which readers take
-//!   without waiting.
+//! - The [`Meter`] shares a ledger between the accounts' pollers and gives out [`Snapshot`]s of it, which readers take without
+//!   waiting.
 //!
 //! What a label set is, and when it is counted under `client_id="other"`: see [`Limits`]. What an edit of a call does: no counter ever
 //! goes down; a value that was unknown and is known now is observed; any other difference goes, signed, to the corrections.
