@@ -19,6 +19,9 @@ use crate::state::{OpenFile, State, create_private, sibling, sync_directory};
 /// A file whose period is over is finished after this long without a batch: more of the period may be on its way.
 const QUIET: Duration = Duration::from_mins(1);
 
+/// The column of the time at which callmeter read a record.
+const OBSERVED_AT: &str = "observed_at";
+
 /// All files of an output.
 #[derive(Debug)]
 pub(crate) struct Archive {
@@ -190,7 +193,7 @@ impl Archive {
 
     /// Sees to it that the stream has a file that the batch may go to.
     fn prepare(&mut self, stream: &str, batch: &Batch) -> Result<()> {
-        let observed = batch.column("observed_at").map(|column| column.value(0));
+        let observed = batch.column(OBSERVED_AT).map(|column| column.value(0));
         let observed = match observed {
             Some(Value::Timestamp(time)) => time,
             _ => now(),
@@ -507,14 +510,19 @@ fn push_header(cells: &Cells, out: &mut Vec<u8>, columns: &[String]) {
 }
 
 fn push_rows(cells: &mut Cells, out: &mut Vec<u8>, batch: &Batch, columns: &[String]) {
+    let observed = columns.iter().position(|name| name == OBSERVED_AT);
     let columns: Vec<Option<Column<'_>>> = columns.iter().map(|name| batch.column(name)).collect();
     for row in 0..batch.len() {
         for (index, column) in columns.iter().enumerate() {
             if index > 0 {
                 out.push(b',');
             }
-            if let Some(column) = column {
-                cells.push(out, &column.value(row));
+            match column.map(|column| column.value(row)) {
+                Some(Value::Timestamp(time)) if Some(index) == observed => {
+                    cells.push_observed(out, time);
+                }
+                Some(value) => cells.push(out, &value),
+                None => {}
             }
         }
         out.extend_from_slice(b"\r\n");

@@ -10,10 +10,10 @@ use callmeter_plugin::batch::{List, Struct, Timestamp, Value};
 #[derive(Debug)]
 pub(crate) struct Cells {
     guard_formulas: bool,
+    /// For texts that JSON escapes.
     json: Vec<u8>,
-    /// The last time that was formatted, and its text: records of a batch share the one they were observed at.
-    time: Option<i64>,
-    time_text: Vec<u8>,
+    /// The time that all records of a batch share, and its text.
+    observed: Option<(i64, Vec<u8>)>,
     /// The last day that was formatted.
     day: Option<(i64, [u8; 10])>,
 }
@@ -23,8 +23,7 @@ impl Cells {
         Self {
             guard_formulas,
             json: Vec::new(),
-            time: None,
-            time_text: Vec::new(),
+            observed: None,
             day: None,
         }
     }
@@ -33,17 +32,36 @@ impl Cells {
         match value {
             Value::Text(text) => self.push_text(out, text),
             Value::Int(number) => push_int(out, *number),
-            Value::Timestamp(time) => out.extend_from_slice(self.time(*time)),
+            Value::Timestamp(time) => self.push_time(out, *time),
             Value::Bool(true) => out.extend_from_slice(b"true"),
             Value::Bool(false) => out.extend_from_slice(b"false"),
             Value::Decimal(number) => push_display(out, number),
             Value::Float(number) => push_display(out, number),
-            Value::List(list) => self.push_nested(out, |cells, json| cells.push_list(json, *list)),
+            Value::List(list) => {
+                out.push(b'"');
+                self.push_list(out, *list);
+                out.push(b'"');
+            }
             Value::Struct(members) => {
-                self.push_nested(out, |cells, json| cells.push_object(json, *members));
+                out.push(b'"');
+                self.push_object(out, *members);
+                out.push(b'"');
             }
             // Null, and types that this program does not know yet.
             _ => {}
+        }
+    }
+
+    /// A time that comes again and again.
+    pub(crate) fn push_observed(&mut self, out: &mut Vec<u8>, time: Timestamp) {
+        match &self.observed {
+            Some((known, text)) if *known == time.micros() => out.extend_from_slice(text),
+            _ => {
+                let from = out.len();
+                self.push_time(out, time);
+                let text = out.get(from..).unwrap_or_default().to_vec();
+                self.observed = Some((time.micros(), text));
+            }
         }
     }
 
@@ -67,105 +85,113 @@ impl Cells {
         out.push(b'"');
     }
 
-    fn push_nested(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut Self, &mut Vec<u8>)) {
-        let mut json = std::mem::take(&mut self.json);
-        json.clear();
-        write(self, &mut json);
-        out.push(b'"');
-        push_doubled(out, &json);
-        out.push(b'"');
-        self.json = json;
-    }
-
-    fn push_json(&mut self, json: &mut Vec<u8>, value: &Value<'_>) {
+    /// JSON within a cell, which stands in quotes: its own are doubled as they are written.
+    fn push_json(&mut self, out: &mut Vec<u8>, value: &Value<'_>) {
         match value {
-            Value::Text(text) => push_json_text(json, text),
-            Value::Int(number) => push_int(json, *number),
+            Value::Text(text) => self.push_json_text(out, text),
+            Value::Int(number) => push_int(out, *number),
             Value::Timestamp(time) => {
-                json.push(b'"');
-                json.extend_from_slice(self.time(*time));
-                json.push(b'"');
+                out.extend_from_slice(QUOTE);
+                self.push_time(out, *time);
+                out.extend_from_slice(QUOTE);
             }
-            Value::List(list) => self.push_list(json, *list),
-            Value::Struct(members) => self.push_object(json, *members),
+            Value::List(list) => self.push_list(out, *list),
+            Value::Struct(members) => self.push_object(out, *members),
             // Booleans, decimals (as text), floats (null when not finite), null.
-            other => {
-                if serde_json::to_writer(&mut *json, other).is_err() {
-                    json.extend_from_slice(b"null");
-                }
-            }
+            other => self.push_serialized(out, other),
         }
     }
 
-    fn push_list(&mut self, json: &mut Vec<u8>, list: List<'_>) {
-        json.push(b'[');
+    fn push_list(&mut self, out: &mut Vec<u8>, list: List<'_>) {
+        out.push(b'[');
         for (index, item) in list.iter().enumerate() {
             if index > 0 {
-                json.push(b',');
+                out.push(b',');
             }
-            self.push_json(json, &item);
+            self.push_json(out, &item);
         }
-        json.push(b']');
+        out.push(b']');
     }
 
-    fn push_object(&mut self, json: &mut Vec<u8>, members: Struct<'_>) {
-        json.push(b'{');
+    fn push_object(&mut self, out: &mut Vec<u8>, members: Struct<'_>) {
+        out.push(b'{');
         for (index, (name, value)) in members.iter().enumerate() {
             if index > 0 {
-                json.push(b',');
+                out.push(b',');
             }
-            push_json_text(json, name);
-            json.push(b':');
-            self.push_json(json, &value);
+            self.push_json_text(out, name);
+            out.push(b':');
+            self.push_json(out, &value);
         }
-        json.push(b'}');
+        out.push(b'}');
     }
 
-    fn time(&mut self, time: Timestamp) -> &[u8] {
-        if self.time != Some(time.micros()) {
-            self.time = Some(time.micros());
-            self.time_text.clear();
-            self.format_time(time);
+    fn push_json_text(&mut self, out: &mut Vec<u8>, text: &str) {
+        // Types, ids and names need no escapes: what JSON escapes is `"`, `\` and what lies below the blank.
+        if text
+            .bytes()
+            .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
+        {
+            out.extend_from_slice(QUOTE);
+            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(QUOTE);
+        } else {
+            self.push_serialized(out, text);
         }
-        &self.time_text
+    }
+
+    fn push_serialized(&mut self, out: &mut Vec<u8>, value: impl serde::Serialize) {
+        self.json.clear();
+        // A value always has a form in JSON, and a Vec takes everything.
+        if serde_json::to_writer(&mut self.json, &value).is_ok() {
+            push_doubled(out, &self.json);
+        } else {
+            out.extend_from_slice(b"null");
+        }
     }
 
     /// RFC 3339, with three or six digits of a second when there are any: as the SDK prints it, only faster.
-    fn format_time(&mut self, time: Timestamp) {
+    fn push_time(&mut self, out: &mut Vec<u8>, time: Timestamp) {
         let day = time.seconds().div_euclid(86_400);
         let date = match self.day {
             Some((known, date)) if known == day => date,
             _ => {
                 let (year, month, date) = time.date();
                 if !(0..=9999).contains(&year) {
-                    push_display(&mut self.time_text, time);
+                    push_display(out, time);
                     return;
                 }
-                let mut text = *b"0000-00-00";
-                digits(&mut text, 0..4, year);
-                digits(&mut text, 5..7, i64::from(month));
-                digits(&mut text, 8..10, i64::from(date));
+                let [[y1, y2], [y3, y4]] = [two(year / 100), two(year % 100)];
+                let [[m1, m2], [d1, d2]] = [two(month.into()), two(date.into())];
+                let text = [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2];
                 self.day = Some((day, text));
                 text
             }
         };
         let second = time.seconds().rem_euclid(86_400);
+        let [[h1, h2], [m1, m2], [s1, s2]] =
+            [second / 3600, second / 60 % 60, second % 60].map(two);
+        out.extend_from_slice(&date);
+        out.extend_from_slice(&[b'T', h1, h2, b':', m1, m2, b':', s1, s2]);
         let micros = time.micros().rem_euclid(1_000_000);
-        let mut text = *b"T00:00:00.000000";
-        digits(&mut text, 1..3, second / 3600);
-        digits(&mut text, 4..6, second / 60 % 60);
-        digits(&mut text, 7..9, second % 60);
-        let shown = if micros == 0 {
-            9
-        } else {
-            digits(&mut text, 10..16, micros);
-            if micros % 1000 == 0 { 13 } else { 16 }
-        };
-        self.time_text.extend_from_slice(&date);
-        self.time_text
-            .extend_from_slice(text.get(..shown).unwrap_or_default());
-        self.time_text.push(b'Z');
+        if micros != 0 {
+            let [[a, b], [c, d], [e, f]] =
+                [micros / 10_000, micros / 100 % 100, micros % 100].map(two);
+            let digits = [b'.', a, b, c, d, e, f];
+            let shown = if micros % 1000 == 0 { 4 } else { 7 };
+            out.extend_from_slice(digits.get(..shown).unwrap_or_default());
+        }
+        out.push(b'Z');
     }
+}
+
+/// A quote within a cell that stands in quotes.
+const QUOTE: &[u8] = b"\"\"";
+
+/// Two decimal digits of a number below 100.
+fn two(number: i64) -> [u8; 2] {
+    let number = u8::try_from(number).unwrap_or(0);
+    [b'0' + number / 10, b'0' + number % 10]
 }
 
 fn push_int(out: &mut Vec<u8>, number: i64) {
@@ -187,21 +213,6 @@ fn push_doubled(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes.get(from..).unwrap_or_default());
 }
 
-fn push_json_text(json: &mut Vec<u8>, text: &str) {
-    // Types, ids and times need no escapes: what JSON escapes is `"`, `\` and what lies below the blank.
-    if text
-        .bytes()
-        .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
-    {
-        json.push(b'"');
-        json.extend_from_slice(text.as_bytes());
-        json.push(b'"');
-    } else {
-        // A text always has a form in JSON, and a Vec takes everything.
-        let _ = serde_json::to_writer(json, text);
-    }
-}
-
 /// Whether RFC 4180 asks for quotes. Eight bytes at a time: most cells are longer than that and need none.
 fn needs_quotes(bytes: &[u8]) -> bool {
     const ONES: u64 = u64::MAX / 255;
@@ -214,15 +225,6 @@ fn needs_quotes(bytes: &[u8]) -> bool {
     }) || rest
         .iter()
         .any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r'))
-}
-
-fn digits(text: &mut [u8], at: std::ops::Range<usize>, mut number: i64) {
-    for place in at.rev() {
-        if let (Some(digit), Ok(value)) = (text.get_mut(place), u8::try_from(number % 10)) {
-            *digit = b'0' + value;
-        }
-        number /= 10;
-    }
 }
 
 #[cfg(test)]
