@@ -95,8 +95,11 @@ pub struct Limits {
     pub unflushed_batches: usize,
     /// Bytes, as Arrow holds them in memory, that may be accepted and not yet durable.
     pub unflushed_bytes: usize,
-    /// A batch is flushed at the latest this long after it was accepted; at once if nothing waits.
+    /// A batch is flushed at the latest this long after it was accepted.
     pub flush_every: Duration,
+    /// When nothing waits, a flush waits this long for more: the pages of a poll come one after the other, and what
+    /// a flush costs (a plugin's fsync, a moved cursor) is then paid once for many.
+    pub linger: Duration,
     /// The time that a flush is given.
     pub flush_within: Duration,
     /// A call that takes longer is shown as hung and asked to return.
@@ -117,6 +120,7 @@ impl Default for Limits {
             unflushed_batches: 64,
             unflushed_bytes: 64 << 20,
             flush_every: Duration::from_secs(5),
+            linger: Duration::from_millis(200),
             flush_within: Duration::from_secs(30),
             call_timeout: Duration::from_mins(1),
             kill_after: Duration::from_secs(10),

@@ -237,9 +237,22 @@ impl Session<'_> {
                 shared.wait_for_bell(rung, IDLE);
                 Ok(())
             }
-            // Nothing else waits: make durable what there is.
-            None => self.flush_or_wait(),
+            None => match self.linger() {
+                Some(left) => {
+                    shared.wait_for_bell(rung, left);
+                    Ok(())
+                }
+                // Nothing else came: make durable what there is.
+                None => self.flush_or_wait(),
+            },
         }
+    }
+
+    /// How much longer to wait for another batch before a flush, if at all.
+    fn linger(&self) -> Option<Duration> {
+        let since = self.window.newest()?.elapsed();
+        let left = self.delivery.limits.linger.checked_sub(since)?;
+        (!left.is_zero()).then_some(left)
     }
 
     fn must_flush(&self) -> bool {

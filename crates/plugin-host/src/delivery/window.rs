@@ -59,6 +59,10 @@ impl Window {
         self.entries.front().map(|entry| entry.accepted_at)
     }
 
+    pub(crate) fn newest(&self) -> Option<Instant> {
+        self.entries.back().map(|entry| entry.accepted_at)
+    }
+
     /// Whether a letter of this name waits to become durable.
     pub(crate) fn holds_letter(&self, name: &str) -> bool {
         self.entries.iter().any(|entry| match &entry.origin {
