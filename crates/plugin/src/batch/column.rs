@@ -1,5 +1,8 @@
 //! Columns and values, read in place.
 //!
+//! Accessors are marked `#[inline]`: a plugin that is built without link-time optimisation would otherwise call a
+//! function for each value.
+//!
 //! Everything here relies on `import` having checked the array against its schema: the number of
 //! buffers and children, lengths, offsets in order, and that text is UTF-8.
 
@@ -46,6 +49,7 @@ impl<'a> Column<'a> {
     ///
     /// # Safety
     /// `parent` was checked against the schema that `field` is member `index` of.
+    #[inline]
     pub(super) unsafe fn child(
         field: &'a Field,
         parent: &'a ArrowArray,
@@ -85,6 +89,7 @@ impl<'a> Column<'a> {
     }
 
     /// Whether the row has no value here. True behind the last row.
+    #[inline]
     pub fn is_null(&self, row: usize) -> bool {
         if row >= self.len {
             return true;
@@ -97,6 +102,7 @@ impl<'a> Column<'a> {
     }
 
     /// The row's value; [`Value::Null`] behind the last row.
+    #[inline]
     pub fn value(&self, row: usize) -> Value<'a> {
         if self.is_null(row) {
             return Value::Null;
@@ -131,6 +137,7 @@ impl<'a> Column<'a> {
     }
 
     /// The row's text; `None` if it is null or the column holds something else.
+    #[inline]
     pub fn text(&self, row: usize) -> Option<&'a str> {
         if *self.field.data_type() != DataType::Utf8 || self.is_null(row) {
             return None;
@@ -139,6 +146,7 @@ impl<'a> Column<'a> {
         Some(unsafe { self.text_at(self.base + row) })
     }
 
+    #[inline]
     fn buffer(&self, index: usize) -> *const u8 {
         // SAFETY: the array was checked to have the buffers of its type, at least this many.
         unsafe { (*self.array.buffers.add(index)).cast() }
@@ -146,6 +154,7 @@ impl<'a> Column<'a> {
 
     /// # Safety
     /// Buffer 1 holds values of type `T`, and `at` is among them.
+    #[inline]
     unsafe fn fixed<T>(&self, at: usize) -> T {
         // SAFETY: the caller vouches for it. Producers need not align.
         unsafe { self.buffer(1).cast::<T>().add(at).read_unaligned() }
@@ -153,6 +162,7 @@ impl<'a> Column<'a> {
 
     /// # Safety
     /// Buffer 1 holds offsets, and `at` is a row of them.
+    #[inline]
     unsafe fn span(&self, at: usize) -> (usize, usize) {
         // SAFETY: the caller vouches for it; there is one offset more than rows.
         let (start, end) = unsafe { (self.fixed::<i32>(at), self.fixed::<i32>(at + 1)) };
@@ -165,6 +175,7 @@ impl<'a> Column<'a> {
 
     /// # Safety
     /// A checked text column, and `at` is a row of it.
+    #[inline]
     unsafe fn text_at(&self, at: usize) -> &'a str {
         // SAFETY: offsets are in order and every span was checked to be UTF-8.
         unsafe {
@@ -180,6 +191,7 @@ impl<'a> Column<'a> {
 
     /// # Safety
     /// A checked list column, and `at` is a row of it.
+    #[inline]
     unsafe fn list_at(&self, item: &'a Field, at: usize) -> List<'a> {
         // SAFETY: a list has one child, which covers all spans.
         unsafe {
@@ -197,12 +209,14 @@ impl<'a> Column<'a> {
 }
 
 /// Checked not to be negative when the batch came in.
+#[inline]
 fn to_index(number: i64) -> usize {
     usize::try_from(number).unwrap_or(0)
 }
 
 /// # Safety
 /// The bitmap holds more than `at` bits.
+#[inline]
 unsafe fn bit(bitmap: *const u8, at: usize) -> bool {
     // SAFETY: the caller vouches for it.
     unsafe { *bitmap.add(at / 8) >> (at % 8) & 1 == 1 }
@@ -290,6 +304,7 @@ impl<'a> Struct<'a> {
         })
     }
 
+    #[inline]
     fn member(&self, index: usize) -> Column<'a> {
         // SAFETY: the struct was checked against its fields, and the index is one of them.
         unsafe { Column::child(&self.fields[index], self.array, self.base, self.len, index) }
