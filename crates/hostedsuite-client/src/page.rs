@@ -4,8 +4,10 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::rows::{numbers, texts};
-use crate::sheet::{Column, Holds, PAGE, Row, Sheet, TOTAL_COUNT, TOTAL_PAGES, Unreadable, scalar};
+use crate::rows;
+use crate::sheet::{
+    Column, PAGE, Row, Sheet, TOTAL_COUNT, TOTAL_PAGES, Unreadable, objects, scalar, texts,
+};
 use crate::{CallRecord, Format, PageBase, RowError};
 
 /// In the order in which the service writes them.
@@ -24,19 +26,13 @@ pub(crate) const COLUMNS: &[Column] = &[
     scalar("RingTimeInSeconds"),
     scalar("HoldTimeInSeconds"),
     scalar("HoldCount"),
-    Column {
-        name: "Interactions",
-        holds: Holds::Objects(INTERACTION),
-    },
+    objects("Interactions", INTERACTION),
     scalar("AnsweredBy"),
     scalar("Server"),
     scalar("TalkTimeInSeconds"),
     scalar("TransferTimeInSeconds"),
     scalar("ScreenPop"),
-    Column {
-        name: "CompletedFormIds",
-        holds: Holds::Texts,
-    },
+    texts("CompletedFormIds"),
     scalar("Flagged"),
     scalar("FlagNotes"),
     scalar("Type"),
@@ -213,7 +209,7 @@ impl<'a> CallRef<'a> {
         self.0.text(0).filter(|id| !id.is_empty())
     }
 
-    texts! {
+    rows::texts! {
         /// The client that was called, or that called.
         client_id = 1;
         /// The client's name. Not unique.
@@ -244,7 +240,7 @@ impl<'a> CallRef<'a> {
         call_type = 23;
     }
 
-    numbers! {
+    rows::numbers! {
         /// How long the call took, in seconds.
         duration = 10;
         /// How long it rang, in seconds.
@@ -293,7 +289,7 @@ impl<'a> CallRef<'a> {
 pub struct InteractionRef<'a>(Row<'a>);
 
 impl<'a> InteractionRef<'a> {
-    texts! {
+    rows::texts! {
         /// When, as the server wrote it.
         start_time = 0;
         /// What happened, such as `Answer`, `Hold`, `Hangup`.

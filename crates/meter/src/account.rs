@@ -89,6 +89,17 @@ struct CenterRows {
     rows: [Option<u32>; 5],
 }
 
+impl ClientRows {
+    fn counts_of(&self, center: &str, direction: Direction) -> Option<u32> {
+        let found = self.counts.iter().find(|rows| &*rows.center == center)?;
+        found.rows.get(direction as usize).copied().flatten()
+    }
+
+    fn times_of(&self, direction: Direction) -> Option<u32> {
+        self.times.get(direction as usize).copied().flatten()
+    }
+}
+
 const COUNTS_LABELS: [&str; 4] = ["account", "client_id", "center_id", "direction"];
 const TIMES_LABELS: [&str; 3] = ["account", "client_id", "direction"];
 
@@ -107,7 +118,17 @@ impl AccountTotals {
 
     /// Counts a call that is seen for the first time.
     pub(crate) fn count(&mut self, call: &Call<'_>, observed_at: i64, cap: usize) {
-        let counts = self.counts_row(call.client, call.center, call.direction, observed_at, cap);
+        let known = self.clients.get(call.client);
+        let (counts, times) = known.map_or((None, None), |rows| {
+            (
+                rows.counts_of(call.center, call.direction),
+                rows.times_of(call.direction),
+            )
+        });
+        let counts = match counts.filter(|row| self.counts.is_used(*row)) {
+            Some(row) => row,
+            None => self.counts_row(call.client, call.center, call.direction, observed_at, cap),
+        };
         self.counts.table.change(counts, |chunk, place| {
             for (column, count) in chunk.columns.columns.iter_mut().zip(Count::ALL) {
                 if let Some(slot) = column.get_mut(place) {
@@ -115,7 +136,10 @@ impl AccountTotals {
                 }
             }
         });
-        let times = self.times_row(call.client, call.direction, observed_at, cap);
+        let times = match times.filter(|row| self.times.is_used(*row)) {
+            Some(row) => row,
+            None => self.times_row(call.client, call.direction, observed_at, cap),
+        };
         self.times.table.change(times, |chunk, place| {
             for (column, time) in chunk.columns.columns.iter_mut().zip(call.times) {
                 if let Some(time) = time {
@@ -207,9 +231,7 @@ impl AccountTotals {
     }
 
     fn find_counts(&self, client: &str, center: &str, direction: Direction) -> Option<u32> {
-        let centers = &self.clients.get(client)?.counts;
-        let found = centers.iter().find(|rows| &*rows.center == center)?;
-        found.rows.get(direction as usize).copied().flatten()
+        self.clients.get(client)?.counts_of(center, direction)
     }
 
     fn find_or_push_counts(
@@ -279,10 +301,8 @@ impl AccountTotals {
         observed_at: i64,
         cap: usize,
     ) -> u32 {
-        let place = direction as usize;
         let of_client = |clients: &HashMap<Box<str>, ClientRows>, client: &str| {
-            let rows = clients.get(client)?.times;
-            rows.get(place).copied().flatten()
+            clients.get(client)?.times_of(direction)
         };
         let found = of_client(&self.clients, client);
         if let Some(row) = found.filter(|row| self.times.is_used(*row)) {
@@ -298,7 +318,7 @@ impl AccountTotals {
             let values = [self.name.as_str(), client, direction.as_str()];
             let row = self.times.push(&TIMES_LABELS, &values, observed_at);
             let rows = self.clients.entry(client.into()).or_default();
-            if let Some(slot) = rows.times.get_mut(place) {
+            if let Some(slot) = rows.times.get_mut(direction as usize) {
                 *slot = Some(row);
             }
             row

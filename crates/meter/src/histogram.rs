@@ -143,6 +143,32 @@ fn unpack(packed: u64) -> (i16, u64) {
     (index.cast_signed(), packed & COUNT_MASK)
 }
 
+/// Where the bucket of `index` lies among the buckets in use, or belongs.
+///
+/// They are different whole numbers in order, and mostly without gaps, so the first and the last leave little to be searched.
+fn place_of(used: &[u64], index: i16) -> usize {
+    let zero = usize::from(
+        used.first()
+            .is_some_and(|packed| unpack(*packed).0 == ZERO_INDEX),
+    );
+    if index == ZERO_INDEX {
+        return 0;
+    }
+    let Some(used) = used.get(zero..) else {
+        return 0;
+    };
+    let (Some(first), Some(last)) = (used.first(), used.last()) else {
+        return zero;
+    };
+    let above = |low: i16, high: i16| usize::try_from(i32::from(high) - i32::from(low));
+    let most = above(unpack(*first).0, index).unwrap_or(0).min(used.len());
+    let behind = above(index, unpack(*last).0).map_or(0, |gap| gap + 1);
+    let least = used.len().saturating_sub(behind).min(most);
+    let wanted = pack(index, 0);
+    let open = used.get(least..most).unwrap_or_default();
+    zero + least + open.partition_point(|packed| *packed < wanted)
+}
+
 impl HistogramColumn {
     /// How many rows it holds.
     pub fn len(&self) -> usize {
@@ -204,8 +230,7 @@ impl HistogramColumn {
         let Some(used) = self.native.get_mut(start..end) else {
             return;
         };
-        let wanted = pack(index, 0);
-        let place = used.partition_point(|packed| *packed < wanted);
+        let place = place_of(used, index);
         match used.get_mut(place) {
             Some(packed) if unpack(*packed).0 == index => *packed += count,
             _ => {
@@ -276,6 +301,15 @@ mod tests {
             let seconds = (crate::Amount { units: milliseconds.into(), scale: crate::Scale::Milli }).to_f64();
             prop_assert!(seconds <= upper_bound(index) * (1.0 + 1e-12));
             prop_assert!(seconds > upper_bound(index - 1) * (1.0 - 1e-12));
+        }
+
+        #[test]
+        fn a_bucket_is_found_where_a_search_would(indices in proptest::collection::btree_set(prop_oneof![Just(ZERO_INDEX), -80_i16..200, any::<i16>()], 0..60), extra in any::<i16>()) {
+            let used: Vec<u64> = indices.iter().map(|index| pack(*index, 7)).collect();
+            for index in indices.iter().copied().chain([extra, ZERO_INDEX]) {
+                let searched = used.partition_point(|packed| *packed < pack(index, 0));
+                prop_assert_eq!(place_of(&used, index), searched);
+            }
         }
 
         #[test]

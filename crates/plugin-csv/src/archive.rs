@@ -511,18 +511,32 @@ fn push_header(cells: &Cells, out: &mut Vec<u8>, columns: &[String]) {
 
 fn push_rows(cells: &mut Cells, out: &mut Vec<u8>, batch: &Batch, columns: &[String]) {
     let observed = columns.iter().position(|name| name == OBSERVED_AT);
-    let columns: Vec<Option<Column<'_>>> = columns.iter().map(|name| batch.column(name)).collect();
+    let columns: Vec<Option<(Column<'_>, bool)>> = columns
+        .iter()
+        .map(|name| {
+            let column = batch.column(name)?;
+            Some((
+                column,
+                column.all_text().is_some_and(|text| cells.is_plain(text)),
+            ))
+        })
+        .collect();
     for row in 0..batch.len() {
         for (index, column) in columns.iter().enumerate() {
             if index > 0 {
                 out.push(b',');
             }
-            match column.map(|column| column.value(row)) {
-                Some(Value::Timestamp(time)) if Some(index) == observed => {
+            let Some((column, plain)) = column else {
+                continue;
+            };
+            match column.value(row) {
+                Value::Text(text) if *plain && !text.is_empty() => {
+                    out.extend_from_slice(text.as_bytes());
+                }
+                Value::Timestamp(time) if Some(index) == observed => {
                     cells.push_observed(out, time);
                 }
-                Some(value) => cells.push(out, &value),
-                None => {}
+                value => cells.push(out, &value),
             }
         }
         out.extend_from_slice(b"\r\n");

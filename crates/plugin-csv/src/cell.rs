@@ -65,6 +65,15 @@ impl Cells {
         }
     }
 
+    /// Whether no text that is part of this one needs quotes: asked once for all texts of a column.
+    pub(crate) fn is_plain(&self, texts: &str) -> bool {
+        let bytes = texts.as_bytes();
+        // Where formulas are guarded each text has to be looked at by itself.
+        !self.guard_formulas
+            && memchr::memchr3(b'"', b',', b'\n', bytes).is_none()
+            && memchr::memchr(b'\r', bytes).is_none()
+    }
+
     /// Text, also a header's name.
     pub(crate) fn push_text(&self, out: &mut Vec<u8>, text: &str) {
         let bytes = text.as_bytes();
@@ -127,11 +136,8 @@ impl Cells {
     }
 
     fn push_json_text(&mut self, out: &mut Vec<u8>, text: &str) {
-        // Types, ids and names need no escapes: what JSON escapes is `"`, `\` and what lies below the blank.
-        if text
-            .bytes()
-            .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
-        {
+        // Types, ids and names need no escapes.
+        if !needs_escapes(text.as_bytes()) {
             out.extend_from_slice(QUOTE);
             out.extend_from_slice(text.as_bytes());
             out.extend_from_slice(QUOTE);
@@ -215,16 +221,39 @@ fn push_doubled(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Whether RFC 4180 asks for quotes. Eight bytes at a time: most cells are longer than that and need none.
 fn needs_quotes(bytes: &[u8]) -> bool {
-    const ONES: u64 = u64::MAX / 255;
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
-    let is = |word: u64, byte: u8| zero(word ^ (ONES * u64::from(byte)));
     let (words, rest) = bytes.as_chunks::<8>();
     words.iter().any(|word| {
         let word = u64::from_le_bytes(*word);
-        is(word, b'"') | is(word, b',') | is(word, b'\n') | is(word, b'\r') != 0
-    }) || rest
-        .iter()
-        .any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r'))
+        // Line ends are among the characters below 16; a text with any of them is looked at byte by byte.
+        equal(word, b'"') | equal(word, b',') | below(word, 16) != 0
+            && word.to_le_bytes().iter().copied().any(asks_for_quotes)
+    }) || rest.iter().copied().any(asks_for_quotes)
+}
+
+fn asks_for_quotes(byte: u8) -> bool {
+    matches!(byte, b'"' | b',' | b'\n' | b'\r')
+}
+
+/// Whether JSON escapes anything: `"`, `\` and what lies below the blank.
+fn needs_escapes(bytes: &[u8]) -> bool {
+    let escaped = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    let (words, rest) = bytes.as_chunks::<8>();
+    words.iter().any(|word| {
+        let word = u64::from_le_bytes(*word);
+        equal(word, b'"') | equal(word, b'\\') | below(word, b' ') != 0
+    }) || rest.iter().copied().any(escaped)
+}
+
+const ONES: u64 = u64::MAX / 255;
+
+/// Not zero if a byte of the word is `byte`, and only then.
+fn equal(word: u64, byte: u8) -> u64 {
+    below(word ^ (ONES * u64::from(byte)), 1)
+}
+
+/// Not zero if a byte of the word is below `bound`, which is 128 at the most, and only then.
+fn below(word: u64, bound: u8) -> u64 {
+    word.wrapping_sub(ONES * u64::from(bound)) & !word & (ONES << 7)
 }
 
 #[cfg(test)]
@@ -297,9 +326,11 @@ mod tests {
         }
 
         #[test]
-        fn quotes_are_seen_in_every_place(bytes in prop::collection::vec(prop_oneof![8 => any::<u8>(), 1 => Just(b'"')], 0..40)) {
+        fn quotes_are_seen_in_every_place(bytes in prop::collection::vec(prop_oneof![8 => b' '..=b'~', 1 => any::<u8>(), 1 => prop::sample::select(&b"\",\r\n\t\\"[..])], 0..40)) {
             let needed = bytes.iter().any(|byte| b"\",\r\n".contains(byte));
             prop_assert_eq!(needs_quotes(&bytes), needed);
+            let escaped = bytes.iter().any(|byte| *byte < b' ' || b"\"\\".contains(byte));
+            prop_assert_eq!(needs_escapes(&bytes), escaped);
         }
     }
 }

@@ -37,8 +37,9 @@ impl FieldHasher {
         match value {
             None => self.bytes.push(0),
             Some(text) => {
-                self.bytes.push(1);
-                self.length(text.len());
+                let mut head = [1; 9];
+                head[1..].copy_from_slice(&(text.len() as u64).to_le_bytes());
+                self.bytes.extend_from_slice(&head);
                 self.bytes.extend_from_slice(text.as_bytes());
             }
         }

@@ -90,13 +90,20 @@ fn calls(check: &mut Checker<'_>, raw: Option<&raw::Calls>, key: &str) -> Option
         let words = [("auto", None), ("0", Some(0)), ("1", Some(1))];
         check.word(&of("page_base"), text, &words).flatten()
     });
+    let lookback = check.duration(
+        &of("lookback"),
+        raw.lookback.as_ref(),
+        3 * DAY,
+        MINUTE..=62 * DAY,
+    );
     let calls = Calls {
         every: check.duration(&of("every"), raw.every.as_ref(), MINUTE, SECOND..=DAY),
-        lookback: check.duration(
-            &of("lookback"),
-            raw.lookback.as_ref(),
-            3 * DAY,
-            MINUTE..=62 * DAY,
+        lookback,
+        history: check.duration(
+            &of("history"),
+            raw.history.as_ref(),
+            lookback,
+            MINUTE..=3_650 * DAY,
         ),
         settle: check.duration(
             &of("settle"),
@@ -126,6 +133,14 @@ fn calls(check: &mut Checker<'_>, raw: Option<&raw::Calls>, key: &str) -> Option
             &of("settle"),
             "is longer than lookback, so that calls would leave the window before they count",
             Some("make lookback several times as long as settle".to_owned()),
+        );
+    }
+    if calls.history < calls.lookback {
+        check.problem(
+            place_of(raw.history.as_ref()).or(place_of(raw.lookback.as_ref())),
+            &of("history"),
+            "is shorter than lookback, which each later poll reaches back",
+            Some("leave history out, or make it longer than lookback".to_owned()),
         );
     }
     check

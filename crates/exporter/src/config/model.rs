@@ -128,6 +128,8 @@ pub struct Calls {
     pub every: Duration,
     /// How far behind the watermark is read again, for late and edited calls.
     pub lookback: Duration,
+    /// How far back the first poll of all reaches; no less than `lookback`.
+    pub history: Duration,
     /// The age of a call's end before which it is not yet counted.
     pub settle: Duration,
     /// Rows asked for per page.

@@ -56,6 +56,7 @@ pub(super) struct Calls {
     pub(super) enabled: Option<Text>,
     pub(super) every: Option<Text>,
     pub(super) lookback: Option<Text>,
+    pub(super) history: Option<Text>,
     pub(super) settle: Option<Text>,
     pub(super) page_size: Option<Text>,
     pub(super) page_base: Option<Text>,

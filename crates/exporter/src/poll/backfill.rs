@@ -7,7 +7,7 @@ use callmeter_journal::Purpose;
 use super::account::calls_reader;
 use super::error::PollError;
 use super::hostedsuite::CallsReader;
-use super::windows::Day;
+use super::windows::{Day, span};
 use crate::config::Account;
 use crate::program::Program;
 use crate::stop::Stop;
@@ -50,7 +50,7 @@ impl Backfill {
     /// # Errors
     /// As a poll fails. What came before is journaled.
     pub async fn read(&self, day: Day, limit: Duration) -> Result<DayRead, PollError> {
-        let mut walk = self.reader.begin(Purpose::Backfill, &[day]).await?;
+        let mut walk = self.reader.begin(Purpose::Backfill, span(&[day])).await?;
         let capped = self.reader.read_past_day(&mut walk, day, limit).await?;
         Ok(DayRead {
             records: walk.counts.total(),

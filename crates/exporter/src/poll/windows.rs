@@ -5,6 +5,7 @@
 //! belongs to it), and today's is asked to its end, so that a server whose clock runs ahead of ours
 //! loses nothing.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -36,17 +37,21 @@ impl Day {
     }
 }
 
-/// The days that cover `[watermark − lookback, now]`, oldest first. Without a watermark (the first
-/// poll of all) the lookback is counted from now.
+/// The days that cover `[watermark − lookback, now]`, oldest first; without a watermark (the first
+/// poll of all) those that cover `[now − history, now]`.
 pub(super) fn days_to_read(
     watermark: Option<Timestamp>,
     lookback: Duration,
+    history: Duration,
     now: Timestamp,
     zone: &TimeZone,
 ) -> Vec<Day> {
     // A watermark ahead of the clock means that the clock was set back: what lies between is read again.
-    let anchor = watermark.map_or(now, |watermark| watermark.min(now));
-    let first = anchor.saturating_sub(lookback).unwrap_or(Timestamp::MIN);
+    let (anchor, reach) = match watermark {
+        Some(watermark) => (watermark.min(now), lookback),
+        None => (now, history),
+    };
+    let first = anchor.saturating_sub(reach).unwrap_or(Timestamp::MIN);
     let first = first.to_zoned(zone.clone()).date();
     let last = now.to_zoned(zone.clone()).date();
     first
@@ -54,6 +59,23 @@ pub(super) fn days_to_read(
         .take_while(|date| *date <= last)
         .filter_map(|date| Day::of(date, zone))
         .collect()
+}
+
+/// The microseconds that these days cover.
+pub(super) fn span(days: &[Day]) -> Range<i64> {
+    match (days.first(), days.last()) {
+        (Some(first), Some(last)) => first.start.as_microsecond()..last.end.as_microsecond(),
+        _ => 0..0,
+    }
+}
+
+/// The days in steps that a lookback fills: what a step has to know of the past is then a lookback
+/// and the step itself, however many days there are. A regular poll is one step.
+pub(super) fn steps(days: &[Day], lookback: Duration) -> impl Iterator<Item = &[Day]> {
+    let lookback_days = lookback.as_secs().div_ceil(86_400);
+    // The watermark's day and today come on top, and a change of clocks may cut one more day.
+    let length = usize::try_from(lookback_days).map_or(usize::MAX, |days| days.saturating_add(3));
+    days.chunks(length)
 }
 
 /// A billing period: from a day of the month to the day before the same of the next month.
@@ -113,6 +135,7 @@ mod tests {
         let days = days_to_read(
             Some(at("2026-03-10T05:00:00Z")),
             3 * DAY,
+            30 * DAY,
             at("2026-03-10T05:01:00Z"),
             &zone("America/New_York"),
         );
@@ -126,15 +149,25 @@ mod tests {
     }
 
     #[test]
-    fn a_first_poll_reads_the_lookback() {
-        let days = days_to_read(None, DAY, at("2026-08-06T12:00:00Z"), &TimeZone::UTC);
-        assert_eq!(dates(&days), ["2026-08-05", "2026-08-06"]);
+    fn a_first_poll_reads_the_history() {
+        let now = at("2026-08-06T12:00:00Z");
+        let days = days_to_read(None, DAY, 2 * DAY, now, &TimeZone::UTC);
+        assert_eq!(dates(&days), ["2026-08-04", "2026-08-05", "2026-08-06"]);
+    }
+
+    #[test]
+    fn a_long_history_comes_in_steps() {
+        let now = at("2026-08-31T12:00:00Z");
+        let days = days_to_read(None, 2 * DAY, 30 * DAY, now, &TimeZone::UTC);
+        let lengths: Vec<usize> = steps(&days, 2 * DAY).map(<[Day]>::len).collect();
+        assert_eq!(lengths, [5, 5, 5, 5, 5, 5, 1]);
     }
 
     #[test]
     fn a_long_absence_is_caught_up_with() {
         let days = days_to_read(
             Some(at("2026-07-01T00:00:00Z")),
+            DAY,
             DAY,
             at("2026-07-31T12:00:00Z"),
             &TimeZone::UTC,
@@ -146,6 +179,7 @@ mod tests {
     fn a_clock_set_back_reads_from_the_clock() {
         let days = days_to_read(
             Some(at("2027-01-01T00:00:00Z")),
+            DAY,
             DAY,
             at("2026-08-06T12:00:00Z"),
             &TimeZone::UTC,
@@ -181,7 +215,10 @@ mod tests {
             let now = Timestamp::from_second(now).unwrap();
             let watermark = Timestamp::from_second(now.as_second() - behind).unwrap();
             let lookback = Duration::from_secs(lookback);
-            let days = days_to_read(Some(watermark), lookback, now, &zone);
+            let days = days_to_read(Some(watermark), lookback, lookback, now, &zone);
+            if behind <= 86_400 {
+                prop_assert_eq!(steps(&days, lookback).count(), 1);
+            }
             let first = days.first().unwrap();
             let last = days.last().unwrap();
             prop_assert!(first.start <= watermark - lookback);

@@ -8,7 +8,7 @@
 use memchr::memchr2;
 
 use super::{
-    Cell, Column, ENVELOPE, Holds, ITEMS, Kind, MAX_INNER, Sheet, TOO_LONG_LISTS, Unreadable,
+    Cell, Column, ENVELOPE, Holds, ITEMS, Key, Kind, MAX_INNER, Sheet, TOO_LONG_LISTS, Unreadable,
 };
 
 /// Deeper nesting is refused. The reader itself does not recurse.
@@ -262,13 +262,19 @@ impl Reader<'_> {
         let mut expected = 0;
         loop {
             self.blanks();
-            let column = self.name(columns, expected)?;
+            let column = match self.expected_name(columns, expected) {
+                Some(column) => Some(column),
+                None => {
+                    let column = self.name(columns)?;
+                    self.blanks();
+                    self.expect(b':', "no `:` after a name")?;
+                    self.blanks();
+                    column
+                }
+            };
             if let Some(column) = column {
                 expected = column + 1;
             }
-            self.blanks();
-            self.expect(b':', "no `:` after a name")?;
-            self.blanks();
             value(self, column)?;
             self.blanks();
             match self.peek() {
@@ -282,18 +288,24 @@ impl Reader<'_> {
         }
     }
 
-    /// A member's name to its column.
-    fn name(&mut self, columns: &[Column], expected: usize) -> Read<Option<usize>> {
-        self.expect(b'"', "no name of a member")?;
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
+    /// The name that comes next as the service writes it, and what stands between it and its value.
+    #[inline]
+    fn expected_name(&mut self, columns: &[Column], expected: usize) -> Option<usize> {
+        let head = self.bytes.get(self.at..)?.first_chunk::<{ Key::SPAN }>()?;
         // Members that are null are left out: the next one is most often one of the few that follow.
-        for (index, column) in columns.iter().enumerate().skip(expected).take(4) {
-            let len = column.name.len();
-            if rest.get(len) == Some(&b'"') && begins_with(rest, column.name.as_bytes()) {
-                self.at += len + 1;
-                return Ok(Some(index));
-            }
-        }
+        let near = columns.get(expected..)?.iter().take(4);
+        let (skipped, column) = near
+            .enumerate()
+            .find(|(_, column)| column.key.begins(head))?;
+        self.at += column.key.len();
+        // Blanks before the value are rare; a value does not begin with one.
+        self.blanks();
+        Some(expected + skipped)
+    }
+
+    /// A member's name to its column.
+    fn name(&mut self, columns: &[Column]) -> Read<Option<usize>> {
+        self.expect(b'"', "no name of a member")?;
         let (range, escaped) = self.string()?;
         let raw = self.text.get(range).unwrap_or_default();
         let unescaped;
@@ -312,13 +324,26 @@ impl Reader<'_> {
             .position(|column| column.name.eq_ignore_ascii_case(name)))
     }
 
+    /// The rest of a string that is not long and has no escapes; `None`, and nothing is read, for any other.
+    #[inline]
+    fn plain_string(&mut self) -> Option<Cell> {
+        let rest = self.bytes.get(self.at..)?;
+        let end = near_quote_or_backslash(rest)?;
+        if rest.get(end) != Some(&b'"') {
+            return None;
+        }
+        let cell = Cell::at(Kind::Text, self.at..self.at + end);
+        self.at += end + 1;
+        Some(cell)
+    }
+
     /// The rest of a string after its first quote: its range without quotes, and whether it has escapes.
     fn string(&mut self) -> Read<(std::ops::Range<usize>, bool)> {
         let start = self.at;
         let mut escaped = false;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let Some(found) = quote_or_backslash(rest) else {
+            let Some(found) = memchr2(b'"', b'\\', rest) else {
                 self.at = self.bytes.len();
                 return self.fault(EARLY_END);
             };
@@ -339,6 +364,9 @@ impl Reader<'_> {
         match self.peek() {
             Some(b'"') => {
                 self.at += 1;
+                if let Some(cell) = self.plain_string() {
+                    return Ok(cell);
+                }
                 let (range, escaped) = self.string()?;
                 if !escaped {
                     return Ok(Cell::at(Kind::Text, range));
@@ -415,23 +443,12 @@ impl Reader<'_> {
     }
 }
 
-/// Whether `text` begins with `name`. Eight bytes at a time, in place: a call of `memcmp` for each member's name costs
-/// more than the comparison.
-fn begins_with(text: &[u8], name: &[u8]) -> bool {
-    let Some(text) = text.get(..name.len()) else {
-        return false;
-    };
-    let (words, rest) = text.as_chunks::<8>();
-    let (name_words, name_rest) = name.as_chunks::<8>();
-    words.iter().zip(name_words).all(|(a, b)| a == b)
-        && rest.iter().zip(name_rest).all(|(a, b)| a == b)
-}
-
-/// Where the first `"` or `\` stands. Most strings are short: their end is found here, eight bytes at a time, before
-/// a search for long ones could begin.
-fn quote_or_backslash(bytes: &[u8]) -> Option<usize> {
+/// Where the first `"` or `\` stands, if that is not far. Most strings are short: their end is found here, eight bytes
+/// at a time, before a search for long ones could begin.
+#[inline]
+fn near_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::MAX / 255;
-    const NEAR: usize = 4;
+    const NEAR: usize = 6;
     /// The high bit of each byte that is zero; bits above the first may be wrong, which does not matter.
     fn zeros(word: u64) -> u64 {
         word.wrapping_sub(ONES) & !word & (ONES << 7)
@@ -445,8 +462,7 @@ fn quote_or_backslash(bytes: &[u8]) -> Option<usize> {
             return Some(index * 8 + found.trailing_zeros() as usize / 8);
         }
     }
-    let looked = words.len().min(NEAR) * 8;
-    memchr2(b'"', b'\\', bytes.get(looked..)?).map(|at| looked + at)
+    None
 }
 
 /// Resolves the escapes of a string's content; `None` when one is broken. Half a surrogate pair becomes U+FFFD.

@@ -6,6 +6,7 @@
 
 mod json;
 mod jsv;
+mod key;
 
 use std::ops::Range;
 
@@ -13,17 +14,19 @@ use bytes::{Buf as _, Bytes};
 use client_support::Number;
 
 use crate::Format;
+use key::Key;
 
 /// A column: the name of a member, and what it holds.
 #[derive(Debug)]
 pub(crate) struct Column {
-    pub(crate) name: &'static str,
-    pub(crate) holds: Holds,
+    name: &'static str,
+    key: Key,
+    holds: Holds,
 }
 
 /// What a member holds.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Holds {
+enum Holds {
     /// A text, a number, a truth value.
     Scalar,
     /// A list of texts.
@@ -34,9 +37,24 @@ pub(crate) enum Holds {
 
 /// A member that holds a scalar.
 pub(crate) const fn scalar(name: &'static str) -> Column {
+    column(name, Holds::Scalar)
+}
+
+/// A member that holds a list of texts.
+pub(crate) const fn texts(name: &'static str) -> Column {
+    column(name, Holds::Texts)
+}
+
+/// A member that holds a list of objects with these members.
+pub(crate) const fn objects(name: &'static str, members: &'static [Column]) -> Column {
+    column(name, Holds::Objects(members))
+}
+
+const fn column(name: &'static str, holds: Holds) -> Column {
     Column {
         name,
-        holds: Holds::Scalar,
+        key: Key::new(name),
+        holds,
     }
 }
 

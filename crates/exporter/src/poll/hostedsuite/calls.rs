@@ -18,7 +18,7 @@ use crate::config::Calls;
 use crate::poll::blocking::blocking;
 use crate::poll::error::PollError;
 use crate::poll::runner::{AccountContext, Poll, Polled};
-use crate::poll::windows::{Day, days_to_read};
+use crate::poll::windows::{Day, days_to_read, span, steps};
 use crate::status::Task;
 
 /// The poll of an account's calls.
@@ -78,14 +78,32 @@ impl Poll for CallsTask {
         let watermark = state
             .watermark
             .and_then(|micros| Timestamp::from_microsecond(micros).ok());
-        let zone = &self.reader.zone;
-        let days = days_to_read(watermark, self.reader.config.lookback, now, zone);
-        let mut walk = self.reader.begin(Purpose::Regular, &days).await?;
-        let outcome = self.reader.read_days(&mut walk, &days, now, deadline).await;
-        self.show(&walk);
-        let truncated = outcome?;
+        let Calls {
+            lookback, history, ..
+        } = self.reader.config;
+        let days = days_to_read(watermark, lookback, history, now, &self.reader.zone);
+        let start = span(&days).start;
+        let lookback_micros = i64::try_from(lookback.as_micros()).unwrap_or(i64::MAX);
+        let mut found = Found::default();
+        let mut truncated = None;
+        for step in steps(&days, lookback) {
+            let step_span = span(step);
+            // What may repeat or be edited lies within the lookback; what is older is not held in memory.
+            let known_from = step_span.start.saturating_sub(lookback_micros).max(start);
+            let range = known_from..step_span.end;
+            let mut walk = self.reader.begin(Purpose::Regular, range).await?;
+            let outcome = self
+                .reader
+                .read_days(&mut walk, step, now, deadline, &mut truncated)
+                .await;
+            self.show(&walk);
+            found.add(&walk);
+            if outcome? == TimeLeft::No {
+                break;
+            }
+        }
         Ok(Polled {
-            found: found(&walk, days.len()),
+            found: found.in_words(days.len()),
             truncated,
         })
     }
@@ -95,28 +113,48 @@ impl Poll for CallsTask {
     }
 }
 
-/// What one poll did, in words.
-fn found(walk: &Walk, days: usize) -> String {
-    let PageCounts {
-        new,
-        revised,
-        unsettled,
-        outside_window,
-        ..
-    } = walk.counts;
-    let mut text = format!("{} records of {days} days, {new} new", walk.counts.total());
-    for (count, word) in [
-        (revised, "edited"),
-        (unsettled, "not settled yet"),
-        (outside_window, "outside the day asked for"),
-        (walk.unreadable, "unreadable"),
-    ] {
-        if count > 0 {
-            // Writing to a String does not fail.
-            let _ = write!(text, ", {count} {word}");
-        }
+/// What one poll did.
+#[derive(Default)]
+struct Found {
+    counts: PageCounts,
+    unreadable: u64,
+}
+
+impl Found {
+    fn add(&mut self, walk: &Walk) {
+        add(&mut self.counts, walk.counts);
+        self.unreadable += walk.unreadable;
     }
-    text
+
+    fn in_words(&self, days: usize) -> String {
+        let PageCounts {
+            new,
+            revised,
+            unsettled,
+            outside_window,
+            ..
+        } = self.counts;
+        let mut text = format!("{} records of {days} days, {new} new", self.counts.total());
+        for (count, word) in [
+            (revised, "edited"),
+            (unsettled, "not settled yet"),
+            (outside_window, "outside the day asked for"),
+            (self.unreadable, "unreadable"),
+        ] {
+            if count > 0 {
+                // Writing to a String does not fail.
+                let _ = write!(text, ", {count} {word}");
+            }
+        }
+        text
+    }
+}
+
+/// Whether a poll may go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TimeLeft {
+    Yes,
+    No,
 }
 
 /// Reads days of calls into journal and meter.
@@ -159,11 +197,15 @@ impl CallsReader {
         Ok(blocking(move || journal.account_state(&account)).await??)
     }
 
-    /// Begins a walk through these days.
-    pub(crate) async fn begin(&self, purpose: Purpose, days: &[Day]) -> Result<Walk, PollError> {
+    /// Begins a walk through days in a range of UTC microseconds, in which calls are known again.
+    pub(crate) async fn begin(
+        &self,
+        purpose: Purpose,
+        range: Range<i64>,
+    ) -> Result<Walk, PollError> {
         let options = PollOptions {
             purpose,
-            range: span(days),
+            range,
             settle: self.config.settle,
         };
         let journal = self.context.program.journal.clone();
@@ -184,16 +226,16 @@ impl CallsReader {
         })
     }
 
-    /// Reads the days in order; the watermark follows as long as nothing was left out. Returns the
-    /// cap that was reached, in words.
+    /// Reads the days in order; the watermark follows as long as nothing was left out. The first
+    /// cap that is reached is put into `capped`, in words.
     async fn read_days(
         &self,
         walk: &mut Walk,
         days: &[Day],
         started: Timestamp,
         deadline: Instant,
-    ) -> Result<Option<String>, PollError> {
-        let mut capped = None;
+        capped: &mut Option<String>,
+    ) -> Result<TimeLeft, PollError> {
         for day in days {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.read_day(walk, *day, left).await? {
@@ -207,12 +249,12 @@ impl CallsReader {
                     let no_time_left = matches!(error, Error::Truncated { cap: Cap::Time, .. });
                     capped.get_or_insert(format!("{}: {error}", day.date));
                     if no_time_left {
-                        break;
+                        return Ok(TimeLeft::No);
                     }
                 }
             }
         }
-        Ok(capped)
+        Ok(TimeLeft::Yes)
     }
 
     /// Reads one day for a backfill. Returns the cap that was reached, in words.
@@ -360,14 +402,6 @@ fn take(
         counts: committed.counts,
         unreadable,
     })
-}
-
-/// The microseconds that these days cover.
-fn span(days: &[Day]) -> Range<i64> {
-    match (days.first(), days.last()) {
-        (Some(first), Some(last)) => first.start.as_microsecond()..last.end.as_microsecond(),
-        _ => 0..0,
-    }
 }
 
 fn add(sum: &mut PageCounts, counts: PageCounts) {
