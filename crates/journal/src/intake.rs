@@ -68,6 +68,8 @@ pub struct CallsPoll {
     unsettled: Ids,
     /// The ids of the page that is open; kept for its room.
     page_ids: Ids,
+    /// How many rows the last page appended: the next one makes room for as many.
+    rows_before: usize,
     hasher: FieldHasher,
 }
 
@@ -165,6 +167,7 @@ impl CallsPoll {
             marks: Marks::default(),
             unsettled: Ids::default(),
             page_ids: Ids::default(),
+            rows_before: 0,
             hasher: FieldHasher::new(),
         };
         // The first page would do it too, but then with the body already waiting.
@@ -198,6 +201,7 @@ impl CallsPoll {
             marks: &mut self.marks,
             unsettled: &mut self.unsettled,
             page_ids: &mut self.page_ids,
+            rows_before: &mut self.rows_before,
             met: Vec::new(),
             put_off: Vec::new(),
             hasher: &mut self.hasher,
@@ -222,6 +226,7 @@ pub struct CallsPage<'p> {
     marks: &'p mut Marks,
     unsettled: &'p mut Ids,
     page_ids: &'p mut Ids,
+    rows_before: &'p mut usize,
     /// Known calls of this page, to be marked when it is committed.
     met: Vec<Slot>,
     /// Unsettled ones, likewise.
@@ -314,7 +319,7 @@ impl CallsPage<'_> {
             self.append_revised(call, key, &known)?;
             return Ok(Verdict::Revised);
         }
-        let pending = pending(&mut self.batches);
+        let pending = pending(&mut self.batches, *self.rows_before);
         pending.builder.append(call);
         pending.keys.push_new(key);
         pending.note_start(start);
@@ -354,7 +359,7 @@ impl CallsPage<'_> {
         let Some(previous) = view.row(usize::from(place.row)) else {
             return Err(self.gone(place));
         };
-        let pending = pending(&mut self.batches);
+        let pending = pending(&mut self.batches, *self.rows_before);
         pending
             .builder
             .append_revised(call, &previous.to_previous());
@@ -423,6 +428,7 @@ impl CallsPage<'_> {
             batches: rows,
             latest: Vec::new(),
         })?;
+        *self.rows_before = keys.iter().map(|keys| keys.rows.len()).sum();
         for (stored, keys) in batches.iter().zip(keys) {
             note(&mut self.memory, self.marks, stored, &keys);
         }
@@ -456,13 +462,13 @@ impl Pending {
     }
 }
 
-/// The batch to add the next row to.
-fn pending(batches: &mut Vec<Pending>) -> &mut Pending {
+/// The batch to add the next row to; a new one gets room for `rows`.
+fn pending(batches: &mut Vec<Pending>, rows: usize) -> &mut Pending {
     if batches
         .last()
         .is_none_or(|last| last.keys.rows.len() == MAX_ROWS)
     {
-        let builder = Box::new(CallsBuilder::with_capacity(64));
+        let builder = Box::new(CallsBuilder::with_capacity(rows.clamp(64, MAX_ROWS)));
         batches.push(Pending {
             builder,
             keys: Keys::default(),

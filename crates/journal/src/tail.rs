@@ -7,7 +7,7 @@ use callmeter_records::Stream;
 use crate::{BatchSeq, StoredBatch};
 
 /// Bytes, as Arrow holds them in memory, that are kept at the most: some pages of a thousand calls.
-const MAX_BYTES: usize = 8 << 20;
+const MAX_BYTES: usize = 2 << 20;
 
 /// Batches up to the journal's last one, without a gap.
 #[derive(Debug, Default)]

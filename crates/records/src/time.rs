@@ -33,6 +33,8 @@ pub struct TimeReader {
     /// Local seconds in which `offset` is the only one: most calls of a page lie in the same.
     steady: std::ops::Range<i64>,
     offset: i64,
+    /// The date that was read last: most calls of a page have the same.
+    date: Option<([u8; 10], Local)>,
 }
 
 impl TimeReader {
@@ -42,6 +44,7 @@ impl TimeReader {
             zone,
             steady: 0..0,
             offset: 0,
+            date: None,
         }
     }
 
@@ -67,7 +70,7 @@ impl TimeReader {
             local,
             micros,
             offset,
-        } = parse(text.as_bytes())?;
+        } = self.parse(text.as_bytes())?;
         let seconds = match offset {
             Some(offset) => local.seconds - offset,
             None if self.steady.contains(&local.seconds) => local.seconds - self.offset,
@@ -108,10 +111,20 @@ impl TimeReader {
         }
         Some(seconds)
     }
+
+    fn parse(&mut self, text: &[u8]) -> Option<Parsed> {
+        let (date, rest) = text.split_first_chunk::<10>()?;
+        let local = match self.date {
+            Some((known, local)) if known == *date => local,
+            _ => midnight(*date)?,
+        };
+        self.date = Some((*date, local));
+        parse_time(local, rest)
+    }
 }
 
 /// A local time, and the same as seconds since 1970 as if it were UTC.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Local {
     year: i16,
     month: i8,
@@ -128,9 +141,9 @@ struct Parsed {
     offset: Option<i64>,
 }
 
-fn parse(text: &[u8]) -> Option<Parsed> {
-    let (date, rest) = text.split_first_chunk::<10>()?;
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *date else {
+/// The first moment of a date such as `2026-08-06`.
+fn midnight(date: [u8; 10]) -> Option<Local> {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = date else {
         return None;
     };
     let year = number(y1, y2)? * 100 + number(y3, y4)?;
@@ -138,7 +151,7 @@ fn parse(text: &[u8]) -> Option<Parsed> {
     if year == 0 || !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
         return None;
     }
-    let mut local = Local {
+    Some(Local {
         year,
         month: i8::try_from(month).ok()?,
         day: i8::try_from(day).ok()?,
@@ -146,7 +159,11 @@ fn parse(text: &[u8]) -> Option<Parsed> {
         minute: 0,
         second: 0,
         seconds: days_since_1970(year.into(), month.into(), day.into()) * DAY_SECONDS,
-    };
+    })
+}
+
+/// The time of day and the zone behind a date.
+fn parse_time(mut local: Local, rest: &[u8]) -> Option<Parsed> {
     if rest.is_empty() {
         return Some(Parsed {
             local,

@@ -223,10 +223,12 @@ struct InteractionsBuilder {
 
 impl InteractionsBuilder {
     fn with_capacity(rows: usize) -> Self {
+        // A call has two or three.
+        let items = rows * 3;
         Self {
-            start_time: TimestampMicrosecondBuilder::with_capacity(rows),
-            kind: StringBuilder::with_capacity(rows, rows * 8),
-            description: StringBuilder::with_capacity(rows, rows * 8),
+            start_time: TimestampMicrosecondBuilder::with_capacity(items),
+            kind: StringBuilder::with_capacity(items, items * 8),
+            description: StringBuilder::with_capacity(items, items * 8),
             lists: Lists::with_capacity(rows),
         }
     }
