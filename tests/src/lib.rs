@@ -13,12 +13,14 @@ mod exporter;
 mod process;
 mod programs;
 mod samples;
+mod usage;
 mod world;
 
 pub use exporter::{Answer, Exporter, Web};
 pub use process::Process;
 pub use programs::{callmeter, plugin, system};
 pub use samples::{Samples, differences, published};
+pub use usage::Usage;
 pub use world::{PbxAccount, SuiteAccount, World, output, quoted};
 
 use std::time::{Duration, Instant};

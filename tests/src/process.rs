@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::usage::Usage;
+
 /// A running child with its output in a file.
 #[derive(Debug)]
 pub struct Process {
@@ -35,6 +37,11 @@ impl Process {
     /// What it has written so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()
+    }
+
+    /// What it has used so far.
+    pub fn usage(&self) -> Usage {
+        Usage::of(self.child.id())
     }
 
     /// Its status once it has ended.

@@ -23,7 +23,21 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
             .map(|name| format!("--package={name}"))
             .collect()
     };
-    // Built first, so that no compiler runs beside a measurement.
+    // Built first, so that no compiler runs beside a measurement. The programs are what `growth` runs, the plugins and
+    // examples what `boundary` loads.
+    shell::run(shell.cargo([
+        "build",
+        "--release",
+        "--package=callmeter",
+        "--package=callmeter-plugin-csv",
+        "--package=callmeter-plugin-webhook",
+    ]))?;
+    shell::run(shell.cargo([
+        "build",
+        "--release",
+        "--package=callmeter-plugin-testkit",
+        "--examples",
+    ]))?;
     shell::run(
         shell
             .cargo(["bench", "--bench=*", "--no-run"])
@@ -100,7 +114,7 @@ fn table(lines: &[String]) -> Vec<String> {
 }
 
 fn row([name, fastest, median, moves]: [&str; 4]) -> String {
-    format!("{name:<60}{fastest:>12}{median:>12}{moves:>16}")
+    format!("{name:<78}{fastest:>12}{median:>12}{moves:>16}")
         .trim_end()
         .to_owned()
 }

@@ -49,6 +49,7 @@ impl RigOptions {
             limits: Limits {
                 retry_least: Duration::from_millis(10),
                 retry_most: Duration::from_millis(100),
+                linger: Duration::from_millis(10),
                 ..Limits::default()
             },
         }

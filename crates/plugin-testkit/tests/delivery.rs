@@ -42,6 +42,8 @@ struct Script {
     durable: HashMap<&'static str, Vec<i64>>,
     /// The largest number of batches that were accepted and not durable.
     most_unflushed: usize,
+    /// How often it was asked to flush.
+    flushed: u32,
     creations: u32,
     last_config: String,
 }
@@ -130,6 +132,7 @@ impl OutputPlugin for Scripted {
             .flushes
             .pop_front()
             .unwrap_or(Answer::Accept);
+        self.script.lock().unwrap().flushed += 1;
         let first = self.accepted.front().map_or(0, |(seq, _, _)| *seq);
         match answer {
             Answer::Accept => {
@@ -517,6 +520,20 @@ fn the_unflushed_window_is_bounded() {
     stage.rig.settle(PATIENCE).unwrap();
     let most = stage.script.lock().unwrap().most_unflushed;
     assert!((1..=4).contains(&most), "{most}");
+}
+
+/// The pages of a poll follow each other, and each flush costs a plugin its fsync.
+#[test]
+fn batches_that_follow_each_other_share_a_flush() {
+    let stage = stage_with("linger", Script::default(), |options| {
+        options.limits.linger = Duration::from_secs(3);
+    });
+    for batch in 0..10 {
+        append_calls(&stage.rig, batch * 2 + 1, 2);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    stage.rig.settle(PATIENCE).unwrap();
+    assert_eq!(stage.script.lock().unwrap().flushed, 1);
 }
 
 #[test]

@@ -138,6 +138,13 @@ fn compare(sent: &RecordBatch, got: &Batch) {
                 column.name()
             );
         }
+        let text = original.as_string_opt::<i32>().map(|array| {
+            let offsets = array.value_offsets();
+            let (first, last) = (offsets.first().unwrap(), offsets.last().unwrap());
+            let range = usize::try_from(*first).unwrap()..usize::try_from(*last).unwrap();
+            array.value_data().get(range).unwrap()
+        });
+        assert_eq!(column.all_text().map(str::as_bytes), text);
     }
 }
 

@@ -8,7 +8,7 @@ use callmeter::exit::Failure;
 use callmeter_simulator::Options;
 use clap::Parser as _;
 
-use crate::support::{World, published};
+use crate::support::{Life, World, published};
 
 /// Runs a command line as the program would, on a thread of its own: commands bring their own runtime.
 fn run(line: &[&str]) -> Result<(), Failure> {
@@ -85,6 +85,41 @@ async fn backfill_completes_the_journal_and_exports_hold_all_of_it() {
     run(&["journal", "verify", &config]).unwrap();
     run(&["journal", "stats", &config]).unwrap();
     exports_hold_everything(&world, &config, &from, &truth);
+}
+
+/// The first poll reaches as far back as it is told to; later ones ask for the lookback alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_history_is_read_once() {
+    let world = World::new(Options {
+        calls: Some(600),
+        days: 20,
+        ..Options::default()
+    })
+    .await;
+    let suite = world
+        .suite("acme")
+        .replace("lookback: 4d", "lookback: 1d, history: 21d");
+    world.configure(&[suite]);
+    let life = world.start().await;
+    let polls = async |life: &Life| {
+        let labels = ["acme", "task=\"calls\""];
+        life.metrics().await.sum("callmeter_polls_total", &labels)
+    };
+    let truth = published(world.ledger().total);
+    life.until("counted", async |life| {
+        life.metrics().await.sums("acme") == truth
+    })
+    .await;
+    let (asked, polled) = (requests(&world), polls(&life).await);
+    assert!(asked >= 20, "{asked} requests for 20 days");
+    life.until("polled again", async |life| {
+        polls(life).await >= polled + 2.0
+    })
+    .await;
+    // Two days or three, as the clock has it; two polls, and perhaps the third.
+    let again = requests(&world) - asked;
+    assert!(again <= 3 * 4, "{again} requests for a day's lookback");
+    life.end().await;
 }
 
 fn exports_hold_everything(

@@ -99,9 +99,55 @@ fn the_first_row_of_an_id_in_a_poll_counts() {
         take_page(&mut first, NOON, &[other, call("b")]).0,
         [Verdict::Repeated; 2]
     );
-    // An API that lists a call twice does not make it flip.
+    // An API that lists a call twice does not make it flip, be it on one page or on two.
     let (verdicts, _) = poll_page(&journal, NOON, &[call("a"), other]);
     assert_eq!(verdicts, [Verdict::Known, Verdict::Repeated]);
+    let mut third = poll(&journal, NOON);
+    let mut verdicts = Vec::new();
+    for page in [[call("b"), call("a")], [other, call("b")]] {
+        verdicts.extend(take_page(&mut third, NOON, &page).0);
+    }
+    let (known, repeated) = (Verdict::Known, Verdict::Repeated);
+    assert_eq!(verdicts, [known, known, repeated, repeated]);
+}
+
+#[test]
+fn a_call_that_was_put_off_is_put_off_once_a_poll() {
+    let place = Place::new();
+    let journal = place.open();
+    let young = Call {
+        start_time: Reading::Known(NOON - 70 * SECOND),
+        ..call("a")
+    };
+    let edited = Call {
+        talk_ms: Reading::Known(1),
+        ..young
+    };
+    let mut poll = poll(&journal, NOON);
+    assert_eq!(take_page(&mut poll, NOON, &[young]).0, [Verdict::Unsettled]);
+    assert_eq!(
+        take_page(&mut poll, NOON, &[edited, young]).0,
+        [Verdict::Repeated; 2]
+    );
+}
+
+/// Polls of an account that cross forget what the other has seen: nothing is counted twice by that.
+#[test]
+fn polls_that_cross_count_each_call_once() {
+    let place = Place::new();
+    let journal = place.open();
+    let mut first = poll(&journal, NOON);
+    assert_eq!(take_page(&mut first, NOON, &[call("a")]).0, [NEW]);
+    let mut second = poll(&journal, NOON + DAY);
+    assert_eq!(
+        take_page(&mut second, NOON + DAY, &[call("a")]).0,
+        [Verdict::OutsideWindow]
+    );
+    assert_eq!(
+        take_page(&mut first, NOON, &[call("a"), call("b")]).0,
+        [Verdict::Known, NEW]
+    );
+    assert_eq!(call_lines(&journal).len(), 2);
 }
 
 #[test]

@@ -2,10 +2,58 @@
 
 use std::time::Duration;
 
-use callmeter_journal::{Backlog, BatchSeq, JournalError, Start};
+use callmeter_journal::{Backlog, BatchSeq, JournalError, Reader, Start};
 use callmeter_records::Stream;
 
 use crate::support::{MINUTE, NOON, Place, call, poll_page};
+
+/// Who keeps up is given batches as they were appended, who does not reads them: there is no difference.
+#[test]
+fn the_newest_batches_are_those_that_a_reader_finds() {
+    let place = Place::new();
+    let journal = place.open();
+    let notes: Vec<String> = (0..2_000_u64)
+        .map(|n| format!("{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).repeat(20))
+        .collect();
+    for page in 0..6_i64 {
+        let calls: Vec<_> = notes
+            .iter()
+            .enumerate()
+            .map(|(number, note)| callmeter_records::Call {
+                notes: Some(note),
+                id: Some(note.get(..16).unwrap()),
+                talk_ms: callmeter_records::Reading::Known(
+                    page * 10_000 + i64::try_from(number).unwrap(),
+                ),
+                ..call("")
+            })
+            .collect();
+        // From the second on, every call is a revision.
+        poll_page(&journal, NOON + page * MINUTE, &calls);
+        let mut reader = Reader::open(journal.path()).unwrap();
+        let mut after = BatchSeq::START;
+        while let Some(read) = reader.next_batch(Stream::Calls, after).unwrap() {
+            let given = journal.next_batch(Stream::Calls, after).unwrap().unwrap();
+            assert_eq!(given.meta, read.meta);
+            assert_eq!(given.records, read.records);
+            assert_eq!(
+                journal.batch(read.meta.seq).unwrap().unwrap().records,
+                read.records
+            );
+            after = read.meta.seq;
+        }
+        assert_eq!(after, journal.head());
+        for stream in [Stream::Calls, Stream::Rates] {
+            assert!(journal.next_batch(stream, after).unwrap().is_none());
+        }
+        assert!(
+            journal
+                .next_batch(Stream::Rates, BatchSeq::START)
+                .unwrap()
+                .is_none()
+        );
+    }
+}
 
 #[test]
 fn a_cursor_moves_forward_only_and_outlives_a_restart() {
