@@ -61,7 +61,7 @@ async fn main() {
 async fn by_calls(calls: u64) {
     let simulator = simulator(calls, 200).await;
     let world = World::new();
-    let account = account(&simulator, "acme", "page_size: 1000");
+    let account = account(&simulator, "acme", ONCE);
     let config = configure(&world, &simulator, &[account]);
     let begun = Instant::now();
     let exporter = run(&config, &world.path("log")).await;
@@ -107,7 +107,7 @@ async fn by_calls(calls: u64) {
 async fn by_series(clients: u32) {
     let simulator = simulator(u64::from(clients) * 4, clients).await;
     let world = World::new();
-    let account = account(&simulator, "acme", "page_size: 1000");
+    let account = account(&simulator, "acme", ONCE);
     let config = configure(&world, &simulator, &[account]);
     let exporter = run(&config, &world.path("log")).await;
     let before = at_rest(&exporter).await;
@@ -155,28 +155,40 @@ async fn by_series(clients: u32) {
 /// Many accounts of a thousand calls each: taking them in, then polls that find nothing new.
 async fn by_accounts(accounts: u64) {
     const CALLS: u64 = 1_000;
+    const WATCHED: Duration = Duration::from_secs(30);
     let simulator = simulator(CALLS, 40).await;
     let world = World::new();
     let all: Vec<SuiteAccount> = (0..accounts)
-        .map(|number| account(&simulator, &format!("account-{number}"), "page_size: 1000"))
+        .map(|number| account(&simulator, &format!("account-{number}"), OFTEN))
         .collect();
     let config = configure(&world, &simulator, &all);
     let exporter = run(&config, &world.path("log")).await;
-    let used = at_rest(&exporter).await;
+    // The accounts' first polls are spread over an interval.
+    while counted(&exporter).await < truth(&simulator, accounts) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
     check(&exporter, &simulator, accounts).await;
+    let used = exporter.process().usage();
     let name = format!("{accounts} accounts of {CALLS} calls");
     row(&format!("{name}, a call"), used.cpu, accounts * CALLS, "");
     note(
         &format!("{name}, memory at the most"),
         &mebibytes(used.peak),
     );
-    let begun = exporter.process().usage();
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    let idle = exporter.process().usage().cpu - begun.cpu;
-    note(
-        &format!("{name}, between polls"),
-        &format!("{:.2} % CPU", idle.as_secs_f64() * 10.0),
+    let asked = simulator.requests().to("calls");
+    tokio::time::sleep(WATCHED).await;
+    let idle = exporter.process().usage().cpu - used.cpu;
+    let requests = simulator.requests().to("calls") - asked;
+    row(
+        &format!("{name}, a request of a poll that finds nothing new"),
+        idle,
+        requests.max(1),
+        &format!(
+            "{:.2} % CPU",
+            idle.as_secs_f64() / WATCHED.as_secs_f64() * 100.0
+        ),
     );
+    check(&exporter, &simulator, accounts).await;
     assert!(exporter.terminate().success());
     simulator.stop().await;
 }
@@ -192,12 +204,16 @@ async fn simulator(calls: u64, clients: u32) -> Running {
     .unwrap()
 }
 
-/// An account that polls once: all calls lie within its look-back.
-fn account(simulator: &Running, name: &str, more: &str) -> SuiteAccount {
-    SuiteAccount::of(name, simulator).with(
-        "calls",
-        &format!("{{ every: 1d, lookback: 30d, settle: 0s, max_rows: 10000000, time_limit: 1d, max_pages: 100000, {more} }}"),
-    )
+/// Polls once: all calls lie within the look-back.
+const ONCE: &str = "every: 1d, lookback: 30d";
+/// Polls as most accounts do, only twice as often.
+const OFTEN: &str = "every: 30s, lookback: 2d, history: 30d";
+
+fn account(simulator: &Running, name: &str, often: &str) -> SuiteAccount {
+    let calls = format!(
+        "{{ {often}, settle: 0s, page_size: 1000, max_rows: 10000000, max_pages: 100000, time_limit: 1d }}"
+    );
+    SuiteAccount::of(name, simulator).with("calls", &calls)
 }
 
 fn configure(world: &World, simulator: &Running, accounts: &[SuiteAccount]) -> std::path::PathBuf {
@@ -243,12 +259,19 @@ async fn at_rest(exporter: &Exporter) -> Usage {
     }
 }
 
+async fn counted(exporter: &Exporter) -> f64 {
+    exporter.metrics().await.sum("callmeter_calls_total", &[])
+}
+
+fn truth(simulator: &Running, accounts: u64) -> f64 {
+    (simulator.ledger(&LedgerQuery::default()).total.calls * accounts) as f64
+}
+
 /// A figure of something that was not done is worth nothing.
 async fn check(exporter: &Exporter, simulator: &Running, accounts: u64) {
-    let counted = exporter.metrics().await.sum("callmeter_calls_total", &[]);
-    let truth = simulator.ledger(&LedgerQuery::default()).total.calls * accounts;
+    let (counted, truth) = (counted(exporter).await, truth(simulator, accounts));
     assert!(
-        (counted - truth as f64).abs() < 0.5,
+        (counted - truth).abs() < 0.5,
         "{counted} calls of {truth}:\n{}",
         exporter.log()
     );
