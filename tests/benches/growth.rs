@@ -68,7 +68,6 @@ async fn by_calls(calls: u64) {
     let used = at_rest(&exporter).await;
     let wall = begun.elapsed();
     check(&exporter, &simulator, 1).await;
-    let journal = std::fs::metadata(world.path("journal.db")).unwrap().len();
     let name = format!("{calls} calls");
     row(
         &format!("{name}, to journal, metrics and CSV"),
@@ -80,11 +79,13 @@ async fn by_calls(calls: u64) {
         &format!("{name}, memory at the most"),
         &mebibytes(used.peak),
     );
+    assert!(exporter.terminate().success());
+    // Closing has moved the write-ahead log into it.
+    let journal = std::fs::metadata(world.path("journal.db")).unwrap().len();
     note(
         &format!("{name}, journal"),
         &format!("{:.0} B/call", journal as f64 / calls as f64),
     );
-    assert!(exporter.terminate().success());
     // Everything is known now: the poll after a start reads it all again and finds nothing new.
     let exporter = run(&config, &world.path("log")).await;
     let again = at_rest(&exporter).await;
@@ -126,7 +127,7 @@ async fn by_series(clients: u32) {
         let begun = exporter.process().usage();
         let mut scrapes = 0_u64;
         // Long enough that hundredths of a second of CPU time are fine enough.
-        while exporter.process().usage().cpu - begun.cpu < Duration::from_millis(400) {
+        while exporter.process().usage().cpu_since(&begun) < Duration::from_millis(400) {
             let request = client
                 .get(exporter.url("/metrics"))
                 .header("Accept-Encoding", encoding);
@@ -134,7 +135,7 @@ async fn by_series(clients: u32) {
             assert!(!body.is_empty());
             scrapes += 1;
         }
-        let used = exporter.process().usage().cpu - begun.cpu;
+        let used = exporter.process().usage().cpu_since(&begun);
         let per_100k = used.as_secs_f64() * 1e3 / scrapes as f64 / (series as f64 / 1e5);
         row(
             &format!("{name}, {what}"),
@@ -177,7 +178,7 @@ async fn by_accounts(accounts: u64) {
     );
     let asked = simulator.requests().to("calls");
     tokio::time::sleep(WATCHED).await;
-    let idle = exporter.process().usage().cpu - used.cpu;
+    let idle = exporter.process().usage().cpu_since(&used);
     let requests = simulator.requests().to("calls") - asked;
     row(
         &format!("{name}, a request of a poll that finds nothing new"),
@@ -252,7 +253,7 @@ async fn at_rest(exporter: &Exporter) -> Usage {
     loop {
         tokio::time::sleep(QUIET).await;
         let now = exporter.process().usage();
-        if now.cpu - before.cpu <= REST {
+        if now.cpu_since(&before) <= REST {
             return now;
         }
         before = now;

@@ -17,6 +17,11 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// CPU time that it has used since `before`.
+    pub fn cpu_since(&self, before: &Self) -> Duration {
+        self.cpu.saturating_sub(before.cpu)
+    }
+
     /// Of the process with that id.
     ///
     /// # Panics

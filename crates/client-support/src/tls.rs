@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls_platform_verifier::Verifier;
 
 /// How a server's certificate is checked. The default is the operating system's trust store and the URL's host name.
 #[derive(Debug, Clone, Default)]
@@ -73,12 +75,12 @@ impl Tls {
         if self.insecure {
             return Ok(Arc::new(AcceptAny(Arc::clone(provider))));
         }
-        let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(
-            self.extra_roots()?,
-            Arc::clone(provider),
-        )
-        .map_err(|error| TlsError::Setup(error.to_string()))?;
-        let verifier = Arc::new(verifier);
+        let roots = self.extra_roots()?;
+        let verifier = if roots.is_empty() {
+            system_verifier(provider)?
+        } else {
+            Arc::new(new_verifier(roots, provider)?)
+        };
         Ok(match &self.server_name {
             None => verifier,
             Some(name) => Arc::new(OtherName {
@@ -140,10 +142,35 @@ pub enum TlsError {
     Setup(String),
 }
 
+fn new_verifier(
+    extra_roots: Vec<CertificateDer<'static>>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Verifier, TlsError> {
+    Verifier::new_with_extra_roots(extra_roots, Arc::clone(provider))
+        .map_err(|error| TlsError::Setup(error.to_string()))
+}
+
+/// The verifier of the system's roots, shared by clients that are made within a minute: it holds some hundred parsed
+/// certificates, half a megabyte. A client that is made later, after a reload, reads the system's roots again.
+fn system_verifier(provider: &Arc<CryptoProvider>) -> Result<Arc<Verifier>, TlsError> {
+    const SHARED_FOR: Duration = Duration::from_mins(1);
+    static LAST: Mutex<Option<(Instant, Weak<Verifier>)>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((made_at, verifier)) = &*last
+        && made_at.elapsed() < SHARED_FOR
+        && let Some(verifier) = verifier.upgrade()
+    {
+        return Ok(verifier);
+    }
+    let verifier = Arc::new(new_verifier(Vec::new(), provider)?);
+    *last = Some((Instant::now(), Arc::downgrade(&verifier)));
+    Ok(verifier)
+}
+
 /// Checks a certificate against a name other than the URL's.
 struct OtherName {
     name: ServerName<'static>,
-    verifier: Arc<rustls_platform_verifier::Verifier>,
+    verifier: Arc<Verifier>,
 }
 
 impl fmt::Debug for OtherName {

@@ -13,7 +13,7 @@ use crate::intake::{CallsPoll, PollOptions};
 use crate::lock::Lock;
 use crate::memory::SharedMemory;
 use crate::reader::{Filter, Reader};
-use crate::tail::Tail;
+use crate::tail::{Next, Tail};
 use crate::writer::{Append, Writer};
 use crate::{AccountState, Backlog, BatchMeta, BatchSeq, Cursor, Stats, StoredBatch};
 
@@ -137,8 +137,11 @@ impl Journal {
         if after >= self.head() {
             return Ok(None);
         }
-        if let Some(next) = relock(&self.0.tail).next(stream, after) {
-            return Ok(next);
+        let next = relock(&self.0.tail).next(stream, after);
+        match next {
+            Next::Batch(batch) => return Ok(Some(*batch)),
+            Next::NotYet => return Ok(None),
+            Next::Unknown => {}
         }
         self.with_reader(|reader| reader.next_batch(stream, after))
     }

@@ -213,20 +213,33 @@ impl Reader {
         from_day: i16,
         mut each: impl FnMut(BatchSeq, &Keys),
     ) -> Result<()> {
+        let sql = |source| self.sql(source);
+        // One look for all: rolled back when dropped, which ends a look as well as anything.
+        let _look = self.conn.unchecked_transaction().map_err(sql)?;
+        // Numbers first: to be put in order by SQLite, the keys of all calls would have to be in memory at once.
+        let numbers: Vec<i64> = self
+            .conn
+            .prepare_cached(
+                "SELECT seq FROM batches WHERE account = ? AND last_day >= ? ORDER BY seq",
+            )
+            .and_then(|mut statement| {
+                statement
+                    .query_map(params![account, from_day], |row| row.get(0))?
+                    .collect()
+            })
+            .map_err(sql)?;
         let mut statement = self
             .conn
-            .prepare_cached(&format!(
-                "SELECT {HEAD}, keys FROM batches WHERE account = ? AND last_day >= ? ORDER BY seq"
-            ))
-            .map_err(|source| self.sql(source))?;
-        let mut rows = statement
-            .query(params![account, from_day])
-            .map_err(|source| self.sql(source))?;
-        while let Some(row) = rows.next().map_err(|source| self.sql(source))? {
-            let head = self.checked_head(row)?;
-            let bytes = row.get_ref(14).map_err(|source| self.sql(source))?;
-            let keys = self.checked_keys(&head, bytes.as_blob().unwrap_or_default())?;
-            each(head.seq, &keys);
+            .prepare_cached(&format!("SELECT {HEAD}, keys FROM batches WHERE seq = ?"))
+            .map_err(sql)?;
+        for number in numbers {
+            let mut rows = statement.query([number]).map_err(sql)?;
+            while let Some(row) = rows.next().map_err(sql)? {
+                let head = self.checked_head(row)?;
+                let bytes = row.get_ref(14).map_err(sql)?;
+                let keys = self.checked_keys(&head, bytes.as_blob().unwrap_or_default())?;
+                each(head.seq, &keys);
+            }
         }
         Ok(())
     }

@@ -17,6 +17,15 @@ pub(crate) struct Tail {
     bytes: usize,
 }
 
+/// What the tail says of the next batch of a stream.
+pub(crate) enum Next {
+    Batch(Box<StoredBatch>),
+    /// There is none yet.
+    NotYet,
+    /// It may lie before the tail: whoever asks has to read.
+    Unknown,
+}
+
 impl Tail {
     /// Adds a batch that is durable, in the journal's order.
     pub(crate) fn push(&mut self, batch: StoredBatch) {
@@ -33,17 +42,16 @@ impl Tail {
         }
     }
 
-    /// The next batch of `stream` after `after`. The outer `None`: it may lie before the tail.
-    pub(crate) fn next(&self, stream: Stream, after: BatchSeq) -> Option<Option<StoredBatch>> {
-        let first = self.batches.front()?.meta.seq;
-        if after.0 + 1 < first.0 {
-            return None;
+    /// The next batch of `stream` after `after`.
+    pub(crate) fn next(&self, stream: Stream, after: BatchSeq) -> Next {
+        let covers = |first: &StoredBatch| after.0 + 1 >= first.meta.seq.0;
+        if !self.batches.front().is_some_and(covers) {
+            return Next::Unknown;
         }
-        let next = self
-            .batches
+        self.batches
             .iter()
-            .find(|batch| batch.meta.seq > after && batch.meta.stream == stream);
-        Some(next.cloned())
+            .find(|batch| batch.meta.seq > after && batch.meta.stream == stream)
+            .map_or(Next::NotYet, |batch| Next::Batch(Box::new(batch.clone())))
     }
 
     /// The batch of that number.

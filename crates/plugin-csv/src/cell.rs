@@ -137,12 +137,12 @@ impl Cells {
 
     fn push_json_text(&mut self, out: &mut Vec<u8>, text: &str) {
         // Types, ids and names need no escapes.
-        if !needs_escapes(text.as_bytes()) {
+        if needs_escapes(text.as_bytes()) {
+            self.push_serialized(out, text);
+        } else {
             out.extend_from_slice(QUOTE);
             out.extend_from_slice(text.as_bytes());
             out.extend_from_slice(QUOTE);
-        } else {
-            self.push_serialized(out, text);
         }
     }
 
@@ -181,9 +181,9 @@ impl Cells {
         out.extend_from_slice(&[b'T', h1, h2, b':', m1, m2, b':', s1, s2]);
         let micros = time.micros().rem_euclid(1_000_000);
         if micros != 0 {
-            let [[a, b], [c, d], [e, f]] =
+            let [[d1, d2], [d3, d4], [d5, d6]] =
                 [micros / 10_000, micros / 100 % 100, micros % 100].map(two);
-            let digits = [b'.', a, b, c, d, e, f];
+            let digits = [b'.', d1, d2, d3, d4, d5, d6];
             let shown = if micros % 1000 == 0 { 4 } else { 7 };
             out.extend_from_slice(digits.get(..shown).unwrap_or_default());
         }

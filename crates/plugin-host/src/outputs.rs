@@ -19,8 +19,10 @@ use crate::settings::{Isolation, OutputSettings, PluginSource};
 use crate::sink::Sink;
 use crate::status::{OutputStatus, PluginIdentity};
 
-/// How often the watchdog looks.
+/// How often the watchdog looks while an output is in a call or may begin one.
 const WATCH: Duration = Duration::from_millis(200);
+/// How often it looks otherwise.
+const REST: Duration = Duration::from_millis(500);
 /// The lag of an output that is in a call for longer is looked up by the watchdog.
 const LONG_CALL: Duration = Duration::from_secs(5);
 
@@ -195,14 +197,19 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<Joi
 /// Tells the outputs of new batches, and looks after calls that do not return.
 fn watch(ended: &Weak<()>, running: &Mutex<Vec<Arc<Shared>>>, backlog: &dyn Backlog) {
     let mut head = BatchSeq::START;
+    let mut pace = WATCH;
     while ended.strong_count() > 0 {
-        let last = backlog.wait_beyond(head, WATCH);
+        let last = backlog.wait_beyond(head, pace);
+        pace = if last > head { WATCH } else { REST };
         let outputs = lock(running).clone();
         for shared in outputs {
             if last > head {
                 shared.ring();
             }
             shared.watch();
+            if shared.in_call_for(Duration::ZERO) {
+                pace = WATCH;
+            }
             if shared.in_call_for(LONG_CALL) {
                 shared.update_lag(backlog);
             }

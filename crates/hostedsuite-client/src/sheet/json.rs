@@ -266,16 +266,13 @@ impl Reader<'_> {
         let mut expected = 0;
         loop {
             self.blanks();
-            let column = match self.expected_name(columns, expected) {
-                Some(column) => Some(column),
-                None => {
-                    let column = self.name(columns)?;
-                    self.blanks();
-                    self.expect(b':', "no `:` after a name")?;
-                    self.blanks();
-                    column
-                }
-            };
+            let mut column = self.expected_name(columns, expected);
+            if column.is_none() {
+                column = self.name(columns)?;
+                self.blanks();
+                self.expect(b':', "no `:` after a name")?;
+                self.blanks();
+            }
             if let Some(column) = column {
                 expected = column + 1;
             }
