@@ -25,14 +25,14 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
     };
     // Built first, so that no compiler runs beside a measurement. The programs are what `growth` runs, the plugins and
     // examples what `boundary` loads.
-    shell::run(shell.cargo([
+    shell::run(&mut shell.cargo([
         "build",
         "--release",
         "--package=callmeter",
         "--package=callmeter-plugin-csv",
         "--package=callmeter-plugin-webhook",
     ]))?;
-    shell::run(shell.cargo([
+    shell::run(&mut shell.cargo([
         "build",
         "--release",
         "--package=callmeter-plugin-testkit",
