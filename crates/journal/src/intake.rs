@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, MutexGuard};
-use std::time::Duration;
 
 use callmeter_records::{Call, CallsBuilder, CallsView, FieldHasher, Stream, id_hash, id_hash_128};
-use hashbrown::{HashTable, hash_table};
 
 use crate::error::{JournalError, Result};
+use crate::ids::Ids;
 use crate::keys::{Key, Keys};
 use crate::known::{Entry, Place};
 use crate::memory::{AccountMemory, Marks, SharedMemory, Slot};
 use crate::time::{SECOND, day_of};
+use crate::verdict::{PageCounts, PollOptions, Purpose, Verdict};
 use crate::writer::{Append, Rows};
 use crate::{AccountState, BatchSeq, Journal, StoredBatch};
 
@@ -21,26 +21,6 @@ const MAX_ROWS: usize = 1 << 16;
 
 /// Batches read back for revisions that are kept for the next revision of the page.
 const READ_BACK: usize = 16;
-
-/// Why a poll asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// To go on from the watermark: its range moves with time, and begins a lookback before the watermark.
-    Regular,
-    /// To read a range of the past again, whether read before or not.
-    Backfill,
-}
-
-/// What a poll is about to ask.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PollOptions {
-    /// Why.
-    pub purpose: Purpose,
-    /// The start times (UTC, microseconds) that its windows lie in.
-    pub range: Range<i64>,
-    /// How long ago a call must have ended to be counted: a younger one is skipped and comes with a later poll.
-    pub settle: Duration,
-}
 
 /// A poll of an account's calls, from its first page to its last.
 ///
@@ -71,76 +51,6 @@ pub struct CallsPoll {
     /// How many rows the last page appended: the next one makes room for as many.
     rows_before: usize,
     hasher: FieldHasher,
-}
-
-/// What became of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Never seen: it will be journaled. `late`: an earlier poll should have had it. `unnamed`: it has no id.
-    New {
-        /// It had settled before the last complete poll began, which did not have it.
-        late: bool,
-        /// It has no id.
-        unnamed: bool,
-    },
-    /// Seen with other contents: it will be journaled again, with what it was before.
-    Revised,
-    /// Seen just so.
-    Known,
-    /// Its id came before in the same poll.
-    Repeated,
-    /// It ended less than `settle` ago, or has not ended.
-    Unsettled,
-    /// It began outside the window that was asked for.
-    OutsideWindow,
-    /// It began so long ago that retention may have dropped it: whether it was counted is not known.
-    Forgotten,
-}
-
-/// How many calls of a page had which [`Verdict`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "described with the verdicts of the same names")]
-pub struct PageCounts {
-    /// New ones, those late or without an id among them.
-    pub new: u64,
-    pub late: u64,
-    pub unnamed: u64,
-    pub revised: u64,
-    pub known: u64,
-    pub repeated: u64,
-    pub unsettled: u64,
-    pub outside_window: u64,
-    pub forgotten: u64,
-}
-
-impl PageCounts {
-    fn count(&mut self, verdict: Verdict) {
-        let counter = match verdict {
-            Verdict::New { late, unnamed } => {
-                self.late += u64::from(late);
-                self.unnamed += u64::from(unnamed);
-                &mut self.new
-            }
-            Verdict::Revised => &mut self.revised,
-            Verdict::Known => &mut self.known,
-            Verdict::Repeated => &mut self.repeated,
-            Verdict::Unsettled => &mut self.unsettled,
-            Verdict::OutsideWindow => &mut self.outside_window,
-            Verdict::Forgotten => &mut self.forgotten,
-        };
-        *counter += 1;
-    }
-
-    /// All calls of the page.
-    pub fn total(&self) -> u64 {
-        self.new
-            + self.revised
-            + self.known
-            + self.repeated
-            + self.unsettled
-            + self.outside_window
-            + self.forgotten
-    }
 }
 
 /// A page that is in the journal.
@@ -191,7 +101,7 @@ impl CallsPoll {
                 Purpose::Backfill => memory.cover(reader, &self.days),
             })?;
         self.marks.follow(&memory);
-        self.page_ids.0.clear();
+        self.page_ids.clear();
         Ok(CallsPage {
             journal: &self.journal,
             options: &self.options,
@@ -521,35 +431,6 @@ fn length(call: &Call<'_>) -> i64 {
     millis.saturating_mul(SECOND / 1000)
 }
 
-/// A set of ids, by their wide hashes.
-#[derive(Default)]
-struct Ids(HashTable<u128>);
-
-impl Ids {
-    fn contains(&self, wide: u128) -> bool {
-        self.0.find(low(wide), |known| *known == wide).is_some()
-    }
-
-    /// Whether it was not yet in.
-    fn insert(&mut self, wide: u128) -> bool {
-        let entry = self
-            .0
-            .entry(low(wide), |known| *known == wide, |known| low(*known));
-        match entry {
-            hash_table::Entry::Occupied(_) => false,
-            hash_table::Entry::Vacant(room) => {
-                room.insert(wide);
-                true
-            }
-        }
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
-fn low(wide: u128) -> u64 {
-    wide as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -563,7 +444,7 @@ mod tests {
         let options = PollOptions {
             purpose: Purpose::Regular,
             range: 0..1_000_000,
-            settle: Duration::ZERO,
+            settle: std::time::Duration::ZERO,
         };
         let call = |id| Call {
             id: Some(id),

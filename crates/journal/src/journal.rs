@@ -9,11 +9,12 @@ use callmeter_records::Stream;
 
 use crate::account::AccountRow;
 use crate::error::Result;
-use crate::intake::{CallsPoll, PollOptions};
+use crate::intake::CallsPoll;
 use crate::lock::Lock;
 use crate::memory::SharedMemory;
 use crate::reader::{Filter, Reader};
 use crate::tail::{Next, Tail};
+use crate::verdict::PollOptions;
 use crate::writer::{Append, Writer};
 use crate::{AccountState, Backlog, BatchMeta, BatchSeq, Cursor, Stats, StoredBatch};
 

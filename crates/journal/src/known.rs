@@ -68,24 +68,22 @@ impl KnownIds {
             .filter(move |(_, entry)| entry.hash == hash)
     }
 
-    /// Adds a call that is not yet in; gives its number.
-    pub(crate) fn insert(&mut self, entry: Entry) -> u32 {
+    /// Adds a call that is not yet in; gives its number. `None`, and nothing is added, beyond 2³² calls, which do not
+    /// fit any memory: 160 GiB.
+    pub(crate) fn insert(&mut self, entry: Entry) -> Option<u32> {
         if self.entries.len() == self.entries.capacity() {
             self.entries.reserve_exact((self.entries.len() / 8).max(16));
         }
-        // More than 2³² calls do not fit any memory: 160 GiB.
-        let Ok(number) = u32::try_from(self.entries.len()) else {
-            return u32::MAX;
-        };
+        let number = u32::try_from(self.entries.len()).ok()?;
         self.entries.push(entry);
         let entries = &self.entries;
         self.index
             .insert_unique(entry.hash, number, |&number| hash_of(entries, number));
-        number
+        Some(number)
     }
 
     /// Puts `entry` in the place of the one that lies at `revises`; adds it if there is none. Gives its number.
-    pub(crate) fn replace(&mut self, revises: Place, entry: Entry) -> u32 {
+    pub(crate) fn replace(&mut self, revises: Place, entry: Entry) -> Option<u32> {
         let entries = &self.entries;
         let found = self
             .index
@@ -98,7 +96,7 @@ impl KnownIds {
         match found.and_then(|number| Some((number, self.entries.get_mut(number as usize)?))) {
             Some((number, old)) => {
                 *old = entry;
-                number
+                Some(number)
             }
             None => self.insert(entry),
         }

@@ -162,24 +162,24 @@ impl AccountMemory {
     pub(crate) fn insert(&mut self, key: Key, place: Place) -> Option<Slot> {
         let entry = Entry::new(key, place);
         if self.covered_from.is_some_and(|covered| covered <= key.day) {
-            return Some(Slot::Recent(self.recent.insert(entry)));
+            return self.recent.insert(entry).map(Slot::Recent);
         }
         let (_, older) = self.older.as_mut()?;
-        Some(Slot::Older(older.insert(entry)))
+        older.insert(entry).map(Slot::Older)
     }
 
     /// Notes a revision that was appended; `None` if it is not in memory.
     pub(crate) fn replace(&mut self, revises: Place, key: Key, place: Place) -> Option<Slot> {
         let entry = Entry::new(key, place);
         if self.recent.holds(key.hash, revises) {
-            return Some(Slot::Recent(self.recent.replace(revises, entry)));
+            return self.recent.replace(revises, entry).map(Slot::Recent);
         }
         let older = self
             .older
             .as_mut()
-            .map(|(_, older)| Slot::Older(older.replace(revises, entry)));
+            .and_then(|(_, older)| older.replace(revises, entry).map(Slot::Older));
         if self.covered_from.is_some_and(|covered| covered <= key.day) {
-            return Some(Slot::Recent(self.recent.insert(entry)));
+            return self.recent.insert(entry).map(Slot::Recent);
         }
         older
     }

@@ -122,7 +122,7 @@ struct Found {
 
 impl Found {
     fn add(&mut self, walk: &Walk) {
-        add(&mut self.counts, walk.counts);
+        self.counts += walk.counts;
         self.unreadable += walk.unreadable;
     }
 
@@ -327,7 +327,7 @@ impl CallsReader {
         walk.poll = Some(poll);
         walk.times = Some(times);
         let taken = taken?;
-        add(&mut walk.counts, taken.counts);
+        walk.counts += taken.counts;
         walk.unreadable += taken.unreadable;
         Ok(())
     }
@@ -402,16 +402,4 @@ fn take(
         counts: committed.counts,
         unreadable,
     })
-}
-
-fn add(sum: &mut PageCounts, counts: PageCounts) {
-    sum.new += counts.new;
-    sum.late += counts.late;
-    sum.unnamed += counts.unnamed;
-    sum.revised += counts.revised;
-    sum.known += counts.known;
-    sum.repeated += counts.repeated;
-    sum.unsettled += counts.unsettled;
-    sum.outside_window += counts.outside_window;
-    sum.forgotten += counts.forgotten;
 }

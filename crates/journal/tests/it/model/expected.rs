@@ -1,0 +1,122 @@
+//! What the journal should say of a history.
+
+use std::collections::{HashMap, HashSet};
+
+use callmeter_journal::{AccountState, Verdict};
+
+use super::history::{Contents, Key, Talk, Upstream};
+use super::{ACCOUNTS, SETTLE};
+use crate::support::MINUTE;
+
+/// The journal as it should be, without its ways: everything is remembered, compared as it is, and never dropped.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Model {
+    pub(super) known: HashMap<(usize, Key), Counted>,
+    /// `account id revision talk`, in order of sequence.
+    pub(super) rows: Vec<String>,
+    pub(super) states: [AccountState; 2],
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Counted {
+    pub(super) start: i64,
+    pub(super) contents: Contents,
+    pub(super) revision: i32,
+}
+
+/// A page as the model sees it.
+#[derive(Default)]
+pub(super) struct ModelPage {
+    pub(super) verdicts: Vec<Verdict>,
+    pub(super) fresh: HashSet<Key>,
+    pub(super) counted: Vec<(Key, Counted)>,
+    pub(super) rows: Vec<String>,
+}
+
+impl Model {
+    pub(super) fn judge(
+        &self,
+        account: usize,
+        call: &Upstream,
+        window: (i64, i64),
+        seen: &HashSet<Key>,
+        page: &mut ModelPage,
+    ) {
+        let verdict = self.verdict(account, call, window, seen, page);
+        page.verdicts.push(verdict);
+    }
+
+    pub(super) fn verdict(
+        &self,
+        account: usize,
+        call: &Upstream,
+        (from, now): (i64, i64),
+        seen: &HashSet<Key>,
+        page: &mut ModelPage,
+    ) -> Verdict {
+        let readable = call.contents.readable_start;
+        if readable && !(from..now).contains(&call.start) {
+            return Verdict::OutsideWindow;
+        }
+        let key = call.key();
+        if seen.contains(&key) || !page.fresh.insert(key.clone()) {
+            return Verdict::Repeated;
+        }
+        let known = self.known.get(&(account, key.clone()));
+        let same =
+            |known: &Counted| known.start == call.said_start() && known.contents == call.said();
+        if known.is_some_and(same) {
+            return Verdict::Known;
+        }
+        let end = call.start + call.contents.minutes * MINUTE;
+        if readable && end + SETTLE > now {
+            return Verdict::Unsettled;
+        }
+        let revision = known.map_or(0, |known| known.revision + 1);
+        let counted = Counted {
+            start: call.said_start(),
+            contents: call.said(),
+            revision,
+        };
+        let talk = |talk: &Talk| {
+            if let Talk::Millis(millis) = talk {
+                i64::from(*millis)
+            } else {
+                -1
+            }
+        };
+        page.rows.push(format!(
+            "{} {} r{revision} talk {}{}",
+            ACCOUNTS[account],
+            if call.contents.named {
+                call.number.to_string()
+            } else {
+                "-".to_owned()
+            },
+            talk(&call.contents.talk),
+            known.map_or(String::new(), |known| format!(
+                " was {}",
+                talk(&known.contents.talk)
+            ))
+        ));
+        page.counted.push((key, counted));
+        match known {
+            Some(_) => Verdict::Revised,
+            None => Verdict::New {
+                late: readable
+                    && self.states[account]
+                        .watermark
+                        .is_some_and(|mark| end + SETTLE <= mark),
+                unnamed: !call.contents.named,
+            },
+        }
+    }
+
+    pub(super) fn commit(&mut self, account: usize, page: ModelPage, state: Option<AccountState>) {
+        for (key, counted) in page.counted {
+            self.known.insert((account, key), counted);
+        }
+        self.rows.extend(page.rows);
+        self.states[account] = state.unwrap_or(self.states[account]);
+    }
+}

@@ -1,0 +1,206 @@
+//! What may happen: calls upstream that come and change, polls that go well or not, crashes, and the rest of a journal's life.
+
+use callmeter_records::{Call, Reading};
+use proptest::prelude::*;
+
+/// What happens next.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// A call begins upstream some minutes before now, or a known one is changed.
+    Write {
+        account: usize,
+        slot: usize,
+        call: Contents,
+    },
+    /// Time passes.
+    Pass { minutes: i64 },
+    /// An account is polled.
+    Poll(Poll),
+    /// An output acknowledges all but the last batches.
+    Acknowledge { output: usize, but: u64 },
+    /// The process ends and starts again.
+    Restart,
+    /// A checkpoint; with a number, the process is killed after that many of its pages.
+    Checkpoint { killed_after: Option<usize> },
+    /// The totals are stored.
+    Snapshot,
+    /// Old batches are dropped.
+    Retain { hours: u64 },
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Poll {
+    pub(super) account: usize,
+    pub(super) page: usize,
+    /// Each page begins with the last row of the one before.
+    pub(super) overlap: bool,
+    /// The API also lists calls outside the window.
+    pub(super) leaky: bool,
+    /// The page of that number does not come through, and is asked for again.
+    pub(super) lost: Option<usize>,
+    /// The process dies in the commit of the page of that number.
+    pub(super) crash: Option<(usize, Crash)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Crash {
+    /// Killed after so much of what the commit writes, in parts of 2¹⁶.
+    Torn(u16),
+    /// The power fails, and a sector of what was written is not there.
+    Sector(usize),
+}
+
+/// An upstream call.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Contents {
+    pub(super) named: bool,
+    /// Minutes before the moment it is written first.
+    pub(super) ago: i64,
+    pub(super) minutes: i64,
+    pub(super) talk: Talk,
+    pub(super) client: Option<u8>,
+    pub(super) readable_start: bool,
+    pub(super) notes: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Talk {
+    Missing,
+    Unreadable,
+    Millis(u16),
+}
+
+pub(super) fn contents() -> impl Strategy<Value = Contents> {
+    let talk = prop_oneof![
+        6 => any::<u16>().prop_map(Talk::Millis),
+        1 => Just(Talk::Missing),
+        1 => Just(Talk::Unreadable),
+    ];
+    let client = prop::option::weighted(0.9, 0u8..3);
+    (
+        prop::bool::weighted(0.85),
+        0i64..400,
+        0i64..5,
+        talk,
+        client,
+        prop::bool::weighted(0.9),
+        0u8..3,
+    )
+        .prop_map(
+            |(named, ago, minutes, talk, client, readable_start, notes)| Contents {
+                named,
+                ago,
+                minutes,
+                talk,
+                client,
+                readable_start,
+                notes,
+            },
+        )
+}
+
+pub(super) fn polls() -> impl Strategy<Value = Poll> {
+    let crash = prop_oneof![
+        any::<u16>().prop_map(Crash::Torn),
+        (0usize..64).prop_map(Crash::Sector)
+    ];
+    (
+        0usize..2,
+        1usize..5,
+        any::<bool>(),
+        prop::bool::weighted(0.2),
+        prop::option::weighted(0.1, 0usize..3),
+        prop::option::weighted(0.15, (0usize..3, crash)),
+    )
+        .prop_map(|(account, page, overlap, leaky, lost, crash)| Poll {
+            account,
+            page,
+            overlap,
+            leaky,
+            lost,
+            crash,
+        })
+}
+
+pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        12 => (0usize..2, 0usize..8, contents()).prop_map(|(account, slot, call)| Step::Write { account, slot, call }),
+        3 => (1i64..200).prop_map(|minutes| Step::Pass { minutes }),
+        8 => polls().prop_map(Step::Poll),
+        1 => (0usize..2, 0u64..3).prop_map(|(output, but)| Step::Acknowledge { output, but }),
+        1 => Just(Step::Restart),
+        1 => prop::option::of(0usize..20).prop_map(|killed_after| Step::Checkpoint { killed_after }),
+        1 => Just(Step::Snapshot),
+        1 => (0u64..20).prop_map(|hours| Step::Retain { hours }),
+    ];
+    prop::collection::vec(step, 1..28)
+}
+
+/// A call upstream: what tells it, when it truly began, what it says now.
+#[derive(Clone, Debug)]
+pub(super) struct Upstream {
+    pub(super) number: usize,
+    pub(super) start: i64,
+    pub(super) contents: Contents,
+}
+
+/// What tells a call: its id, or all it says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    Id(usize),
+    Contents(i64, Contents),
+}
+
+impl Upstream {
+    pub(super) fn key(&self) -> Key {
+        if self.contents.named {
+            Key::Id(self.number)
+        } else {
+            Key::Contents(self.said_start(), self.said())
+        }
+    }
+
+    /// The start as far as it says; calls that do not say are alike in that.
+    pub(super) fn said_start(&self) -> i64 {
+        if self.contents.readable_start {
+            self.start
+        } else {
+            0
+        }
+    }
+
+    pub(super) fn said(&self) -> Contents {
+        Contents {
+            ago: 0,
+            ..self.contents.clone()
+        }
+    }
+
+    pub(super) fn with_call<R>(&self, run: impl FnOnce(&Call<'_>) -> R) -> R {
+        let id = self.contents.named.then(|| format!("call-{}", self.number));
+        let client = self
+            .contents
+            .client
+            .map(|client| format!("client-{client}"));
+        let notes = self.contents.notes.to_string();
+        run(&Call {
+            id: id.as_deref(),
+            client_id: client.as_deref(),
+            start_time: if self.contents.readable_start {
+                Reading::Known(self.start)
+            } else {
+                Reading::Unreadable("gestern")
+            },
+            duration_ms: Reading::Known(self.contents.minutes * 60_000),
+            talk_ms: match self.contents.talk {
+                Talk::Missing => Reading::Missing,
+                Talk::Unreadable => Reading::Unreadable("NaN"),
+                Talk::Millis(millis) => Reading::Known(millis.into()),
+            },
+            notes: Some(&notes),
+            call_type: Some("Incoming"),
+            answered_by: Some("Anna"),
+            ..Call::default()
+        })
+    }
+}
