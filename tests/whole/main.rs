@@ -10,4 +10,5 @@ mod kills;
 mod page;
 mod prometheus;
 mod receiver;
+mod references;
 mod secrets;
