@@ -2,7 +2,7 @@
 //!
 //! Each step is ten times the one before. Its rows go into the table of `cargo xtask bench`: CPU time for a call, a scrape
 //! or a poll, and what a unit takes in memory or on the disk. `CALLMETER_BENCH_FULL=1` takes the last, largest steps too
-//! (10 million calls, 1 million series, 1,000 accounts): half an hour, 15 GB of disk.
+//! (10 million calls, 1 million series, 1,000 accounts): a quarter of an hour, several gigabytes of disk.
 
 #![expect(clippy::unwrap_used, reason = "a bench of what works")]
 #![expect(clippy::cast_precision_loss, reason = "figures for reading")]

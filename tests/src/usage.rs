@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Clock ticks of `/proc/*/stat` in a second: the same on every Linux that Rust's standard library supports.
+/// Clock ticks of `/proc/*/stat` in a second: 100 on every processor that callmeter is built for.
 const TICKS: u64 = 100;
 
 /// What a process has used.
