@@ -6,11 +6,11 @@ const REFERENCE: &str = include_str!("../../docs/OUTPUTS.md");
 const SCHEMAS: [(&str, &str); 2] = [
     (
         "csv",
-        include_str!("../../crates/plugin-csv/src/config.schema.json"),
+        include_str!("../../plugins/csv/src/config.schema.json"),
     ),
     (
         "webhook",
-        include_str!("../../crates/plugin-webhook/src/config.schema.json"),
+        include_str!("../../plugins/webhook/src/config.schema.json"),
     ),
 ];
 

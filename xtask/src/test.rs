@@ -185,7 +185,7 @@ pub(crate) fn miri(shell: &Shell) -> Result<(), Error> {
                 "--package",
                 "callmeter-plugin-abi",
                 "--package",
-                "callmeter-plugin",
+                "callmeter-plugin-sdk",
                 "--lib",
             ]),
     )

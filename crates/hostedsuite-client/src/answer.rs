@@ -1,7 +1,7 @@
 //! What an answer stands for: the server's error codes first, its status second.
 
+use api_client::{Answer, Error, FieldError, FoldNames, Verdict, from_json, retry_after};
 use bytes::Bytes;
-use client_support::{Answer, Error, FieldError, FoldNames, Verdict, from_json, retry_after};
 use http::HeaderMap;
 use reqwest::StatusCode;
 
@@ -165,7 +165,7 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(format: Format, body: &Bytes)
     match format {
         Format::Json => from_json(body).ok(),
         Format::Jsv => {
-            let body = client_support::strip_bom(body);
+            let body = api_client::strip_bom(body);
             let text = std::str::from_utf8(&body).ok()?;
             let mut reader = jsv::Deserializer::from_str(text);
             let value = T::deserialize(FoldNames(&mut reader)).ok()?;

@@ -1,7 +1,7 @@
 //! Call-allowance balances.
 
+use crate::raw_table::{Column, scalar};
 use crate::rows::{numbers, rows_of, texts};
-use crate::sheet::{Column, scalar};
 
 pub(crate) const COLUMNS: &[Column] = &[
     scalar("ClientId"),

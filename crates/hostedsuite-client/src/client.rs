@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use client_support::{
+use api_client::{
     Answer, Error, Executor, ExecutorBuilder, HttpOptions, Observer, Operation, RequestEvent,
     RetryPolicy, Scrubber, SecretSource, Tally, Tls, Transport,
 };
+use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Request};
 use serde::Serialize;
@@ -17,10 +17,10 @@ use url::Url;
 use crate::answer::{error_of, format_of, hidden_error, judge, read};
 use crate::generated::types::{AuthenticateRequest, UserInfo};
 use crate::query::Login;
-use crate::sheet::{Column, RESPONSE_STATUS, Sheet, Unreadable};
+use crate::raw_table::{Column, RESPONSE_STATUS, RawTable, Unreadable};
 use crate::{
     BalanceQuery, Balances, CallPages, CallsPage, CallsQuery, Clients, ClientsQuery, balances,
-    clients, page,
+    calls, clients,
 };
 
 /// The format of requests and answers.
@@ -160,7 +160,7 @@ impl ClientBuilder {
     /// The client. Fails on a URL that is none, TLS options that do not hold together, and missing credentials; the
     /// password itself is not read yet.
     pub fn build(self) -> Result<Client, Error> {
-        let base = client_support::base_url(&self.base)?;
+        let base = api_client::base_url(&self.base)?;
         let Some(password) = self.password else {
             return Err(Error::Setup(
                 "no credentials: call `credentials` on the builder".to_owned(),
@@ -292,8 +292,8 @@ impl Client {
                 let answer = self
                     .post(LIST_BALANCES, "call-allowance/balance", &request, &tally)
                     .await?;
-                let sheet = self.sheet(LIST_BALANCES, balances::COLUMNS, answer)?;
-                Ok(Balances::new(sheet))
+                let table = self.table(LIST_BALANCES, balances::COLUMNS, answer)?;
+                Ok(Balances::new(table))
             })
             .await
     }
@@ -316,8 +316,8 @@ impl Client {
             .observe(LIST_CLIENTS, &tally, async {
                 let request = query.request(self.login()?);
                 let answer = self.post(LIST_CLIENTS, "clients", &request, &tally).await?;
-                let sheet = self.sheet(LIST_CLIENTS, clients::COLUMNS, answer)?;
-                Ok(Clients::new(sheet))
+                let table = self.table(LIST_CLIENTS, clients::COLUMNS, answer)?;
+                Ok(Clients::new(table))
             })
             .await
     }
@@ -341,8 +341,8 @@ impl Client {
                 let request = query.request(self.login()?, number);
                 let answer = self.post(LIST_CALLS, "calls", &request, &tally).await?;
                 let bytes = answer.body.len() as u64;
-                let sheet = self.sheet(LIST_CALLS, page::COLUMNS, answer)?;
-                Ok(CallsPage::new(sheet, bytes, number))
+                let table = self.table(LIST_CALLS, calls::COLUMNS, answer)?;
+                Ok(CallsPage::new(table, bytes, number))
             })
             .await
     }
@@ -435,27 +435,27 @@ impl Client {
     }
 
     /// Reads an answer that is a list.
-    fn sheet(
+    fn table(
         &self,
         operation: &'static str,
         columns: &'static [Column],
         mut answer: Answer,
-    ) -> Result<Sheet, Error> {
+    ) -> Result<RawTable, Error> {
         let format = format_of(&answer.headers, self.format);
-        // The sheet takes the body over; its beginning stays, to tell a web page by.
+        // The table takes the body over; its beginning stays, to tell a web page by.
         let body = std::mem::take(&mut answer.body);
         answer.body = Bytes::copy_from_slice(body.get(..body.len().min(256)).unwrap_or_default());
-        let sheet = Sheet::read(columns, body, format)
+        let table = RawTable::read(columns, body, format)
             .map_err(|Unreadable(reason)| unreadable(operation, &answer, reason))?;
-        if let Some(status) = sheet.envelope().nested(RESPONSE_STATUS)
+        if let Some(status) = table.envelope().nested(RESPONSE_STATUS)
             && let Some(error) = hidden_error(operation, &answer, format, status)
         {
             return Err(error);
         }
-        if !sheet.has_rows() {
+        if !table.has_rows() {
             return Err(unreadable(operation, &answer, "no list".to_owned()));
         }
-        Ok(sheet)
+        Ok(table)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The list of clients.
 
 use crate::CallAllowanceType;
+use crate::raw_table::{Column, scalar};
 use crate::rows::{numbers, rows_of, texts};
-use crate::sheet::{Column, scalar};
 
 pub(crate) const COLUMNS: &[Column] = &[
     scalar("Id"),

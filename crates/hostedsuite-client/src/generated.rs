@@ -25,7 +25,7 @@ pub mod types {
         #[serde(rename = "CustomerName")]
         pub customer_name: ::std::string::String,
         #[serde(rename = "Password")]
-        pub password: ::client_support::Secret,
+        pub password: ::api_client::Secret,
         /// The HostedSuite user name. Data visibility and security are based on this user's permissions.
         #[serde(rename = "UserName")]
         pub user_name: ::std::string::String,
@@ -43,9 +43,9 @@ pub mod types {
         #[serde(
             rename = "Balance",
             default,
-            skip_serializing_if = "::client_support::Number::is_missing"
+            skip_serializing_if = "::api_client::Number::is_missing"
         )]
-        pub balance: ::client_support::Number,
+        pub balance: ::api_client::Number,
         /// The balance in words.
         #[serde(
             rename = "BalanceDescription",
@@ -68,16 +68,16 @@ pub mod types {
         #[serde(
             rename = "NumCalls",
             default,
-            skip_serializing_if = "::client_support::Number::is_missing"
+            skip_serializing_if = "::api_client::Number::is_missing"
         )]
-        pub num_calls: ::client_support::Number,
+        pub num_calls: ::api_client::Number,
         /// The number of minutes that count.
         #[serde(
             rename = "NumMins",
             default,
-            skip_serializing_if = "::client_support::Number::is_missing"
+            skip_serializing_if = "::api_client::Number::is_missing"
         )]
-        pub num_mins: ::client_support::Number,
+        pub num_mins: ::api_client::Number,
         /// The client's account in another system.
         #[serde(
             rename = "ThirdPartyAccountId",
@@ -136,9 +136,9 @@ pub mod types {
         #[serde(
             rename = "DurationInSeconds",
             default,
-            skip_serializing_if = "::client_support::Number::is_missing"
+            skip_serializing_if = "::api_client::Number::is_missing"
         )]
-        pub duration_in_seconds: ::client_support::Number,
+        pub duration_in_seconds: ::api_client::Number,
         /// Why it was flagged.
         #[serde(
             rename = "FlagNotes",
@@ -150,22 +150,22 @@ pub mod types {
             rename = "Flagged",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
-        #[serde(default, deserialize_with = "::client_support::lenient::opt_bool")]
+        #[serde(default, deserialize_with = "::api_client::lenient::opt_bool")]
         pub flagged: ::std::option::Option<bool>,
         /// How often the caller was put on hold.
         #[serde(
             rename = "HoldCount",
             default,
-            skip_serializing_if = "::client_support::Number::is_missing"
+            skip_serializing_if = "::api_client::Number::is_missing"
         )]
-        pub hold_count: ::client_support::Number,
+        pub hold_count: ::api_client::Number,
         /// How long the caller was on hold, in seconds.
         #[serde(
             rename = "HoldTimeInSeconds",
             default,
-            skip_serializing_if = "::client_support::Number::is_missing"
+            skip_serializing_if = "::api_client::Number::is_missing"
         )]
-        pub hold_time_in_seconds: ::client_support::Number,
+        pub hold_time_in_seconds: ::api_client::Number,
         /// The call's ID.
         #[serde(rename = "Id", skip_serializing_if = "::std::option::Option::is_none")]
         pub id: ::std::option::Option<::std::string::String>,
@@ -187,9 +187,9 @@ pub mod types {
         #[serde(
             rename = "RingTimeInSeconds",
             default,
-            skip_serializing_if = "::client_support::Number::is_missing"
+            skip_serializing_if = "::api_client::Number::is_missing"
         )]
-        pub ring_time_in_seconds: ::client_support::Number,
+        pub ring_time_in_seconds: ::api_client::Number,
         /// The screen pop that was shown.
         #[serde(
             rename = "ScreenPop",
@@ -212,16 +212,16 @@ pub mod types {
         #[serde(
             rename = "TalkTimeInSeconds",
             default,
-            skip_serializing_if = "::client_support::Number::is_missing"
+            skip_serializing_if = "::api_client::Number::is_missing"
         )]
-        pub talk_time_in_seconds: ::client_support::Number,
+        pub talk_time_in_seconds: ::api_client::Number,
         /// How long passing it on took, in seconds.
         #[serde(
             rename = "TransferTimeInSeconds",
             default,
-            skip_serializing_if = "::client_support::Number::is_missing"
+            skip_serializing_if = "::api_client::Number::is_missing"
         )]
-        pub transfer_time_in_seconds: ::client_support::Number,
+        pub transfer_time_in_seconds: ::api_client::Number,
         /// Who the call was passed on to.
         #[serde(
             rename = "TransferToName",
@@ -241,9 +241,9 @@ pub mod types {
         #[serde(
             rename = "WorkTimeInSeconds",
             default,
-            skip_serializing_if = "::client_support::Number::is_missing"
+            skip_serializing_if = "::api_client::Number::is_missing"
         )]
-        pub work_time_in_seconds: ::client_support::Number,
+        pub work_time_in_seconds: ::api_client::Number,
     }
     /// Something that happened during a call.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
@@ -277,23 +277,23 @@ pub mod types {
         #[serde(
             rename = "Page",
             default,
-            skip_serializing_if = "::client_support::Number::is_missing"
+            skip_serializing_if = "::api_client::Number::is_missing"
         )]
-        pub page: ::client_support::Number,
+        pub page: ::api_client::Number,
         /// How many records all pages hold.
         #[serde(
             rename = "TotalCount",
             default,
-            skip_serializing_if = "::client_support::Number::is_missing"
+            skip_serializing_if = "::api_client::Number::is_missing"
         )]
-        pub total_count: ::client_support::Number,
+        pub total_count: ::api_client::Number,
         /// How many pages there are.
         #[serde(
             rename = "TotalPages",
             default,
-            skip_serializing_if = "::client_support::Number::is_missing"
+            skip_serializing_if = "::api_client::Number::is_missing"
         )]
-        pub total_pages: ::client_support::Number,
+        pub total_pages: ::api_client::Number,
     }
     /// How call durations are rounded.
     #[derive(
@@ -358,9 +358,9 @@ pub mod types {
         #[serde(
             rename = "CallAllowanceAmount",
             default,
-            skip_serializing_if = "::client_support::Number::is_missing"
+            skip_serializing_if = "::api_client::Number::is_missing"
         )]
-        pub call_allowance_amount: ::client_support::Number,
+        pub call_allowance_amount: ::api_client::Number,
         #[serde(
             rename = "CallAllowanceType",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -481,7 +481,7 @@ pub mod types {
         )]
         pub min_call_duration: ::std::option::Option<f64>,
         #[serde(rename = "Password")]
-        pub password: ::client_support::Secret,
+        pub password: ::api_client::Secret,
         /// The start of the date range. The format is not documented; `2026-08-01` is the vendor's own use.
         #[serde(
             rename = "StartDate",
@@ -556,7 +556,7 @@ pub mod types {
         #[serde(rename = "Page", skip_serializing_if = "::std::option::Option::is_none")]
         pub page: ::std::option::Option<i32>,
         #[serde(rename = "Password")]
-        pub password: ::client_support::Secret,
+        pub password: ::api_client::Secret,
         #[serde(
             rename = "SortDir",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -671,7 +671,7 @@ pub mod types {
         #[serde(rename = "Name", skip_serializing_if = "::std::option::Option::is_none")]
         pub name: ::std::option::Option<::std::string::String>,
         #[serde(rename = "Password")]
-        pub password: ::client_support::Secret,
+        pub password: ::api_client::Secret,
         /// Filter by screen pop.
         #[serde(
             rename = "ScreenPop",
@@ -815,7 +815,7 @@ pub mod types {
             rename = "Authenticated",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
-        #[serde(default, deserialize_with = "::client_support::lenient::opt_bool")]
+        #[serde(default, deserialize_with = "::api_client::lenient::opt_bool")]
         pub authenticated: ::std::option::Option<bool>,
         /// The client that the user belongs to, if any.
         #[serde(
@@ -965,15 +965,15 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200..=299 => ::client_support::decode(response).await,
+            200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             500u16..=599u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             _ => Err(Error::UnexpectedResponse(response)),
@@ -1011,15 +1011,15 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200..=299 => ::client_support::decode(response).await,
+            200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             500u16..=599u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             _ => Err(Error::UnexpectedResponse(response)),
@@ -1054,15 +1054,15 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200..=299 => ::client_support::decode(response).await,
+            200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             500u16..=599u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             _ => Err(Error::UnexpectedResponse(response)),
@@ -1100,15 +1100,15 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200..=299 => ::client_support::decode(response).await,
+            200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             500u16..=599u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             _ => Err(Error::UnexpectedResponse(response)),

@@ -1,6 +1,6 @@
 //! How the generated client sends: through the executor, as its inner value says.
 
-use client_support::{Call, Manners, Mode};
+use api_client::{Call, Manners, Mode};
 use progenitor_client::{ClientHooks, OperationInfo};
 
 use crate::generated::Client;

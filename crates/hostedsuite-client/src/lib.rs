@@ -32,32 +32,32 @@ mod clients;
 #[rustfmt::skip]
 #[expect(missing_docs, clippy::pedantic, reason = "generated")]
 pub mod generated;
+mod calls;
 mod generated_hooks;
 mod open;
-mod page;
+mod owned;
 mod paging;
 mod query;
-mod record;
+mod raw_table;
 mod rows;
 mod seen;
-mod sheet;
 
-pub use client_support::{
+pub use api_client::{
     Cap, Error, Exact, FieldError, HttpOptions, Kind, Number, Observer, Outcome, RequestEvent,
     RetryPolicy, Scrubber, Secret, SecretError, SecretSource, Tls, TlsError, Transport,
     TransportError, TransportKind,
 };
 
 pub use balances::{BalanceRef, Balances};
+pub use calls::{CallRef, CallsPage, InteractionRef};
 pub use client::{Client, ClientBuilder, Format};
 pub use clients::{ClientRef, Clients};
 pub use generated::types::{CallRoundingType as CallRounding, SortDir, UserInfo};
 pub use generated_hooks::{Inner, MANNERS};
 pub use open::CallAllowanceType;
-pub use page::{CallRef, CallsPage, InteractionRef};
+pub use owned::{CallRecord, Interaction};
 pub use paging::{CallPages, PageBase, Summary};
 pub use query::{BalanceQuery, CallType, CallsQuery, Caps, ClientsQuery};
-pub use record::{CallRecord, Interaction};
 pub use rows::RowError;
 
 /// The README's example compiles.

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use client_support::{Cap, Error, Kind};
+use api_client::{Cap, Error, Kind};
 use futures_util::Stream;
 
 use crate::seen::SeenIds;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use client_support::{Error, Secret};
+use api_client::{Error, Secret};
 use jiff::civil::{Date, DateTime};
 
 use crate::generated::types;

@@ -16,17 +16,17 @@ macro_rules! rows_of {
         $(#[$answer_meta])*
         #[derive(Debug)]
         pub struct $answer {
-            sheet: crate::sheet::Sheet,
+            table: crate::raw_table::RawTable,
         }
 
         impl $answer {
-            pub(crate) fn new(sheet: crate::sheet::Sheet) -> Self {
-                Self { sheet }
+            pub(crate) fn new(table: crate::raw_table::RawTable) -> Self {
+                Self { table }
             }
 
             /// How many rows there are, unreadable ones included.
             pub fn len(&self) -> usize {
-                self.sheet.len()
+                self.table.len()
             }
 
             /// Whether there is no row.
@@ -36,8 +36,8 @@ macro_rules! rows_of {
 
             /// The rows in the server's order; those that cannot be read as errors in their place.
             pub fn $iter(&self) -> impl Iterator<Item = Result<$row<'_>, crate::RowError>> {
-                (0..self.sheet.len()).filter_map(|index| {
-                    Some(match self.sheet.row(index)? {
+                (0..self.table.len()).filter_map(|index| {
+                    Some(match self.table.row(index)? {
                         Ok(row) => Ok($row(row)),
                         Err(reason) => Err(crate::RowError { index, reason: reason.to_owned() }),
                     })
@@ -47,7 +47,7 @@ macro_rules! rows_of {
 
         $(#[$row_meta])*
         #[derive(Clone, Copy)]
-        pub struct $row<'a>(crate::sheet::Row<'a>);
+        pub struct $row<'a>(crate::raw_table::Row<'a>);
 
         /// Prints no content: it may be personal.
         impl std::fmt::Debug for $row<'_> {
@@ -72,7 +72,7 @@ macro_rules! texts {
 macro_rules! numbers {
     ($($(#[$meta:meta])* $name:ident = $column:expr;)+) => {$(
         $(#[$meta])*
-        pub fn $name(&self) -> client_support::Number<&'a str> {
+        pub fn $name(&self) -> api_client::Number<&'a str> {
             self.0.number($column)
         }
     )+};

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use client_support::ExecutorBuilder;
+use api_client::ExecutorBuilder;
 use hostedsuite_client::{
     BalanceQuery, CallRounding, CallType, CallsQuery, Client, ClientsQuery, Error, HttpOptions,
     Inner, Kind, MANNERS, RetryPolicy, SortDir, generated,

@@ -52,7 +52,7 @@ impl Texts {
         }
     }
 
-    fn take(&self, page: &mut callmeter_journal::CallsPage<'_>) {
+    fn take(&self, page: &mut callmeter_journal::PageIngest<'_>) {
         let interactions = [
             Interaction {
                 start_time: Reading::Known(NOON),
@@ -117,7 +117,9 @@ fn options() -> PollOptions {
 }
 
 fn append(journal: &Journal, texts: &Texts) {
-    let mut poll = journal.calls_poll("acme", options()).expect("the ids load");
+    let mut poll = journal
+        .ingest_session("acme", options())
+        .expect("the ids load");
     let mut page = poll.page(RANGE, NOON).expect("the ids load");
     texts.take(&mut page);
     page.commit(None).expect("the page commits");
@@ -163,7 +165,9 @@ fn figures() {
     let begun = Instant::now();
     let before = cpu();
     let journal = open(&dir.path().join("journal.db"));
-    let poll = journal.calls_poll("acme", options()).expect("the ids load");
+    let poll = journal
+        .ingest_session("acme", options())
+        .expect("the ids load");
     println!(
         "start with {} known ids: {:?}, {} ms of CPU",
         journal.known_ids("acme").expect("the journal reads").0,

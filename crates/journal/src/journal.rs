@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use callmeter_records::Stream;
 
 use crate::account::AccountRow;
+use crate::classification::PollOptions;
 use crate::error::Result;
-use crate::intake::CallsPoll;
+use crate::ingest::IngestSession;
 use crate::lock::Lock;
 use crate::memory::SharedMemory;
 use crate::reader::{Filter, Reader};
 use crate::tail::{Next, Tail};
-use crate::verdict::PollOptions;
 use crate::writer::{Append, Writer};
 use crate::{AccountState, Backlog, BatchMeta, BatchSeq, Cursor, Stats, StoredBatch};
 
@@ -124,8 +124,8 @@ impl Journal {
     }
 
     /// Begins a poll of an account's calls. Loads the ids that its range asks for, if they are not in memory.
-    pub fn calls_poll(&self, account: &str, options: PollOptions) -> Result<CallsPoll> {
-        CallsPoll::begin(self.clone(), account, options)
+    pub fn ingest_session(&self, account: &str, options: PollOptions) -> Result<IngestSession> {
+        IngestSession::begin(self.clone(), account, options)
     }
 
     /// How many calls of an account are known in memory, and the bytes that they take.

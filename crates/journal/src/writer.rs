@@ -12,11 +12,11 @@ use callmeter_records::{
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use crate::account::{self, AccountRow, AccountState};
+use crate::change_streams::LatestRow;
 use crate::checksum;
 use crate::codec::{self, Packer};
 use crate::error::{JournalError, Result};
 use crate::keys::Keys;
-use crate::latest::LatestRow;
 use crate::reader::Head;
 use crate::{BatchId, BatchMeta, BatchSeq, StoredBatch, connection, format};
 

@@ -4,10 +4,10 @@ use arrow_array::RecordBatch;
 use callmeter_records::calls::CallRow;
 use callmeter_records::{CallsView, Change, CommonView, Previous, RatesView, Stream, ViewError};
 
-use crate::account::AccountTotals;
 use crate::call::Call;
 use crate::ledger::Ledger;
 use crate::polled::rate_label;
+use crate::totals::AccountTotals;
 
 /// Why a batch cannot be counted. None of its rows has been.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::account::AccountTotals;
 use crate::family::FamilyId;
 use crate::polled::{AllowanceUse, Billing, Client, Polled, RateDeck};
 use crate::snapshot::{Part, Snapshot};
 use crate::table::{Amounts, Columns, Floats, Table};
+use crate::totals::AccountTotals;
 
 /// Bounds on what the ledger holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Api {
 
 /// How the account's polls stand. Times are microseconds since 1970; what is `None` is not shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AccountState {
+pub struct AccountGauges {
     /// Whether the last poll succeeded.
     pub up: Option<bool>,
     /// Whether polls failed so often that what the last good one said is not to be shown any more.
@@ -112,7 +112,7 @@ pub(crate) struct Account {
     pub(crate) totals: AccountTotals,
     /// Set while the account is configured; others are counted but not shown.
     api: Option<Api>,
-    state: AccountState,
+    state: AccountGauges,
     polled: Polled,
     /// What was last published, until something changes.
     published: Option<Arc<Part>>,
@@ -123,7 +123,7 @@ impl Account {
         Self {
             totals: AccountTotals::new(name),
             api: None,
-            state: AccountState::default(),
+            state: AccountGauges::default(),
             polled: Polled::default(),
             published: None,
         }
@@ -167,7 +167,7 @@ impl Ledger {
     pub fn unconfigure(&mut self, name: &str) {
         let account = self.account(name);
         account.api = None;
-        account.state = AccountState::default();
+        account.state = AccountGauges::default();
         account.polled = Polled::default();
         account.published = None;
     }
@@ -179,7 +179,7 @@ impl Ledger {
     }
 
     /// Changes what is known of an account's polls.
-    pub fn set_state(&mut self, name: &str, change: impl FnOnce(&mut AccountState)) {
+    pub fn set_gauges(&mut self, name: &str, change: impl FnOnce(&mut AccountGauges)) {
         let account = self.account(name);
         change(&mut account.state);
         account.published = None;
@@ -289,7 +289,7 @@ impl Ledger {
 
     fn global_part(&self) -> Part {
         use FamilyId as F;
-        let sum = |pick: fn(&crate::account::Folded) -> u64| -> u64 {
+        let sum = |pick: fn(&crate::totals::Folded) -> u64| -> u64 {
             let accounts = self.accounts.values();
             accounts.map(|account| pick(&account.totals.folded)).sum()
         };

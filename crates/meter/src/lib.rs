@@ -10,15 +10,13 @@
 //! What a label set is, and when it is counted under `client_id="other"`: see [`Limits`]. What an edit of a call does: no counter ever
 //! goes down; a value that was unknown and is known now is observed; any other difference goes, signed, to the corrections.
 
-mod account;
 mod amount;
 mod apply;
-mod blob;
 mod call;
 mod families;
 mod family;
 mod histogram;
-mod labels;
+mod label_text;
 mod ledger;
 #[cfg(test)]
 mod lint;
@@ -26,19 +24,21 @@ mod meter;
 mod polled;
 pub mod reference;
 mod snapshot;
+mod snapshot_codec;
 mod table;
+mod totals;
 
 pub use amount::{Amount, Scale};
 pub use apply::ApplyError;
-pub use blob::BlobError;
 pub use call::{Count, FOLDED_ID, UNKNOWN_ID};
 pub use family::{Family, FamilyId, Kind, Source};
 pub use histogram::{
     BOUNDS_MS, BOUNDS_SECONDS, BUCKETS, HistogramColumn, HistogramRow, NATIVE_SCHEMA,
     NATIVE_ZERO_THRESHOLD, NativeBucket,
 };
-pub use labels::{EncodedLabels, LabelBlock, pairs};
-pub use ledger::{AccountState, Api, Ledger, Limits};
+pub use label_text::{EncodedLabels, LabelBlock, pairs};
+pub use ledger::{AccountGauges, Api, Ledger, Limits};
 pub use meter::Meter;
 pub use polled::{Allowance, AllowanceUse, Billing, Client, RateDeck};
 pub use snapshot::{Block, Position, Snapshot, Values};
+pub use snapshot_codec::BlobError;

@@ -8,7 +8,7 @@ use crate::amount::Scale;
 use crate::call::Count;
 use crate::family::FamilyId;
 use crate::histogram::HistogramColumn;
-use crate::labels::LabelBlock;
+use crate::label_text::LabelBlock;
 use crate::table::{Amounts, CallCounts, CallTimes, Chunk, Floats};
 
 /// All figures at one moment. It shares what did not change with the snapshots before and after it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::histogram::HistogramColumn;
-use crate::labels::LabelBlock;
+use crate::label_text::LabelBlock;
 
 /// The value columns of a table.
 pub(crate) trait Columns: Clone + Default {

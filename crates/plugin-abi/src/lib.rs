@@ -6,7 +6,7 @@
 //! Data ([`arrow`]); everything else is fixed-width integers and length-counted UTF-8.
 //!
 //! This crate is the Rust twin of `include/callmeter_plugin.h`; a test compiles the header as C and
-//! as C++ and compares every offset. Authors who write Rust want the SDK, `callmeter-plugin`, and
+//! as C++ and compares every offset. Authors who write Rust want the SDK, `callmeter-plugin-sdk`, and
 //! never see this crate.
 //!
 //! # Rules

@@ -14,7 +14,7 @@ use callmeter_records::Stream;
 use crate::answer::{self, Answer};
 use crate::callbacks::HostContext;
 use crate::library::{Functions, Plugin};
-use crate::sink::{Consignment, Interrupt, Sink};
+use crate::sink::{BatchRequest, Interrupt, Sink};
 
 const _: () = assert!(size_of::<ArrowArray>() == size_of::<FFI_ArrowArray>());
 const _: () = assert!(size_of::<ArrowSchema>() == size_of::<FFI_ArrowSchema>());
@@ -129,8 +129,8 @@ impl Instance {
 }
 
 impl Sink for Instance {
-    fn write(&mut self, consignment: &Consignment<'_>) -> Answer {
-        let schema = consignment.records.schema();
+    fn write(&mut self, request: &BatchRequest<'_>) -> Answer {
+        let schema = request.records.schema();
         let (schema_id, schema) = match self.schema(&schema) {
             Ok(exported) => exported,
             Err(reason) => {
@@ -139,13 +139,13 @@ impl Sink for Instance {
                 };
             }
         };
-        let mut array = export(consignment.records);
+        let mut array = export(request.records);
         let batch = abi::Batch {
             struct_size: abi::size_u32::<abi::Batch>(),
-            kind: kind(consignment.stream),
-            seq: consignment.seq,
-            batch_id: consignment.id,
-            attempt: consignment.attempt,
+            kind: kind(request.stream),
+            seq: request.seq,
+            batch_id: request.id,
+            attempt: request.attempt,
             schema_id,
             schema,
             array: (&raw mut array).cast(),

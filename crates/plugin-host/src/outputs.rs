@@ -204,7 +204,7 @@ fn watch(ended: &Weak<()>, running: &Mutex<Vec<Arc<Shared>>>, backlog: &dyn Back
         let outputs = lock(running).clone();
         for shared in outputs {
             if last > head {
-                shared.ring();
+                shared.notify();
             }
             shared.watch();
             if shared.in_call_for(Duration::ZERO) {

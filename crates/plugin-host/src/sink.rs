@@ -9,7 +9,7 @@ use callmeter_records::Stream;
 use crate::answer::Answer;
 
 /// One batch on its way to a plugin.
-pub(crate) struct Consignment<'a> {
+pub(crate) struct BatchRequest<'a> {
     /// 1, 2, 3, … within the instance.
     pub(crate) seq: u64,
     /// Stable over attempts and restarts.
@@ -23,7 +23,7 @@ pub(crate) struct Consignment<'a> {
 /// An instance of a plugin. Dropping it ends it.
 pub(crate) trait Sink {
     /// Hands over a batch.
-    fn write(&mut self, consignment: &Consignment<'_>) -> Answer;
+    fn write(&mut self, request: &BatchRequest<'_>) -> Answer;
 
     /// Asks for durability; also returns the last durable `seq`, 0 for none.
     fn flush(&mut self, within: Duration) -> (Answer, u64);

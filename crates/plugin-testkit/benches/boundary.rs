@@ -9,8 +9,8 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use callmeter_plugin::batch::Value;
-use callmeter_plugin::{
+use callmeter_plugin_sdk::batch::Value;
+use callmeter_plugin_sdk::{
     Batch, Deadline, Durable, Fail, Fatal, Host, Outcome, OutputPlugin, RawConfig,
 };
 use callmeter_plugin_testkit::generate::{self, Recipe};
@@ -54,7 +54,7 @@ impl OutputPlugin for Sink {
     }
 }
 
-callmeter_plugin::export!(Sink);
+callmeter_plugin_sdk::export!(Sink);
 
 fn main() {
     divan::main();
@@ -83,7 +83,7 @@ fn deliver(bencher: divan::Bencher<'_, '_>, options: impl Fn(&Path) -> RigOption
 fn statically(config: &'static str) -> impl Fn(&Path) -> RigOptions {
     move |dir| {
         let mut options = RigOptions::library("/none", dir).config(config);
-        options.source = PluginSource::Static(callmeter_plugin::entry::init::<Sink>);
+        options.source = PluginSource::Static(callmeter_plugin_sdk::entry::init::<Sink>);
         options
     }
 }

@@ -11,8 +11,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use callmeter_plugin::batch::Value;
-use callmeter_plugin::{Batch, Deadline, Durable, Fail, Fatal, Host, Outcome, OutputPlugin};
+use callmeter_plugin_sdk::batch::Value;
+use callmeter_plugin_sdk::{Batch, Deadline, Durable, Fail, Fatal, Host, Outcome, OutputPlugin};
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -156,4 +156,4 @@ impl Drop for Hazard {
     }
 }
 
-callmeter_plugin::export!(Hazard);
+callmeter_plugin_sdk::export!(Hazard);

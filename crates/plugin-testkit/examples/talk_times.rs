@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 
-use callmeter_plugin::{
+use callmeter_plugin_sdk::{
     Batch, Deadline, Durable, Fail, Fatal, Host, Outcome, OutputPlugin, Stream,
 };
 
@@ -52,4 +52,4 @@ impl OutputPlugin for TalkTimes {
     }
 }
 
-callmeter_plugin::export!(TalkTimes);
+callmeter_plugin_sdk::export!(TalkTimes);

@@ -13,8 +13,8 @@ use arrow_array::types::{
     Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
 use arrow_schema::DataType;
-use callmeter_plugin::batch::{Decimal, Timestamp, Value, described};
-use callmeter_plugin::{
+use callmeter_plugin_sdk::batch::{Decimal, Timestamp, Value, described};
+use callmeter_plugin_sdk::{
     Batch, Deadline, Durable, Fail, Fatal, Host, Outcome, OutputPlugin, RawConfig,
 };
 use callmeter_plugin_testkit::host::PluginSource;
@@ -45,7 +45,7 @@ impl OutputPlugin for Catcher {
     }
 }
 
-callmeter_plugin::export!(Catcher);
+callmeter_plugin_sdk::export!(Catcher);
 
 /// Sends batches through the whole boundary and gives what arrived.
 fn through(batches: &[RecordBatch]) -> Vec<Batch> {
@@ -53,7 +53,7 @@ fn through(batches: &[RecordBatch]) -> Vec<Batch> {
     *WAITING.lock().unwrap() = Some(sender);
     let dir = tempfile::tempdir().unwrap();
     let mut options = RigOptions::library("/none", dir.path());
-    options.source = PluginSource::Static(callmeter_plugin::entry::init::<Catcher>);
+    options.source = PluginSource::Static(callmeter_plugin_sdk::entry::init::<Catcher>);
     let rig = Rig::start(options);
     for batch in batches {
         rig.append(Stream::Calls, batch.clone());

@@ -1,6 +1,6 @@
 //! What an error answer stands for: the API's code first, the status second.
 
-use client_support::{Error, failure_of};
+use api_client::{Error, failure_of};
 use progenitor_client::{Error as Generated, ResponseValue};
 
 use crate::generated::types::ApiError;

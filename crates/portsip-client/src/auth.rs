@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
-use client_support::{Error, Executor, Kind, Secret, SecretSource};
+use api_client::{Error, Executor, Kind, Secret, SecretSource};
 use tokio::time::Instant;
 
 use crate::answer::error_of;

@@ -1,8 +1,8 @@
 //! All call rates with all their members, by whichever way works.
 
-use client_support::{Error, ResourceId};
+use api_client::{Error, ResourceId};
 
-use crate::header::MissingColumns;
+use crate::export_columns::MissingColumns;
 use crate::rates::RowError;
 use crate::{CallRate, ExportedRates, RatesQuery, Session};
 

@@ -34,41 +34,41 @@ pub mod types {
     pub struct CallRate {
         /// Connect fee of the rating. Precision is five digits.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub connect_fee: ::std::option::Option<::client_support::Amount>,
+        pub connect_fee: ::std::option::Option<::api_client::Amount>,
         /// The description text for this rule.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub description: ::std::option::Option<::std::string::String>,
         /// Free seconds of the rating.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        #[serde(default, deserialize_with = "::client_support::lenient::opt_i32")]
+        #[serde(default, deserialize_with = "::api_client::lenient::opt_i32")]
         pub free_seconds: ::std::option::Option<i32>,
         /// Grace period of the rating, in seconds.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        #[serde(default, deserialize_with = "::client_support::lenient::opt_i32")]
+        #[serde(default, deserialize_with = "::api_client::lenient::opt_i32")]
         pub grace_period: ::std::option::Option<i32>,
         /// The unique ID of the rate.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub id: ::std::option::Option<::std::string::String>,
         /// The first interval of the rating, in seconds.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        #[serde(default, deserialize_with = "::client_support::lenient::opt_i32")]
+        #[serde(default, deserialize_with = "::api_client::lenient::opt_i32")]
         pub interval_1: ::std::option::Option<i32>,
         /// The subsequent interval of the rating after the first one, in seconds.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        #[serde(default, deserialize_with = "::client_support::lenient::opt_i32")]
+        #[serde(default, deserialize_with = "::api_client::lenient::opt_i32")]
         pub interval_n: ::std::option::Option<i32>,
         /// Postcall surcharge of the rating, as a fraction. Precision is five digits.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub postcall_surcharge: ::std::option::Option<::client_support::Amount>,
+        pub postcall_surcharge: ::std::option::Option<::api_client::Amount>,
         /// The call prefix of the rating. Unique.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub prefix: ::std::option::Option<::std::string::String>,
         /// The price of the first interval, per minute. Precision is five digits.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub price_1: ::std::option::Option<::client_support::Amount>,
+        pub price_1: ::std::option::Option<::api_client::Amount>,
         /// The price of the subsequent interval after the first one, per minute. Precision is five digits.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub price_n: ::std::option::Option<::client_support::Amount>,
+        pub price_n: ::std::option::Option<::api_client::Amount>,
         #[serde(rename = "type", skip_serializing_if = "::std::option::Option::is_none")]
         pub type_: ::std::option::Option<crate::open::CallRateType>,
     }
@@ -76,7 +76,7 @@ pub mod types {
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CallRateCreate {
         /// Connect fee of the rating. Precision is five digits.
-        pub connect_fee: ::client_support::Amount,
+        pub connect_fee: ::api_client::Amount,
         /// The description text for this rule.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub description: ::std::option::Option<CallRateCreateDescription>,
@@ -89,13 +89,13 @@ pub mod types {
         /// The subsequent interval of the rating after the first one, in seconds.
         pub interval_n: ::std::num::NonZeroU32,
         /// Postcall surcharge of the rating, as a fraction. Precision is five digits.
-        pub postcall_surcharge: ::client_support::Amount,
+        pub postcall_surcharge: ::api_client::Amount,
         /// The call prefix of the rating. Unique.
         pub prefix: CallRateCreatePrefix,
         /// The price of the first interval, per minute. Precision is five digits.
-        pub price_1: ::client_support::Amount,
+        pub price_1: ::api_client::Amount,
         /// The price of the subsequent interval after the first one, per minute. Precision is five digits.
-        pub price_n: ::client_support::Amount,
+        pub price_n: ::api_client::Amount,
         #[serde(rename = "type")]
         pub type_: crate::open::CallRateType,
     }
@@ -222,7 +222,7 @@ pub mod types {
     pub struct CallRatePage {
         /// How many rates there are, all pages together.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        #[serde(default, deserialize_with = "::client_support::lenient::opt_i64")]
+        #[serde(default, deserialize_with = "::api_client::lenient::opt_i64")]
         pub count: ::std::option::Option<i64>,
         /// The rates of this page.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -236,35 +236,35 @@ pub mod types {
         pub description: ::std::option::Option<::std::string::String>,
         /// Free seconds of the rating.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        #[serde(default, deserialize_with = "::client_support::lenient::opt_i32")]
+        #[serde(default, deserialize_with = "::api_client::lenient::opt_i32")]
         pub free_seconds: ::std::option::Option<i32>,
         /// Grace period of the rating, in seconds.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        #[serde(default, deserialize_with = "::client_support::lenient::opt_i32")]
+        #[serde(default, deserialize_with = "::api_client::lenient::opt_i32")]
         pub grace_period: ::std::option::Option<i32>,
         /// The unique ID of the rate.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub id: ::std::option::Option<::std::string::String>,
         /// The first interval of the rating, in seconds.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        #[serde(default, deserialize_with = "::client_support::lenient::opt_i32")]
+        #[serde(default, deserialize_with = "::api_client::lenient::opt_i32")]
         pub interval_1: ::std::option::Option<i32>,
         /// The subsequent interval of the rating after the first one, in seconds.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        #[serde(default, deserialize_with = "::client_support::lenient::opt_i32")]
+        #[serde(default, deserialize_with = "::api_client::lenient::opt_i32")]
         pub interval_n: ::std::option::Option<i32>,
         /// Postcall surcharge of the rating, as a fraction. Precision is five digits.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub postcall_surcharge: ::std::option::Option<::client_support::Amount>,
+        pub postcall_surcharge: ::std::option::Option<::api_client::Amount>,
         /// The call prefix of the rating. Unique.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub prefix: ::std::option::Option<::std::string::String>,
         /// The price of the first interval, per minute. Precision is five digits.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub price_1: ::std::option::Option<::client_support::Amount>,
+        pub price_1: ::std::option::Option<::api_client::Amount>,
         /// The price of the subsequent interval after the first one, per minute. Precision is five digits.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub price_n: ::std::option::Option<::client_support::Amount>,
+        pub price_n: ::std::option::Option<::api_client::Amount>,
         #[serde(rename = "type", skip_serializing_if = "::std::option::Option::is_none")]
         pub type_: ::std::option::Option<crate::open::CallRateType>,
     }
@@ -273,7 +273,7 @@ pub mod types {
     pub struct CallRateUpdate {
         /// Connect fee of the rating. Precision is five digits.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub connect_fee: ::std::option::Option<::client_support::Amount>,
+        pub connect_fee: ::std::option::Option<::api_client::Amount>,
         /// The description text for this rule.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub description: ::std::option::Option<CallRateUpdateDescription>,
@@ -291,16 +291,16 @@ pub mod types {
         pub interval_n: ::std::option::Option<::std::num::NonZeroU32>,
         /// Postcall surcharge of the rating, as a fraction. Precision is five digits.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub postcall_surcharge: ::std::option::Option<::client_support::Amount>,
+        pub postcall_surcharge: ::std::option::Option<::api_client::Amount>,
         /// The call prefix of the rating. Unique.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub prefix: ::std::option::Option<CallRateUpdatePrefix>,
         /// The price of the first interval, per minute. Precision is five digits.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub price_1: ::std::option::Option<::client_support::Amount>,
+        pub price_1: ::std::option::Option<::api_client::Amount>,
         /// The price of the subsequent interval after the first one, per minute. Precision is five digits.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub price_n: ::std::option::Option<::client_support::Amount>,
+        pub price_n: ::std::option::Option<::api_client::Amount>,
         #[serde(rename = "type", skip_serializing_if = "::std::option::Option::is_none")]
         pub type_: ::std::option::Option<crate::open::CallRateType>,
     }
@@ -426,9 +426,9 @@ pub mod types {
         /// Always "password" to sign in, "refresh_token" to refresh.
         pub grant_type: ::std::string::String,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub password: ::std::option::Option<::client_support::Secret>,
+        pub password: ::std::option::Option<::api_client::Secret>,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub refresh_token: ::std::option::Option<::client_support::Secret>,
+        pub refresh_token: ::std::option::Option<::api_client::Secret>,
         /// Always "all" to sign in.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub scope: ::std::option::Option<::std::string::String>,
@@ -439,7 +439,7 @@ pub mod types {
     /// The refresh token of the last sign-in.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct RefreshTokenRequest {
-        pub refresh_token: ::client_support::Secret,
+        pub refresh_token: ::api_client::Secret,
     }
     /// The credentials.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
@@ -447,7 +447,7 @@ pub mod types {
         /// The SIP domain of the tenant; left out by system administrators and dealers.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub domain: ::std::option::Option<SignInRequestDomain>,
-        pub password: ::client_support::Secret,
+        pub password: ::api_client::Secret,
         /// The user's account name.
         pub username: SignInRequestUsername,
     }
@@ -569,21 +569,21 @@ pub mod types {
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct SignInResult {
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub access_token: ::std::option::Option<::client_support::Secret>,
+        pub access_token: ::std::option::Option<::api_client::Secret>,
         /// The access token's expiration time in seconds.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        #[serde(default, deserialize_with = "::client_support::lenient::opt_i64")]
+        #[serde(default, deserialize_with = "::api_client::lenient::opt_i64")]
         pub expires_in: ::std::option::Option<i64>,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub refresh_token: ::std::option::Option<::client_support::Secret>,
+        pub refresh_token: ::std::option::Option<::api_client::Secret>,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub token: ::std::option::Option<::client_support::Secret>,
+        pub token: ::std::option::Option<::api_client::Secret>,
         /// The token type, `Bearer`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub token_type: ::std::option::Option<::std::string::String>,
         /// Indicates that two-factor authentication is enabled; always true when present.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        #[serde(default, deserialize_with = "::client_support::lenient::opt_bool")]
+        #[serde(default, deserialize_with = "::api_client::lenient::opt_bool")]
         pub two_factor_enabled: ::std::option::Option<bool>,
     }
     /// The tenant that the token belongs to.
@@ -597,11 +597,11 @@ pub mod types {
         pub domain: ::std::option::Option<::std::string::String>,
         /// Whether calls are billed.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        #[serde(default, deserialize_with = "::client_support::lenient::opt_bool")]
+        #[serde(default, deserialize_with = "::api_client::lenient::opt_bool")]
         pub enable_billing: ::std::option::Option<bool>,
         /// Whether the billing feature is enabled.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        #[serde(default, deserialize_with = "::client_support::lenient::opt_bool")]
+        #[serde(default, deserialize_with = "::api_client::lenient::opt_bool")]
         pub enable_feature_billing: ::std::option::Option<bool>,
         /// The unique ID of the tenant.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -621,7 +621,7 @@ pub mod types {
     pub struct TenantBalance {
         /// The balance. Precision is five digits. May be negative.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        pub balance: ::std::option::Option<::client_support::Amount>,
+        pub balance: ::std::option::Option<::api_client::Amount>,
     }
     /// The billing settings.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
@@ -630,7 +630,7 @@ pub mod types {
         pub account: ::std::option::Option<crate::open::BillingAccount>,
         /// Whether calls are billed. Documented default false.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-        #[serde(default, deserialize_with = "::client_support::lenient::opt_bool")]
+        #[serde(default, deserialize_with = "::api_client::lenient::opt_bool")]
         pub enabled: ::std::option::Option<bool>,
         #[serde(rename = "type", skip_serializing_if = "::std::option::Option::is_none")]
         pub type_: ::std::option::Option<crate::open::ChargingType>,
@@ -765,15 +765,15 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200..=299 => ::client_support::decode(response).await,
+            200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             500u16..=599u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             _ => Err(Error::UnexpectedResponse(response)),
@@ -808,15 +808,15 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200..=299 => ::client_support::decode(response).await,
+            200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             500u16..=599u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             _ => Err(Error::UnexpectedResponse(response)),
@@ -851,15 +851,15 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200..=299 => ::client_support::decode(response).await,
+            200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             500u16..=599u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             _ => Err(Error::UnexpectedResponse(response)),
@@ -892,15 +892,15 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200..=299 => ::client_support::decode(response).await,
+            200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             500u16..=599u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             _ => Err(Error::UnexpectedResponse(response)),
@@ -933,15 +933,15 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200..=299 => ::client_support::decode(response).await,
+            200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             500u16..=599u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             _ => Err(Error::UnexpectedResponse(response)),
@@ -974,15 +974,15 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200..=299 => ::client_support::decode(response).await,
+            200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             500u16..=599u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             _ => Err(Error::UnexpectedResponse(response)),
@@ -1020,12 +1020,12 @@ impl Client {
             200..=299 => Ok(ResponseValue::empty(response)),
             400u16..=499u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             500u16..=599u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             _ => Err(Error::UnexpectedResponse(response)),
@@ -1074,15 +1074,15 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200..=299 => ::client_support::decode(response).await,
+            200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             500u16..=599u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             _ => Err(Error::UnexpectedResponse(response)),
@@ -1117,15 +1117,15 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200..=299 => ::client_support::decode(response).await,
+            200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             500u16..=599u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             _ => Err(Error::UnexpectedResponse(response)),
@@ -1154,12 +1154,12 @@ impl Client {
             200..=299 => Ok(ResponseValue::stream(response)),
             400u16..=499u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             500u16..=599u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             _ => Err(Error::UnexpectedResponse(response)),
@@ -1175,7 +1175,7 @@ impl Client {
     /// - `id`: The unique ID of the call rate.
     pub async fn get_call_rate<'a>(
         &'a self,
-        id: &'a ::client_support::ResourceId,
+        id: &'a ::api_client::ResourceId,
     ) -> Result<ResponseValue<types::CallRate>, Error<types::ApiError>> {
         let url = format!(
             "{}/call_rates/{}", self.baseurl, encode_path(& id.to_string()),
@@ -1197,15 +1197,15 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200..=299 => ::client_support::decode(response).await,
+            200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             500u16..=599u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             _ => Err(Error::UnexpectedResponse(response)),
@@ -1222,7 +1222,7 @@ impl Client {
     /// - `body`
     pub async fn update_call_rate<'a>(
         &'a self,
-        id: &'a ::client_support::ResourceId,
+        id: &'a ::api_client::ResourceId,
         body: &'a types::CallRateUpdate,
     ) -> Result<ResponseValue<()>, Error<types::ApiError>> {
         let url = format!(
@@ -1249,12 +1249,12 @@ impl Client {
             200..=299 => Ok(ResponseValue::empty(response)),
             400u16..=499u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             500u16..=599u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             _ => Err(Error::UnexpectedResponse(response)),
@@ -1270,7 +1270,7 @@ impl Client {
     /// - `id`: The unique ID of the call rate.
     pub async fn destroy_call_rate<'a>(
         &'a self,
-        id: &'a ::client_support::ResourceId,
+        id: &'a ::api_client::ResourceId,
     ) -> Result<ResponseValue<()>, Error<types::ApiError>> {
         let url = format!(
             "{}/call_rates/{}/destroy", self.baseurl, encode_path(& id.to_string()),
@@ -1295,12 +1295,12 @@ impl Client {
             200..=299 => Ok(ResponseValue::empty(response)),
             400u16..=499u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             500u16..=599u16 => {
                 Err(
-                    Error::ErrorResponse(::client_support::decode_error(response).await?),
+                    Error::ErrorResponse(::api_client::decode_error(response).await?),
                 )
             }
             _ => Err(Error::UnexpectedResponse(response)),

@@ -1,6 +1,6 @@
 //! How the generated client sends: through the executor, as its inner value says.
 
-use client_support::{Answer, Call, Manners, Mode, Verdict};
+use api_client::{Answer, Call, Manners, Mode, Verdict};
 use progenitor_client::{ClientHooks, OperationInfo};
 
 use crate::generated::Client;

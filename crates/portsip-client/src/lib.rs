@@ -28,32 +28,32 @@
 
 mod answer;
 mod auth;
+mod csv_export;
 mod deck;
-mod export;
 #[rustfmt::skip]
 #[expect(missing_docs, clippy::pedantic, reason = "generated")]
 pub mod generated;
+mod export_columns;
 mod generated_hooks;
-mod header;
 mod open;
 mod rates;
 mod session;
 mod writable;
 
-pub use client_support::{
+pub use api_client::{
     Amount, Cap, Error, FieldError, HttpOptions, Kind, Observer, Outcome, RequestEvent, ResourceId,
     ResourceIdError, RetryPolicy, Scrubber, Secret, SecretError, SecretSource, Tls, TlsError,
     Transport, TransportError, TransportKind,
 };
 pub use rust_decimal::Decimal;
 
+pub use csv_export::{ExportedRates, RateExport};
 pub use deck::{Deck, DeckSource, WhyNoExport};
-pub use export::{ExportedRates, RateExport};
+pub use export_columns::MissingColumns;
 pub use generated::types::{
     CallRate, CallRateCreate, CallRateUpdate, Tenant, TenantBilling, TenantBillingUpdate,
 };
 pub use generated_hooks::{Inner, MANNERS};
-pub use header::MissingColumns;
 pub use open::{BillingAccount, CallRateType, ChargingType};
 pub use rates::{RatePages, RatesPage, RatesQuery, RowError};
 pub use session::{Session, SessionBuilder};

@@ -7,8 +7,8 @@
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 
+use api_client::{Cap, Error, Number};
 use bytes::Bytes;
-use client_support::{Cap, Error, Number};
 use futures_util::Stream;
 use serde::Deserialize;
 
@@ -284,7 +284,7 @@ fn one_by_one(body: &Bytes) -> Option<Rows> {
         #[serde(default)]
         count: Number,
     }
-    let (around, rows) = client_support::from_json_items::<Around, CallRate>(body, "items")?;
+    let (around, rows) = api_client::from_json_items::<Around, CallRate>(body, "items")?;
     let rows = rows.into_iter().enumerate().map(|(index, row)| {
         row.map_err(|error| RowError {
             index,

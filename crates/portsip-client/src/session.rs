@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use client_support::{
+use api_client::{
     Error, Executor, ExecutorBuilder, HttpOptions, Observer, Outcome, RequestEvent, ResourceId,
     RetryPolicy, Scrubber, Secret, SecretSource, Tally, Tls, Transport,
 };
@@ -147,7 +147,7 @@ impl SessionBuilder {
     /// The session. Nothing is sent yet. Fails on a URL that is none, TLS options that do not hold together, and
     /// missing credentials.
     pub fn build(self) -> Result<Session, Error> {
-        let base = client_support::base_url(&self.base)?;
+        let base = api_client::base_url(&self.base)?;
         let Some(password) = self.password else {
             return Err(Error::Setup(
                 "no credentials: call `credentials` on the builder".to_owned(),
@@ -344,7 +344,7 @@ impl Session {
     /// # }
     /// ```
     pub async fn export(&self) -> Result<ExportedRates, Error> {
-        crate::export::open(self).await
+        crate::csv_export::open(self).await
     }
 
     /// The half of the API that changes things. A program that only watches should never call this.
@@ -478,7 +478,7 @@ impl Session {
                 match Box::pin(send(api)).await {
                     Ok(answer) => Ok(answer.into_inner()),
                     Err(error) => {
-                        body = client_support::unread_body(&error);
+                        body = api_client::unread_body(&error);
                         Err(error_of(operation, error))
                     }
                 }

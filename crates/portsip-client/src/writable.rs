@@ -1,6 +1,6 @@
 //! The operations that change things, apart from those that do not.
 
-use client_support::{Error, ResourceId};
+use api_client::{Error, ResourceId};
 
 use crate::{CallRateCreate, CallRateUpdate, Session, TenantBillingUpdate};
 

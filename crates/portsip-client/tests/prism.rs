@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use client_support::ExecutorBuilder;
+use api_client::ExecutorBuilder;
 use futures_util::StreamExt as _;
 use portsip_client::generated::types::{
     CallRateCreate, CallRateUpdate, FormTokenRequest, RefreshTokenRequest, SignInRequest,

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 
-use callmeter_plugin::{Batch, Deadline, Durable, Fail, Fatal, Host, Outcome, OutputPlugin, Stream};
+use callmeter_plugin_sdk::{Batch, Deadline, Durable, Fail, Fatal, Host, Outcome, OutputPlugin, Stream};
 
 /// What `config:` of the output holds.
 #[derive(serde::Deserialize)]
@@ -39,4 +39,4 @@ impl OutputPlugin for Plugin {
     }
 }
 
-callmeter_plugin::export!(Plugin);
+callmeter_plugin_sdk::export!(Plugin);

@@ -93,14 +93,14 @@ fn settings(plan: &Plan) -> GenerationSettings {
     for name in &plan.secrets {
         settings.with_replacement(
             name,
-            "::client_support::Secret",
+            "::api_client::Secret",
             std::iter::once(TypeImpl::Default),
         );
     }
     for name in &plan.ids {
         settings.with_replacement(
             name,
-            "::client_support::ResourceId",
+            "::api_client::ResourceId",
             std::iter::once(TypeImpl::Display),
         );
     }
@@ -140,7 +140,7 @@ fn open_enums(enums: &[OpenEnum], spec: &str) -> String {
         "Enums of answers: the documented values, and whatever else a server sends.",
     );
     for item in enums {
-        text.push_str("\n::client_support::open_enum! {\n");
+        text.push_str("\n::api_client::open_enum! {\n");
         for line in item.description.lines() {
             let _ = writeln!(text, "    /// {line}");
         }

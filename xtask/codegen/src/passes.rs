@@ -3,7 +3,7 @@
 //! What it makes is right for a server that keeps to its description. These servers do not always, and what they send must not be lost, so:
 //!
 //! * numbers and truth values of answers are read leniently ([`Numbers`] says how), money never as a binary fraction;
-//! * bodies are read by `client_support::decode` and `decode_error`: bounded, byte order mark skipped, the status never lost;
+//! * bodies are read by `api_client::decode` and `decode_error`: bounded, byte order mark skipped, the status never lost;
 //! * `Client::new` goes: it panics when TLS cannot be set up, and its total time-out would cut a long export;
 //! * the header `api-version`, which these servers do not know, is not sent;
 //! * each line of documentation is a line of `///`.
@@ -81,7 +81,7 @@ impl VisitMut for LenientMembers<'_> {
             .and_then(|rest| rest.strip_suffix('>'));
         match (self.in_answer, optional, self.numbers) {
             (true, Some("bool"), _) => {
-                add_reader(field, "::client_support::lenient::opt_bool");
+                add_reader(field, "::api_client::lenient::opt_bool");
                 self.answer_booleans += 1;
             }
             (true, Some("i32" | "i64" | "f64"), Numbers::Kept) => {
@@ -89,11 +89,11 @@ impl VisitMut for LenientMembers<'_> {
                 self.answer_numbers += 1;
             }
             (true, Some(integer @ ("i32" | "i64")), Numbers::Exact) => {
-                add_reader(field, &format!("::client_support::lenient::opt_{integer}"));
+                add_reader(field, &format!("::api_client::lenient::opt_{integer}"));
                 self.answer_numbers += 1;
             }
             (_, Some("f64"), Numbers::Exact) => {
-                field.ty = parse_quote!(::std::option::Option<::client_support::Amount>);
+                field.ty = parse_quote!(::std::option::Option<::api_client::Amount>);
                 if self.in_answer {
                     self.answer_numbers += 1;
                 } else {
@@ -101,7 +101,7 @@ impl VisitMut for LenientMembers<'_> {
                 }
             }
             (false, None, Numbers::Exact) if written == "f64" => {
-                field.ty = parse_quote!(::client_support::Amount);
+                field.ty = parse_quote!(::api_client::Amount);
                 self.request_money += 1;
             }
             _ => {}
@@ -109,7 +109,7 @@ impl VisitMut for LenientMembers<'_> {
     }
 }
 
-/// Has the member read by a function of `client_support`. Without `default`, a function would be asked for absent members too.
+/// Has the member read by a function of `api_client`. Without `default`, a function would be asked for absent members too.
 fn add_reader(field: &mut Field, function: &str) {
     field
         .attrs
@@ -118,7 +118,7 @@ fn add_reader(field: &mut Field, function: &str) {
 
 /// Turns an optional number into one that knows by itself whether it is missing.
 fn keep_number(field: &mut Field) {
-    field.ty = parse_quote!(::client_support::Number);
+    field.ty = parse_quote!(::api_client::Number);
     for attribute in &mut field.attrs {
         if !attribute.path().is_ident("serde") {
             continue;
@@ -135,7 +135,7 @@ fn keep_number(field: &mut Field) {
         let rename = rename.map(|name| quote!(rename = #name,));
         *attribute = parse_quote!(#[serde(
             #rename default,
-            skip_serializing_if = "::client_support::Number::is_missing"
+            skip_serializing_if = "::api_client::Number::is_missing"
         )]);
     }
 }
@@ -155,10 +155,10 @@ impl VisitMut for Bodies {
         if callee == "ResponseValue::from_response" {
             if self.in_error {
                 self.error_decodes += 1;
-                call.func = parse_quote!(::client_support::decode_error);
+                call.func = parse_quote!(::api_client::decode_error);
             } else {
                 self.decodes += 1;
-                call.func = parse_quote!(::client_support::decode);
+                call.func = parse_quote!(::api_client::decode);
             }
         }
         let outer = self.in_error;

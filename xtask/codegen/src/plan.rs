@@ -23,9 +23,9 @@ pub struct Api {
 /// How the numbers of an API's answers are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Numbers {
-    /// A number that cannot be read is kept as it came, beside the rest of its record: `client_support::Number`.
+    /// A number that cannot be read is kept as it came, beside the rest of its record: `api_client::Number`.
     Kept,
-    /// Integers as integers; any other number is money and keeps its exact decimal digits: `client_support::Amount`. What cannot be
+    /// Integers as integers; any other number is money and keeps its exact decimal digits: `api_client::Amount`. What cannot be
     /// read spoils its record.
     Exact,
 }

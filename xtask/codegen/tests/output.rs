@@ -33,7 +33,7 @@ fn short(tokens: &impl ToTokens) -> String {
         .replace("::std::string::", "");
     text.replace("::std::vec::", "")
         .replace("::std::collections::", "")
-        .replace("::client_support::", "client_support::")
+        .replace("::api_client::", "api_client::")
 }
 
 /// Each operation with its arguments and what it gives; each type with its members.

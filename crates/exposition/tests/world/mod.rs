@@ -96,13 +96,13 @@ pub(crate) fn small_meter() -> Arc<Meter> {
         minutes_nano: Some(80_500_000_000),
     }];
     ledger.set_allowances("acme", (NOON - 10 * DAY, NOON + 20 * DAY), NOON, uses);
-    ledger.set_state("acme", |state| {
+    ledger.set_gauges("acme", |state| {
         state.up = Some(true);
         state.last_success = Some(NOON + 1_500_000);
         state.watermark = Some(NOON);
         state.duplicate = 5;
     });
-    ledger.set_state("hq", |state| state.up = Some(false));
+    ledger.set_gauges("hq", |state| state.up = Some(false));
     ledger.set_billing(
         "hq",
         &Billing {

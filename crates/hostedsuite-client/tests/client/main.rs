@@ -6,7 +6,7 @@
     reason = "a test fails by panicking, and may be slow where that reads better"
 )]
 
-#[path = "../../../client-support/tests/canned/mod.rs"]
+#[path = "../../../api-client/tests/canned/mod.rs"]
 mod canned;
 
 mod answers;

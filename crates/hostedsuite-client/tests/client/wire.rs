@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client_support::{Call, ExecutorBuilder, HttpOptions};
+use api_client::{Call, ExecutorBuilder, HttpOptions};
 use hostedsuite_client::generated::types;
 use hostedsuite_client::{
     BalanceQuery, CallRounding, CallType, CallsQuery, ClientsQuery, Format, MANNERS, Secret,

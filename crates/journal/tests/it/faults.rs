@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use callmeter_journal::{Journal, JournalError, Options, Reader, Start, Verdict};
+use callmeter_journal::{Classification, Journal, JournalError, Options, Reader, Start};
 use callmeter_records::{Call, Stream};
 use proptest::prelude::*;
 
@@ -100,7 +100,7 @@ fn a_full_disk_loses_nothing() {
     let journal = place.open();
     assert_eq!(
         poll_page(&journal, NOON, &[big, call("c")]).0,
-        [NEW, Verdict::Known]
+        [NEW, Classification::Known]
     );
     assert_eq!(
         all_batches(&journal)

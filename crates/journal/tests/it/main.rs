@@ -2,12 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 #![expect(clippy::format_push_string, reason = "speed is no matter here")]
 
+mod change_streams;
 mod faults;
 mod files;
 mod format;
-mod intake;
+mod ingest;
 mod kill;
-mod latest;
 mod model;
 mod outputs;
 mod retention;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use callmeter_journal::{
-    BatchSeq, Hold, Journal, PollOptions, Purpose, RetentionPolicy, Start, Verdict,
+    BatchSeq, Classification, Hold, Journal, PollOptions, Purpose, RetentionPolicy, Start,
 };
 use callmeter_records::{Call, Reading, Stream};
 
@@ -137,7 +137,10 @@ fn the_lookback_is_kept_whatever_the_limits() {
         start_time: start,
         ..call("day-20")
     };
-    assert_eq!(poll_page(&journal, END, &[known]).0, [Verdict::Known]);
+    assert_eq!(
+        poll_page(&journal, END, &[known]).0,
+        [Classification::Known]
+    );
     // Numbers go on where they were.
     let (_, committed) = poll_page(
         &journal,
@@ -181,7 +184,7 @@ fn what_was_forgotten_is_not_counted_twice() {
         range: range.clone(),
         settle: Duration::ZERO,
     };
-    let mut poll = journal.calls_poll("acme", options).unwrap();
+    let mut poll = journal.ingest_session("acme", options).unwrap();
     let mut page = poll.page(range, END).unwrap();
     let mut verdict = |day: i64, id: &str| {
         page.take(&Call {
@@ -190,8 +193,8 @@ fn what_was_forgotten_is_not_counted_twice() {
         })
         .unwrap()
     };
-    assert_eq!(verdict(10, "day-10"), Verdict::Forgotten);
-    assert_eq!(verdict(11, "day-11"), Verdict::Known);
+    assert_eq!(verdict(10, "day-10"), Classification::Forgotten);
+    assert_eq!(verdict(11, "day-11"), Classification::Known);
     assert_eq!(verdict(11, "day-11-new"), NEW);
 }
 

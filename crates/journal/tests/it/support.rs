@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use callmeter_journal::{
-    BatchSeq, CallsPoll, Committed, Journal, Options, PollOptions, Purpose, StoredBatch, Verdict,
+    BatchSeq, Classification, Committed, IngestSession, Journal, Options, PollOptions, Purpose,
+    StoredBatch,
 };
 use callmeter_records::{Call, CallsView, Reading};
 use tempfile::TempDir;
@@ -64,16 +65,16 @@ pub(crate) fn regular(now: i64) -> PollOptions {
     }
 }
 
-pub(crate) fn poll(journal: &Journal, now: i64) -> CallsPoll {
-    journal.calls_poll("acme", regular(now)).unwrap()
+pub(crate) fn poll(journal: &Journal, now: i64) -> IngestSession {
+    journal.ingest_session("acme", regular(now)).unwrap()
 }
 
 /// Takes `calls` as one page of `poll`, for its whole range.
 pub(crate) fn take_page(
-    poll: &mut CallsPoll,
+    poll: &mut IngestSession,
     now: i64,
     calls: &[Call<'_>],
-) -> (Vec<Verdict>, Committed) {
+) -> (Vec<Classification>, Committed) {
     let mut page = poll.page(now - DAY..now, now).unwrap();
     let verdicts = calls.iter().map(|call| page.take(call).unwrap()).collect();
     (verdicts, page.commit(None).unwrap())
@@ -84,7 +85,7 @@ pub(crate) fn poll_page(
     journal: &Journal,
     now: i64,
     calls: &[Call<'_>],
-) -> (Vec<Verdict>, Committed) {
+) -> (Vec<Classification>, Committed) {
     take_page(&mut poll(journal, now), now, calls)
 }
 
@@ -121,7 +122,7 @@ pub(crate) fn call_lines(journal: &Journal) -> Vec<String> {
     lines
 }
 
-pub(crate) const NEW: Verdict = Verdict::New {
+pub(crate) const NEW: Classification = Classification::New {
     late: false,
     unnamed: false,
 };

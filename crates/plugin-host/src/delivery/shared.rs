@@ -32,8 +32,8 @@ struct Inner {
     streams: Vec<StreamStatus>,
     call: Option<Call>,
     interrupt: Option<Arc<dyn Interrupt>>,
-    /// Rings of the bell: new batches may be there.
-    rung: u64,
+    /// Notifications so far: new batches may be there.
+    notified: u64,
     stop_by: Option<Instant>,
     ended: bool,
 }
@@ -70,7 +70,7 @@ impl Shared {
                     .collect(),
                 call: None,
                 interrupt: None,
-                rung: 0,
+                notified: 0,
                 stop_by: None,
                 ended: false,
             }),
@@ -228,17 +228,17 @@ impl Shared {
         }
     }
 
-    /// How often the bell has rung.
-    pub(crate) fn rung(&self) -> u64 {
-        self.lock().rung
+    /// How often it was notified.
+    pub(crate) fn notified(&self) -> u64 {
+        self.lock().notified
     }
 
-    /// Waits until the bell has rung since it had rung `seen` times, the output shall stop, or the
+    /// Waits until it was notified again since it had been notified `seen` times, the output shall stop, or the
     /// time is over.
-    pub(crate) fn wait_for_bell(&self, seen: u64, time: Duration) {
+    pub(crate) fn wait_for_notify(&self, seen: u64, time: Duration) {
         let end = Instant::now() + time;
         let mut inner = self.lock();
-        while inner.rung == seen && inner.stop_by.is_none() {
+        while inner.notified == seen && inner.stop_by.is_none() {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -265,8 +265,8 @@ impl Shared {
     // ---- for everybody else
 
     /// Says that new batches may be there.
-    pub(crate) fn ring(&self) {
-        self.lock().rung += 1;
+    pub(crate) fn notify(&self) {
+        self.lock().notified += 1;
         self.changed.notify_all();
     }
 

@@ -14,7 +14,7 @@ use crate::callbacks::{HostContext, LogSink};
 use crate::instance::Instance;
 use crate::outputs;
 use crate::settings::PluginSource;
-use crate::sink::{Consignment, Interrupt, Sink as _};
+use crate::sink::{BatchRequest, Interrupt, Sink as _};
 
 /// The whole program of a child: serves one instance over standard input and output until it is
 /// told to close or its parent ends. Call it first in `main`, before any thread is started.
@@ -68,7 +68,7 @@ fn serve() -> io::Result<()> {
                 stream,
             } => {
                 let answer = match (Stream::from_code(stream), protocol::decode(&bytes)) {
-                    (Some(stream), Ok(records)) => instance.write(&Consignment {
+                    (Some(stream), Ok(records)) => instance.write(&BatchRequest {
                         seq,
                         id,
                         attempt,

@@ -16,7 +16,7 @@ use crate::callbacks::{self, LogSink as _, ToTracing};
 use crate::delivery::MakeSink;
 use crate::delivery::shared::Shared;
 use crate::settings::{OutputSettings, PluginSource};
-use crate::sink::{Consignment, Interrupt, Sink};
+use crate::sink::{BatchRequest, Interrupt, Sink};
 use crate::status::PluginIdentity;
 
 /// How long a child that closed its output may take to end.
@@ -186,18 +186,18 @@ impl ChildSink {
 }
 
 impl Sink for ChildSink {
-    fn write(&mut self, consignment: &Consignment<'_>) -> Answer {
+    fn write(&mut self, request: &BatchRequest<'_>) -> Answer {
         let mut encoded = std::mem::take(&mut self.encoded);
-        if let Err(error) = protocol::encode(consignment.records, &mut encoded) {
+        if let Err(error) = protocol::encode(request.records, &mut encoded) {
             return Answer::Reject {
                 reason: format!("the batch cannot be encoded: {error}"),
             };
         }
         let request = Request::Write {
-            seq: consignment.seq,
-            id: consignment.id,
-            attempt: consignment.attempt,
-            stream: consignment.stream.code(),
+            seq: request.seq,
+            id: request.id,
+            attempt: request.attempt,
+            stream: request.stream.code(),
         };
         let (answer, _) = self.call("write", &request, &encoded);
         self.encoded = encoded;

@@ -34,7 +34,7 @@ fn script(name: &str, script: Script) -> Arc<Mutex<Script>> {
 
 fn options(name: &str, dir: &std::path::Path) -> RigOptions {
     let mut options = RigOptions::library("/none", dir).config(name);
-    options.source = PluginSource::Static(callmeter_plugin::entry::init::<Scripted>);
+    options.source = PluginSource::Static(callmeter_plugin_sdk::entry::init::<Scripted>);
     options.limits.retry_least = Duration::from_millis(1);
     options.limits.retry_most = Duration::from_millis(4);
     options

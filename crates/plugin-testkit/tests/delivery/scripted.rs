@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use callmeter_plugin::batch::Value;
-use callmeter_plugin::{
+use callmeter_plugin_sdk::batch::Value;
+use callmeter_plugin_sdk::{
     Batch, Deadline, Durable, Fail, Fatal, Host, Outcome, OutputPlugin, RawConfig,
 };
 
@@ -148,4 +148,4 @@ impl OutputPlugin for Scripted {
     }
 }
 
-callmeter_plugin::export!(Scripted);
+callmeter_plugin_sdk::export!(Scripted);

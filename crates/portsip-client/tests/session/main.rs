@@ -6,11 +6,11 @@
     reason = "a test fails by panicking, and may be slow where that reads better"
 )]
 
-#[path = "../../../client-support/tests/canned/mod.rs"]
+#[path = "../../../api-client/tests/canned/mod.rs"]
 mod canned;
 
 mod answers;
-mod export;
+mod csv_export;
 mod rates;
 mod signing_in;
 mod wire;

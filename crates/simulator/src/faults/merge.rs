@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::settings::Faults;
+use super::kinds::Faults;
 
 /// Why a description of faults is refused.
 #[derive(Debug, thiserror::Error)]

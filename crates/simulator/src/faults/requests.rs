@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::settings::{Echo, Faults, Hit, ServerError, Throttle};
+use super::kinds::{Echo, Faults, Hit, ServerError, Throttle};
 use crate::random::{self, Purpose};
 
 /// Which of the two servers a request is for.

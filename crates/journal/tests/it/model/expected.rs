@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use callmeter_journal::{AccountState, Verdict};
+use callmeter_journal::{AccountState, Classification};
 
 use super::history::{Contents, Key, Talk, Upstream};
 use super::{ACCOUNTS, SETTLE};
@@ -27,7 +27,7 @@ pub(super) struct Counted {
 /// A page as the model sees it.
 #[derive(Default)]
 pub(super) struct ModelPage {
-    pub(super) verdicts: Vec<Verdict>,
+    pub(super) verdicts: Vec<Classification>,
     pub(super) fresh: HashSet<Key>,
     pub(super) counted: Vec<(Key, Counted)>,
     pub(super) rows: Vec<String>,
@@ -53,24 +53,24 @@ impl Model {
         (from, now): (i64, i64),
         seen: &HashSet<Key>,
         page: &mut ModelPage,
-    ) -> Verdict {
+    ) -> Classification {
         let readable = call.contents.readable_start;
         if readable && !(from..now).contains(&call.start) {
-            return Verdict::OutsideWindow;
+            return Classification::OutsideWindow;
         }
         let key = call.key();
         if seen.contains(&key) || !page.fresh.insert(key.clone()) {
-            return Verdict::Repeated;
+            return Classification::Repeated;
         }
         let known = self.known.get(&(account, key.clone()));
         let same =
             |known: &Counted| known.start == call.said_start() && known.contents == call.said();
         if known.is_some_and(same) {
-            return Verdict::Known;
+            return Classification::Known;
         }
         let end = call.start + call.contents.minutes * MINUTE;
         if readable && end + SETTLE > now {
-            return Verdict::Unsettled;
+            return Classification::Unsettled;
         }
         let revision = known.map_or(0, |known| known.revision + 1);
         let counted = Counted {
@@ -101,8 +101,8 @@ impl Model {
         ));
         page.counted.push((key, counted));
         match known {
-            Some(_) => Verdict::Revised,
-            None => Verdict::New {
+            Some(_) => Classification::Revised,
+            None => Classification::New {
                 late: readable
                     && self.states[account]
                         .watermark

@@ -8,15 +8,15 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use callmeter_journal::{
-    AccountState, BatchSeq, CallsPoll, Journal, Options, PageCounts, PollOptions, Purpose, Reader,
-    RetentionPolicy, Start, Verdict,
+    AccountState, BatchSeq, Classification, IngestSession, Journal, Options, PageCounts,
+    PollOptions, Purpose, Reader, RetentionPolicy, Start,
 };
 use callmeter_meter::{FamilyId, Ledger, Limits, Values};
-use callmeter_records::{Call, CallsView, Change, Reading, Stream};
+use callmeter_records::{CallsView, Change, Stream};
 use proptest::prelude::*;
 
 use expected::{Model, ModelPage};
-use history::{Crash, Key, Poll, Step, Upstream, steps};
+use history::{Contents, Crash, Key, Poll, Step, Talk, Upstream, steps};
 
 use crate::files::Files;
 use crate::support::{DAY, HOUR, MINUTE, NOON, Place, all_batches};
@@ -149,7 +149,7 @@ impl World {
             })
             .cloned()
             .collect();
-        let mut calls_poll = journal.calls_poll(ACCOUNTS[account], options).unwrap();
+        let mut ingest_session = journal.ingest_session(ACCOUNTS[account], options).unwrap();
         let mut seen = HashSet::new();
         let starts = (0..listed.len()).step_by(poll.page);
         let pages = starts.len();
@@ -161,9 +161,9 @@ impl World {
             };
             let rows = &listed[start..(start + poll.page + 1).min(listed.len())];
             if poll.lost == Some(number) {
-                self.page(&mut calls_poll, account, rows, &seen);
+                self.page(&mut ingest_session, account, rows, &seen);
             }
-            let page = self.page(&mut calls_poll, account, rows, &seen);
+            let page = self.page(&mut ingest_session, account, rows, &seen);
             // The state goes with the last page.
             let state = (number + 1 == pages).then_some(AccountState {
                 watermark: Some(now),
@@ -171,7 +171,7 @@ impl World {
             });
             if let Some((_, crash)) = poll.crash.filter(|(crash, _)| *crash == number) {
                 drop(page);
-                self.crash(&mut calls_poll, account, rows, &seen, state, crash);
+                self.crash(&mut ingest_session, account, rows, &seen, state, crash);
                 return;
             }
             let (page, model) = page;
@@ -193,11 +193,11 @@ impl World {
 
     fn page<'p>(
         &self,
-        poll: &'p mut CallsPoll,
+        poll: &'p mut IngestSession,
         account: usize,
         rows: &[Upstream],
         seen: &HashSet<Key>,
-    ) -> (callmeter_journal::CallsPage<'p>, ModelPage) {
+    ) -> (callmeter_journal::PageIngest<'p>, ModelPage) {
         let window = (self.now - LOOKBACK, self.now);
         let mut page = poll.page(window.0..window.1, self.now).unwrap();
         let mut model = ModelPage::default();
@@ -212,7 +212,7 @@ impl World {
     /// Commits the page, then goes on from what a crash in the middle would have left.
     fn crash(
         &mut self,
-        poll: &mut CallsPoll,
+        poll: &mut IngestSession,
         account: usize,
         rows: &[Upstream],
         seen: &HashSet<Key>,
@@ -412,21 +412,21 @@ impl World {
     }
 }
 
-fn count(verdicts: &[Verdict]) -> PageCounts {
+fn count(verdicts: &[Classification]) -> PageCounts {
     let mut counts = PageCounts::default();
     for verdict in verdicts {
         match verdict {
-            Verdict::New { late, unnamed } => {
+            Classification::New { late, unnamed } => {
                 counts.new += 1;
                 counts.late += u64::from(*late);
                 counts.unnamed += u64::from(*unnamed);
             }
-            Verdict::Revised => counts.revised += 1,
-            Verdict::Known => counts.known += 1,
-            Verdict::Repeated => counts.repeated += 1,
-            Verdict::Unsettled => counts.unsettled += 1,
-            Verdict::OutsideWindow => counts.outside_window += 1,
-            Verdict::Forgotten => counts.forgotten += 1,
+            Classification::Revised => counts.revised += 1,
+            Classification::Known => counts.known += 1,
+            Classification::Repeated => counts.repeated += 1,
+            Classification::Unsettled => counts.unsettled += 1,
+            Classification::OutsideWindow => counts.outside_window += 1,
+            Classification::Forgotten => counts.forgotten += 1,
         }
     }
     counts

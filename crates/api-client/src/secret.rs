@@ -1,0 +1,199 @@
+//! Secrets: a type that does not print itself, and where such a value comes from.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A password, a token: prints as `***`, serialises as itself (a request must carry it).
+///
+/// ```
+/// use api_client::Secret;
+/// let secret = Secret::from("hunter2");
+/// assert_eq!(format!("{secret:?}"), "***");
+/// assert_eq!(secret.expose(), "hunter2");
+/// ```
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(Box<str>);
+
+impl Secret {
+    /// The text itself. The name is long on purpose: each use is a place to look at.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is no text at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
+}
+
+/// Where a secret comes from. It is asked each time the secret is needed, so that a file which is
+/// replaced (a rotated password) takes effect without a restart.
+#[derive(Clone)]
+pub struct SecretSource(Source);
+
+#[derive(Clone)]
+enum Source {
+    Value(Secret),
+    File(PathBuf),
+    Env(String),
+    Provider(Arc<dyn Fn() -> Result<Secret, SecretError> + Send + Sync>),
+}
+
+/// Longer files are no password: most likely the wrong file was named.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
+
+impl SecretSource {
+    /// A secret that the caller holds already.
+    pub fn value(secret: impl Into<Secret>) -> Self {
+        Self(Source::Value(secret.into()))
+    }
+
+    /// The content of a file, without one line break at its end.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self(Source::File(path.into()))
+    }
+
+    /// An environment variable.
+    pub fn env(name: impl Into<String>) -> Self {
+        Self(Source::Env(name.into()))
+    }
+
+    /// Whatever a function says (a vault, a cache over a file).
+    pub fn provider(
+        provider: impl Fn() -> Result<Secret, SecretError> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Source::Provider(Arc::new(provider)))
+    }
+
+    /// The secret as it is now.
+    pub fn read(&self) -> Result<Secret, SecretError> {
+        match &self.0 {
+            Source::Value(secret) => Ok(secret.clone()),
+            Source::File(path) => read_file(path),
+            Source::Env(name) => match std::env::var(name) {
+                Ok(text) if !text.is_empty() => Ok(Secret::from(text)),
+                Ok(_) => Err(SecretError::EnvEmpty(name.clone())),
+                Err(std::env::VarError::NotPresent) => Err(SecretError::EnvMissing(name.clone())),
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    Err(SecretError::EnvNotText(name.clone()))
+                }
+            },
+            Source::Provider(provider) => provider(),
+        }
+    }
+}
+
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Source::Value(_) => f.write_str("value ***"),
+            Source::File(path) => write!(f, "file {}", path.display()),
+            Source::Env(name) => write!(f, "environment variable {name}"),
+            Source::Provider(_) => f.write_str("provider"),
+        }
+    }
+}
+
+impl<T: Into<Secret>> From<T> for SecretSource {
+    fn from(secret: T) -> Self {
+        Self::value(secret)
+    }
+}
+
+fn read_file(path: &Path) -> Result<Secret, SecretError> {
+    use std::io::Read as _;
+
+    let unreadable = |cause: std::io::Error| SecretError::File {
+        path: path.to_owned(),
+        cause: cause.to_string(),
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_SECRET_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_SECRET_BYTES {
+        return Err(SecretError::FileTooLong(path.to_owned()));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| SecretError::FileNotText(path.to_owned()))?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.is_empty() {
+        return Err(SecretError::FileEmpty(path.to_owned()));
+    }
+    Ok(Secret::from(text))
+}
+
+/// Why a secret cannot be had. No variant holds any of its text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SecretError {
+    /// The file cannot be opened or read.
+    #[error("cannot read secret file {}: {cause}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        cause: String,
+    },
+    /// The file holds nothing but a line break.
+    #[error("secret file {} is empty", .0.display())]
+    FileEmpty(PathBuf),
+    /// The file is not UTF-8.
+    #[error("secret file {} is not UTF-8 text", .0.display())]
+    FileNotText(PathBuf),
+    /// The file is too long for a secret.
+    #[error("secret file {} is longer than 64 KiB: is it the right file?", .0.display())]
+    FileTooLong(PathBuf),
+    /// The environment variable is not set.
+    #[error("environment variable {0} is not set")]
+    EnvMissing(String),
+    /// The environment variable is set to nothing.
+    #[error("environment variable {0} is empty")]
+    EnvEmpty(String),
+    /// The environment variable is not UTF-8.
+    #[error("environment variable {0} is not UTF-8 text")]
+    EnvNotText(String),
+    /// A provider of the caller's failed.
+    #[error("the secret's provider failed: {0}")]
+    Provider(String),
+}

@@ -1,0 +1,148 @@
+//! Certificates that the operating system does not know: an own CA, another name, none of it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use api_client::{
+    Error, ExecutorBuilder, HttpOptions, Operation, RetryPolicy, Tally, Tls, TransportKind, Verdict,
+};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+/// A server whose certificate for `name` comes from a CA of its own; its address and the CA.
+async fn server(name: &str) -> (SocketAddr, String) {
+    let ca_key = KeyPair::generate().unwrap();
+    let mut ca = CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
+    let issuer = Issuer::new(ca, ca_key);
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec![name.to_owned()])
+        .unwrap()
+        .signed_by(&key, &issuer)
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der())),
+        )
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                // A client that refuses the certificate ends the handshake: that is what some cases are about.
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                    .await;
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    (address, ca_pem)
+}
+
+async fn fetch(address: SocketAddr, tls: Tls) -> Result<bytes::Bytes, Error> {
+    let mut options = HttpOptions::default();
+    options.tls = tls;
+    options.use_env_proxy = false;
+    let http = options.build()?;
+    let request = http.get(format!("https://{address}/")).build().unwrap();
+    ExecutorBuilder::new("test", Arc::new(http))
+        .retry(RetryPolicy::never())
+        .build()
+        .send(
+            Operation::read("fetch"),
+            request,
+            &Tally::default(),
+            &|_| Verdict::Final,
+        )
+        .await
+        .map(|answer| answer.body)
+}
+
+fn is_tls(result: &Result<bytes::Bytes, Error>) -> bool {
+    matches!(result, Err(error @ Error::Transport { kind: TransportKind::Tls, .. }) if !error.is_retryable())
+}
+
+#[tokio::test]
+async fn an_unknown_ca_is_refused_and_a_known_one_is_not() {
+    let (address, ca) = server("127.0.0.1").await;
+    let unknown = fetch(address, Tls::new()).await;
+    assert!(is_tls(&unknown), "{unknown:?}");
+    assert!(
+        unknown
+            .unwrap_err()
+            .to_string()
+            .contains("check the CA file")
+    );
+    assert_eq!(
+        fetch(address, Tls::new().ca_pem(ca.clone())).await.unwrap(),
+        "ok"
+    );
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ca.pem");
+    std::fs::write(&path, ca).unwrap();
+    assert_eq!(
+        fetch(address, Tls::new().ca_file(path)).await.unwrap(),
+        "ok"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_addressed_by_number() {
+    let (address, ca) = server("pbx.example.com").await;
+    let tls = Tls::new().ca_pem(ca);
+    let by_number = fetch(address, tls.clone()).await;
+    assert!(is_tls(&by_number), "{by_number:?}");
+    let other = fetch(address, tls.clone().server_name("other.example.com")).await;
+    assert!(is_tls(&other), "{other:?}");
+    assert_eq!(
+        fetch(address, tls.server_name("pbx.example.com"))
+            .await
+            .unwrap(),
+        "ok"
+    );
+}
+
+#[tokio::test]
+async fn any_certificate_only_when_asked_for_by_name() {
+    let (address, _) = server("pbx.example.com").await;
+    let any = Tls::new().danger_accept_any_certificate(true);
+    assert_eq!(fetch(address, any).await.unwrap(), "ok");
+}
+
+#[tokio::test]
+async fn options_that_do_not_hold_together() {
+    let (address, _) = server("x").await;
+    for (tls, text) in [
+        (
+            Tls::new().ca_file("/nowhere/ca.pem"),
+            "CA file /nowhere/ca.pem",
+        ),
+        (Tls::new().ca_pem("nothing"), "no PEM certificate"),
+        (
+            Tls::new().server_name("not a name"),
+            "neither a host name nor an IP address",
+        ),
+    ] {
+        let error = fetch(address, tls).await.unwrap_err().to_string();
+        assert!(error.contains(text), "{error}");
+    }
+}

@@ -1,0 +1,68 @@
+//! The secrets that this process has read, kept for one purpose: to find them in text that leaves it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use api_client::{Scrubber, Secret, SecretError};
+use arc_swap::ArcSwap;
+
+use crate::config::SecretSource;
+
+/// Collects every secret as it is read and removes it from log lines, status texts and pages.
+///
+/// Clients scrub what came back from their server already; this is the second net, under all text.
+#[derive(Default)]
+pub struct SecretRedactor {
+    known: Mutex<Vec<Secret>>,
+    scrubber: ArcSwap<Scrubber>,
+}
+
+/// A password is rotated a few times a year; more than this many are not kept for scrubbing.
+const MAX_KNOWN: usize = 10_000;
+
+impl SecretRedactor {
+    /// An empty redactor.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Remembers a secret, so that it is scrubbed from now on.
+    pub fn remember(&self, secret: &Secret) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if secret.is_empty() || known.contains(secret) {
+            return;
+        }
+        if known.len() >= MAX_KNOWN {
+            known.remove(0);
+        }
+        known.push(secret.clone());
+        self.scrubber.store(Arc::new(Scrubber::new(known.iter())));
+    }
+
+    /// Reads a secret from its home and remembers it.
+    ///
+    /// # Errors
+    /// As [`SecretSource::read`].
+    pub fn read(&self, source: &SecretSource) -> Result<Secret, SecretError> {
+        let secret = source.read()?;
+        self.remember(&secret);
+        Ok(secret)
+    }
+
+    /// The source as the API clients take it: read at each use, each value remembered.
+    pub fn source(self: &Arc<Self>, source: &SecretSource) -> api_client::SecretSource {
+        let redactor = Arc::clone(self);
+        let source = source.clone();
+        api_client::SecretSource::provider(move || redactor.read(&source))
+    }
+
+    /// The text without any secret that this process has read.
+    pub fn scrub(&self, text: &str) -> String {
+        self.scrubber.load().scrub(text).into_owned()
+    }
+}
+
+impl std::fmt::Debug for SecretRedactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretRedactor")
+    }
+}

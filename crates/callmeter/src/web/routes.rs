@@ -1,0 +1,124 @@
+//! The paths and what answers on them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tracing::debug;
+
+use super::metrics::{self, Scrapes};
+use super::{WebState, access, page};
+
+/// All paths, behind the rules of access.
+pub(super) fn router(state: WebState) -> Router {
+    let state = Arc::new(state);
+    let scrapes = Router::new()
+        .route(&state.args.telemetry_path, get(metrics::scrape))
+        .with_state(Scrapes::new(Arc::clone(&state)));
+    let mut pages = Router::new()
+        .route("/-/healthy", get(healthy))
+        .route("/-/ready", get(ready))
+        .route("/-/reload", post(reload).put(reload))
+        .route("/api/v1/status", get(status))
+        .route("/config", get(config));
+    if state.args.telemetry_path != "/" {
+        pages = pages.route("/", get(landing));
+    }
+    pages
+        .with_state(Arc::clone(&state))
+        .merge(scrapes)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&state.access),
+            access::guard,
+        ))
+        .layer(middleware::from_fn_with_state(state, note))
+}
+
+/// Counts a request, and sets what every answer has.
+async fn note(State(state): State<Arc<WebState>>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let method = request.method().clone();
+    // Only paths that there are become label values.
+    let path = match request.extensions().get::<MatchedPath>() {
+        Some(path) => path.as_str().to_owned(),
+        None => "other".to_owned(),
+    };
+    let mut response = next.run(request).await;
+    let code = response.status();
+    state
+        .metrics
+        .http_requests
+        .with_label_values(&[path.as_str(), code.as_str()])
+        .inc();
+    debug!(%method, path, code = code.as_u16(), microseconds = begun.elapsed().as_micros(), "request");
+    let headers = response.headers_mut();
+    let nosniff = HeaderValue::from_static("nosniff");
+    headers
+        .entry(header::X_CONTENT_TYPE_OPTIONS)
+        .or_insert(nosniff);
+    response
+}
+
+async fn landing(State(state): State<Arc<WebState>>) -> Response {
+    let page = page::render(&state.status.status(), &state.args.telemetry_path);
+    let mut response = axum::response::Html(state.redactor.scrub(&page)).into_response();
+    let headers = response.headers_mut();
+    // The page needs nothing but its own style, so nothing else can get in.
+    let policy = HeaderValue::from_static(
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'",
+    );
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(policy);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn healthy() -> &'static str {
+    "callmeter is healthy.\n"
+}
+
+async fn ready(State(state): State<Arc<WebState>>) -> (StatusCode, &'static str) {
+    if state.status.is_ready() {
+        (StatusCode::OK, "callmeter is ready.\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "callmeter is not ready.\n")
+    }
+}
+
+async fn reload(State(state): State<Arc<WebState>>) -> (StatusCode, String) {
+    if !state.args.enable_lifecycle {
+        let text = "Lifecycle API is not enabled; start with --web.enable-lifecycle.\n";
+        return (StatusCode::FORBIDDEN, text.to_owned());
+    }
+    match state.reload.reload().await {
+        Ok(()) => (StatusCode::OK, String::new()),
+        Err(reason) => {
+            let reason = state.redactor.scrub(&reason);
+            let text = format!("failed to reload config: {reason}\n");
+            (StatusCode::INTERNAL_SERVER_ERROR, text)
+        }
+    }
+}
+
+async fn status(State(state): State<Arc<WebState>>) -> Response {
+    match serde_json::to_string(&state.status.status()) {
+        Ok(text) => {
+            let headers = [
+                (header::CONTENT_TYPE, "application/json"),
+                (header::CACHE_CONTROL, "no-store"),
+            ];
+            (headers, state.redactor.scrub(&text)).into_response()
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn config(State(state): State<Arc<WebState>>) -> String {
+    state.config_page.load().as_ref().clone()
+}

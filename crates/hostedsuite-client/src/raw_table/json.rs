@@ -1,0 +1,512 @@
+//! Reading JSON into a table.
+//!
+//! A reader of one's own, for what `serde_json` cannot give: bare `NaN` and `Infinity` (which .NET writes) cost their
+//! member instead of the page, a broken row costs itself instead of the page, numbers keep their digits, and member
+//! names match without case. It bets that members come in the order of the columns, which is how the service writes
+//! them, and looks further only when they do not.
+
+use memchr::memchr2;
+
+use super::{
+    Column, ENVELOPE, Holds, ITEMS, Key, Kind, MAX_INNER, RawCell, RawTable, TOO_LONG_LISTS,
+    Unreadable,
+};
+
+/// Deeper nesting is refused. The reader itself does not recurse.
+const MAX_DEPTH: usize = 64;
+
+/// What is wrong, and at which byte.
+struct Fault {
+    reason: &'static str,
+    at: usize,
+}
+
+type Read<T> = Result<T, Fault>;
+
+const EARLY_END: &str = "the text ends early";
+
+pub(super) fn read(text: &str, table: &mut RawTable, replaced: bool) -> Result<(), Unreadable> {
+    let mut reader = Reader {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        replaced,
+    };
+    reader
+        .whole(table)
+        .map_err(|fault| Unreadable(format!("{} at byte {}", fault.reason, fault.at)))
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    bytes: &'t [u8],
+    at: usize,
+    /// Whether bytes that were no UTF-8 stand as U+FFFD in the text.
+    replaced: bool,
+}
+
+impl Reader<'_> {
+    fn fault<T>(&self, reason: &'static str) -> Read<T> {
+        let reason = if self.at >= self.bytes.len() {
+            EARLY_END
+        } else {
+            reason
+        };
+        Err(Fault {
+            reason,
+            at: self.at,
+        })
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn blanks(&mut self) {
+        // One comparison where there are none, which is nearly everywhere.
+        while let Some(byte) = self.peek()
+            && byte <= b' '
+            && matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+        {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8, reason: &'static str) -> Read<()> {
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            Ok(())
+        } else {
+            self.fault(reason)
+        }
+    }
+
+    fn whole(&mut self, table: &mut RawTable) -> Read<()> {
+        self.blanks();
+        match self.peek() {
+            Some(b'[') => self.rows(table)?,
+            Some(b'{') => self.envelope(table)?,
+            _ => return self.fault("neither an array nor an object"),
+        }
+        self.blanks();
+        if self.at < self.bytes.len() {
+            return self.fault("text after the end of the value");
+        }
+        Ok(())
+    }
+
+    fn envelope(&mut self, table: &mut RawTable) -> Read<()> {
+        self.members(ENVELOPE, |reader, column| {
+            match column {
+                Some(ITEMS) if reader.peek() == Some(b'[') => {
+                    // Should the member come twice, the last one counts, as everywhere.
+                    table.cells.clear();
+                    table.inner.clear();
+                    table.faults.clear();
+                    reader.rows(table)?;
+                }
+                Some(ITEMS) => {
+                    // `null` stands for no rows.
+                    let cell = reader.scalar(&mut table.unescaped)?;
+                    table.has_rows |= cell.kind == Kind::Missing;
+                }
+                Some(column) => {
+                    let cell = reader.scalar(&mut table.unescaped)?;
+                    if let Some(slot) = table.envelope.get_mut(column) {
+                        *slot = cell;
+                    }
+                }
+                None => reader.skip()?,
+            }
+            Ok(())
+        })
+    }
+
+    fn rows(&mut self, table: &mut RawTable) -> Read<()> {
+        table.has_rows = true;
+        self.at += 1;
+        self.blanks();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.blanks();
+            let start = self.at;
+            let base = match table.begin_row() {
+                Ok(base) => base,
+                Err(reason) => return Err(Fault { reason, at: start }),
+            };
+            let kept = (table.inner.len(), table.unescaped.len());
+            let mut result = self.row(table, base);
+            if let Err(fault) = &result
+                && fault.reason != EARLY_END
+                && fault.reason != TOO_LONG_LISTS
+            {
+                table.inner.truncate(kept.0);
+                table.unescaped.truncate(kept.1);
+                let reason = format!("{} at byte {}", fault.reason, fault.at);
+                self.at = start;
+                self.skip()?;
+                table.end_row(Some(reason.into()));
+                result = Ok(());
+            } else if result.is_ok() {
+                table.end_row(self.wrong_characters(start));
+            }
+            result?;
+            self.blanks();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return self.fault("neither `,` nor `]` after a row"),
+            }
+        }
+    }
+
+    /// What is wrong with a row that was read, if its characters are.
+    fn wrong_characters(&self, start: usize) -> Option<Box<str>> {
+        let row = self.text.get(start..self.at)?;
+        (self.replaced && row.contains('\u{FFFD}')).then(|| "not UTF-8".into())
+    }
+
+    fn row(&mut self, table: &mut RawTable, base: usize) -> Read<()> {
+        if self.peek() != Some(b'{') {
+            return self.fault("not an object");
+        }
+        let columns = table.columns;
+        self.members(columns, |reader, column| {
+            let Some(index) = column else {
+                return reader.skip();
+            };
+            let holds = columns
+                .get(index)
+                .map_or(Holds::Scalar, |column| column.holds);
+            let cell = match holds {
+                Holds::Scalar => reader.scalar(&mut table.unescaped)?,
+                Holds::Texts => reader.list(table, None)?,
+                Holds::Objects(members) => reader.list(table, Some(members))?,
+            };
+            if let Some(slot) = table.cells.get_mut(base + index) {
+                *slot = cell;
+            }
+            Ok(())
+        })
+    }
+
+    /// A list into `inner`: of scalars, or of objects with these members. What is no list is kept as a scalar.
+    fn list(&mut self, table: &mut RawTable, members: Option<&'static [Column]>) -> Read<RawCell> {
+        if self.peek() != Some(b'[') {
+            return self.scalar(&mut table.unescaped);
+        }
+        let start = table.inner.len();
+        self.at += 1;
+        self.blanks();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(RawCell::at(Kind::List, start..start));
+        }
+        loop {
+            self.blanks();
+            if table.inner.len() >= MAX_INNER {
+                return self.fault(TOO_LONG_LISTS);
+            }
+            match members {
+                Some(members) if self.peek() == Some(b'{') => {
+                    let base = table.inner.len();
+                    table.inner.resize(base + members.len(), RawCell::default());
+                    self.members(members, |reader, column| {
+                        let Some(index) = column else {
+                            return reader.skip();
+                        };
+                        let cell = reader.scalar(&mut table.unescaped)?;
+                        if let Some(slot) = table.inner.get_mut(base + index) {
+                            *slot = cell;
+                        }
+                        Ok(())
+                    })?;
+                }
+                // A null among the objects: an entry of which nothing is known.
+                Some(members) => {
+                    self.skip()?;
+                    table
+                        .inner
+                        .resize(table.inner.len() + members.len(), RawCell::default());
+                }
+                None => {
+                    let cell = self.scalar(&mut table.unescaped)?;
+                    table.inner.push(cell);
+                }
+            }
+            self.blanks();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => {
+                    self.at += 1;
+                    return Ok(RawCell::at(Kind::List, start..table.inner.len()));
+                }
+                _ => return self.fault("neither `,` nor `]` in a list"),
+            }
+        }
+    }
+
+    /// An object: calls `value` at the start of each member's value, with the member's column.
+    fn members(
+        &mut self,
+        columns: &'static [Column],
+        mut value: impl FnMut(&mut Self, Option<usize>) -> Read<()>,
+    ) -> Read<()> {
+        self.at += 1;
+        self.blanks();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(());
+        }
+        let mut expected = 0;
+        loop {
+            self.blanks();
+            let mut column = self.expected_name(columns, expected);
+            if column.is_none() {
+                column = self.name(columns)?;
+                self.blanks();
+                self.expect(b':', "no `:` after a name")?;
+                self.blanks();
+            }
+            if let Some(column) = column {
+                expected = column + 1;
+            }
+            value(self, column)?;
+            self.blanks();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return self.fault("neither `,` nor `}` after a member"),
+            }
+        }
+    }
+
+    /// The name that comes next as the service writes it, and what stands between it and its value.
+    #[inline]
+    fn expected_name(&mut self, columns: &[Column], expected: usize) -> Option<usize> {
+        let head = self.bytes.get(self.at..)?.first_chunk::<{ Key::SPAN }>()?;
+        // Members that are null are left out: the next one is most often one of the few that follow.
+        let near = columns.get(expected..)?.iter().take(4);
+        let (skipped, column) = near
+            .enumerate()
+            .find(|(_, column)| column.key.begins(head))?;
+        self.at += column.key.len();
+        // Blanks before the value are rare; a value does not begin with one.
+        self.blanks();
+        Some(expected + skipped)
+    }
+
+    /// A member's name to its column.
+    fn name(&mut self, columns: &[Column]) -> Read<Option<usize>> {
+        self.expect(b'"', "no name of a member")?;
+        let (range, escaped) = self.string()?;
+        let raw = self.text.get(range).unwrap_or_default();
+        let unescaped;
+        let name = if escaped {
+            let mut text = String::new();
+            if unescape(raw, &mut text).is_none() {
+                return self.fault("a broken escape in a name");
+            }
+            unescaped = text;
+            unescaped.as_str()
+        } else {
+            raw
+        };
+        Ok(columns
+            .iter()
+            .position(|column| column.name.eq_ignore_ascii_case(name)))
+    }
+
+    /// The rest of a string that is not long and has no escapes; `None`, and nothing is read, for any other.
+    #[inline]
+    fn plain_string(&mut self) -> Option<RawCell> {
+        let rest = self.bytes.get(self.at..)?;
+        let end = near_quote_or_backslash(rest)?;
+        if rest.get(end) != Some(&b'"') {
+            return None;
+        }
+        let cell = RawCell::at(Kind::Text, self.at..self.at + end);
+        self.at += end + 1;
+        Some(cell)
+    }
+
+    /// The rest of a string after its first quote: its range without quotes, and whether it has escapes.
+    fn string(&mut self) -> Read<(std::ops::Range<usize>, bool)> {
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let Some(found) = memchr2(b'"', b'\\', rest) else {
+                self.at = self.bytes.len();
+                return self.fault(EARLY_END);
+            };
+            self.at += found;
+            if self.peek() == Some(b'"') {
+                let range = start..self.at;
+                self.at += 1;
+                return Ok((range, escaped));
+            }
+            escaped = true;
+            // The escaped character goes along unseen; it cannot end the string.
+            self.at += 2;
+        }
+    }
+
+    /// Any value as a cell; lists and objects are stepped over.
+    fn scalar(&mut self, unescaped: &mut String) -> Read<RawCell> {
+        match self.peek() {
+            Some(b'"') => {
+                self.at += 1;
+                if let Some(cell) = self.plain_string() {
+                    return Ok(cell);
+                }
+                let (range, escaped) = self.string()?;
+                if !escaped {
+                    return Ok(RawCell::at(Kind::Text, range));
+                }
+                let start = unescaped.len();
+                let raw = self.text.get(range).unwrap_or_default();
+                match unescape(raw, unescaped) {
+                    Some(()) => Ok(RawCell::at(Kind::Unescaped, start..unescaped.len())),
+                    None => self.fault("a broken escape"),
+                }
+            }
+            Some(b'{' | b'[') => {
+                let start = self.at;
+                self.skip()?;
+                Ok(RawCell::at(Kind::Nested, start..self.at))
+            }
+            _ => {
+                let range = self.bare()?;
+                let is_null = self.bytes.get(range.clone()) == Some(b"null");
+                let kind = if is_null { Kind::Missing } else { Kind::Bare };
+                Ok(RawCell::at(kind, range))
+            }
+        }
+    }
+
+    /// A value without quotes.
+    fn bare(&mut self) -> Read<std::ops::Range<usize>> {
+        let start = self.at;
+        while let Some(b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.') = self.peek() {
+            self.at += 1;
+        }
+        if self.at == start {
+            return self.fault("no value");
+        }
+        Ok(start..self.at)
+    }
+
+    /// Steps over any value by its quotes and brackets.
+    fn skip(&mut self) -> Read<()> {
+        let mut depth = 0_usize;
+        loop {
+            self.blanks();
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    self.string()?;
+                }
+                Some(b'{' | b'[') => {
+                    depth += 1;
+                    if depth > MAX_DEPTH {
+                        return self.fault("nested too deep");
+                    }
+                    self.at += 1;
+                    continue;
+                }
+                Some(b'}' | b']') if depth > 0 => {
+                    depth -= 1;
+                    self.at += 1;
+                }
+                Some(b',' | b':') if depth > 0 => {
+                    self.at += 1;
+                    continue;
+                }
+                // Within what is stepped over any other character may stand: a broken row ends where its brackets do.
+                Some(_) if depth > 0 => self.at += 1,
+                _ => {
+                    self.bare()?;
+                }
+            }
+            if depth == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Where the first `"` or `\` stands, if that is not far. Most strings are short: their end is found here, eight bytes
+/// at a time, before a search for long ones could begin.
+#[inline]
+fn near_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    const NEAR: usize = 6;
+    /// The high bit of each byte that is zero; bits above the first may be wrong, which does not matter.
+    fn zeros(word: u64) -> u64 {
+        word.wrapping_sub(ONES) & !word & (ONES << 7)
+    }
+    let (words, _) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().take(NEAR).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found =
+            zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            return Some(index * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    None
+}
+
+/// Resolves the escapes of a string's content; `None` when one is broken. Half a surrogate pair becomes U+FFFD.
+fn unescape(raw: &str, out: &mut String) -> Option<()> {
+    let mut rest = raw;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(rest.get(..at)?);
+        let code = *rest.as_bytes().get(at + 1)?;
+        rest = rest.get(at + 2..)?;
+        match code {
+            b'"' => out.push('"'),
+            b'\\' => out.push('\\'),
+            b'/' => out.push('/'),
+            b'b' => out.push('\u{8}'),
+            b'f' => out.push('\u{c}'),
+            b'n' => out.push('\n'),
+            b'r' => out.push('\r'),
+            b't' => out.push('\t'),
+            b'u' => {
+                let unit = hex4(rest)?;
+                rest = rest.get(4..)?;
+                let low = rest.strip_prefix("\\u").and_then(hex4);
+                match (unit, low) {
+                    (0xD800..=0xDBFF, Some(low @ 0xDC00..=0xDFFF)) => {
+                        rest = rest.get(6..)?;
+                        let code = 0x1_0000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+                        out.push(char::from_u32(code)?);
+                    }
+                    _ => out.push(char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)),
+                }
+            }
+            _ => return None,
+        }
+    }
+    out.push_str(rest);
+    Some(())
+}
+
+fn hex4(text: &str) -> Option<u32> {
+    let digits = text.get(..4)?;
+    if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    u32::from_str_radix(digits, 16).ok()
+}

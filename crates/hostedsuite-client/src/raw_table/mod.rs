@@ -1,0 +1,323 @@
+//! Rows of an answer, kept as places in its text.
+//!
+//! An answer is read in one pass into cells: where a member's value stands in the text, and what it looks like. Nothing
+//! is copied but strings with escapes; a row that cannot be read is noted and stepped over. What a cell means is
+//! decided when it is asked for.
+
+mod json;
+mod jsv;
+mod key;
+
+use std::ops::Range;
+
+use api_client::Number;
+use bytes::{Buf as _, Bytes};
+
+use crate::Format;
+use key::Key;
+
+/// A column: the name of a member, and what it holds.
+#[derive(Debug)]
+pub(crate) struct Column {
+    name: &'static str,
+    key: Key,
+    holds: Holds,
+}
+
+/// What a member holds.
+#[derive(Debug, Clone, Copy)]
+enum Holds {
+    /// A text, a number, a truth value.
+    Scalar,
+    /// A list of texts.
+    Texts,
+    /// A list of objects with these members, all scalars.
+    Objects(&'static [Column]),
+}
+
+/// A member that holds a scalar.
+pub(crate) const fn scalar(name: &'static str) -> Column {
+    column(name, Holds::Scalar)
+}
+
+/// A member that holds a list of texts.
+pub(crate) const fn texts(name: &'static str) -> Column {
+    column(name, Holds::Texts)
+}
+
+/// A member that holds a list of objects with these members.
+pub(crate) const fn objects(name: &'static str, members: &'static [Column]) -> Column {
+    column(name, Holds::Objects(members))
+}
+
+const fn column(name: &'static str, holds: Holds) -> Column {
+    Column {
+        name,
+        key: Key::new(name),
+        holds,
+    }
+}
+
+/// The members of the object around the rows that are of use.
+pub(crate) const ENVELOPE: &[Column] = &[
+    scalar("Items"),
+    scalar("Page"),
+    scalar("TotalCount"),
+    scalar("TotalPages"),
+    scalar("ResponseStatus"),
+];
+const ITEMS: usize = 0;
+pub(crate) const PAGE: usize = 1;
+pub(crate) const TOTAL_COUNT: usize = 2;
+pub(crate) const TOTAL_PAGES: usize = 3;
+pub(crate) const RESPONSE_STATUS: usize = 4;
+
+/// What stands at a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Kind {
+    /// No such member, or null.
+    #[default]
+    Missing,
+    /// A text, at a place in the answer.
+    Text,
+    /// A text whose escapes are resolved, at a place in `unescaped`.
+    Unescaped,
+    /// A value without quotes: a number, a truth value, any word.
+    Bare,
+    /// A list or object where none is due, at its place in the answer.
+    Nested,
+    /// A list that is due: a range of `inner`.
+    List,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct RawCell {
+    kind: Kind,
+    start: u32,
+    len: u32,
+}
+
+impl RawCell {
+    fn at(kind: Kind, range: Range<usize>) -> Self {
+        // Bodies are capped far below 4 GiB (`RawTable::read`).
+        let start = u32::try_from(range.start).unwrap_or(u32::MAX);
+        let len = u32::try_from(range.len()).unwrap_or(0);
+        Self { kind, start, len }
+    }
+
+    fn range(self) -> Range<usize> {
+        let start = self.start as usize;
+        start..start + self.len as usize
+    }
+}
+
+/// The most rows of an answer, and the most cells of their lists: a body of a few bytes a row must not unfold into
+/// gigabytes.
+const MAX_ROWS: usize = 200_000;
+const MAX_INNER: usize = 4_000_000;
+const TOO_MANY_ROWS: &str = "more than 200,000 rows";
+const TOO_LONG_LISTS: &str = "more than 4,000,000 values in lists";
+
+/// Why a whole answer cannot be read: what is wrong and at which byte, never the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unreadable(pub(crate) String);
+
+/// The rows of an answer.
+#[derive(Debug)]
+pub(crate) struct RawTable {
+    columns: &'static [Column],
+    text: String,
+    unescaped: String,
+    /// `columns.len()` for each row.
+    cells: Vec<RawCell>,
+    /// The cells of inner lists.
+    inner: Vec<RawCell>,
+    /// For each row, what is wrong with it.
+    faults: Vec<Option<Box<str>>>,
+    envelope: [RawCell; ENVELOPE.len()],
+    /// Whether the rows stood in an array at the top, or in an `Items` member.
+    has_rows: bool,
+}
+
+impl RawTable {
+    /// Reads an answer's body. Rows that cannot be read are faults of theirs; an error is one of the whole.
+    pub(crate) fn read(
+        columns: &'static [Column],
+        mut body: Bytes,
+        format: Format,
+    ) -> Result<Self, Unreadable> {
+        if u32::try_from(body.len()).is_err() {
+            return Err(Unreadable("longer than 4 GiB".to_owned()));
+        }
+        if body.starts_with(b"\xEF\xBB\xBF") {
+            body.advance(3);
+        }
+        // No copy where the body is nobody else's, which is the rule.
+        let (text, replaced) = match String::from_utf8(Vec::from(body)) {
+            Ok(text) => (text, false),
+            Err(error) if error.as_bytes().starts_with(b"\xFF\xFE") => {
+                return Err(Unreadable("UTF-16, not UTF-8".to_owned()));
+            }
+            // One record in a wrong character set must not cost the others.
+            Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
+        };
+        let mut table = Self {
+            columns,
+            unescaped: String::new(),
+            // A record is some 700 bytes; too small a guess only costs a copy.
+            cells: Vec::with_capacity((text.len() / 700).min(MAX_ROWS) * columns.len()),
+            inner: Vec::new(),
+            faults: Vec::with_capacity((text.len() / 700).min(MAX_ROWS)),
+            envelope: [RawCell::default(); ENVELOPE.len()],
+            has_rows: false,
+            text: String::new(),
+        };
+        match format {
+            Format::Json => json::read(&text, &mut table, replaced)?,
+            Format::Jsv => jsv::read(&text, &mut table, replaced)?,
+        }
+        table.text = text;
+        Ok(table)
+    }
+
+    /// How many rows there are, unreadable ones included.
+    pub(crate) fn len(&self) -> usize {
+        self.faults.len()
+    }
+
+    /// Whether the answer has the form of a list at all.
+    pub(crate) fn has_rows(&self) -> bool {
+        self.has_rows
+    }
+
+    /// The row of an index, or what is wrong with it.
+    pub(crate) fn row(&self, index: usize) -> Option<Result<Row<'_>, &str>> {
+        if let Some(reason) = self.faults.get(index)? {
+            return Some(Err(reason));
+        }
+        let width = self.columns.len();
+        let cells = self.cells.get(index * width..(index + 1) * width)?;
+        Some(Ok(Row { table: self, cells }))
+    }
+
+    /// The members around the rows.
+    pub(crate) fn envelope(&self) -> Row<'_> {
+        Row {
+            table: self,
+            cells: &self.envelope,
+        }
+    }
+
+    // ---- for the readers
+
+    /// Adds a row of missing cells; its index in `cells`, or why there is no room for it.
+    fn begin_row(&mut self) -> Result<usize, &'static str> {
+        if self.faults.len() >= MAX_ROWS {
+            return Err(TOO_MANY_ROWS);
+        }
+        if self.inner.len() >= MAX_INNER {
+            return Err(TOO_LONG_LISTS);
+        }
+        let base = self.cells.len();
+        self.cells
+            .resize(base + self.columns.len(), RawCell::default());
+        Ok(base)
+    }
+
+    fn end_row(&mut self, fault: Option<Box<str>>) {
+        self.faults.push(fault);
+    }
+
+    /// Appends a text that is not in the answer as such; its cell.
+    fn keep(&mut self, text: &str) -> RawCell {
+        let start = self.unescaped.len();
+        self.unescaped.push_str(text);
+        RawCell::at(Kind::Unescaped, start..self.unescaped.len())
+    }
+}
+
+/// One row: cells to be read by column.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row<'a> {
+    table: &'a RawTable,
+    cells: &'a [RawCell],
+}
+
+impl<'a> Row<'a> {
+    fn cell(self, column: usize) -> RawCell {
+        self.cells.get(column).copied().unwrap_or_default()
+    }
+
+    fn slice(self, cell: RawCell) -> &'a str {
+        let text: &'a str = match cell.kind {
+            Kind::Unescaped => &self.table.unescaped,
+            _ => &self.table.text,
+        };
+        text.get(cell.range()).unwrap_or_default()
+    }
+
+    /// A member's text: that of a number or truth value, too; `None` when missing or a list or object.
+    pub(crate) fn text(self, column: usize) -> Option<&'a str> {
+        let cell = self.cell(column);
+        match cell.kind {
+            Kind::Missing | Kind::Nested | Kind::List => None,
+            Kind::Text | Kind::Unescaped | Kind::Bare => Some(self.slice(cell)),
+        }
+    }
+
+    /// A member's number.
+    pub(crate) fn number(self, column: usize) -> Number<&'a str> {
+        let cell = self.cell(column);
+        match cell.kind {
+            Kind::Missing => Number::Missing,
+            Kind::Text | Kind::Unescaped | Kind::Bare => Number::from_text(self.slice(cell)),
+            Kind::Nested | Kind::List => Number::Unreadable(self.slice_of_any(cell)),
+        }
+    }
+
+    /// A member's truth value; `Err` with the text that is none.
+    pub(crate) fn flag(self, column: usize) -> Result<Option<bool>, &'a str> {
+        let cell = self.cell(column);
+        if cell.kind == Kind::Missing {
+            return Ok(None);
+        }
+        let text = self.slice_of_any(cell);
+        match text.trim_ascii() {
+            "true" | "True" | "TRUE" | "1" => Ok(Some(true)),
+            "false" | "False" | "FALSE" | "0" => Ok(Some(false)),
+            _ => Err(text),
+        }
+    }
+
+    /// The raw text of a list or object that the reader did not look into.
+    pub(crate) fn nested(self, column: usize) -> Option<&'a str> {
+        let cell = self.cell(column);
+        (cell.kind == Kind::Nested).then(|| self.slice(cell))
+    }
+
+    fn slice_of_any(self, cell: RawCell) -> &'a str {
+        match cell.kind {
+            Kind::List => "[…]",
+            _ => self.slice(cell),
+        }
+    }
+
+    /// A member's list as rows of `width` cells; `None` when missing or no list.
+    pub(crate) fn list(
+        self,
+        column: usize,
+        width: usize,
+    ) -> Option<impl ExactSizeIterator<Item = Row<'a>>> {
+        let cell = self.cell(column);
+        let table = self.table;
+        let cells = match cell.kind {
+            Kind::List => table.inner.get(cell.range())?,
+            _ => return None,
+        };
+        Some(
+            cells
+                .chunks_exact(width.max(1))
+                .map(move |cells| Row { table, cells }),
+        )
+    }
+}

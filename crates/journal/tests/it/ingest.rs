@@ -1,0 +1,444 @@
+//! Each call counts once, whatever way it comes.
+
+use std::time::Duration;
+
+use callmeter_journal::{AccountState, Classification, PollOptions, Purpose};
+use callmeter_records::{Call, Reading};
+
+use crate::support::{
+    DAY, HOUR, MINUTE, NEW, NOON, Place, SECOND, all_batches, call, call_lines, poll, poll_page,
+    take_page,
+};
+
+#[test]
+fn a_page_becomes_a_batch() {
+    let place = Place::new();
+    let journal = place.open();
+    let (verdicts, committed) = poll_page(&journal, NOON, &[call("a"), call("b")]);
+    assert_eq!(verdicts, [NEW, NEW]);
+    assert_eq!(committed.counts.new, 2);
+    let [batch] = committed.batches.as_slice() else {
+        panic!("one batch")
+    };
+    assert_eq!(
+        (batch.meta.seq.0, batch.meta.rows, batch.meta.first_sequence),
+        (1, 2, 1)
+    );
+    assert_eq!(batch.meta.span, Some((NOON - HOUR, NOON - HOUR)));
+    let stored = all_batches(&journal);
+    assert_eq!(stored.len(), 1);
+    assert_eq!(stored[0].meta, batch.meta);
+    assert_eq!(stored[0].records, batch.records);
+}
+
+#[test]
+fn known_calls_are_not_journaled_again_also_after_a_restart() {
+    let place = Place::new();
+    let journal = place.open();
+    poll_page(&journal, NOON, &[call("a")]);
+    assert_eq!(
+        poll_page(&journal, NOON + MINUTE, &[call("a"), call("b")]).0,
+        [Classification::Known, NEW]
+    );
+    drop(journal);
+    let journal = place.open();
+    let (verdicts, committed) = poll_page(&journal, NOON + 2 * MINUTE, &[call("a"), call("b")]);
+    assert_eq!(verdicts, [Classification::Known, Classification::Known]);
+    assert!(committed.batches.is_empty());
+    assert_eq!(call_lines(&journal).len(), 2);
+}
+
+#[test]
+fn an_edit_is_a_revision_that_says_what_was_before() {
+    let place = Place::new();
+    let journal = place.open();
+    poll_page(&journal, NOON, &[call("a"), call("b")]);
+    let lower = Call {
+        talk_ms: Reading::Known(20_000),
+        ..call("a")
+    };
+    assert_eq!(
+        poll_page(&journal, NOON, &[lower]).0,
+        [Classification::Revised]
+    );
+    drop(journal);
+    let journal = place.open();
+    let unreadable = Call {
+        talk_ms: Reading::Unreadable("NaN"),
+        ..call("a")
+    };
+    assert_eq!(
+        poll_page(&journal, NOON, &[unreadable, call("b")]).0,
+        [Classification::Revised, Classification::Known]
+    );
+    assert_eq!(
+        poll_page(&journal, NOON, &[unreadable]).0,
+        [Classification::Known]
+    );
+    assert_eq!(
+        poll_page(&journal, NOON, &[call("a")]).0,
+        [Classification::Revised]
+    );
+    insta::assert_snapshot!(call_lines(&journal).join("\n"), @r"
+    1 a r0 New talk Some(50000)
+    2 b r0 New talk Some(50000)
+    3 a r1 Revised talk Some(20000) was Some(50000)
+    4 a r2 Revised talk None was Some(20000)
+    5 a r3 Revised talk Some(50000) was None
+    ");
+}
+
+#[test]
+fn the_first_row_of_an_id_in_a_poll_counts() {
+    let place = Place::new();
+    let journal = place.open();
+    let other = Call {
+        talk_ms: Reading::Known(1),
+        ..call("a")
+    };
+    let mut first = poll(&journal, NOON);
+    assert_eq!(
+        take_page(&mut first, NOON, &[call("a"), other, call("b")]).0,
+        [NEW, Classification::Repeated, NEW]
+    );
+    assert_eq!(
+        take_page(&mut first, NOON, &[other, call("b")]).0,
+        [Classification::Repeated; 2]
+    );
+    // An API that lists a call twice does not make it flip, be it on one page or on two.
+    let (verdicts, _) = poll_page(&journal, NOON, &[call("a"), other]);
+    assert_eq!(verdicts, [Classification::Known, Classification::Repeated]);
+    let mut third = poll(&journal, NOON);
+    let mut verdicts = Vec::new();
+    for page in [[call("b"), call("a")], [other, call("b")]] {
+        verdicts.extend(take_page(&mut third, NOON, &page).0);
+    }
+    let (known, repeated) = (Classification::Known, Classification::Repeated);
+    assert_eq!(verdicts, [known, known, repeated, repeated]);
+}
+
+#[test]
+fn a_call_that_was_put_off_is_put_off_once_a_poll() {
+    let place = Place::new();
+    let journal = place.open();
+    let young = Call {
+        start_time: Reading::Known(NOON - 70 * SECOND),
+        ..call("a")
+    };
+    let edited = Call {
+        talk_ms: Reading::Known(1),
+        ..young
+    };
+    let mut poll = poll(&journal, NOON);
+    assert_eq!(
+        take_page(&mut poll, NOON, &[young]).0,
+        [Classification::Unsettled]
+    );
+    assert_eq!(
+        take_page(&mut poll, NOON, &[edited, young]).0,
+        [Classification::Repeated; 2]
+    );
+}
+
+/// Polls of an account that cross forget what the other has seen: nothing is counted twice by that.
+#[test]
+fn polls_that_cross_count_each_call_once() {
+    let place = Place::new();
+    let journal = place.open();
+    let mut first = poll(&journal, NOON);
+    assert_eq!(take_page(&mut first, NOON, &[call("a")]).0, [NEW]);
+    let mut second = poll(&journal, NOON + DAY);
+    assert_eq!(
+        take_page(&mut second, NOON + DAY, &[call("a")]).0,
+        [Classification::OutsideWindow]
+    );
+    assert_eq!(
+        take_page(&mut first, NOON, &[call("a"), call("b")]).0,
+        [Classification::Known, NEW]
+    );
+    assert_eq!(call_lines(&journal).len(), 2);
+}
+
+#[test]
+fn a_page_that_is_dropped_never_was() {
+    let place = Place::new();
+    let journal = place.open();
+    let mut poll = poll(&journal, NOON);
+    let mut page = poll.page(NOON - DAY..NOON, NOON).unwrap();
+    assert_eq!(page.take(&call("a")).unwrap(), NEW);
+    drop(page);
+    assert_eq!(take_page(&mut poll, NOON, &[call("a")]).0, [NEW]);
+    assert_eq!(call_lines(&journal).len(), 1);
+}
+
+#[test]
+fn what_has_not_settled_comes_later() {
+    let place = Place::new();
+    let journal = place.open();
+    let ends = |ago: i64| Call {
+        start_time: Reading::Known(NOON - ago - 61 * SECOND),
+        ..call("a")
+    };
+    assert_eq!(
+        poll_page(&journal, NOON, &[ends(119 * SECOND)]).0,
+        [Classification::Unsettled]
+    );
+    assert_eq!(poll_page(&journal, NOON, &[ends(120 * SECOND)]).0, [NEW]);
+    // A known call that is being changed settles too, but is still known.
+    assert_eq!(
+        poll_page(&journal, NOON, &[ends(60 * SECOND)]).0,
+        [Classification::Unsettled]
+    );
+    assert_eq!(
+        poll_page(&journal, NOON, &[ends(120 * SECOND)]).0,
+        [Classification::Known]
+    );
+    // Without a duration its parts tell when it ended.
+    let parts = Call {
+        start_time: Reading::Known(NOON - 150 * SECOND),
+        duration_ms: Reading::Missing,
+        ..call("b")
+    };
+    assert_eq!(
+        poll_page(&journal, NOON, &[parts]).0,
+        [Classification::Unsettled]
+    );
+}
+
+#[test]
+fn late_is_what_the_last_complete_poll_should_have_had() {
+    let place = Place::new();
+    let journal = place.open();
+    let poll_state = AccountState {
+        watermark: Some(NOON),
+        page_base: Some(1),
+    };
+    assert_eq!(poll_page(&journal, NOON, &[call("a")]).0, [NEW]);
+    journal.set_account_state("acme", poll_state).unwrap();
+    let settled_after = Call {
+        start_time: Reading::Known(NOON - 2 * MINUTE),
+        ..call("b")
+    };
+    let late = Classification::New {
+        late: true,
+        unnamed: false,
+    };
+    assert_eq!(
+        poll_page(&journal, NOON + HOUR, &[call("c"), settled_after]).0,
+        [late, NEW]
+    );
+    drop(journal);
+    assert_eq!(place.open().account_state("acme").unwrap(), poll_state);
+}
+
+#[test]
+fn rows_outside_the_window_are_dropped() {
+    let place = Place::new();
+    let journal = place.open();
+    let at = |start: i64| Call {
+        start_time: Reading::Known(start),
+        ..call("a")
+    };
+    let mut poll = poll(&journal, NOON);
+    let mut page = poll.page(NOON - 2 * HOUR..NOON - HOUR, NOON).unwrap();
+    assert_eq!(
+        page.take(&at(NOON - HOUR)).unwrap(),
+        Classification::OutsideWindow
+    );
+    assert_eq!(
+        page.take(&at(NOON - 3 * HOUR)).unwrap(),
+        Classification::OutsideWindow
+    );
+    assert_eq!(page.take(&at(NOON - 2 * HOUR)).unwrap(), NEW);
+}
+
+#[test]
+fn without_an_id_a_call_is_told_by_its_fields() {
+    let place = Place::new();
+    let journal = place.open();
+    let unnamed = Call {
+        id: None,
+        ..call("")
+    };
+    let empty = Call {
+        id: Some(""),
+        ..call("")
+    };
+    let longer = Call {
+        duration_ms: Reading::Known(62_000),
+        ..unnamed
+    };
+    let new = Classification::New {
+        late: false,
+        unnamed: true,
+    };
+    let (verdicts, committed) = poll_page(&journal, NOON, &[unnamed, empty, longer]);
+    assert_eq!(verdicts, [new, Classification::Repeated, new]);
+    assert_eq!((committed.counts.new, committed.counts.unnamed), (2, 2));
+    drop(journal);
+    let journal = place.open();
+    assert_eq!(
+        poll_page(&journal, NOON, &[longer, unnamed]).0,
+        [Classification::Known; 2]
+    );
+}
+
+#[test]
+fn a_call_without_a_start_is_known_as_long_as_its_window_is_asked_for() {
+    let place = Place::new();
+    let journal = place.open();
+    let unreadable = Call {
+        start_time: Reading::Unreadable("32.13.2026"),
+        ..call("a")
+    };
+    assert_eq!(poll_page(&journal, NOON, &[unreadable]).0, [NEW]);
+    assert_eq!(
+        poll_page(&journal, NOON + DAY - SECOND, &[unreadable]).0,
+        [Classification::Known]
+    );
+}
+
+#[test]
+fn an_edited_start_moves_a_call_to_another_day() {
+    let place = Place::new();
+    let journal = place.open();
+    let options = PollOptions {
+        purpose: Purpose::Regular,
+        range: NOON - 3 * DAY..NOON,
+        settle: Duration::ZERO,
+    };
+    let at = |start: i64| Call {
+        start_time: Reading::Known(start),
+        ..call("a")
+    };
+    let mut verdicts = Vec::new();
+    for (start, restart) in [
+        (NOON - 2 * DAY, false),
+        (NOON - HOUR, true),
+        (NOON - 3 * DAY, true),
+        (NOON - DAY, false),
+    ] {
+        let mut poll = journal.ingest_session("acme", options.clone()).unwrap();
+        let mut page = poll.page(options.range.clone(), NOON).unwrap();
+        verdicts.push(page.take(&at(start)).unwrap());
+        page.commit(None).unwrap();
+        if restart {
+            // Another handle's memory, loaded from the file.
+            drop(poll);
+        }
+    }
+    assert_eq!(
+        verdicts,
+        [
+            NEW,
+            Classification::Revised,
+            Classification::Revised,
+            Classification::Revised
+        ]
+    );
+}
+
+#[test]
+fn a_backfill_finds_what_regular_polls_have_forgotten() {
+    let place = Place::new();
+    let journal = place.open();
+    let old = |id| Call {
+        start_time: Reading::Known(NOON - 40 * DAY),
+        ..call(id)
+    };
+    poll_page(&journal, NOON - 40 * DAY + HOUR, &[old("a")]);
+    poll_page(&journal, NOON, &[call("z")]);
+    assert_eq!(
+        journal.known_ids("acme").unwrap().0,
+        1,
+        "the lookback has moved on"
+    );
+    let range = NOON - 41 * DAY..NOON - 39 * DAY;
+    let options = PollOptions {
+        purpose: Purpose::Backfill,
+        range: range.clone(),
+        settle: Duration::ZERO,
+    };
+    let edited = Call {
+        talk_ms: Reading::Known(1),
+        ..old("a")
+    };
+    for expected in [[Classification::Known, NEW], [Classification::Known; 2]] {
+        let mut poll = journal.ingest_session("acme", options.clone()).unwrap();
+        let mut page = poll.page(range.clone(), NOON).unwrap();
+        assert_eq!(
+            [page.take(&old("a")).unwrap(), page.take(&old("b")).unwrap()],
+            expected
+        );
+        page.commit(None).unwrap();
+    }
+    let mut poll = journal.ingest_session("acme", options).unwrap();
+    let mut page = poll.page(range.clone(), NOON).unwrap();
+    assert_eq!(page.take(&edited).unwrap(), Classification::Revised);
+    page.commit(None).unwrap();
+    // The regular poll goes on in between.
+    assert_eq!(
+        poll_page(&journal, NOON, &[call("z")]).0,
+        [Classification::Known]
+    );
+    assert!(journal.known_ids("acme").unwrap().0 >= 3);
+}
+
+#[test]
+fn accounts_do_not_know_each_other() {
+    let place = Place::new();
+    let journal = place.open();
+    poll_page(&journal, NOON, &[call("a")]);
+    let mut other = journal
+        .ingest_session("other", crate::support::regular(NOON))
+        .unwrap();
+    let (verdicts, committed) = take_page(&mut other, NOON, &[call("a")]);
+    assert_eq!(verdicts, [NEW]);
+    let meta = &committed.batches[0].meta;
+    assert_eq!(
+        (&*meta.account, meta.seq.0, meta.first_sequence),
+        ("other", 2, 2)
+    );
+}
+
+#[test]
+fn a_page_and_the_state_of_its_account_are_one_commit() {
+    let place = Place::new();
+    let journal = place.open();
+    let state = AccountState {
+        watermark: Some(NOON),
+        page_base: Some(0),
+    };
+    let mut poll = poll(&journal, NOON);
+    let mut page = poll.page(NOON - DAY..NOON, NOON).unwrap();
+    page.take(&call("a")).unwrap();
+    page.commit(Some(state)).unwrap();
+    assert_eq!(poll.state(), state);
+    drop((poll, journal));
+    assert_eq!(place.open().account_state("acme").unwrap(), state);
+}
+
+#[test]
+fn a_page_of_more_rows_than_a_batch_holds_is_still_one_commit() {
+    let place = Place::new();
+    let journal = place.open();
+    let ids: Vec<String> = (0..70_000).map(|number| format!("call-{number}")).collect();
+    let calls: Vec<Call<'_>> = ids.iter().map(|id| call(id)).collect();
+    let (_, committed) = poll_page(&journal, NOON, &calls);
+    let rows: Vec<_> = committed
+        .batches
+        .iter()
+        .map(|batch| (batch.meta.rows, batch.meta.first_sequence))
+        .collect();
+    assert_eq!(rows, [(65_536, 1), (4_464, 65_537)]);
+    drop(journal);
+    let journal = place.open();
+    let edited = Call {
+        talk_ms: Reading::Known(7),
+        ..call("call-69999")
+    };
+    assert_eq!(
+        poll_page(&journal, NOON, &[edited, call("call-65535")]).0,
+        [Classification::Revised, Classification::Known]
+    );
+}

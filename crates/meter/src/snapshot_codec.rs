@@ -1,0 +1,435 @@
+//! The totals as bytes, for the journal to keep, so that a start need not count all records again.
+//!
+//! Only what comes from records is written, in an order that does not depend on history: equal totals give equal bytes, whether they
+//! were counted in one run or read back and counted on. Layout (numbers are LEB128 varints, signed ones zigzag, texts length + UTF-8):
+//! magic, version, bucket layout, batches counted, accounts one after the other, xxh3 of all before.
+
+use callmeter_records::{CallField, Direction};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::call::Count;
+use crate::histogram::{BUCKETS, HistogramColumn, NATIVE_SCHEMA};
+use crate::ledger::{Account, Ledger, Limits};
+use crate::totals::{AccountTotals, Folded};
+
+const MAGIC: &[u8; 4] = b"CMtr";
+const VERSION: u64 = 1;
+
+/// A direction's number is its place here: part of the format, whatever order the enum may get.
+const DIRECTIONS: [Direction; 5] = [
+    Direction::Incoming,
+    Direction::Outgoing,
+    Direction::Transfer,
+    Direction::Unknown,
+    Direction::Other,
+];
+
+/// Why totals cannot be read from bytes. The way out is the same for all: count the journal's records from the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BlobError {
+    /// Not written by this program.
+    #[error("not a snapshot of the meter's totals")]
+    NotABlob,
+    /// Written by a version that keeps other totals.
+    #[error("snapshot of the meter's totals in version {0}, which this program does not read")]
+    Version(u64),
+    /// Cut short or changed since it was written.
+    #[error("snapshot of the meter's totals is damaged")]
+    Damaged,
+}
+
+impl Ledger {
+    /// The totals as bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer(MAGIC.to_vec());
+        out.number(VERSION);
+        out.number(BUCKETS as u64);
+        out.signed(NATIVE_SCHEMA.into());
+        out.number(self.applied.through);
+        out.length(self.applied.beyond.len());
+        for batch in &self.applied.beyond {
+            out.number(*batch);
+        }
+        let accounts = || {
+            self.accounts
+                .values()
+                .filter(|one| one.totals.has_records())
+        };
+        out.length(accounts().count());
+        for account in accounts() {
+            encode_account(&mut out, &account.totals);
+        }
+        let sum = xxh3_64(&out.0);
+        out.0.extend_from_slice(&sum.to_le_bytes());
+        out.0
+    }
+
+    /// Reads totals back; what [`encode`](Self::encode) gave. No account is configured yet.
+    pub fn decode(bytes: &[u8], limits: Limits) -> Result<Self, BlobError> {
+        let rest = bytes.strip_prefix(MAGIC).ok_or(BlobError::NotABlob)?;
+        let (_, sum) = bytes.split_last_chunk().ok_or(BlobError::Damaged)?;
+        let body = rest
+            .get(..rest.len().wrapping_sub(sum.len()))
+            .ok_or(BlobError::Damaged)?;
+        let mut input = Reader(body);
+        let version = input.number()?;
+        if version != VERSION {
+            return Err(BlobError::Version(version));
+        }
+        let summed = bytes.get(..bytes.len() - sum.len()).map(xxh3_64);
+        if summed != Some(u64::from_le_bytes(*sum)) {
+            return Err(BlobError::Damaged);
+        }
+        if input.number()? != BUCKETS as u64 || input.signed()? != i128::from(NATIVE_SCHEMA) {
+            return Err(BlobError::Version(version));
+        }
+        let mut ledger = Self::new(limits);
+        ledger.applied.through = input.number()?;
+        for _ in 0..input.length()? {
+            ledger.applied.beyond.insert(input.number()?);
+        }
+        for _ in 0..input.length()? {
+            let totals = decode_account(&mut input)?;
+            let name: Box<str> = totals.name.as_str().into();
+            let mut account = Account::new(&name);
+            account.totals = totals;
+            ledger.accounts.insert(name, account);
+        }
+        if input.0.is_empty() {
+            Ok(ledger)
+        } else {
+            Err(BlobError::Damaged)
+        }
+    }
+}
+
+fn encode_account(out: &mut Writer, totals: &AccountTotals) {
+    out.text(&totals.name);
+    out.number(totals.revised);
+    out.number(totals.without_id);
+    for time in [totals.begun, totals.last_event] {
+        out.time(time);
+    }
+    for folded in folded_numbers(&totals.folded) {
+        out.number(folded);
+    }
+    let counts = totals.used_counts();
+    out.length(counts.len());
+    for ((client, center, direction), row) in counts {
+        out.text(client);
+        out.text(center);
+        out.number(direction_number(direction));
+        if let Some((chunk, place)) = totals.counts.table.row(row) {
+            out.signed(chunk.created.get(place).copied().unwrap_or(0).into());
+            for column in &chunk.columns.columns {
+                out.number(column.get(place).copied().unwrap_or(0));
+            }
+        }
+    }
+    let times = totals.used_times();
+    out.length(times.len());
+    for ((client, direction), row) in times {
+        out.text(client);
+        out.number(direction_number(direction));
+        if let Some((chunk, place)) = totals.times.table.row(row) {
+            out.signed(chunk.created.get(place).copied().unwrap_or(0).into());
+            for column in &chunk.columns.columns {
+                encode_histogram(out, column, place);
+            }
+        }
+    }
+    let amounts = &totals.missing;
+    out.length(amounts.rows.len());
+    for (field, row) in &amounts.rows {
+        out.length(field.index());
+        out.signed(amounts.table.amount(*row));
+    }
+    let amounts = &totals.corrected_times;
+    out.length(amounts.rows.len());
+    for ((client, direction, field), row) in &amounts.rows {
+        out.text(client);
+        out.number(direction_number(*direction));
+        out.length(field.index());
+        out.signed(amounts.table.amount(*row));
+    }
+    let amounts = &totals.corrected_counts;
+    out.length(amounts.rows.len());
+    for ((client, center, direction, count), row) in &amounts.rows {
+        out.text(client);
+        out.text(center);
+        out.number(direction_number(*direction));
+        out.number(*count as u64);
+        out.signed(amounts.table.amount(*row));
+    }
+    let amounts = &totals.rates_changed;
+    out.length(amounts.rows.len());
+    for ((rate_type, change), row) in &amounts.rows {
+        out.text(rate_type);
+        out.text(change);
+        out.signed(amounts.table.amount(*row));
+    }
+}
+
+fn decode_account(input: &mut Reader<'_>) -> Result<AccountTotals, BlobError> {
+    // Whatever was written had its place when it was counted, so no cap applies to it now.
+    const NO_CAP: usize = usize::MAX;
+    let mut totals = AccountTotals::new(input.text()?);
+    totals.revised = input.number()?;
+    totals.without_id = input.number()?;
+    let begun = input.time()?;
+    totals.set_begun(begun);
+    totals.last_event = input.time()?;
+    totals.folded = Folded {
+        counts: input.number()?,
+        times: input.number()?,
+        corrected_times: input.number()?,
+        corrected_counts: input.number()?,
+        rates_changed: input.number()?,
+    };
+    for _ in 0..input.length()? {
+        let (client, center) = (input.text()?, input.text()?);
+        let direction = input.direction()?;
+        let created = input.signed_64()?;
+        let row = totals.counts_row(client, center, direction, created, NO_CAP);
+        for count in Count::ALL {
+            totals.add_count(row, count, input.number()?);
+        }
+    }
+    for _ in 0..input.length()? {
+        let client = input.text()?;
+        let direction = input.direction()?;
+        let created = input.signed_64()?;
+        let row = totals.times_row(client, direction, created, NO_CAP);
+        let mut result = Ok(());
+        totals.times.table.change(row, |chunk, place| {
+            let mut columns = chunk.columns.columns.iter_mut();
+            result = columns.try_for_each(|column| decode_histogram(input, column, place));
+        });
+        result?;
+    }
+    for _ in 0..input.length()? {
+        let field = pick(&CallField::ALL, input.number()?)?;
+        let values = input.signed()?;
+        totals.miss(
+            field,
+            u64::try_from(values).map_err(|_| BlobError::Damaged)?,
+        );
+    }
+    for _ in 0..input.length()? {
+        let client = input.text()?.into();
+        let key = (
+            client,
+            input.direction()?,
+            pick(&CallField::ALL, input.number()?)?,
+        );
+        totals.add_time_correction(&key, input.signed()?);
+    }
+    for _ in 0..input.length()? {
+        let (client, center) = (input.text()?.into(), input.text()?.into());
+        let direction = input.direction()?;
+        let key = (
+            client,
+            center,
+            direction,
+            pick(&Count::ALL, input.number()?)?,
+        );
+        totals.add_count_correction(&key, input.signed()?);
+    }
+    for _ in 0..input.length()? {
+        let key = (input.text()?.into(), input.text()?.into());
+        totals.add_rate_change(&key, input.signed()?);
+    }
+    Ok(totals)
+}
+
+fn direction_number(direction: Direction) -> u64 {
+    let place = DIRECTIONS.iter().position(|one| *one == direction);
+    place.unwrap_or(DIRECTIONS.len()) as u64
+}
+
+fn folded_numbers(folded: &Folded) -> [u64; 5] {
+    [
+        folded.counts,
+        folded.times,
+        folded.corrected_times,
+        folded.corrected_counts,
+        folded.rates_changed,
+    ]
+}
+
+fn encode_histogram(out: &mut Writer, column: &HistogramColumn, place: usize) {
+    let Some(row) = column.row(place) else { return };
+    for count in row.buckets {
+        out.number(*count);
+    }
+    out.signed(row.sum_ms);
+    out.length(column.native_raw(place).count());
+    for (index, count) in column.native_raw(place) {
+        out.signed(index.into());
+        out.number(count);
+    }
+}
+
+fn decode_histogram(
+    input: &mut Reader<'_>,
+    column: &mut HistogramColumn,
+    place: usize,
+) -> Result<(), BlobError> {
+    for bucket in 0..BUCKETS {
+        column.add_classic(place, bucket, input.number()?);
+    }
+    column.add_sum(place, input.signed()?);
+    for _ in 0..input.length()? {
+        let index = i16::try_from(input.signed()?).map_err(|_| BlobError::Damaged)?;
+        column.add_native(place, index, input.number()?);
+    }
+    Ok(())
+}
+
+fn pick<T: Copy>(all: &[T], number: u64) -> Result<T, BlobError> {
+    let place = usize::try_from(number).map_err(|_| BlobError::Damaged)?;
+    all.get(place).copied().ok_or(BlobError::Damaged)
+}
+
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn wide(&mut self, mut number: u128) {
+        loop {
+            let low = u8::try_from(number & 0x7f).unwrap_or(0);
+            number >>= 7;
+            if number == 0 {
+                self.0.push(low);
+                return;
+            }
+            self.0.push(low | 0x80);
+        }
+    }
+
+    fn number(&mut self, number: u64) {
+        self.wide(number.into());
+    }
+
+    fn length(&mut self, length: usize) {
+        self.number(length as u64);
+    }
+
+    fn signed(&mut self, number: i128) {
+        self.wide((number << 1).cast_unsigned() ^ (number >> 127).cast_unsigned());
+    }
+
+    fn time(&mut self, time: Option<i64>) {
+        self.number(u64::from(time.is_some()));
+        self.signed(time.unwrap_or(0).into());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.length(text.len());
+        self.0.extend_from_slice(text.as_bytes());
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn wide(&mut self) -> Result<u128, BlobError> {
+        let mut number = 0_u128;
+        let mut shift = 0;
+        loop {
+            let (byte, rest) = self.0.split_first().ok_or(BlobError::Damaged)?;
+            self.0 = rest;
+            let low = u128::from(byte & 0x7f);
+            if shift >= u128::BITS || (low << shift) >> shift != low {
+                return Err(BlobError::Damaged);
+            }
+            number |= low << shift;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+    }
+
+    fn number(&mut self) -> Result<u64, BlobError> {
+        u64::try_from(self.wide()?).map_err(|_| BlobError::Damaged)
+    }
+
+    /// A number of things of at least a byte each, so that a damaged one cannot ask for endless work.
+    fn length(&mut self) -> Result<usize, BlobError> {
+        let length = usize::try_from(self.number()?).map_err(|_| BlobError::Damaged)?;
+        if length > self.0.len() {
+            return Err(BlobError::Damaged);
+        }
+        Ok(length)
+    }
+
+    fn signed(&mut self) -> Result<i128, BlobError> {
+        let number = self.wide()?;
+        Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
+    }
+
+    fn signed_64(&mut self) -> Result<i64, BlobError> {
+        i64::try_from(self.signed()?).map_err(|_| BlobError::Damaged)
+    }
+
+    fn text(&mut self) -> Result<&'a str, BlobError> {
+        let length = self.length()?;
+        let (text, rest) = self.0.split_at_checked(length).ok_or(BlobError::Damaged)?;
+        self.0 = rest;
+        std::str::from_utf8(text).map_err(|_| BlobError::Damaged)
+    }
+
+    fn time(&mut self) -> Result<Option<i64>, BlobError> {
+        let known = self.number()? != 0;
+        let microseconds = self.signed_64()?;
+        Ok(known.then_some(microseconds))
+    }
+
+    fn direction(&mut self) -> Result<Direction, BlobError> {
+        pick(&DIRECTIONS, self.number()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn numbers_read_back(signed: i128, number: u64, text: String) {
+            let mut out = Writer(Vec::new());
+            out.signed(signed);
+            out.number(number);
+            out.text(&text);
+            let mut input = Reader(&out.0);
+            prop_assert_eq!(input.signed(), Ok(signed));
+            prop_assert_eq!(input.number(), Ok(number));
+            prop_assert_eq!(input.text(), Ok(text.as_str()));
+            prop_assert!(input.0.is_empty());
+        }
+
+        #[test]
+        fn any_damage_is_noticed(place in 0_usize..200, flip in 1_u8..) {
+            let mut ledger = Ledger::new(Limits::default());
+            ledger.totals("acme").rate_changed("local", callmeter_records::Change::New, 10);
+            ledger.totals("acme").revised = 7;
+            let mut bytes = ledger.encode();
+            let place = place % bytes.len();
+            if let Some(byte) = bytes.get_mut(place) {
+                *byte ^= flip;
+            }
+            prop_assert!(Ledger::decode(&bytes, Limits::default()).is_err());
+        }
+
+        #[test]
+        fn noise_does_not_panic(bytes: Vec<u8>) {
+            let mut blob = MAGIC.to_vec();
+            blob.extend_from_slice(&[1, 15, 6]);
+            blob.extend_from_slice(&bytes);
+            let sum = xxh3_64(&blob);
+            blob.extend_from_slice(&sum.to_le_bytes());
+            let _ = Ledger::decode(&blob, Limits::default());
+        }
+    }
+}

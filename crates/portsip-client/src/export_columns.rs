@@ -1,0 +1,233 @@
+//! The columns of an export, found by their headers.
+//!
+//! What they are called is documented nowhere. The portal's other exports have titles for people ("Provider ID"), so
+//! headers are matched without case, blanks and punctuation, and under every likely name.
+
+use csv::StringRecord;
+
+use crate::rates::RowError;
+use crate::{Amount, CallRate, CallRateType};
+
+/// A member of a rate: its name in the API, whether a rate is of no use without it, and what its column may be called.
+struct Member {
+    name: &'static str,
+    needed: bool,
+    titles: &'static [&'static str],
+}
+
+const MEMBERS: &[Member] = &[
+    member("id", false, &["id", "rateid", "callrateid", "uniqueid"]),
+    member(
+        "prefix",
+        true,
+        &[
+            "prefix",
+            "callprefix",
+            "rateprefix",
+            "dialprefix",
+            "dialcode",
+        ],
+    ),
+    member(
+        "type",
+        true,
+        &["type", "ratetype", "calltype", "callratetype"],
+    ),
+    member(
+        "free_seconds",
+        true,
+        &["freeseconds", "freesecond", "freesecs", "freetime"],
+    ),
+    member(
+        "grace_period",
+        true,
+        &["graceperiod", "grace", "graceseconds"],
+    ),
+    member(
+        "interval_1",
+        true,
+        &[
+            "interval1",
+            "firstinterval",
+            "intervalfirst",
+            "initialinterval",
+        ],
+    ),
+    member(
+        "interval_n",
+        true,
+        &[
+            "intervaln",
+            "nextinterval",
+            "intervalnext",
+            "subsequentinterval",
+        ],
+    ),
+    member(
+        "connect_fee",
+        true,
+        &["connectfee", "connectionfee", "connectingfee", "setupfee"],
+    ),
+    member(
+        "postcall_surcharge",
+        true,
+        &[
+            "postcallsurcharge",
+            "surcharge",
+            "postsurcharge",
+            "postcallcharge",
+        ],
+    ),
+    member(
+        "price_1",
+        true,
+        &[
+            "price1",
+            "firstprice",
+            "pricefirst",
+            "initialprice",
+            "firstintervalprice",
+        ],
+    ),
+    member(
+        "price_n",
+        true,
+        &[
+            "pricen",
+            "nextprice",
+            "pricenext",
+            "subsequentprice",
+            "nextintervalprice",
+        ],
+    ),
+    member(
+        "description",
+        false,
+        &[
+            "description",
+            "desc",
+            "descriptions",
+            "comment",
+            "notes",
+            "remark",
+        ],
+    ),
+];
+
+const fn member(name: &'static str, needed: bool, titles: &'static [&'static str]) -> Member {
+    Member {
+        name,
+        needed,
+        titles,
+    }
+}
+
+/// An export whose columns cannot all be told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the export has no column for {}: its headers are {}", .members.join(", "), .headers.join(", "))]
+pub struct MissingColumns {
+    /// The members that no header names.
+    pub members: Vec<&'static str>,
+    /// The file's headers, cut to a printable length.
+    pub headers: Vec<String>,
+}
+
+/// Where each member stands in a row.
+#[derive(Debug, Clone)]
+pub(crate) struct Header {
+    places: [Option<usize>; MEMBERS.len()],
+}
+
+impl Header {
+    /// No columns yet.
+    pub(crate) fn none() -> Self {
+        Self {
+            places: [None; MEMBERS.len()],
+        }
+    }
+
+    pub(crate) fn is_none(&self) -> bool {
+        self.places.iter().all(Option::is_none)
+    }
+
+    /// Finds the columns in a file's first row.
+    pub(crate) fn read(titles: &StringRecord) -> Result<Self, MissingColumns> {
+        let mut places = [None; MEMBERS.len()];
+        for (place, title) in titles.iter().enumerate() {
+            let plain: String = title
+                .chars()
+                .filter(|c| c.is_alphanumeric())
+                .flat_map(char::to_lowercase)
+                .collect();
+            let found = MEMBERS
+                .iter()
+                .position(|member| member.titles.contains(&plain.as_str()));
+            if let Some(slot) = found.and_then(|index| places.get_mut(index)) {
+                slot.get_or_insert(place);
+            }
+        }
+        let members: Vec<_> = MEMBERS
+            .iter()
+            .zip(&places)
+            .filter(|(member, place)| member.needed && place.is_none())
+            .map(|(member, _)| member.name)
+            .collect();
+        if members.is_empty() {
+            return Ok(Self { places });
+        }
+        Err(MissingColumns {
+            members,
+            headers: titles
+                .iter()
+                .take(40)
+                .map(|title| title.chars().filter(|c| !c.is_control()).take(40).collect())
+                .collect(),
+        })
+    }
+
+    /// A row as a rate. Empty fields are missing members; a field that cannot be read costs the row.
+    pub(crate) fn rate(&self, index: usize, row: &StringRecord) -> Result<CallRate, RowError> {
+        let field = |member: usize| {
+            let place = self.places.get(member).copied().flatten()?;
+            row.get(place)
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
+        };
+        let wrong = |member: usize| {
+            let name = MEMBERS.get(member).map_or("a member", |member| member.name);
+            RowError {
+                index,
+                reason: format!("{name} cannot be read"),
+            }
+        };
+        let text = |member| field(member).map(str::to_owned);
+        let whole = |member| match field(member) {
+            None => Ok(None),
+            Some(text) => match api_client::Number::from_text(text).into_whole() {
+                Ok(Some(value)) => i32::try_from(value).map(Some).map_err(|_| wrong(member)),
+                _ => Err(wrong(member)),
+            },
+        };
+        let money = |member| match field(member) {
+            None => Ok(None),
+            Some(text) => text.parse::<Amount>().map(Some).map_err(|_| wrong(member)),
+        };
+        if field(1).is_none() {
+            return Err(wrong(1));
+        }
+        Ok(CallRate {
+            id: text(0),
+            prefix: text(1),
+            type_: field(2).map(CallRateType::from),
+            free_seconds: whole(3)?,
+            grace_period: whole(4)?,
+            interval_1: whole(5)?,
+            interval_n: whole(6)?,
+            connect_fee: money(7)?,
+            postcall_surcharge: money(8)?,
+            price_1: money(9)?,
+            price_n: money(10)?,
+            description: text(11),
+        })
+    }
+}

@@ -1,0 +1,544 @@
+//! The output's files together: which batch goes where, when a file is durable, when it is finished.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use callmeter_plugin_sdk::batch::{Column, Field, Timestamp, Value};
+use callmeter_plugin_sdk::{Batch, Host};
+
+use crate::cell::Cells;
+use crate::config::{Bytes, Compress, Config, Place, Rotate};
+use crate::error::{ConfigError, Context as _, CsvError, Result};
+use crate::names;
+use crate::part::{Part, pack, publish};
+use crate::state::{OpenFile, State, create_private, sibling, sync_directory};
+
+/// A file whose period is over is finished after this long without a batch: more of the period may be on its way.
+const QUIET: Duration = Duration::from_mins(1);
+
+/// The column of the time at which callmeter read a record.
+const OBSERVED_AT: &str = "observed_at";
+
+/// All files of an output.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    host: Host,
+    place: Place,
+    rotate: Rotate,
+    max_bytes: Option<u64>,
+    compress: Compress,
+    cells: Cells,
+    state: State,
+    state_path: PathBuf,
+    /// The state in memory says more than the one on the disk.
+    unsaved: bool,
+    /// Held as long as this output may write.
+    _lock: File,
+    parts: BTreeMap<String, Part>,
+    /// Stream and id of the batches that are accepted and not durable.
+    pending: Vec<(String, String)>,
+    /// Reused for the text of each batch.
+    buffer: Vec<u8>,
+    last_write: Instant,
+    /// Said once: a single file cannot take new columns.
+    told_of_columns: bool,
+}
+
+impl Archive {
+    /// Takes up where the last one stopped: cuts torn tails, completes what was being finished.
+    pub(crate) fn open(host: Host, config: &Config) -> Result<Self, OpenError> {
+        let place = config.place()?;
+        let rotate = match place {
+            Place::File { .. } => Rotate::Never,
+            Place::Directory { .. } => config.rotate.unwrap_or_default(),
+        };
+        let state_name = match &place {
+            Place::Directory { prefix, .. } => format!(".{prefix}callmeter-csv.state"),
+            Place::File { name, .. } => format!(".{name}.state"),
+        };
+        check_directory(place.directory())?;
+        let state_path = place.directory().join(state_name);
+        let lock = lock(&sibling(&state_path, ".lock"))?;
+        let state = State::load(&state_path)?;
+        if let (Place::File { directory, name }, None) = (&place, &state) {
+            let path = directory.join(name);
+            if path.try_exists().on("look at", &path)? {
+                return Err(CsvError::Foreign { path }.into());
+            }
+        }
+        let mut archive = Self {
+            host,
+            place,
+            rotate,
+            max_bytes: config.max_bytes.map(|Bytes(bytes)| bytes),
+            compress: config.compress,
+            cells: Cells::new(config.guard_formulas),
+            state: state.unwrap_or_default(),
+            state_path,
+            unsaved: false,
+            _lock: lock,
+            parts: BTreeMap::new(),
+            pending: Vec::new(),
+            buffer: Vec::new(),
+            last_write: Instant::now(),
+            told_of_columns: false,
+        };
+        archive.reopen()?;
+        Ok(archive)
+    }
+
+    fn reopen(&mut self) -> Result<()> {
+        let streams: Vec<String> = self.state.streams.keys().cloned().collect();
+        for stream in streams {
+            let Some(open) = self
+                .state
+                .streams
+                .get_mut(&stream)
+                .and_then(|s| s.open.as_mut())
+            else {
+                continue;
+            };
+            let path = self.place.directory().join(&open.name);
+            let exists = path.try_exists().on("look at", &path)?;
+            if open.becomes.is_some() {
+                self.complete(&stream)?;
+                continue;
+            }
+            if !exists {
+                if open.bytes > 0 {
+                    let gone = format_args!("{} is gone; a new file is begun", path.display());
+                    self.host.error(gone);
+                }
+                self.close(&stream);
+                continue;
+            }
+            if let Some((part, cut)) = Part::reopen(path.clone(), open.bytes)? {
+                if cut > 0 {
+                    self.host.info(format_args!(
+                        "{}: cut {cut} bytes that were not flushed; callmeter sends them again",
+                        path.display()
+                    ));
+                }
+                self.parts.insert(stream, part);
+            } else {
+                let aside = sibling(&path, ".damaged");
+                self.host.error(format_args!(
+                    "{} is shorter than what was flushed to it; moved to {}, a new file is begun",
+                    path.display(),
+                    aside.display()
+                ));
+                fs::rename(&path, &aside).on("move aside", &path)?;
+                self.close(&stream);
+            }
+        }
+        if self.unsaved {
+            self.save()?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a stream's file, so that the next batch begins another.
+    fn close(&mut self, stream: &str) {
+        if let Some(stream) = self.state.streams.get_mut(stream) {
+            stream.open = None;
+            self.unsaved = true;
+        }
+    }
+
+    fn save(&mut self) -> Result<()> {
+        self.unsaved = true;
+        self.state.store(&self.state_path)?;
+        self.unsaved = false;
+        Ok(())
+    }
+
+    /// Whether files grow under their final name, because nothing ever finishes them.
+    fn is_permanent(&self) -> bool {
+        self.rotate == Rotate::Never && self.max_bytes.is_none()
+    }
+
+    /// Appends a batch to its stream's file, all of it or nothing.
+    pub(crate) fn write(&mut self, batch: &Batch) -> Result<()> {
+        self.last_write = Instant::now();
+        let id = batch.id_hex();
+        if self.state.remembers(&id) || self.pending.iter().any(|(_, pending)| *pending == id) {
+            // callmeter ended between our flush and its own note of it.
+            self.host
+                .debug(format_args!("batch {id} is in the files already"));
+            return Ok(());
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let stream = names::stream(batch);
+        self.prepare(&stream, batch)?;
+        let (Some(part), Some(known)) =
+            (self.parts.get_mut(&stream), self.state.streams.get(&stream))
+        else {
+            // `prepare` put both there.
+            return Ok(());
+        };
+        self.buffer.clear();
+        if part.len() == 0 {
+            push_header(&self.cells, &mut self.buffer, &known.columns);
+        }
+        push_rows(&mut self.cells, &mut self.buffer, batch, &known.columns);
+        part.append(&self.buffer)?;
+        self.pending.push((stream, id));
+        Ok(())
+    }
+
+    /// Sees to it that the stream has a file that the batch may go to.
+    fn prepare(&mut self, stream: &str, batch: &Batch) -> Result<()> {
+        let observed = batch.column(OBSERVED_AT).map(|column| column.value(0));
+        let observed = match observed {
+            Some(Value::Timestamp(time)) => time,
+            _ => now(),
+        };
+        let period = names::period(self.rotate, observed);
+        let single = matches!(self.place, Place::File { .. });
+        if single && let Some(holds) = self.state.streams.keys().find(|holds| *holds != stream) {
+            return Err(CsvError::OtherStream {
+                holds: holds.clone(),
+                found: stream.to_owned(),
+            });
+        }
+        let known = self.state.streams.entry(stream.to_owned()).or_default();
+        if known
+            .open
+            .as_ref()
+            .is_some_and(|open| open.becomes.is_some())
+        {
+            // It was being finished when the disk was full or the like.
+            self.complete(stream)?;
+        }
+        let known = self.state.streams.entry(stream.to_owned()).or_default();
+        let added: Vec<String> = batch
+            .fields()
+            .iter()
+            .map(Field::name)
+            .filter(|name| !known.columns.iter().any(|column| column == name))
+            .map(str::to_owned)
+            .collect();
+        let begun = self.parts.get(stream).map(Part::len).filter(|len| *len > 0);
+        if let Some(len) = begun {
+            let full = self.max_bytes.is_some_and(|max| len >= max);
+            if full || period > known.period || !added.is_empty() && !single {
+                self.finish(stream)?;
+            }
+        }
+        if !added.is_empty() {
+            if single && begun.is_some() {
+                if !self.told_of_columns {
+                    self.told_of_columns = true;
+                    self.host.warn(format_args!(
+                        "{stream} have new columns ({}), which a file with a header cannot take; \
+                         move the file and its state away to get them",
+                        added.join(", ")
+                    ));
+                }
+            } else if let Some(known) = self.state.streams.get_mut(stream) {
+                known.columns.extend(added);
+            }
+        }
+        if self.parts.contains_key(stream) {
+            return Ok(());
+        }
+        self.begin(stream, period)
+    }
+
+    /// Creates the stream's next file. The state names it first, so that none is ever left over.
+    fn begin(&mut self, stream: &str, period: String) -> Result<()> {
+        let known = self.state.streams.entry(stream.to_owned()).or_default();
+        // A batch that comes late does not take the names of a period that is over.
+        if period > known.period || known.part == 0 {
+            known.period = period;
+            known.part = 1;
+        } else {
+            known.part += 1;
+        }
+        let directory = self.place.directory().to_owned();
+        let name = match &self.place {
+            Place::File { name, .. } => name.clone(),
+            Place::Directory { prefix, .. } => loop {
+                let name = names::file(prefix, stream, &known.period, known.part);
+                if names::is_free(&directory, &name).on("look into", &directory)? {
+                    break name;
+                }
+                known.part += 1;
+            },
+        };
+        let name = if self.is_permanent() {
+            name
+        } else {
+            format!("{name}{}", names::PARTIAL)
+        };
+        let path = directory.join(&name);
+        let open = OpenFile {
+            name,
+            bytes: 0,
+            becomes: None,
+        };
+        if let Some(known) = self.state.streams.get_mut(stream) {
+            known.open = Some(open);
+        }
+        let created = self.save().and_then(|()| Part::create(path));
+        match created {
+            Ok(part) => {
+                self.parts.insert(stream.to_owned(), part);
+                Ok(())
+            }
+            Err(error) => {
+                self.close(stream);
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes everything durable.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        for (stream, part) in &mut self.parts {
+            part.sync()?;
+            let open = self
+                .state
+                .streams
+                .get_mut(stream)
+                .and_then(|known| known.open.as_mut());
+            if let Some(open) = open
+                && open.bytes != part.len()
+            {
+                open.bytes = part.len();
+                self.unsaved = true;
+            }
+        }
+        if !self.pending.is_empty() {
+            let ids = std::mem::take(&mut self.pending);
+            self.state.remember(ids.into_iter().map(|(_, id)| id));
+            self.unsaved = true;
+        }
+        if self.unsaved {
+            self.save()?;
+        }
+        Ok(())
+    }
+
+    /// Makes a stream's file durable and gives it its final name.
+    fn finish(&mut self, stream: &str) -> Result<()> {
+        let permanent = self.is_permanent();
+        let (Some(part), Some(known)) = (
+            self.parts.get_mut(stream),
+            self.state.streams.get_mut(stream),
+        ) else {
+            return Ok(());
+        };
+        part.sync()?;
+        if let Some(open) = &mut known.open {
+            open.bytes = part.len();
+            let name = open.name.trim_end_matches(names::PARTIAL);
+            open.becomes = Some(match self.compress {
+                Compress::None => name.to_owned(),
+                Compress::Gzip => format!("{name}{}", names::PACKED),
+            });
+        }
+        if permanent {
+            known.open = None;
+        }
+        // The file is closed for good: its batches must not go into another one.
+        let (done, rest) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition(|(pending, _)| pending == stream);
+        self.pending = rest;
+        let done: Vec<(String, String)> = done;
+        self.state.remember(done.into_iter().map(|(_, id)| id));
+        self.unsaved = true;
+        self.save()?;
+        self.parts.remove(stream);
+        if permanent {
+            Ok(())
+        } else {
+            self.complete(stream)
+        }
+    }
+
+    /// Publishes a file whose state says what it becomes. May be repeated after a failure or a crash at any point.
+    fn complete(&mut self, stream: &str) -> Result<()> {
+        let directory = self.place.directory().to_owned();
+        loop {
+            let Some(known) = self.state.streams.get_mut(stream) else {
+                return Ok(());
+            };
+            let Some((from, becomes)) = known
+                .open
+                .as_ref()
+                .and_then(|open| Some((directory.join(&open.name), open.becomes.clone()?)))
+            else {
+                return Ok(());
+            };
+            let to = directory.join(&becomes);
+            let gzip = becomes.ends_with(names::PACKED);
+            if !from.try_exists().on("look at", &from)? {
+                // It was published before a crash.
+                break;
+            }
+            let published = if gzip && to.try_exists().on("look at", &to)? {
+                // Packed and published before a crash; only the unpacked one is left over.
+                true
+            } else if gzip {
+                publish(&pack(&from)?, &to)?
+            } else {
+                publish(&from, &to)?
+            };
+            if published {
+                if gzip {
+                    sync_directory(&directory)?;
+                    fs::remove_file(&from).on("remove", &from)?;
+                }
+                break;
+            }
+            // Somebody put a file of that name there: the next number, noted before it is taken.
+            known.part += 1;
+            let Place::Directory { prefix, .. } = &self.place else {
+                return Ok(());
+            };
+            let name = names::file(prefix, stream, &known.period, known.part);
+            if let Some(open) = &mut known.open {
+                open.becomes = Some(if gzip {
+                    format!("{name}{}", names::PACKED)
+                } else {
+                    name
+                });
+            }
+            self.save()?;
+        }
+        sync_directory(&directory)?;
+        self.close(stream);
+        self.save()
+    }
+
+    /// Finishes files whose period is over and that nothing was written to for a while.
+    pub(crate) fn finish_overdue(&mut self, now: Timestamp) -> Result<()> {
+        if self.rotate == Rotate::Never || self.last_write.elapsed() < QUIET {
+            return Ok(());
+        }
+        let current = names::period(self.rotate, now);
+        let overdue: Vec<String> = self
+            .parts
+            .iter()
+            .filter(|(stream, part)| {
+                let period = self.state.streams.get(*stream).map(|known| &known.period);
+                part.len() > 0 && part.is_synced() && period.is_some_and(|period| *period < current)
+            })
+            .map(|(stream, _)| stream.clone())
+            .collect();
+        for stream in overdue {
+            if !self.pending.iter().any(|(pending, _)| *pending == stream) {
+                self.finish(&stream)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn pretend_quiet(&mut self) {
+        self.last_write = Instant::now()
+            .checked_sub(QUIET)
+            .unwrap_or_else(Instant::now);
+    }
+}
+
+/// Why an output cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Csv(#[from] CsvError),
+}
+
+/// The time by the system's clock.
+pub(crate) fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let micros = since.map_or(0, |since| {
+        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    });
+    Timestamp::from_micros(micros)
+}
+
+fn check_directory(path: &Path) -> Result<()> {
+    let refuse = |problem| CsvError::Directory {
+        path: path.to_owned(),
+        problem,
+    };
+    if !path.try_exists().on("look at", path)? {
+        fs::DirBuilder::new()
+            .mode(0o750)
+            .create(path)
+            .on("create", path)?;
+    }
+    let about = fs::metadata(path).on("look at", path)?;
+    if !about.is_dir() {
+        return Err(refuse("it is not a directory"));
+    }
+    if about.permissions().mode() & 0o002 != 0 {
+        return Err(refuse("everybody may write to it"));
+    }
+    Ok(())
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let file = create_private(path).on("create", path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(CsvError::Locked {
+            path: path.with_extension("").with_extension(""),
+        }),
+        Err(TryLockError::Error(error)) => Err(error).on("lock", path),
+    }
+}
+
+fn push_header(cells: &Cells, out: &mut Vec<u8>, columns: &[String]) {
+    for (index, column) in columns.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        cells.push_text(out, column);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn push_rows(cells: &mut Cells, out: &mut Vec<u8>, batch: &Batch, columns: &[String]) {
+    let observed = columns.iter().position(|name| name == OBSERVED_AT);
+    let columns: Vec<Option<(Column<'_>, bool)>> = columns
+        .iter()
+        .map(|name| {
+            let column = batch.column(name)?;
+            Some((
+                column,
+                column.all_text().is_some_and(|text| cells.is_plain(text)),
+            ))
+        })
+        .collect();
+    for row in 0..batch.len() {
+        for (index, column) in columns.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            let Some((column, plain)) = column else {
+                continue;
+            };
+            match column.value(row) {
+                Value::Text(text) if *plain && !text.is_empty() => {
+                    out.extend_from_slice(text.as_bytes());
+                }
+                Value::Timestamp(time) if Some(index) == observed => {
+                    cells.push_observed(out, time);
+                }
+                value => cells.push(out, &value),
+            }
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}

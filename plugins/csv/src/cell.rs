@@ -1,0 +1,336 @@
+//! Values as the bytes of a CSV cell: RFC 4180 quoting, RFC 3339 times, JSON for what is nested.
+//!
+//! Missing values are empty cells; the empty text is `""`, so that the two can be told apart.
+
+use std::io::Write as _;
+
+use callmeter_plugin_sdk::batch::{List, Struct, Timestamp, Value};
+
+/// Puts cells at the end of a buffer.
+#[derive(Debug)]
+pub(crate) struct Cells {
+    guard_formulas: bool,
+    /// For texts that JSON escapes.
+    json: Vec<u8>,
+    /// The time that all records of a batch share, and its text.
+    observed: Option<(i64, Vec<u8>)>,
+    /// The last day that was formatted.
+    day: Option<(i64, [u8; 10])>,
+}
+
+impl Cells {
+    pub(crate) fn new(guard_formulas: bool) -> Self {
+        Self {
+            guard_formulas,
+            json: Vec::new(),
+            observed: None,
+            day: None,
+        }
+    }
+
+    pub(crate) fn push(&mut self, out: &mut Vec<u8>, value: &Value<'_>) {
+        match value {
+            Value::Text(text) => self.push_text(out, text),
+            Value::Int(number) => push_int(out, *number),
+            Value::Timestamp(time) => self.push_time(out, *time),
+            Value::Bool(true) => out.extend_from_slice(b"true"),
+            Value::Bool(false) => out.extend_from_slice(b"false"),
+            Value::Decimal(number) => push_display(out, number),
+            Value::Float(number) => push_display(out, number),
+            Value::List(list) => {
+                out.push(b'"');
+                self.push_list(out, *list);
+                out.push(b'"');
+            }
+            Value::Struct(members) => {
+                out.push(b'"');
+                self.push_object(out, *members);
+                out.push(b'"');
+            }
+            // Null, and types that this program does not know yet.
+            _ => {}
+        }
+    }
+
+    /// A time that comes again and again.
+    pub(crate) fn push_observed(&mut self, out: &mut Vec<u8>, time: Timestamp) {
+        match &self.observed {
+            Some((known, text)) if *known == time.micros() => out.extend_from_slice(text),
+            _ => {
+                let from = out.len();
+                self.push_time(out, time);
+                let text = out.get(from..).unwrap_or_default().to_vec();
+                self.observed = Some((time.micros(), text));
+            }
+        }
+    }
+
+    /// Whether no text that is part of this one needs quotes: asked once for all texts of a column.
+    pub(crate) fn is_plain(&self, texts: &str) -> bool {
+        let bytes = texts.as_bytes();
+        // Where formulas are guarded each text has to be looked at by itself.
+        !self.guard_formulas
+            && memchr::memchr3(b'"', b',', b'\n', bytes).is_none()
+            && memchr::memchr(b'\r', bytes).is_none()
+    }
+
+    /// Text, also a header's name.
+    pub(crate) fn push_text(&self, out: &mut Vec<u8>, text: &str) {
+        let bytes = text.as_bytes();
+        let formula = self.guard_formulas
+            && matches!(
+                bytes.first(),
+                Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r')
+            );
+        if !formula && !bytes.is_empty() && !needs_quotes(bytes) {
+            out.extend_from_slice(bytes);
+            return;
+        }
+        out.push(b'"');
+        if formula {
+            out.push(b'\'');
+        }
+        push_doubled(out, bytes);
+        out.push(b'"');
+    }
+
+    /// JSON within a cell, which stands in quotes: its own are doubled as they are written.
+    fn push_json(&mut self, out: &mut Vec<u8>, value: &Value<'_>) {
+        match value {
+            Value::Text(text) => self.push_json_text(out, text),
+            Value::Int(number) => push_int(out, *number),
+            Value::Timestamp(time) => {
+                out.extend_from_slice(QUOTE);
+                self.push_time(out, *time);
+                out.extend_from_slice(QUOTE);
+            }
+            Value::List(list) => self.push_list(out, *list),
+            Value::Struct(members) => self.push_object(out, *members),
+            // Booleans, decimals (as text), floats (null when not finite), null.
+            other => self.push_serialized(out, other),
+        }
+    }
+
+    fn push_list(&mut self, out: &mut Vec<u8>, list: List<'_>) {
+        out.push(b'[');
+        for (index, item) in list.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            self.push_json(out, &item);
+        }
+        out.push(b']');
+    }
+
+    fn push_object(&mut self, out: &mut Vec<u8>, members: Struct<'_>) {
+        out.push(b'{');
+        for (index, (name, value)) in members.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            self.push_json_text(out, name);
+            out.push(b':');
+            self.push_json(out, &value);
+        }
+        out.push(b'}');
+    }
+
+    fn push_json_text(&mut self, out: &mut Vec<u8>, text: &str) {
+        // Types, ids and names need no escapes.
+        if needs_escapes(text.as_bytes()) {
+            self.push_serialized(out, text);
+        } else {
+            out.extend_from_slice(QUOTE);
+            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(QUOTE);
+        }
+    }
+
+    fn push_serialized(&mut self, out: &mut Vec<u8>, value: impl serde::Serialize) {
+        self.json.clear();
+        // A value always has a form in JSON, and a Vec takes everything.
+        if serde_json::to_writer(&mut self.json, &value).is_ok() {
+            push_doubled(out, &self.json);
+        } else {
+            out.extend_from_slice(b"null");
+        }
+    }
+
+    /// RFC 3339, with three or six digits of a second when there are any: as the SDK prints it, only faster.
+    fn push_time(&mut self, out: &mut Vec<u8>, time: Timestamp) {
+        let day = time.seconds().div_euclid(86_400);
+        let date = match self.day {
+            Some((known, date)) if known == day => date,
+            _ => {
+                let (year, month, date) = time.date();
+                if !(0..=9999).contains(&year) {
+                    push_display(out, time);
+                    return;
+                }
+                let [[y1, y2], [y3, y4]] = [two(year / 100), two(year % 100)];
+                let [[m1, m2], [d1, d2]] = [two(month.into()), two(date.into())];
+                let text = [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2];
+                self.day = Some((day, text));
+                text
+            }
+        };
+        let second = time.seconds().rem_euclid(86_400);
+        let [[h1, h2], [m1, m2], [s1, s2]] =
+            [second / 3600, second / 60 % 60, second % 60].map(two);
+        out.extend_from_slice(&date);
+        out.extend_from_slice(&[b'T', h1, h2, b':', m1, m2, b':', s1, s2]);
+        let micros = time.micros().rem_euclid(1_000_000);
+        if micros != 0 {
+            let [[d1, d2], [d3, d4], [d5, d6]] =
+                [micros / 10_000, micros / 100 % 100, micros % 100].map(two);
+            let digits = [b'.', d1, d2, d3, d4, d5, d6];
+            let shown = if micros % 1000 == 0 { 4 } else { 7 };
+            out.extend_from_slice(digits.get(..shown).unwrap_or_default());
+        }
+        out.push(b'Z');
+    }
+}
+
+/// A quote within a cell that stands in quotes.
+const QUOTE: &[u8] = b"\"\"";
+
+/// Two decimal digits of a number below 100.
+fn two(number: i64) -> [u8; 2] {
+    let number = u8::try_from(number).unwrap_or(0);
+    [b'0' + number / 10, b'0' + number % 10]
+}
+
+fn push_int(out: &mut Vec<u8>, number: i64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn push_display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
+    // Writing to a Vec does not fail.
+    let _ = write!(out, "{value}");
+}
+
+/// Bytes with every quote doubled.
+fn push_doubled(out: &mut Vec<u8>, bytes: &[u8]) {
+    let mut from = 0;
+    for quote in memchr::memchr_iter(b'"', bytes) {
+        out.extend_from_slice(bytes.get(from..=quote).unwrap_or_default());
+        from = quote;
+    }
+    out.extend_from_slice(bytes.get(from..).unwrap_or_default());
+}
+
+/// Whether RFC 4180 asks for quotes. Eight bytes at a time: most cells are longer than that and need none.
+fn needs_quotes(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    words.iter().any(|word| {
+        let word = u64::from_le_bytes(*word);
+        // Line ends are among the characters below 16; a text with any of them is looked at byte by byte.
+        equal(word, b'"') | equal(word, b',') | below(word, 16) != 0
+            && word.to_le_bytes().iter().copied().any(asks_for_quotes)
+    }) || rest.iter().copied().any(asks_for_quotes)
+}
+
+fn asks_for_quotes(byte: u8) -> bool {
+    matches!(byte, b'"' | b',' | b'\n' | b'\r')
+}
+
+/// Whether JSON escapes anything: `"`, `\` and what lies below the blank.
+fn needs_escapes(bytes: &[u8]) -> bool {
+    let escaped = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    let (words, rest) = bytes.as_chunks::<8>();
+    words.iter().any(|word| {
+        let word = u64::from_le_bytes(*word);
+        equal(word, b'"') | equal(word, b'\\') | below(word, b' ') != 0
+    }) || rest.iter().copied().any(escaped)
+}
+
+const ONES: u64 = u64::MAX / 255;
+
+/// Not zero if a byte of the word is `byte`, and only then.
+fn equal(word: u64, byte: u8) -> u64 {
+    below(word ^ (ONES * u64::from(byte)), 1)
+}
+
+/// Not zero if a byte of the word is below `bound`, which is 128 at the most, and only then.
+fn below(word: u64, bound: u8) -> u64 {
+    word.wrapping_sub(ONES * u64::from(bound)) & !word & (ONES << 7)
+}
+
+#[cfg(test)]
+mod tests {
+    use callmeter_plugin_sdk::batch::Decimal;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cell(guard_formulas: bool, value: Value<'_>) -> String {
+        let mut out = Vec::new();
+        Cells::new(guard_formulas).push(&mut out, &value);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn each_kind_of_value() {
+        let time = Timestamp::from_micros(1_772_354_700_000_000);
+        for (value, text) in [
+            (Value::Null, ""),
+            (Value::Text(""), "\"\""),
+            (Value::Text("plain text"), "plain text"),
+            (Value::Text("a,b"), "\"a,b\""),
+            (Value::Text("said \"x\""), "\"said \"\"x\"\"\""),
+            (Value::Text("two\r\nlines"), "\"two\r\nlines\""),
+            (Value::Int(-7), "-7"),
+            (Value::Float(0.5), "0.5"),
+            (Value::Bool(true), "true"),
+            (Value::Bool(false), "false"),
+            (Value::Decimal(Decimal::new(12_500_000_000, 9)), "12.5"),
+            (Value::Timestamp(time), "2026-03-01T08:45:00Z"),
+        ] {
+            assert_eq!(cell(false, value), text);
+        }
+    }
+
+    #[test]
+    fn formulas_are_guarded_when_asked() {
+        for (text, guarded) in [
+            ("=1+1", "\"'=1+1\""),
+            ("+15551234", "\"'+15551234\""),
+            ("-2", "\"'-2\""),
+            ("@x", "\"'@x\""),
+            ("\t=1", "\"'\t=1\""),
+            ("=\"a\"", "\"'=\"\"a\"\"\""),
+            ("a=1", "a=1"),
+        ] {
+            assert_eq!(cell(true, Value::Text(text)), guarded);
+            assert_ne!(cell(false, Value::Text(text)).get(1..2), Some("'"));
+        }
+        assert_eq!(cell(true, Value::Int(-7)), "-7");
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_comes_back_through_a_csv_reader(text in "[ -~\"\",\r\n\täß]{0,40}", guard: bool) {
+            let line = format!("{},x\r\n", cell(guard, Value::Text(&text)));
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
+            let record = reader.records().next().unwrap().unwrap();
+            let read = record.get(0).unwrap();
+            let read = if guard && read != text { read.strip_prefix('\'').unwrap() } else { read };
+            prop_assert_eq!(read, text);
+            prop_assert_eq!(record.len(), 2);
+        }
+
+        #[test]
+        fn times_are_those_of_the_sdk(micros in prop_oneof![any::<i64>(), 0..4_102_444_800_000_000_i64, (0..4_102_444_800_i64).prop_map(|s| s * 1_000_000)]) {
+            let time = Timestamp::from_micros(micros);
+            prop_assert_eq!(cell(false, Value::Timestamp(time)), time.to_string());
+        }
+
+        #[test]
+        fn quotes_are_seen_in_every_place(bytes in prop::collection::vec(prop_oneof![8 => b' '..=b'~', 1 => any::<u8>(), 1 => prop::sample::select(&b"\",\r\n\t\\"[..])], 0..40)) {
+            let needed = bytes.iter().any(|byte| b"\",\r\n".contains(byte));
+            prop_assert_eq!(needs_quotes(&bytes), needed);
+            let escaped = bytes.iter().any(|byte| *byte < b' ' || b"\"\\".contains(byte));
+            prop_assert_eq!(needs_escapes(&bytes), escaped);
+        }
+    }
+}

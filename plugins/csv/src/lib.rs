@@ -1,0 +1,94 @@
+//! callmeter's CSV output: one file per stream and day, for spreadsheets, databases and archives.
+//!
+//! A file grows as `calls-2026-08-06.csv.partial` and gets its name when it is done, so that another program can pick
+//! up every `*.csv` that it sees. What a flush made durable is never written twice: a state file beside them knows how
+//! far each file is good and which batches it holds; whatever lies behind after a crash is cut, and comes again.
+//!
+//! Text is quoted as RFC 4180 says, with CR LF at the end of a row and a header of the columns' names. Missing values
+//! are empty cells, the empty text is `""`, times are RFC 3339 in UTC, lists and structs are JSON. Columns keep their
+//! order; a new one goes last, in a new file. A file belongs to the day, by UTC, in which callmeter observed its records.
+
+mod archive;
+mod cell;
+mod config;
+mod error;
+mod names;
+mod part;
+mod state;
+
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use callmeter_plugin_sdk::{Batch, Deadline, Durable, Fail, Fatal, Host, Outcome, OutputPlugin};
+
+use crate::archive::Archive;
+pub use crate::config::{Bytes, Compress, Config, Rotate};
+
+/// How often the files are looked at for one whose day is over.
+const LOOK_EVERY: Duration = Duration::from_secs(20);
+
+/// The output.
+#[derive(Debug)]
+pub struct CsvOutput {
+    archive: Arc<Mutex<Archive>>,
+    /// Finishes files of days that are over although no record comes; ends when the sender is dropped.
+    caretaker: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl OutputPlugin for CsvOutput {
+    const NAME: &'static str = "csv";
+    const CONFIG_SCHEMA: Option<&'static str> = Some(config::SCHEMA);
+    type Config = Config;
+
+    fn create(host: Host, config: Config) -> Result<Self, Fatal> {
+        let archive = Arc::new(Mutex::new(Archive::open(host.clone(), &config)?));
+        let (stop, stopped) = mpsc::channel();
+        let watched = Arc::clone(&archive);
+        let thread = std::thread::Builder::new()
+            .name("callmeter-csv".to_owned())
+            .spawn(move || {
+                while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+                    if let Err(error) = lock(&watched).finish_overdue(archive::now()) {
+                        host.warn(format_args!("{error}; tried again later"));
+                    }
+                }
+            })?;
+        Ok(Self {
+            archive,
+            caretaker: Some((stop, thread)),
+        })
+    }
+
+    fn write(&mut self, batch: Batch) -> Outcome {
+        Ok(lock(&self.archive).write(&batch)?)
+    }
+
+    fn flush(&mut self, _: Deadline) -> Result<Durable, Fail> {
+        lock(&self.archive).flush()?;
+        Ok(Durable::All)
+    }
+}
+
+impl Drop for CsvOutput {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.caretaker.take() {
+            drop(stop);
+            // A panic of the thread is on stderr already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A panic within the lock ends the instance by the SDK's guard, or the caretaker; the files are good in any case.
+fn lock(archive: &Mutex<Archive>) -> MutexGuard<'_, Archive> {
+    archive.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+callmeter_plugin_sdk::export!(CsvOutput);
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,444 @@
+//! The output as callmeter drives it: what lies in the directory after writes, flushes, restarts and kills.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+
+use callmeter_plugin_sdk::batch::Timestamp;
+use callmeter_plugin_sdk::{Batch, Host, Stream};
+use serde_json::json;
+
+use crate::archive::{Archive, OpenError};
+use crate::config::Config;
+use crate::testing::{AUGUST_6, DAY, batch, calls, with_column};
+
+fn open(config: serde_json::Value) -> Result<Archive, OpenError> {
+    let config: Config = serde_json::from_value(config).unwrap();
+    Archive::open(Host::for_tests("csv"), &config)
+}
+
+fn in_directory(directory: &Path) -> serde_json::Value {
+    json!({"directory": directory})
+}
+
+/// The visible files with the ids of their rows; every row must have as many cells as the header.
+fn files(directory: &Path) -> BTreeMap<String, Vec<String>> {
+    let entries = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .filter_map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if name.starts_with('.') || name.ends_with(".damaged") {
+                return None;
+            }
+            let bytes = fs::read(&path).unwrap();
+            let text = if name.ends_with(crate::names::PACKED) {
+                let mut text = Vec::new();
+                flate2::read::GzDecoder::new(&bytes[..])
+                    .read_to_end(&mut text)
+                    .unwrap();
+                text
+            } else {
+                bytes
+            };
+            assert!(
+                text.is_empty() || text.ends_with(b"\r\n"),
+                "{name} ends in the middle of a row"
+            );
+            let mut reader = csv::Reader::from_reader(&text[..]);
+            let at = reader
+                .headers()
+                .unwrap()
+                .iter()
+                .position(|name| name == "id");
+            let ids = reader
+                .records()
+                .map(|row| row.unwrap()[at.unwrap()].to_owned())
+                .collect();
+            Some((name, ids))
+        })
+        .collect()
+}
+
+fn ids(span: std::ops::RangeInclusive<i64>) -> Vec<String> {
+    span.map(|i| format!("id-{i}")).collect()
+}
+
+#[test]
+fn a_golden_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = open(in_directory(directory.path())).unwrap();
+    archive.write(&batch(1, calls(1, 3, AUGUST_6))).unwrap();
+    archive.flush().unwrap();
+    let text = fs::read_to_string(directory.path().join("calls-2026-08-06.csv.partial")).unwrap();
+    insta::assert_snapshot!(text.replace('\r', "␍"));
+}
+
+#[test]
+fn a_file_gets_its_name_when_its_day_is_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = open(in_directory(directory.path())).unwrap();
+    archive.write(&batch(1, calls(1, 2, AUGUST_6))).unwrap();
+    archive
+        .write(&batch(2, calls(3, 1, AUGUST_6 + DAY / 3)))
+        .unwrap();
+    archive
+        .write(&batch(3, calls(4, 1, AUGUST_6 + DAY)))
+        .unwrap();
+    // What comes late goes into the file of the day.
+    archive.write(&batch(4, calls(5, 1, AUGUST_6))).unwrap();
+    let expected = BTreeMap::from([
+        ("calls-2026-08-06.csv".to_owned(), ids(1..=3)),
+        ("calls-2026-08-07.csv.partial".to_owned(), ids(4..=5)),
+    ]);
+    assert_eq!(files(directory.path()), expected);
+}
+
+#[test]
+fn a_quiet_stream_s_file_is_finished_by_the_clock() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = open(in_directory(directory.path())).unwrap();
+    archive.write(&batch(1, calls(1, 2, AUGUST_6))).unwrap();
+    let name = |archive: &mut Archive, now| {
+        archive.finish_overdue(Timestamp::from_micros(now)).unwrap();
+        files(directory.path()).into_keys().next().unwrap()
+    };
+    archive.pretend_quiet();
+    // Not before it is flushed, not before the day is over, not right after a batch.
+    assert_eq!(
+        name(&mut archive, AUGUST_6 + DAY),
+        "calls-2026-08-06.csv.partial"
+    );
+    archive.flush().unwrap();
+    assert_eq!(name(&mut archive, AUGUST_6), "calls-2026-08-06.csv.partial");
+    assert_eq!(name(&mut archive, AUGUST_6 + DAY), "calls-2026-08-06.csv");
+    // A late one takes another name; the finished file stays as it is.
+    archive.write(&batch(2, calls(3, 1, AUGUST_6))).unwrap();
+    let expected = BTreeMap::from([
+        ("calls-2026-08-06.csv".to_owned(), ids(1..=2)),
+        ("calls-2026-08-06.002.csv.partial".to_owned(), ids(3..=3)),
+    ]);
+    assert_eq!(files(directory.path()), expected);
+}
+
+#[test]
+fn a_full_file_is_finished_and_packed() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = json!({"directory": directory.path(), "rotate": "never", "max_bytes": "2kB", "compress": "gzip"});
+    let mut archive = open(config).unwrap();
+    for number in 1..=3 {
+        let first = i64::try_from(number).unwrap() * 10;
+        archive
+            .write(&batch(number, calls(first, 10, AUGUST_6)))
+            .unwrap();
+    }
+    let expected = BTreeMap::from([
+        ("calls.csv.gz".to_owned(), ids(10..=19)),
+        ("calls.002.csv.gz".to_owned(), ids(20..=29)),
+        ("calls.003.csv.partial".to_owned(), ids(30..=39)),
+    ]);
+    assert_eq!(files(directory.path()), expected);
+}
+
+#[test]
+fn what_was_not_flushed_is_cut_and_what_was_is_not_written_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = open(in_directory(directory.path())).unwrap();
+    archive.write(&batch(1, calls(1, 2, AUGUST_6))).unwrap();
+    archive.write(&batch(2, calls(3, 2, AUGUST_6))).unwrap();
+    archive.flush().unwrap();
+    archive.write(&batch(3, calls(5, 2, AUGUST_6))).unwrap();
+    drop(archive);
+    // callmeter ended before it noted the flush: all of it comes again.
+    let mut archive = open(in_directory(directory.path())).unwrap();
+    assert_eq!(
+        files(directory.path())["calls-2026-08-06.csv.partial"],
+        ids(1..=4)
+    );
+    for number in 1..=3 {
+        let first = i64::try_from(number).unwrap() * 2 - 1;
+        archive
+            .write(&batch(number, calls(first, 2, AUGUST_6)))
+            .unwrap();
+    }
+    assert_eq!(
+        files(directory.path())["calls-2026-08-06.csv.partial"],
+        ids(1..=6)
+    );
+}
+
+#[test]
+fn a_closed_file_s_batches_are_not_written_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = open(in_directory(directory.path())).unwrap();
+    archive.write(&batch(1, calls(1, 2, AUGUST_6))).unwrap();
+    archive
+        .write(&batch(2, calls(3, 2, AUGUST_6 + DAY)))
+        .unwrap();
+    drop(archive);
+    let mut archive = open(in_directory(directory.path())).unwrap();
+    archive.write(&batch(1, calls(1, 2, AUGUST_6))).unwrap();
+    archive
+        .write(&batch(2, calls(3, 2, AUGUST_6 + DAY)))
+        .unwrap();
+    let expected = BTreeMap::from([
+        ("calls-2026-08-06.csv".to_owned(), ids(1..=2)),
+        ("calls-2026-08-07.csv.partial".to_owned(), ids(3..=4)),
+    ]);
+    assert_eq!(files(directory.path()), expected);
+}
+
+#[test]
+fn new_columns_go_last_and_into_a_new_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let header = |name: &str| {
+        let text = fs::read_to_string(directory.path().join(name)).unwrap();
+        text.lines().next().unwrap().to_owned()
+    };
+    let mut archive = open(in_directory(directory.path())).unwrap();
+    archive.write(&batch(1, calls(1, 1, AUGUST_6))).unwrap();
+    let more = with_column(&calls(2, 1, AUGUST_6), "mood");
+    archive.write(&batch(2, more)).unwrap();
+    archive.write(&batch(3, calls(3, 1, AUGUST_6))).unwrap();
+    let old = header("calls-2026-08-06.csv");
+    assert_eq!(
+        header("calls-2026-08-06.002.csv.partial"),
+        format!("{old},mood")
+    );
+    assert_eq!(
+        files(directory.path())["calls-2026-08-06.002.csv.partial"],
+        ids(2..=3)
+    );
+}
+
+#[test]
+fn one_file_holds_one_stream_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = json!({"file": directory.path().join("all.csv")});
+    let mut archive = open(config.clone()).unwrap();
+    archive.write(&batch(1, calls(1, 1, AUGUST_6))).unwrap();
+    archive
+        .write(&batch(2, calls(2, 1, AUGUST_6 + 40 * DAY)))
+        .unwrap();
+    // Columns that the header does not have are left out.
+    archive
+        .write(&batch(3, with_column(&calls(3, 1, AUGUST_6), "mood")))
+        .unwrap();
+    let other = Batch::for_tests(Stream::Rates, 4, [4; 16], calls(4, 1, AUGUST_6)).unwrap();
+    let error = callmeter_plugin_sdk::Fail::from(archive.write(&other).unwrap_err());
+    assert!(error.is_reject(), "{error}");
+    archive.flush().unwrap();
+    drop(archive);
+    let mut archive = open(config.clone()).unwrap();
+    archive.write(&batch(5, calls(4, 1, AUGUST_6))).unwrap();
+    assert_eq!(files(directory.path())["all.csv"], ids(1..=4));
+    drop(archive);
+    // Without its state it is somebody else's file.
+    fs::remove_file(directory.path().join(".all.csv.state")).unwrap();
+    let error = open(config).unwrap_err().to_string();
+    assert!(error.contains("was not written by this output"), "{error}");
+}
+
+#[test]
+fn two_outputs_do_not_share_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let held = open(in_directory(directory.path())).unwrap();
+    let error = open(in_directory(directory.path()))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("in use by another output"), "{error}");
+    let other = json!({"directory": directory.path(), "prefix": "b-"});
+    assert!(open(other).is_ok());
+    drop(held);
+    assert!(open(in_directory(directory.path())).is_ok());
+}
+
+#[test]
+fn a_directory_is_made_and_checked() {
+    let parent = tempfile::tempdir().unwrap();
+    let new = parent.path().join("new");
+    assert!(open(in_directory(&new)).is_ok());
+    assert!(open(in_directory(&parent.path().join("a/b"))).is_err());
+    let file = parent.path().join("file");
+    fs::write(&file, "").unwrap();
+    assert!(open(in_directory(&file)).is_err());
+    fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let error = open(in_directory(&new)).unwrap_err().to_string();
+    assert!(error.contains("everybody may write"), "{error}");
+}
+
+#[test]
+fn files_that_others_changed() {
+    let directory = tempfile::tempdir().unwrap();
+    let partial = directory.path().join("calls-2026-08-06.csv.partial");
+    let mut archive = open(in_directory(directory.path())).unwrap();
+    archive.write(&batch(1, calls(1, 5, AUGUST_6))).unwrap();
+    archive.flush().unwrap();
+    drop(archive);
+    // Shorter than what was flushed: kept aside, not appended to.
+    fs::File::options()
+        .write(true)
+        .open(&partial)
+        .unwrap()
+        .set_len(100)
+        .unwrap();
+    let mut archive = open(in_directory(directory.path())).unwrap();
+    archive.write(&batch(2, calls(6, 1, AUGUST_6))).unwrap();
+    assert!(
+        directory
+            .path()
+            .join("calls-2026-08-06.csv.partial.damaged")
+            .exists()
+    );
+    assert_eq!(
+        files(directory.path())["calls-2026-08-06.002.csv.partial"],
+        ids(6..=6)
+    );
+    // Removed while it is open: noticed at the flush, before it is called durable.
+    fs::remove_file(directory.path().join("calls-2026-08-06.002.csv.partial")).unwrap();
+    let error = callmeter_plugin_sdk::Fail::from(archive.flush().unwrap_err());
+    assert!(error.is_fatal(), "{error}");
+    drop(archive);
+    let mut archive = open(in_directory(directory.path())).unwrap();
+    archive.write(&batch(2, calls(6, 1, AUGUST_6))).unwrap();
+    archive.flush().unwrap();
+    // A file in the way of the final name.
+    fs::write(
+        directory.path().join("calls-2026-08-06.003.csv"),
+        "id\r\nforeign\r\n",
+    )
+    .unwrap();
+    archive
+        .write(&batch(3, calls(7, 1, AUGUST_6 + DAY)))
+        .unwrap();
+    let found = files(directory.path());
+    assert_eq!(found["calls-2026-08-06.003.csv"], ["foreign"]);
+    assert_eq!(found["calls-2026-08-06.004.csv"], ids(6..=6));
+}
+
+/// A crash at every point of finishing a packed file.
+#[test]
+fn finishing_is_taken_up_where_it_stopped() {
+    for point in ["before", "packed", "published", "done"] {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let config = json!({"directory": directory.path(), "compress": "gzip"});
+        let mut archive = open(config.clone()).unwrap();
+        archive.write(&batch(1, calls(1, 5, AUGUST_6))).unwrap();
+        archive.flush().unwrap();
+        drop(archive);
+        let state = at(".callmeter-csv.state");
+        let text = fs::read_to_string(&state).unwrap();
+        let finishing = text.replace(
+            "\"becomes\":null",
+            "\"becomes\":\"calls-2026-08-06.csv.gz\"",
+        );
+        assert_ne!(text, finishing);
+        fs::write(&state, finishing).unwrap();
+        let partial = at("calls-2026-08-06.csv.partial");
+        if point != "before" {
+            let packed = crate::part::pack(&partial).unwrap();
+            if point != "packed" {
+                fs::rename(packed, at("calls-2026-08-06.csv.gz")).unwrap();
+            }
+            if point == "done" {
+                fs::remove_file(&partial).unwrap();
+            }
+        }
+        let mut archive = open(config).unwrap();
+        archive.write(&batch(1, calls(1, 5, AUGUST_6))).unwrap();
+        drop(archive);
+        let expected = BTreeMap::from([("calls-2026-08-06.csv.gz".to_owned(), ids(1..=5))]);
+        assert_eq!(files(directory.path()), expected, "{point}");
+    }
+}
+
+mod kill {
+    //! A writer is killed at random moments; another goes on from the last flush that was noted.
+
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use rand::{RngExt as _, SeedableRng as _};
+
+    use super::*;
+
+    const DIRECTORY: &str = "CALLMETER_CSV_KILL_DIRECTORY";
+    const FROM: &str = "CALLMETER_CSV_KILL_FROM";
+    const BATCHES: u64 = 1000;
+    /// Batches from one flush to the next.
+    const FLUSH_EVERY: u64 = 5;
+    const ROWS: u8 = 7;
+
+    /// The writer, in a process of its own: batches from the one given on, a flush after some, a word after each flush.
+    #[test]
+    #[ignore = "run by the test below in a child process"]
+    fn writer() {
+        let (Ok(directory), Ok(from)) = (std::env::var(DIRECTORY), std::env::var(FROM)) else {
+            return;
+        };
+        let config = json!({"directory": directory, "rotate": "hourly", "max_bytes": "40kB", "compress": "gzip"});
+        let mut archive = open(config).unwrap();
+        for number in from.parse().unwrap()..=BATCHES {
+            let index = i64::try_from(number).unwrap();
+            let observed = AUGUST_6 + index * 60_000_000;
+            let first = (index - 1) * i64::from(ROWS) + 1;
+            archive
+                .write(&batch(number, calls(first, ROWS.into(), observed)))
+                .unwrap();
+            if number.is_multiple_of(FLUSH_EVERY) || number == BATCHES {
+                archive.flush().unwrap();
+                writeln!(std::io::stderr(), "durable {number}").unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn no_row_is_torn_lost_or_written_twice() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+        let (mut durable, mut kills) = (0, 0);
+        while durable < BATCHES {
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "tests::kill::writer", "--ignored", "--nocapture"])
+                .env(DIRECTORY, directory.path())
+                .env(FROM, (durable + 1).to_string())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let words = BufReader::new(child.stderr.take().unwrap());
+            let reader = std::thread::spawn(move || {
+                let lines = words.lines().map_while(Result::ok);
+                lines
+                    .filter_map(|line| line.strip_prefix("durable ")?.parse().ok())
+                    .max()
+            });
+            std::thread::sleep(Duration::from_micros(random.random_range(5_000..60_000)));
+            child.kill().unwrap();
+            if !child.wait().unwrap().success() {
+                kills += 1;
+            }
+            // Now and then callmeter ends between a flush and its note of it: durable batches come again.
+            let heard: Option<u64> = reader.join().unwrap();
+            let forgets = heard != Some(BATCHES) && kills % 3 == 0;
+            let noted = heard.map(|last| if forgets { last - FLUSH_EVERY } else { last });
+            durable = durable.max(noted.unwrap_or_default());
+        }
+        assert!(kills > 5, "only {kills} kills");
+        // The last writer may have been killed with a file half finished.
+        drop(open(json!({"directory": directory.path(), "rotate": "hourly", "max_bytes": "40kB", "compress": "gzip"})).unwrap());
+        let mut seen: Vec<i64> = files(directory.path())
+            .into_values()
+            .flatten()
+            .map(|id| id.trim_start_matches("id-").parse().unwrap())
+            .collect();
+        seen.sort_unstable();
+        let total = i64::try_from(BATCHES).unwrap() * i64::from(ROWS);
+        assert_eq!(seen, (1..=total).collect::<Vec<_>>());
+        eprintln!("{kills} kills");
+    }
+}
