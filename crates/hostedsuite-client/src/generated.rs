@@ -967,14 +967,10 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             500u16..=599u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             _ => Err(Error::UnexpectedResponse(response)),
         }
@@ -1013,14 +1009,10 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             500u16..=599u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             _ => Err(Error::UnexpectedResponse(response)),
         }
@@ -1056,14 +1048,10 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             500u16..=599u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             _ => Err(Error::UnexpectedResponse(response)),
         }
@@ -1102,14 +1090,10 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             500u16..=599u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             _ => Err(Error::UnexpectedResponse(response)),
         }

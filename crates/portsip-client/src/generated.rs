@@ -767,14 +767,10 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             500u16..=599u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             _ => Err(Error::UnexpectedResponse(response)),
         }
@@ -810,14 +806,10 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             500u16..=599u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             _ => Err(Error::UnexpectedResponse(response)),
         }
@@ -853,14 +845,10 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             500u16..=599u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             _ => Err(Error::UnexpectedResponse(response)),
         }
@@ -894,14 +882,10 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             500u16..=599u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             _ => Err(Error::UnexpectedResponse(response)),
         }
@@ -935,14 +919,10 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             500u16..=599u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             _ => Err(Error::UnexpectedResponse(response)),
         }
@@ -976,14 +956,10 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             500u16..=599u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             _ => Err(Error::UnexpectedResponse(response)),
         }
@@ -1019,14 +995,10 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => Ok(ResponseValue::empty(response)),
             400u16..=499u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             500u16..=599u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             _ => Err(Error::UnexpectedResponse(response)),
         }
@@ -1076,14 +1048,10 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             500u16..=599u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             _ => Err(Error::UnexpectedResponse(response)),
         }
@@ -1119,14 +1087,10 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             500u16..=599u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             _ => Err(Error::UnexpectedResponse(response)),
         }
@@ -1153,14 +1117,10 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => Ok(ResponseValue::stream(response)),
             400u16..=499u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             500u16..=599u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             _ => Err(Error::UnexpectedResponse(response)),
         }
@@ -1199,14 +1159,10 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => ::api_client::decode(response).await,
             400u16..=499u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             500u16..=599u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             _ => Err(Error::UnexpectedResponse(response)),
         }
@@ -1248,14 +1204,10 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => Ok(ResponseValue::empty(response)),
             400u16..=499u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             500u16..=599u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             _ => Err(Error::UnexpectedResponse(response)),
         }
@@ -1294,14 +1246,10 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => Ok(ResponseValue::empty(response)),
             400u16..=499u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             500u16..=599u16 => {
-                Err(
-                    Error::ErrorResponse(::api_client::decode_error(response).await?),
-                )
+                Err(Error::ErrorResponse(::api_client::decode_error(response).await?))
             }
             _ => Err(Error::UnexpectedResponse(response)),
         }
