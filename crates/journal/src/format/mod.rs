@@ -12,6 +12,9 @@ use crate::error::{JournalError, Result};
 /// each there is a file in `testdata/` that a test opens.
 pub(crate) const VERSION: i64 = 1;
 
+/// The tables and indices of format [`VERSION`].
+const SCHEMA: &str = include_str!("v1.sql");
+
 /// `PRAGMA application_id`: "cmjl".
 const APPLICATION: i64 = 0x636d_6a6c;
 
@@ -39,7 +42,7 @@ pub(crate) fn check(conn: &Connection, path: &Path) -> Result<()> {
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .map_err(sql)?
     {
-        VERSION => Ok(()),
+        VERSION => check_schema(conn, path),
         found if found > VERSION => Err(JournalError::NewerFormat {
             path: path.to_owned(),
             found,
@@ -52,6 +55,39 @@ pub(crate) fn check(conn: &Connection, path: &Path) -> Result<()> {
     }
 }
 
+/// Checks that every table and index is defined as [`create`] defines it. A damaged definition is often valid SQL that
+/// reads an intact table as empty, and SQLite's own checks do not notice it.
+///
+/// Other objects are left alone: an operator may have run `ANALYZE` or added an index.
+fn check_schema(conn: &Connection, path: &Path) -> Result<()> {
+    let sql = |source| JournalError::sqlite(path, "open", source);
+    let found = schema_objects(conn).map_err(sql)?;
+    let expected = Connection::open_in_memory()
+        .and_then(|sample| {
+            sample.execute_batch(SCHEMA)?;
+            schema_objects(&sample)
+        })
+        .map_err(sql)?;
+    match expected.iter().find(|object| !found.contains(object)) {
+        None => Ok(()),
+        Some((kind, name, ..)) => Err(JournalError::corrupt(
+            path,
+            format!("the definition of {kind} `{name}` is missing or changed"),
+        )),
+    }
+}
+
+/// Type, name, table and SQL of a table or index.
+type SchemaObject = (String, String, String, Option<String>);
+
+fn schema_objects(conn: &Connection) -> rusqlite::Result<Vec<SchemaObject>> {
+    conn.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema")?
+        .query_map([], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?
+        .collect()
+}
+
 fn application(conn: &Connection) -> rusqlite::Result<i64> {
     conn.query_row("PRAGMA application_id", [], |row| row.get(0))
 }
@@ -60,7 +96,7 @@ fn create(conn: &mut Connection) -> rusqlite::Result<()> {
     // Freed pages go back to the file system in steps. Has to come before the first table, outside a transaction.
     conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     let transaction = conn.transaction()?;
-    transaction.execute_batch(include_str!("v1.sql"))?;
+    transaction.execute_batch(SCHEMA)?;
     let id: [u8; 8] = transaction.query_row("SELECT randomblob(8)", [], |row| row.get(0))?;
     write_head(&transaction, id, 1)?;
     for stream in Stream::ALL {

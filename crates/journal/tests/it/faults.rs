@@ -9,7 +9,7 @@ use callmeter_journal::{Classification, Journal, JournalError, Options, Reader, 
 use callmeter_records::{Call, Stream};
 use proptest::prelude::*;
 
-use crate::files::Files;
+use crate::files::{Files, PAGE};
 use crate::support::{HOUR, NEW, NOON, Place, all_batches, call, call_lines, poll_page};
 
 #[test]
@@ -188,6 +188,30 @@ fn figures(path: &std::path::Path) -> Result<String, JournalError> {
     );
     text += &format!("{:?}", journal.backlog("csv", Stream::Calls)?);
     Ok(text)
+}
+
+/// A changed table definition can make SQLite read an intact table as empty: if a table loses its
+/// `INTEGER PRIMARY KEY`, the numbers of its rows read as NULL.
+#[test]
+fn a_damaged_table_definition_is_found() {
+    let files = sample();
+    let key = b"INTEGER PRIMARY KEY";
+    let damaged: Vec<usize> = (0..PAGE)
+        .filter(|at| files.database[*at..].starts_with(key))
+        .collect();
+    assert_eq!(damaged.len(), 6);
+    for at in damaged {
+        let mut files = files.clone();
+        files.database[at + "INTEGER".len()] ^= 65;
+        let place = files.put();
+        let text = |error: JournalError| match error {
+            JournalError::Corrupt { what, .. } => what,
+            other => other.to_string(),
+        };
+        let read = text(Reader::open(place.path()).unwrap_err());
+        assert!(read.starts_with("the definition of table `"), "{read}");
+        assert_eq!(text(figures(&place.path()).unwrap_err()), read);
+    }
 }
 
 proptest! {

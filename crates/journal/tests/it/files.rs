@@ -11,7 +11,8 @@ use std::path::Path;
 
 use crate::support::Place;
 
-const PAGE: usize = 4096;
+/// Bytes of a database page.
+pub(crate) const PAGE: usize = 4096;
 
 /// The bytes of a journal's files at one moment.
 #[derive(Clone, PartialEq, Eq)]
