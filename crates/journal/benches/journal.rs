@@ -1,7 +1,7 @@
 //! What the journal costs: a page in, a start with a million known ids.
 //!
-//! `cargo bench -p callmeter-journal`. The memory of known ids and the CPU of an append are printed, not timed:
-//! see `main`.
+//! `cargo bench -p callmeter-journal`. The memory of known ids and the CPU of an append are
+//! printed, not timed: see `main`.
 #![expect(
     clippy::expect_used,
     reason = "a benchmark stops where it cannot go on"
@@ -52,7 +52,7 @@ impl Texts {
         }
     }
 
-    fn take(&self, page: &mut callmeter_journal::PageIngest<'_>) {
+    fn add_to(&self, page: &mut callmeter_journal::PageIngest<'_>) {
         let interactions = [
             Interaction {
                 start_time: Reading::Known(NOON),
@@ -75,7 +75,7 @@ impl Texts {
             let millis = i64::try_from(index).unwrap_or(0) * 250;
             let start = RANGE.start + (millis * 37_000) % (2 * 86_400 * SECOND);
             let clients = ["c-1001", "c-1002", "c-1003", "c-1004", "c-1005"];
-            page.take(&Call {
+            page.add(&Call {
                 id: Some(id),
                 client_id: Some(clients[index % 5]),
                 client_name: Some("Meier & Söhne Treuhand AG"),
@@ -121,7 +121,7 @@ fn append(journal: &Journal, texts: &Texts) {
         .ingest_session("acme", options())
         .expect("the ids load");
     let mut page = poll.page(RANGE, NOON).expect("the ids load");
-    texts.take(&mut page);
+    texts.add_to(&mut page);
     page.commit(None).expect("the page commits");
 }
 

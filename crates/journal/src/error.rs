@@ -1,4 +1,4 @@
-//! What can go wrong with a journal, in words that say what to do.
+//! Errors of the journal, with what to do about them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,28 +6,28 @@ use std::path::{Path, PathBuf};
 use callmeter_records::{Stream, ViewError};
 use rusqlite::ErrorCode;
 
-use crate::BatchSeq;
+use crate::seq::BatchSeq;
 
-/// Why the journal could not do what was asked. Nothing was changed, unless a variant says otherwise.
+/// An error of the journal. The operation that failed has changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// Another process holds the journal.
+    /// Another process has locked the journal.
     #[error(
-        "journal {path} is held by another process{holder}: stop it, or give this one a journal of its own"
+        "journal {path} is locked by another process{holder}: stop that process, or use another path"
     )]
     Locked {
         /// The journal.
         path: PathBuf,
-        /// ` (process 4711)` where the holder left its number, else empty.
+        /// ` (process 4711)` if the process id is known, else empty.
         holder: String,
     },
-    /// The file is a database of something else, or no database.
-    #[error("{path} is not a callmeter journal: choose another path, or move that file away")]
+    /// The file is another database, or no database.
+    #[error("{path} is not a callmeter journal: use another path, or move the file away")]
     NotAJournal {
         /// The file.
         path: PathBuf,
     },
-    /// There is no such file, for who only reads.
+    /// A reader found no file.
     #[error("there is no journal at {path}")]
     Missing {
         /// The path.
@@ -35,81 +35,81 @@ pub enum JournalError {
     },
     /// A newer callmeter wrote the journal.
     #[error(
-        "journal {path} has format {found}, this callmeter reads up to {supported}: run a newer callmeter"
+        "journal {path} has format {found}, but this callmeter reads formats up to {supported}: run a newer callmeter"
     )]
     NewerFormat {
         /// The journal.
         path: PathBuf,
-        /// Its format.
+        /// The format of the file.
         found: i64,
-        /// The newest that this program knows.
+        /// The newest format that this program reads.
         supported: i64,
     },
-    /// No room is left on the disk, or under the page limit.
+    /// The disk is full, or the page limit is reached.
     #[error(
-        "no room for journal {path}: free space on its disk, or lower the journal's limits; nothing was lost, the records will be read again"
+        "no space for journal {path}: free space on its disk, or lower the retention limits; nothing was lost, the records will be read again"
     )]
     Full {
         /// The journal.
         path: PathBuf,
     },
-    /// The file or its directory cannot be written.
+    /// The file or its directory is not writable.
     #[error(
-        "journal {path} cannot be written: give callmeter's user write access to the file and its directory"
+        "journal {path} is not writable: give callmeter's user write access to the file and its directory"
     )]
     ReadOnly {
         /// The journal.
         path: PathBuf,
     },
-    /// What is stored is not what was written.
+    /// The file is damaged.
     #[error(
-        "journal {path} is damaged: {what}; run `callmeter journal verify`, then restore a copy or start a new journal"
+        "journal {path} is damaged: {what}; run `callmeter journal verify`, then restore a backup or start a new journal"
     )]
     Corrupt {
         /// The journal.
         path: PathBuf,
-        /// Where and how.
+        /// What is damaged.
         what: String,
     },
-    /// The disk or the file system refused.
+    /// The file system returned an error.
     #[error("cannot {operation} journal {path}")]
     Io {
         /// The journal.
         path: PathBuf,
         /// `open`, `lock` …
         operation: &'static str,
-        /// The system's reason.
+        /// The error of the system.
         source: io::Error,
     },
-    /// SQLite refused.
+    /// SQLite returned an error.
     #[error("cannot {operation} journal {path}")]
     Sqlite {
         /// The journal.
         path: PathBuf,
         /// `append to`, `read` …
         operation: &'static str,
-        /// SQLite's reason.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
-    /// A batch could not be packed: a text column over 2 GiB.
+    /// A batch cannot be packed: a text column is larger than 2 GiB.
     #[error("cannot pack a batch of {stream}")]
     Pack {
-        /// Its stream.
+        /// The stream of the batch.
         stream: Stream,
-        /// Arrow's reason.
+        /// The error of Arrow.
         source: arrow_schema::ArrowError,
     },
-    /// A batch is not of the stream that it is filed under.
-    #[error("batch {seq} of {stream} does not read")]
+    /// A batch does not have the columns of its stream.
+    #[error("batch {seq} does not have the columns of stream {stream}")]
     View {
-        /// Its place.
+        /// The batch.
         seq: BatchSeq,
-        /// Its stream.
+        /// The stream of the batch.
         stream: Stream,
-        /// What does not fit.
+        /// The column that does not match.
         source: ViewError,
     },
-    /// An output, or a stream of it, that was never registered.
+    /// The output was not registered for the stream.
     #[error("output `{output}` has no cursor for {stream}")]
     UnknownOutput {
         /// The output.
@@ -117,16 +117,17 @@ pub enum JournalError {
         /// The stream.
         stream: Stream,
     },
-    /// The places of four billion batches are used up.
-    #[error("the journal has no batch numbers left: start a new one")]
+    /// The journal has had four billion batches.
+    #[error("the journal has no batch numbers left: start a new journal")]
     Exhausted,
 }
 
-/// A result of the journal.
+/// The result of an operation of the journal.
 pub type Result<T, E = JournalError> = std::result::Result<T, E>;
 
 impl JournalError {
-    /// Whether trying again later, without anybody's help, may succeed: the disk may have room again.
+    /// Whether the operation may succeed later without a change by an operator, such as when the
+    /// disk has space again.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Full { .. } | Self::Io { .. } => true,

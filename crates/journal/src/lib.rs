@@ -1,54 +1,44 @@
-//! callmeter's journal: every record, watermark and cursor, in one durable log.
+//! callmeter's journal: all records, watermarks and cursors in one durable log.
 //!
-//! The journal is the only truth: metrics, outputs and exports are derived from it, and after a crash derived again to
-//! the same figures. It is one SQLite file (write-ahead log, `synchronous=FULL`) that one process holds at a time.
+//! The journal is the only source of truth: metrics, outputs and exports are derived from it, and
+//! have the same values when they are derived again after a crash. It is one SQLite file
+//! (write-ahead log, `synchronous=FULL`) that one process locks.
 //!
-//! - A poll brings its pages through [`IngestSession`] and [`PageIngest`]: what is new or changed, the account's state and
-//!   the backlog of every output commit in one transaction. Only after it are the page's ids known.
-//!   Streams that are journaled on change only come in by [`Journal::record_balances`] and its siblings.
-//! - A batch is a packed Arrow record batch under a [`BatchSeq`]; readers see whole batches, in order, on connections
-//!   of their own ([`Reader`] also from another process).
-//! - An output has a cursor for each stream ([`Journal::acknowledge`]); retention ([`Journal::retain`]) does not pass
-//!   it, nor the lookback of an account, nor the last snapshot of the totals ([`Journal::store_snapshot`]).
-//! - [`Reader::verify`] reads all of it and checks it against itself.
+//! - A poll adds its calls through [`IngestSession`] and [`PageIngest`]. New and revised calls, the
+//!   state of the account and the backlog of every output are committed in one transaction; the ids
+//!   of the page are known only after that. The other streams are journaled on change
+//!   ([`Journal::record_balances`], [`Journal::record_rates`], [`Journal::record_billing`]).
+//! - A batch is a compressed Arrow record batch with a [`BatchSeq`]. Readers see whole batches, in
+//!   order, on their own connections; a [`Reader`] also works from another process.
+//! - An output has a cursor for each stream ([`Journal::acknowledge`]). Retention
+//!   ([`Journal::retain`]) keeps the batches that an output has not acknowledged, that are within
+//!   the lookback of an account, or that the last snapshot of the totals
+//!   ([`Journal::store_snapshot`]) does not include.
+//! - [`Reader::verify`] reads all of it and checks that it is consistent.
 //!
 //! All times are UTC microseconds.
 
-mod account;
-mod change_streams;
-mod checksum;
-mod classification;
-mod codec;
-mod connection;
+mod cursors;
 mod error;
-mod format;
-mod ids;
 mod ingest;
 mod journal;
-mod keys;
-mod known;
-mod lock;
-mod memory;
-mod outputs;
-mod reader;
-mod retention;
+mod log;
+mod maintenance;
 mod seq;
-mod snapshots;
-mod stats;
-mod tail;
-mod time;
-mod verify;
-mod writer;
+mod sqlite;
+mod utc_day;
 
-pub use account::AccountState;
-pub use change_streams::Changes;
-pub use classification::{Classification, PageCounts, PollOptions, Purpose};
+pub use cursors::{Backlog, Cursor, Start};
 pub use error::{JournalError, Result};
-pub use ingest::{Committed, IngestSession, PageIngest};
+pub use ingest::change_streams::Changes;
+pub use ingest::classification::{Classification, PageCounts};
+pub use ingest::options::{PollOptions, Purpose};
+pub use ingest::page::{Committed, PageIngest};
+pub use ingest::session::IngestSession;
 pub use journal::{Journal, Options};
-pub use outputs::{Backlog, Cursor, Start};
-pub use reader::{Filter, Reader};
-pub use retention::{Hold, RetentionPolicy, RetentionReport};
+pub use log::accounts::AccountState;
+pub use log::reader::{Filter, Reader};
+pub use maintenance::retention::{Hold, RetentionPolicy, RetentionReport};
+pub use maintenance::stats::{Stats, StreamStats};
+pub use maintenance::verify::{Finding, Verification};
 pub use seq::{BatchId, BatchMeta, BatchSeq, StoredBatch};
-pub use stats::{Stats, StreamStats};
-pub use verify::{Finding, Verification};

@@ -121,7 +121,7 @@ impl Pipeline {
         let policy = RetentionPolicy {
             keep: Some(config.journal.keep),
             max_bytes: Some(config.journal.max_bytes),
-            drop_owed: config.journal.drop_undelivered,
+            drop_unacknowledged: config.journal.drop_undelivered,
             accounts: config
                 .accounts
                 .iter()

@@ -1,4 +1,5 @@
-//! Full disks, closed doors, damaged files: a clear error or the last commit, never a wrong figure.
+//! Full disks, missing permissions, damaged files: a clear error or the last commit, never wrong
+//! data.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,8 +23,8 @@ fn a_second_process_is_refused() {
         .to_string()
         .replace(&place.path().display().to_string(), "PATH");
     let text = text.replace(&std::process::id().to_string(), "4711");
-    insta::assert_snapshot!(text, @"journal PATH is held by another process (process 4711): stop it, or give this one a journal of its own");
-    // Who only reads may.
+    insta::assert_snapshot!(text, @"journal PATH is locked by another process (process 4711): stop that process, or use another path");
+    // A reader ignores the lock.
     poll_page(&journal, NOON, &[call("a")]);
     assert_eq!(Reader::open(place.path()).unwrap().head().unwrap().0, 1);
     drop(journal);
@@ -87,7 +88,7 @@ fn a_full_disk_loses_nothing() {
     };
     let mut poll = crate::support::poll(&journal, NOON);
     let mut page = poll.page(NOON - 2 * HOUR..NOON, NOON).unwrap();
-    assert_eq!(page.take(&big).unwrap(), NEW);
+    assert_eq!(page.add(&big).unwrap(), NEW);
     let error = page.commit(None).unwrap_err();
     assert!(
         matches!(error, JournalError::Full { .. }) && error.is_transient(),
@@ -111,7 +112,7 @@ fn a_full_disk_loses_nothing() {
     );
 }
 
-/// Root may write everything: the test runs itself again as nobody.
+/// Root can write everything: the test runs itself again as user `nobody`.
 #[test]
 fn without_write_access_it_says_so() {
     let place = Place::new();
@@ -128,7 +129,7 @@ fn without_write_access_it_says_so() {
     if let Some(path) = std::env::var_os("JOURNAL_AS_NOBODY") {
         assert!(refused(path.as_ref()));
     } else if rustix::process::geteuid().is_root() {
-        // The test binary may lie where nobody may not look: hand over a copy.
+        // The test binary may be where `nobody` has no access: run a copy.
         let own = tempfile::tempdir().unwrap();
         fs::set_permissions(own.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let program = own.path().join("test");
@@ -172,7 +173,7 @@ fn sample() -> Files {
     Files::read(&place.path())
 }
 
-/// All that figures are made of. Fails where the journal says that it is damaged.
+/// All that totals and outputs are derived from. Fails if the journal says that it is damaged.
 fn figures(path: &std::path::Path) -> Result<String, JournalError> {
     let journal = Journal::open(path, &Options::default())?;
     let mut text = String::new();
@@ -202,7 +203,7 @@ fn a_damaged_table_definition_is_found() {
     assert_eq!(damaged.len(), 6);
     for at in damaged {
         let mut files = files.clone();
-        files.database[at + "INTEGER".len()] ^= 65;
+        files.database[at + "INTEGER".len()] ^= 0x41;
         let place = files.put();
         let text = |error: JournalError| match error {
             JournalError::Corrupt { what, .. } => what,
@@ -217,7 +218,8 @@ fn a_damaged_table_definition_is_found() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Whatever byte is damaged: what is read is an error or what was written, and verification finds what matters.
+    /// Whatever bytes are damaged: reading fails, or returns what was written, or verification
+    /// finds the damage.
     #[test]
     fn damage_is_an_error_or_without_effect(damage in prop::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..4)) {
         static SAMPLE: std::sync::LazyLock<(Files, String)> = std::sync::LazyLock::new(|| {
@@ -234,7 +236,7 @@ proptest! {
         let place = files.put();
         let verified = Reader::open(place.path()).and_then(|mut reader| reader.verify(|_| ()));
         if let Ok(read) = figures(&place.path()) {
-            // A cursor's row that is out of reach is an output that is not there: that is no figure, and shows.
+            // A damaged cursor may read as an output that is not registered: verification finds it.
             prop_assert!(&read == expected || !verified.is_ok_and(|verified| verified.is_sound()), "{}", read);
         }
     }

@@ -1,10 +1,11 @@
 //! The files of a journal, as a crash would leave them.
 //!
-//! What a crash can leave is derived from two looks at the files. A commit writes to the write-ahead log only, front
-//! to back (the tests check that the database file stays as it is); so what a killed process leaves is the log up to
-//! some byte, with what an older, longer log still held behind it. A power failure before the sync may in addition
-//! lose any part of what was written. A checkpoint writes pages of the database file in rising order while the log
-//! stays whole. Between any two system calls lies one of these states, and each state tried here is at least as bad.
+//! What a crash can leave is derived from two looks at the files. A commit writes to the
+//! write-ahead log only, front to back (the tests check that the database file stays as it is); so
+//! what a killed process leaves is the log up to some byte, with what an older, longer log still
+//! held behind it. A power failure before the sync may in addition lose any part of what was
+//! written. A checkpoint writes pages of the database file in rising order while the log stays
+//! whole. Between any two system calls the files are in one of these states, or in a better one.
 
 use std::fs;
 use std::path::Path;

@@ -11,8 +11,9 @@ fn checked_in(version: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("testdata/v{version}.db"))
 }
 
-/// Writes a file of the format that this program writes: `cargo test -p callmeter-journal -- --ignored write_a_sample`.
-/// Run it once for a new format, and check the file in; the file of a format that was released never changes.
+/// Writes a file of the format that this program writes: `cargo test -p callmeter-journal --
+/// --ignored write_a_sample`. Run it once for a new format, and check the file in; the file of a
+/// format that was released never changes.
 #[test]
 #[ignore = "writes into the source tree"]
 fn write_a_sample() {
@@ -152,5 +153,5 @@ fn a_newer_format_is_left_alone() {
             ..
         }
     ));
-    insta::assert_snapshot!(error.to_string().replace(&place.path().display().to_string(), "PATH"), @"journal PATH has format 2, this callmeter reads up to 1: run a newer callmeter");
+    insta::assert_snapshot!(error.to_string().replace(&place.path().display().to_string(), "PATH"), @"journal PATH has format 2, but this callmeter reads formats up to 1: run a newer callmeter");
 }

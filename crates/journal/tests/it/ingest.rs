@@ -6,16 +6,16 @@ use callmeter_journal::{AccountState, Classification, PollOptions, Purpose};
 use callmeter_records::{Call, Reading};
 
 use crate::support::{
-    DAY, HOUR, MINUTE, NEW, NOON, Place, SECOND, all_batches, call, call_lines, poll, poll_page,
-    take_page,
+    DAY, HOUR, MINUTE, NEW, NOON, Place, SECOND, add_page, all_batches, call, call_lines, poll,
+    poll_page,
 };
 
 #[test]
 fn a_page_becomes_a_batch() {
     let place = Place::new();
     let journal = place.open();
-    let (verdicts, committed) = poll_page(&journal, NOON, &[call("a"), call("b")]);
-    assert_eq!(verdicts, [NEW, NEW]);
+    let (classifications, committed) = poll_page(&journal, NOON, &[call("a"), call("b")]);
+    assert_eq!(classifications, [NEW, NEW]);
     assert_eq!(committed.counts.new, 2);
     let [batch] = committed.batches.as_slice() else {
         panic!("one batch")
@@ -42,8 +42,12 @@ fn known_calls_are_not_journaled_again_also_after_a_restart() {
     );
     drop(journal);
     let journal = place.open();
-    let (verdicts, committed) = poll_page(&journal, NOON + 2 * MINUTE, &[call("a"), call("b")]);
-    assert_eq!(verdicts, [Classification::Known, Classification::Known]);
+    let (classifications, committed) =
+        poll_page(&journal, NOON + 2 * MINUTE, &[call("a"), call("b")]);
+    assert_eq!(
+        classifications,
+        [Classification::Known, Classification::Known]
+    );
     assert!(committed.batches.is_empty());
     assert_eq!(call_lines(&journal).len(), 2);
 }
@@ -98,23 +102,26 @@ fn the_first_row_of_an_id_in_a_poll_counts() {
     };
     let mut first = poll(&journal, NOON);
     assert_eq!(
-        take_page(&mut first, NOON, &[call("a"), other, call("b")]).0,
+        add_page(&mut first, NOON, &[call("a"), other, call("b")]).0,
         [NEW, Classification::Repeated, NEW]
     );
     assert_eq!(
-        take_page(&mut first, NOON, &[other, call("b")]).0,
+        add_page(&mut first, NOON, &[other, call("b")]).0,
         [Classification::Repeated; 2]
     );
     // An API that lists a call twice does not make it flip, be it on one page or on two.
-    let (verdicts, _) = poll_page(&journal, NOON, &[call("a"), other]);
-    assert_eq!(verdicts, [Classification::Known, Classification::Repeated]);
+    let (classifications, _) = poll_page(&journal, NOON, &[call("a"), other]);
+    assert_eq!(
+        classifications,
+        [Classification::Known, Classification::Repeated]
+    );
     let mut third = poll(&journal, NOON);
-    let mut verdicts = Vec::new();
+    let mut classifications = Vec::new();
     for page in [[call("b"), call("a")], [other, call("b")]] {
-        verdicts.extend(take_page(&mut third, NOON, &page).0);
+        classifications.extend(add_page(&mut third, NOON, &page).0);
     }
     let (known, repeated) = (Classification::Known, Classification::Repeated);
-    assert_eq!(verdicts, [known, known, repeated, repeated]);
+    assert_eq!(classifications, [known, known, repeated, repeated]);
 }
 
 #[test]
@@ -131,11 +138,11 @@ fn a_call_that_was_put_off_is_put_off_once_a_poll() {
     };
     let mut poll = poll(&journal, NOON);
     assert_eq!(
-        take_page(&mut poll, NOON, &[young]).0,
+        add_page(&mut poll, NOON, &[young]).0,
         [Classification::Unsettled]
     );
     assert_eq!(
-        take_page(&mut poll, NOON, &[edited, young]).0,
+        add_page(&mut poll, NOON, &[edited, young]).0,
         [Classification::Repeated; 2]
     );
 }
@@ -146,14 +153,14 @@ fn polls_that_cross_count_each_call_once() {
     let place = Place::new();
     let journal = place.open();
     let mut first = poll(&journal, NOON);
-    assert_eq!(take_page(&mut first, NOON, &[call("a")]).0, [NEW]);
+    assert_eq!(add_page(&mut first, NOON, &[call("a")]).0, [NEW]);
     let mut second = poll(&journal, NOON + DAY);
     assert_eq!(
-        take_page(&mut second, NOON + DAY, &[call("a")]).0,
+        add_page(&mut second, NOON + DAY, &[call("a")]).0,
         [Classification::OutsideWindow]
     );
     assert_eq!(
-        take_page(&mut first, NOON, &[call("a"), call("b")]).0,
+        add_page(&mut first, NOON, &[call("a"), call("b")]).0,
         [Classification::Known, NEW]
     );
     assert_eq!(call_lines(&journal).len(), 2);
@@ -165,9 +172,9 @@ fn a_page_that_is_dropped_never_was() {
     let journal = place.open();
     let mut poll = poll(&journal, NOON);
     let mut page = poll.page(NOON - DAY..NOON, NOON).unwrap();
-    assert_eq!(page.take(&call("a")).unwrap(), NEW);
+    assert_eq!(page.add(&call("a")).unwrap(), NEW);
     drop(page);
-    assert_eq!(take_page(&mut poll, NOON, &[call("a")]).0, [NEW]);
+    assert_eq!(add_page(&mut poll, NOON, &[call("a")]).0, [NEW]);
     assert_eq!(call_lines(&journal).len(), 1);
 }
 
@@ -242,14 +249,14 @@ fn rows_outside_the_window_are_dropped() {
     let mut poll = poll(&journal, NOON);
     let mut page = poll.page(NOON - 2 * HOUR..NOON - HOUR, NOON).unwrap();
     assert_eq!(
-        page.take(&at(NOON - HOUR)).unwrap(),
+        page.add(&at(NOON - HOUR)).unwrap(),
         Classification::OutsideWindow
     );
     assert_eq!(
-        page.take(&at(NOON - 3 * HOUR)).unwrap(),
+        page.add(&at(NOON - 3 * HOUR)).unwrap(),
         Classification::OutsideWindow
     );
-    assert_eq!(page.take(&at(NOON - 2 * HOUR)).unwrap(), NEW);
+    assert_eq!(page.add(&at(NOON - 2 * HOUR)).unwrap(), NEW);
 }
 
 #[test]
@@ -272,8 +279,8 @@ fn without_an_id_a_call_is_told_by_its_fields() {
         late: false,
         unnamed: true,
     };
-    let (verdicts, committed) = poll_page(&journal, NOON, &[unnamed, empty, longer]);
-    assert_eq!(verdicts, [new, Classification::Repeated, new]);
+    let (classifications, committed) = poll_page(&journal, NOON, &[unnamed, empty, longer]);
+    assert_eq!(classifications, [new, Classification::Repeated, new]);
     assert_eq!((committed.counts.new, committed.counts.unnamed), (2, 2));
     drop(journal);
     let journal = place.open();
@@ -311,7 +318,7 @@ fn an_edited_start_moves_a_call_to_another_day() {
         start_time: Reading::Known(start),
         ..call("a")
     };
-    let mut verdicts = Vec::new();
+    let mut classifications = Vec::new();
     for (start, restart) in [
         (NOON - 2 * DAY, false),
         (NOON - HOUR, true),
@@ -320,7 +327,7 @@ fn an_edited_start_moves_a_call_to_another_day() {
     ] {
         let mut poll = journal.ingest_session("acme", options.clone()).unwrap();
         let mut page = poll.page(options.range.clone(), NOON).unwrap();
-        verdicts.push(page.take(&at(start)).unwrap());
+        classifications.push(page.add(&at(start)).unwrap());
         page.commit(None).unwrap();
         if restart {
             // Another handle's memory, loaded from the file.
@@ -328,7 +335,7 @@ fn an_edited_start_moves_a_call_to_another_day() {
         }
     }
     assert_eq!(
-        verdicts,
+        classifications,
         [
             NEW,
             Classification::Revised,
@@ -367,14 +374,14 @@ fn a_backfill_finds_what_regular_polls_have_forgotten() {
         let mut poll = journal.ingest_session("acme", options.clone()).unwrap();
         let mut page = poll.page(range.clone(), NOON).unwrap();
         assert_eq!(
-            [page.take(&old("a")).unwrap(), page.take(&old("b")).unwrap()],
+            [page.add(&old("a")).unwrap(), page.add(&old("b")).unwrap()],
             expected
         );
         page.commit(None).unwrap();
     }
     let mut poll = journal.ingest_session("acme", options).unwrap();
     let mut page = poll.page(range.clone(), NOON).unwrap();
-    assert_eq!(page.take(&edited).unwrap(), Classification::Revised);
+    assert_eq!(page.add(&edited).unwrap(), Classification::Revised);
     page.commit(None).unwrap();
     // The regular poll goes on in between.
     assert_eq!(
@@ -392,8 +399,8 @@ fn accounts_do_not_know_each_other() {
     let mut other = journal
         .ingest_session("other", crate::support::regular(NOON))
         .unwrap();
-    let (verdicts, committed) = take_page(&mut other, NOON, &[call("a")]);
-    assert_eq!(verdicts, [NEW]);
+    let (classifications, committed) = add_page(&mut other, NOON, &[call("a")]);
+    assert_eq!(classifications, [NEW]);
     let meta = &committed.batches[0].meta;
     assert_eq!(
         (&*meta.account, meta.seq.0, meta.first_sequence),
@@ -411,7 +418,7 @@ fn a_page_and_the_state_of_its_account_are_one_commit() {
     };
     let mut poll = poll(&journal, NOON);
     let mut page = poll.page(NOON - DAY..NOON, NOON).unwrap();
-    page.take(&call("a")).unwrap();
+    page.add(&call("a")).unwrap();
     page.commit(Some(state)).unwrap();
     assert_eq!(poll.state(), state);
     drop((poll, journal));

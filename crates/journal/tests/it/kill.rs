@@ -1,4 +1,5 @@
-//! A process that appends is killed at any moment: what it was told is committed is there, and nothing twice.
+//! Kills a process that appends, at any moment: each committed call is there, and none is there
+//! twice.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -28,7 +29,8 @@ mod rand_like {
     }
 }
 
-/// The child: appends pages for ever, and says after each commit how many calls there must be.
+/// The child: appends pages until it is killed, and prints after each commit how many calls there
+/// must be.
 #[test]
 #[ignore = "is started by the test below"]
 fn child() {
@@ -45,7 +47,7 @@ fn child() {
         let mut poll = crate::support::poll(&journal, NOON);
         let mut page = poll.page(NOON - 2 * HOUR..NOON, NOON).unwrap();
         for id in &ids {
-            page.take(&Call {
+            page.add(&Call {
                 notes: Some(id),
                 ..call(id)
             })

@@ -1,4 +1,4 @@
-//! The journal from outside: pages in, batches out, and what must hold through everything in between.
+//! Tests of the public interface: pages in, batches out, also through crashes and damage.
 #![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 #![expect(clippy::format_push_string, reason = "speed is no matter here")]
 

@@ -7,7 +7,7 @@ use callmeter_records::Stream;
 
 use crate::support::{MINUTE, NOON, Place, call, poll_page};
 
-/// Who keeps up is given batches as they were appended, who does not reads them: there is no difference.
+/// Outputs that keep up get batches from memory, others from the file: both get the same.
 #[test]
 fn the_newest_batches_are_those_that_a_reader_finds() {
     let place = Place::new();

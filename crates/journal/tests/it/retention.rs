@@ -83,7 +83,7 @@ fn an_output_is_waited_for_unless_told_otherwise() {
     let report = journal
         .retain(
             &RetentionPolicy {
-                drop_owed: true,
+                drop_unacknowledged: true,
                 ..days(5)
             },
             END,
@@ -186,16 +186,16 @@ fn what_was_forgotten_is_not_counted_twice() {
     };
     let mut poll = journal.ingest_session("acme", options).unwrap();
     let mut page = poll.page(range, END).unwrap();
-    let mut verdict = |day: i64, id: &str| {
-        page.take(&Call {
+    let mut classify = |day: i64, id: &str| {
+        page.add(&Call {
             start_time: Reading::Known(NOON + day * DAY),
             ..call(id)
         })
         .unwrap()
     };
-    assert_eq!(verdict(10, "day-10"), Classification::Forgotten);
-    assert_eq!(verdict(11, "day-11"), Classification::Known);
-    assert_eq!(verdict(11, "day-11-new"), NEW);
+    assert_eq!(classify(10, "day-10"), Classification::Forgotten);
+    assert_eq!(classify(11, "day-11"), Classification::Known);
+    assert_eq!(classify(11, "day-11-new"), NEW);
 }
 
 #[test]

@@ -18,7 +18,8 @@ pub(crate) const DAY: i64 = 24 * HOUR;
 /// 2026-08-06T12:00:00Z.
 pub(crate) const NOON: i64 = 1_786_017_600 * SECOND;
 
-/// A directory for a journal, in memory where the system has such a place: tests commit by the ten thousand.
+/// A directory for a journal, in memory where the system has such a place: tests commit by the ten
+/// thousand.
 pub(crate) struct Place {
     dir: TempDir,
 }
@@ -69,15 +70,15 @@ pub(crate) fn poll(journal: &Journal, now: i64) -> IngestSession {
     journal.ingest_session("acme", regular(now)).unwrap()
 }
 
-/// Takes `calls` as one page of `poll`, for its whole range.
-pub(crate) fn take_page(
+/// Adds `calls` as one page of `poll`, for its whole range.
+pub(crate) fn add_page(
     poll: &mut IngestSession,
     now: i64,
     calls: &[Call<'_>],
 ) -> (Vec<Classification>, Committed) {
     let mut page = poll.page(now - DAY..now, now).unwrap();
-    let verdicts = calls.iter().map(|call| page.take(call).unwrap()).collect();
-    (verdicts, page.commit(None).unwrap())
+    let classifications = calls.iter().map(|call| page.add(call).unwrap()).collect();
+    (classifications, page.commit(None).unwrap())
 }
 
 /// Polls one page of `calls` at `now`.
@@ -86,7 +87,7 @@ pub(crate) fn poll_page(
     now: i64,
     calls: &[Call<'_>],
 ) -> (Vec<Classification>, Committed) {
-    take_page(&mut poll(journal, now), now, calls)
+    add_page(&mut poll(journal, now), now, calls)
 }
 
 /// Every batch, in order.

@@ -388,7 +388,7 @@ fn take(
     for row in page.calls() {
         match row {
             Ok(row) => {
-                converter.convert(row, |call| pending.take(call))?;
+                converter.convert(row, |call| pending.add(call))?;
             }
             Err(_) => unreadable += 1,
         }

@@ -8,7 +8,8 @@ use super::history::{Contents, Key, Talk, Upstream};
 use super::{ACCOUNTS, SETTLE};
 use crate::support::MINUTE;
 
-/// The journal as it should be, without its ways: everything is remembered, compared as it is, and never dropped.
+/// The journal as it should be, without its ways: everything is remembered, compared as it is, and
+/// never dropped.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
     pub(super) known: HashMap<(usize, Key), Counted>,
@@ -27,7 +28,7 @@ pub(super) struct Counted {
 /// A page as the model sees it.
 #[derive(Default)]
 pub(super) struct ModelPage {
-    pub(super) verdicts: Vec<Classification>,
+    pub(super) classifications: Vec<Classification>,
     pub(super) fresh: HashSet<Key>,
     pub(super) counted: Vec<(Key, Counted)>,
     pub(super) rows: Vec<String>,
@@ -42,11 +43,11 @@ impl Model {
         seen: &HashSet<Key>,
         page: &mut ModelPage,
     ) {
-        let verdict = self.verdict(account, call, window, seen, page);
-        page.verdicts.push(verdict);
+        let classification = self.classify(account, call, window, seen, page);
+        page.classifications.push(classification);
     }
 
-    pub(super) fn verdict(
+    pub(super) fn classify(
         &self,
         account: usize,
         call: &Upstream,

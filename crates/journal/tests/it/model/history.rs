@@ -1,4 +1,5 @@
-//! What may happen: calls upstream that come and change, polls that go well or not, crashes, and the rest of a journal's life.
+//! What may happen: calls upstream that come and change, polls that go well or not, crashes, and
+//! the rest of a journal's life.
 
 use callmeter_records::{Call, Reading};
 use proptest::prelude::*;

@@ -1,5 +1,6 @@
-//! Random histories against a plain model: whatever comes, in whatever order, through restarts and crashes at any
-//! point of a commit or a checkpoint, the journal says what the model says, and the meter adds up to it.
+//! Random histories against a plain model: whatever comes, in whatever order, through restarts and
+//! crashes at any point of a commit or a checkpoint, the journal says what the model says, and the
+//! meter adds up to it.
 
 mod expected;
 mod history;
@@ -178,7 +179,7 @@ impl World {
             let counts = page.counts();
             let committed = page.commit(state).unwrap();
             assert_eq!(committed.counts, counts);
-            assert_eq!(counts, count(&model.verdicts));
+            assert_eq!(counts, count(&model.classifications));
             seen.extend(model.fresh.iter().cloned());
             self.model.commit(account, model, state);
             for batch in committed.batches {
@@ -203,8 +204,12 @@ impl World {
         let mut model = ModelPage::default();
         for row in rows {
             self.model.judge(account, row, window, seen, &mut model);
-            let verdict = row.with_call(|call| page.take(call).unwrap());
-            assert_eq!(Some(&verdict), model.verdicts.last(), "{row:?}");
+            let classification = row.with_call(|call| page.add(call).unwrap());
+            assert_eq!(
+                Some(&classification),
+                model.classifications.last(),
+                "{row:?}"
+            );
         }
         (page, model)
     }
@@ -274,7 +279,8 @@ impl World {
         self.start();
     }
 
-    /// What the exporter does at a start: the totals from the last snapshot and all batches after it.
+    /// What the exporter does at a start: the totals from the last snapshot and all batches after
+    /// it.
     fn start(&mut self) {
         let journal = self.journal();
         let (mut after, mut ledger) = match journal.latest_snapshot().unwrap() {
@@ -412,10 +418,10 @@ impl World {
     }
 }
 
-fn count(verdicts: &[Classification]) -> PageCounts {
+fn count(classifications: &[Classification]) -> PageCounts {
     let mut counts = PageCounts::default();
-    for verdict in verdicts {
-        match verdict {
+    for classification in classifications {
+        match classification {
             Classification::New { late, unnamed } => {
                 counts.new += 1;
                 counts.late += u64::from(*late);

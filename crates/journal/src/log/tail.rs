@@ -1,33 +1,33 @@
-//! The newest batches as they were appended, so that outputs which keep up need not read and unpack them again.
+//! The newest batches in memory: outputs that keep up do not read and unpack them again.
 
 use std::collections::VecDeque;
 
 use callmeter_records::Stream;
 
-use crate::{BatchSeq, StoredBatch};
+use crate::seq::{BatchSeq, StoredBatch};
 
-/// Bytes, as Arrow holds them in memory, that are kept at the most: some pages of a thousand calls.
+/// The most bytes of Arrow arrays that are kept: some pages of a thousand calls.
 const MAX_BYTES: usize = 2 << 20;
 
-/// Batches up to the journal's last one, without a gap.
+/// The last batches of the journal, without gaps.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
     batches: VecDeque<StoredBatch>,
-    /// What they take together.
+    /// The size of all of them.
     bytes: usize,
 }
 
-/// What the tail says of the next batch of a stream.
+/// The next batch of a stream, as far as the tail knows it.
 pub(crate) enum Next {
     Batch(Box<StoredBatch>),
-    /// There is none yet.
+    /// The stream has no further batch.
     NotYet,
-    /// It may lie before the tail: whoever asks has to read.
+    /// It may be older than the tail: read it from the file.
     Unknown,
 }
 
 impl Tail {
-    /// Adds a batch that is durable, in the journal's order.
+    /// Adds a durable batch. Batches are added in order.
     pub(crate) fn push(&mut self, batch: StoredBatch) {
         let follows = |last: &StoredBatch| last.meta.seq.0 + 1 == batch.meta.seq.0;
         if !self.batches.back().is_none_or(follows) {
@@ -54,14 +54,14 @@ impl Tail {
             .map_or(Next::NotYet, |batch| Next::Batch(Box::new(batch.clone())))
     }
 
-    /// The batch of that number.
+    /// The batch with this number.
     pub(crate) fn get(&self, seq: BatchSeq) -> Option<StoredBatch> {
         let first = self.batches.front()?.meta.seq;
         let at = usize::try_from(seq.0.checked_sub(first.0)?).ok()?;
         self.batches.get(at).cloned()
     }
 
-    /// Forgets all: what is in the journal is no longer what was appended.
+    /// Removes all batches.
     pub(crate) fn clear(&mut self) {
         self.batches.clear();
         self.bytes = 0;

@@ -1,19 +1,21 @@
-//! Snapshots of the totals, so that a start does not replay the whole journal.
+//! Snapshots of the totals: at startup only the batches after the last one are replayed.
 
 use rusqlite::params;
 
-use crate::checksum::RowChecksum;
 use crate::error::{JournalError, Result};
-use crate::reader::Reader;
-use crate::{BatchSeq, Journal};
+use crate::journal::Journal;
+use crate::log::reader::Reader;
+use crate::seq::BatchSeq;
+use crate::sqlite::checksum::{self, RowChecksum};
 
-/// How many are kept: the one before the last is the way back if the last is damaged.
+/// How many are kept. If the last one is damaged, the other one is used.
 const KEPT: u32 = 2;
 
 impl Reader {
-    /// The last snapshot that is whole, and the batch up to which it counts.
+    /// The last intact snapshot, and the last batch that it includes.
     ///
-    /// A damaged one is passed over with a warning: an older one, or none, gives the same totals after a longer replay.
+    /// A damaged snapshot is skipped with a warning: an older one, or none, gives the same totals
+    /// after a longer replay.
     pub fn latest_snapshot(&self) -> Result<Option<(BatchSeq, Vec<u8>)>> {
         let read = || -> rusqlite::Result<Vec<(i64, Vec<u8>, i64)>> {
             self.conn
@@ -25,17 +27,22 @@ impl Reader {
             if snapshot_checksum(seq, &data) == checksum {
                 return Ok(Some((BatchSeq::from_sql(seq), data)));
             }
-            tracing::warn!(seq, journal = %self.path.display(), "a snapshot of the totals is damaged and not used");
+            tracing::warn!(seq, journal = %self.path.display(), "a snapshot of the totals is damaged; using an older one or none");
         }
         Ok(None)
     }
 }
 
 impl Journal {
-    /// Stores the totals after all batches up to `seq`, as the caller encodes them. Retention drops no batch that no
-    /// snapshot counts.
+    /// See [`Reader::latest_snapshot`].
+    pub fn latest_snapshot(&self) -> Result<Option<(BatchSeq, Vec<u8>)>> {
+        self.log.with_reader(|reader| reader.latest_snapshot())
+    }
+
+    /// Stores the totals after all batches up to `seq`; the caller encodes them. Retention deletes
+    /// only batches that a snapshot includes.
     pub fn store_snapshot(&self, seq: BatchSeq, data: &[u8]) -> Result<()> {
-        let mut writer = self.writer();
+        let mut writer = self.log.writer();
         let path = writer.path.clone();
         writer.transaction("store a snapshot in", |transaction| {
             let sql = |source| JournalError::sqlite(&path, "store a snapshot in", source);
@@ -62,6 +69,6 @@ impl Journal {
 pub(crate) fn snapshot_checksum(seq: i64, data: &[u8]) -> i64 {
     RowChecksum::of("snapshots")
         .int(seq)
-        .int(crate::checksum::blob(data))
+        .int(checksum::blob(data))
         .finish()
 }

@@ -1,4 +1,4 @@
-//! Reads the journal on a connection of its own: whole batches, in order.
+//! Reads batches in order, on a connection that only reads.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,17 @@ use arrow_schema::SchemaRef;
 use callmeter_records::Stream;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use crate::checksum::{self, RowChecksum};
 use crate::error::{JournalError, Result};
-use crate::keys::Keys;
-use crate::{BatchId, BatchMeta, BatchSeq, StoredBatch, account, codec, connection, format};
+use crate::log::batch_row::{BatchRow, COLUMNS};
+use crate::log::keys::BatchKeys;
+use crate::log::{accounts, codec};
+use crate::seq::{BatchId, BatchMeta, BatchSeq, StoredBatch};
+use crate::sqlite::{checksum, connection, format};
 
-/// Reads a journal, also one that another process holds and writes to.
+/// Reads a journal, even while another process writes to it.
 ///
-/// Sees what is committed when a method is called. Each method is one consistent look; between two calls the journal
-/// may go on.
+/// A method sees what is committed when it is called, as one consistent state. The journal may
+/// change between two calls.
 #[derive(Debug)]
 pub struct Reader {
     pub(crate) conn: Connection,
@@ -30,80 +32,19 @@ pub struct Reader {
 /// Which batches to read.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Only of this stream.
+    /// Only batches of this stream.
     pub stream: Option<Stream>,
-    /// Only of this account.
+    /// Only batches of this account.
     pub account: Option<String>,
-    /// Only with records at or after this time (UTC, microseconds): by start time for calls, else by time of reading.
-    /// A batch is read whole: rows outside are the caller's to skip.
+    /// Only batches with records at or after this time (UTC, microseconds): the start time of
+    /// calls, `observed_at` of other records. Batches are read whole: they may have rows outside.
     pub from: Option<i64>,
-    /// Only with records before this time.
+    /// Only batches with records before this time (UTC, microseconds).
     pub to: Option<i64>,
 }
 
-/// A row of `batches` but for its two big columns.
-#[derive(Clone, Debug)]
-pub(crate) struct Head {
-    pub(crate) seq: BatchSeq,
-    pub(crate) stream: i64,
-    pub(crate) account: i64,
-    pub(crate) schema: i64,
-    pub(crate) rows: i64,
-    pub(crate) first_sequence: i64,
-    pub(crate) observed_at: i64,
-    pub(crate) min_start: Option<i64>,
-    pub(crate) max_start: Option<i64>,
-    pub(crate) last_day: Option<i64>,
-    pub(crate) keys_checksum: i64,
-    pub(crate) payload_checksum: i64,
-    pub(crate) bytes: i64,
-}
-
-/// The columns of [`Head`], in the order of [`Head::read`].
-pub(crate) const HEAD: &str = "seq, stream, account, schema, rows, first_sequence, observed_at, min_start, max_start, \
-     last_day, keys_checksum, payload_checksum, checksum, length(keys) + length(payload)";
-
-impl Head {
-    /// Reads the columns of [`HEAD`]; the second value is the stored checksum.
-    fn read(row: &Row<'_>) -> rusqlite::Result<(Self, i64)> {
-        let head = Self {
-            seq: BatchSeq::from_sql(row.get(0)?),
-            stream: row.get(1)?,
-            account: row.get(2)?,
-            schema: row.get(3)?,
-            rows: row.get(4)?,
-            first_sequence: row.get(5)?,
-            observed_at: row.get(6)?,
-            min_start: row.get(7)?,
-            max_start: row.get(8)?,
-            last_day: row.get(9)?,
-            keys_checksum: row.get(10)?,
-            payload_checksum: row.get(11)?,
-            bytes: row.get(13)?,
-        };
-        Ok((head, row.get(12)?))
-    }
-
-    pub(crate) fn checksum(&self) -> i64 {
-        RowChecksum::of("batches")
-            .int(self.seq.to_sql())
-            .int(self.stream)
-            .int(self.account)
-            .int(self.schema)
-            .int(self.rows)
-            .int(self.first_sequence)
-            .int(self.observed_at)
-            .optional(self.min_start)
-            .optional(self.max_start)
-            .optional(self.last_day)
-            .int(self.keys_checksum)
-            .int(self.payload_checksum)
-            .finish()
-    }
-}
-
 impl Reader {
-    /// Opens the journal at `path` for reading; neither needs nor takes its lock.
+    /// Opens the journal at `path` for reading; ignores its lock.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let conn = connection::reader(path)?;
@@ -122,13 +63,13 @@ impl Reader {
         &self.path
     }
 
-    /// The last batch that was committed; [`BatchSeq::START`] before the first.
+    /// The last committed batch; [`BatchSeq::START`] before the first.
     pub fn head(&self) -> Result<BatchSeq> {
         let (_, next_batch) = format::read_head(&self.conn, &self.path)?;
         Ok(BatchSeq::from_sql(next_batch - 1))
     }
 
-    /// The oldest batch that is still there.
+    /// The oldest batch that retention has not deleted.
     pub fn oldest(&self) -> Result<Option<BatchSeq>> {
         self.conn
             .prepare_cached("SELECT min(seq) FROM batches")
@@ -140,20 +81,20 @@ impl Reader {
     /// The next batch of `stream` after `after`.
     pub fn next_batch(&mut self, stream: Stream, after: BatchSeq) -> Result<Option<StoredBatch>> {
         self.load(
-            &format!("SELECT {HEAD}, payload FROM batches WHERE stream = ? AND seq > ? ORDER BY seq LIMIT 1"),
+            &format!("SELECT {COLUMNS}, payload FROM batches WHERE stream = ? AND seq > ? ORDER BY seq LIMIT 1"),
             params![stream.code(), after.to_sql()],
         )
     }
 
-    /// The next batch of any stream after `after`: for who replays the journal.
+    /// The next batch of any stream after `after`.
     pub fn next_of_any(&mut self, after: BatchSeq) -> Result<Option<StoredBatch>> {
         self.load(
-            &format!("SELECT {HEAD}, payload FROM batches WHERE seq > ? ORDER BY seq LIMIT 1"),
+            &format!("SELECT {COLUMNS}, payload FROM batches WHERE seq > ? ORDER BY seq LIMIT 1"),
             params![after.to_sql()],
         )
     }
 
-    /// The next batch after `after` that `filter` lets through.
+    /// The next batch after `after` that matches `filter`.
     pub fn next_matching(
         &mut self,
         filter: &Filter,
@@ -161,10 +102,10 @@ impl Reader {
     ) -> Result<Option<StoredBatch>> {
         let mut after = after;
         loop {
-            // The heads are read without the records, so that what is skipped costs little.
-            let head = self.head_where(
+            // Read without the payload first, so that skipped batches cost little.
+            let batch = self.row_where(
                 &format!(
-                    "SELECT {HEAD} FROM batches WHERE seq > ?1 AND (?2 IS NULL OR stream = ?2)
+                    "SELECT {COLUMNS} FROM batches WHERE seq > ?1 AND (?2 IS NULL OR stream = ?2)
                          AND (?3 IS NULL OR account = (SELECT id FROM accounts WHERE name = ?3))
                          AND (?4 IS NULL OR coalesce(max_start, observed_at) >= ?4)
                          AND (?5 IS NULL OR coalesce(min_start, observed_at) < ?5)
@@ -178,45 +119,46 @@ impl Reader {
                     filter.to
                 ],
             )?;
-            let Some(head) = head else { return Ok(None) };
-            match self.batch(head.seq)? {
+            let Some(batch) = batch else { return Ok(None) };
+            match self.batch(batch.seq)? {
                 Some(batch) => return Ok(Some(batch)),
-                // Retention was faster.
-                None => after = head.seq,
+                // Retention has deleted it in between.
+                None => after = batch.seq,
             }
         }
     }
 
-    /// The batch of that number, if it is still there.
+    /// The batch with this number, if retention has not deleted it.
     pub fn batch(&mut self, seq: BatchSeq) -> Result<Option<StoredBatch>> {
         self.load(
-            &format!("SELECT {HEAD}, payload FROM batches WHERE seq = ?"),
+            &format!("SELECT {COLUMNS}, payload FROM batches WHERE seq = ?"),
             params![seq.to_sql()],
         )
     }
 
-    /// What stands beside the next batch of `stream` after `after`.
+    /// The metadata of the next batch of `stream` after `after`.
     pub fn next_meta(&mut self, stream: Stream, after: BatchSeq) -> Result<Option<BatchMeta>> {
-        let head = self.head_where(
+        let batch = self.row_where(
             &format!(
-                "SELECT {HEAD} FROM batches WHERE stream = ? AND seq > ? ORDER BY seq LIMIT 1"
+                "SELECT {COLUMNS} FROM batches WHERE stream = ? AND seq > ? ORDER BY seq LIMIT 1"
             ),
             params![stream.code(), after.to_sql()],
         )?;
-        head.map(|head| self.meta(&head)).transpose()
+        batch.map(|batch| self.meta(&batch)).transpose()
     }
 
-    /// The keys of the batches of an account's calls whose last day is `from_day` or later, in order.
+    /// The keys of the batches of an account's calls whose last day is `from_day` or later, in
+    /// order.
     pub(crate) fn for_each_keys(
         &mut self,
         account: i64,
         from_day: i16,
-        mut each: impl FnMut(BatchSeq, &Keys),
+        mut each: impl FnMut(BatchSeq, &BatchKeys),
     ) -> Result<()> {
         let sql = |source| self.sql(source);
-        // One look for all: rolled back when dropped, which ends a look as well as anything.
-        let _look = self.conn.unchecked_transaction().map_err(sql)?;
-        // Numbers first: to be put in order by SQLite, the keys of all calls would have to be in memory at once.
+        // One consistent state for all queries; rolled back when dropped.
+        let _snapshot = self.conn.unchecked_transaction().map_err(sql)?;
+        // Numbers first: to sort the keys themselves, SQLite would load those of all calls at once.
         let numbers: Vec<i64> = self
             .conn
             .prepare_cached(
@@ -230,35 +172,38 @@ impl Reader {
             .map_err(sql)?;
         let mut statement = self
             .conn
-            .prepare_cached(&format!("SELECT {HEAD}, keys FROM batches WHERE seq = ?"))
+            .prepare_cached(&format!(
+                "SELECT {COLUMNS}, keys FROM batches WHERE seq = ?"
+            ))
             .map_err(sql)?;
         for number in numbers {
             let mut rows = statement.query([number]).map_err(sql)?;
             while let Some(row) = rows.next().map_err(sql)? {
-                let head = self.checked_head(row)?;
+                let batch = self.checked_row(row)?;
                 let bytes = row.get_ref(14).map_err(sql)?;
-                let keys = self.checked_keys(&head, bytes.as_blob().unwrap_or_default())?;
-                each(head.seq, &keys);
+                let keys = self.checked_keys(&batch, bytes.as_blob().unwrap_or_default())?;
+                each(batch.seq, &keys);
             }
         }
         Ok(())
     }
 
-    /// The keys of a batch, checked against its head.
-    pub(crate) fn checked_keys(&self, head: &Head, bytes: &[u8]) -> Result<Keys> {
-        if checksum::blob(bytes) != head.keys_checksum {
+    /// Decodes the keys of a batch, and checks them against its row.
+    pub(crate) fn checked_keys(&self, batch: &BatchRow, bytes: &[u8]) -> Result<BatchKeys> {
+        if checksum::blob(bytes) != batch.keys_checksum {
             return Err(self.corrupt(format!(
                 "the keys of batch {} do not match their checksum",
-                head.seq
+                batch.seq
             )));
         }
-        Keys::decode(bytes)
-            .ok_or_else(|| self.corrupt(format!("the keys of batch {} do not read", head.seq)))
+        BatchKeys::decode(bytes).ok_or_else(|| {
+            self.corrupt(format!("the keys of batch {} cannot be decoded", batch.seq))
+        })
     }
 
-    /// Reads one row of `HEAD, payload`.
+    /// Reads the first row of a query for `COLUMNS, payload`.
     fn load(&mut self, sql: &str, params: impl rusqlite::Params) -> Result<Option<StoredBatch>> {
-        let (head, payload) = {
+        let (batch, payload) = {
             let mut statement = self
                 .conn
                 .prepare_cached(sql)
@@ -267,39 +212,39 @@ impl Reader {
             let Some(row) = rows.next().map_err(|source| self.sql(source))? else {
                 return Ok(None);
             };
-            let head = self.checked_head(row)?;
+            let batch = self.checked_row(row)?;
             let payload: Vec<u8> = row.get(14).map_err(|source| self.sql(source))?;
-            (head, payload)
+            (batch, payload)
         };
-        let meta = self.meta(&head)?;
-        let records = self.records(&head, &meta, &payload)?;
+        let meta = self.meta(&batch)?;
+        let records = self.records(&batch, &meta, &payload)?;
         Ok(Some(StoredBatch { meta, records }))
     }
 
-    /// The records of a batch, checked against its head.
+    /// Unpacks the records of a batch, and checks them against its row.
     pub(crate) fn records(
         &mut self,
-        head: &Head,
+        batch: &BatchRow,
         meta: &BatchMeta,
         payload: &[u8],
     ) -> Result<RecordBatch> {
-        let seq = head.seq;
-        if checksum::blob(payload) != head.payload_checksum {
+        let seq = batch.seq;
+        if checksum::blob(payload) != batch.payload_checksum {
             return Err(self.corrupt(format!(
                 "batch {seq} of {} does not match its checksum",
                 meta.stream
             )));
         }
-        let schema = self.schema(head.schema)?;
+        let schema = self.schema(batch.schema)?;
         let records = codec::unpack(payload, &schema).map_err(|error| {
             self.corrupt(format!(
-                "batch {seq} of {} does not read: {error}",
+                "batch {seq} of {} cannot be unpacked: {error}",
                 meta.stream
             ))
         })?;
         if records.num_rows() != meta.rows as usize {
             return Err(self.corrupt(format!(
-                "batch {seq} has {} rows, not {}",
+                "batch {seq} has {} rows instead of {}",
                 records.num_rows(),
                 meta.rows
             )));
@@ -307,60 +252,64 @@ impl Reader {
         Ok(records)
     }
 
-    pub(crate) fn head_where(
+    pub(crate) fn row_where(
         &self,
         sql: &str,
         params: impl rusqlite::Params,
-    ) -> Result<Option<Head>> {
+    ) -> Result<Option<BatchRow>> {
         let found = self
             .conn
             .prepare_cached(sql)
-            .and_then(|mut statement| statement.query_row(params, Head::read).optional())
+            .and_then(|mut statement| statement.query_row(params, BatchRow::read).optional())
             .map_err(|source| self.sql(source))?;
         found
-            .map(|(head, checksum)| self.check_head(head, checksum))
+            .map(|(batch, checksum)| self.check_row(batch, checksum))
             .transpose()
     }
 
-    /// The head in a row that begins with [`HEAD`].
-    pub(crate) fn checked_head(&self, row: &Row<'_>) -> Result<Head> {
-        let (head, checksum) = Head::read(row).map_err(|source| self.sql(source))?;
-        self.check_head(head, checksum)
+    /// Reads a row that starts with [`COLUMNS`], and checks its checksum.
+    pub(crate) fn checked_row(&self, row: &Row<'_>) -> Result<BatchRow> {
+        let (batch, checksum) = BatchRow::read(row).map_err(|source| self.sql(source))?;
+        self.check_row(batch, checksum)
     }
 
-    fn check_head(&self, head: Head, checksum: i64) -> Result<Head> {
-        if head.checksum() == checksum {
-            Ok(head)
+    fn check_row(&self, batch: BatchRow, checksum: i64) -> Result<BatchRow> {
+        if batch.matches(checksum) {
+            Ok(batch)
         } else {
             Err(self.corrupt(format!(
-                "what stands beside batch {} does not match its checksum",
-                head.seq
+                "the metadata of batch {} does not match its checksum",
+                batch.seq
             )))
         }
     }
 
-    pub(crate) fn meta(&mut self, head: &Head) -> Result<BatchMeta> {
-        let stream = u8::try_from(head.stream)
+    pub(crate) fn meta(&mut self, batch: &BatchRow) -> Result<BatchMeta> {
+        let stream = u8::try_from(batch.stream)
             .ok()
             .and_then(Stream::from_code)
             .ok_or_else(|| {
                 self.corrupt(format!(
-                    "batch {} is of the unknown stream {}",
-                    head.seq, head.stream
+                    "batch {} has the unknown stream {}",
+                    batch.seq, batch.stream
                 ))
             })?;
-        let rows = u32::try_from(head.rows)
-            .map_err(|_| self.corrupt(format!("batch {} claims {} rows", head.seq, head.rows)))?;
+        let rows = u32::try_from(batch.rows).map_err(|_| {
+            self.corrupt(format!(
+                "batch {} has an impossible number of rows: {}",
+                batch.seq, batch.rows
+            ))
+        })?;
         Ok(BatchMeta {
-            seq: head.seq,
-            id: BatchId::new(self.journal, head.seq),
+            seq: batch.seq,
+            id: BatchId::new(self.journal, batch.seq),
             stream,
-            account: self.account(head.account)?,
+            account: self.account(batch.account)?,
             rows,
-            first_sequence: head.first_sequence,
-            observed_at: head.observed_at,
-            span: head.min_start.zip(head.max_start),
-            bytes: head.bytes.cast_unsigned(),
+            first_sequence: batch.first_sequence,
+            observed_at: batch.observed_at,
+            span: batch.min_start.zip(batch.max_start),
+            bytes: batch.bytes.cast_unsigned(),
         })
     }
 
@@ -368,7 +317,7 @@ impl Reader {
         if let Some(name) = self.accounts.get(&id) {
             return Ok(Arc::clone(name));
         }
-        let row = account::read_by_id(&self.conn, &self.path, id)?
+        let row = accounts::read_by_id(&self.conn, &self.path, id)?
             .ok_or_else(|| self.corrupt(format!("account {id} is missing")))?;
         let name: Arc<str> = row.name.into();
         self.accounts.insert(id, Arc::clone(&name));
@@ -393,7 +342,7 @@ impl Reader {
             return Err(self.corrupt(format!("schema {id} does not match its checksum")));
         }
         let schema = codec::unpack_schema(&message)
-            .map_err(|error| self.corrupt(format!("schema {id} does not read: {error}")))?;
+            .map_err(|error| self.corrupt(format!("schema {id} cannot be decoded: {error}")))?;
         self.schemas.insert(id, Arc::clone(&schema));
         Ok(schema)
     }

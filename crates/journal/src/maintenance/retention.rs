@@ -1,4 +1,4 @@
-//! Dropping old batches, oldest first; never what somebody still needs.
+//! Deletes old batches, oldest first, but none that is still needed.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,35 +6,40 @@ use std::time::Duration;
 use callmeter_records::Stream;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use crate::account;
+use crate::cursors::{self, Cursor};
 use crate::error::{JournalError, Result};
-use crate::outputs::{self, Cursor};
-use crate::time::DAY;
-use crate::writer::Writer;
-use crate::{BatchSeq, Journal};
+use crate::journal::Journal;
+use crate::log::accounts;
+use crate::log::writer::Writer;
+use crate::seq::BatchSeq;
+use crate::sqlite::connection::used_bytes;
+use crate::utc_day::DAY;
 
-/// Batches that one transaction drops.
+/// The most batches that one transaction deletes.
 const STEP: i64 = 256;
 
-/// How long and how much the journal keeps.
+/// Which batches retention keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RetentionPolicy {
-    /// Batches read longer ago than this are dropped.
+    /// Batches that were read longer ago than this are deleted. `None`: age does not matter.
     pub keep: Option<Duration>,
-    /// While the journal takes more bytes than this, its oldest batches are dropped.
+    /// The oldest batches are deleted while the journal takes more bytes than this. `None`: no
+    /// limit.
     pub max_bytes: Option<u64>,
-    /// Whether also those are dropped that an output has not acknowledged. They are then counted as lost to it.
-    pub drop_owed: bool,
-    /// The configured accounts: what their polls may ask for again is kept, for without it calls would count twice.
+    /// Whether batches that an output has not acknowledged are deleted too. They count as lost to
+    /// it.
+    pub drop_unacknowledged: bool,
+    /// The configured accounts. Batches within their lookback are kept; otherwise calls would count
+    /// twice.
     pub accounts: Vec<String>,
 }
 
-/// Who keeps the oldest batch from being dropped.
+/// Why the oldest batch cannot be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hold {
-    /// No snapshot of the totals counts it yet.
+    /// No snapshot of the totals includes it.
     Snapshot,
-    /// An account's lookback reaches that far.
+    /// It is within the lookback of an account.
     Lookback {
         /// The account.
         account: String,
@@ -48,29 +53,29 @@ pub enum Hold {
     },
 }
 
-/// What retention did.
+/// What retention deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RetentionReport {
-    /// Batches dropped.
+    /// Deleted batches.
     pub batches: u64,
-    /// Records dropped.
+    /// Deleted records.
     pub records: u64,
-    /// Records dropped that an output had not acknowledged, by output and stream.
+    /// Deleted records that an output had not acknowledged, by output and stream.
     pub lost: Vec<(String, Stream, u64)>,
     /// Bytes that the journal takes now.
     pub bytes: u64,
-    /// Who keeps the journal from meeting its policy, if it does not.
+    /// Why the journal does not meet its policy; `None` if it does.
     pub held_by: Option<Hold>,
 }
 
 impl Journal {
-    /// Drops what `policy` no longer keeps, as of `now` (UTC, microseconds).
+    /// Deletes the batches that `policy` does not keep at `now` (UTC, microseconds).
     pub fn retain(&self, policy: &RetentionPolicy, now: i64) -> Result<RetentionReport> {
         let mut report = RetentionReport::default();
         loop {
-            // The writer is given back between steps, so that polls are not held up.
-            let mut writer = self.writer();
-            self.clear_tail();
+            // Unlocks the writer between steps, so that polls do not wait.
+            let mut writer = self.log.writer();
+            self.log.clear_tail();
             let done = step(&mut writer, policy, now, &mut report)?;
             writer.checkpoint_if_due();
             if done {
@@ -80,7 +85,7 @@ impl Journal {
     }
 }
 
-/// Drops up to [`STEP`] batches; true if there was nothing left to drop.
+/// Deletes up to [`STEP`] batches. True if no more can be deleted.
 fn step(
     writer: &mut Writer,
     policy: &RetentionPolicy,
@@ -88,7 +93,7 @@ fn step(
     report: &mut RetentionReport,
 ) -> Result<bool> {
     let path = writer.path.clone();
-    let sql = |source| JournalError::sqlite(&path, "drop batches of", source);
+    let sql = |source| JournalError::sqlite(&path, "delete old batches of", source);
     let used = used_bytes(&writer.conn).map_err(sql)?;
     report.bytes = used;
     let expired_before = policy
@@ -103,14 +108,14 @@ fn step(
         report.held_by = None;
         return Ok(true);
     };
-    let (last, hold) = last_free(&writer.conn, &path, policy)?;
+    let (last, hold) = last_unneeded(&writer.conn, &path, policy)?;
     if first > last {
         report.held_by = hold;
         return Ok(true);
     }
-    // By age: all that are due. By size: as many as make up for what is too much, at the least one.
+    // By age: all that are due. By size: as many as the excess needs, at least one.
     let mut excess = policy.max_bytes.map_or(0, |max| used.saturating_sub(max));
-    let dropped = writer.transaction("drop batches of", |transaction| {
+    let dropped = writer.transaction("delete old batches of", |transaction| {
         let mut dropped = Vec::new();
         for row in oldest_rows(transaction, last).map_err(sql)? {
             if !is_due(row.observed_at) && excess == 0 {
@@ -119,11 +124,11 @@ fn step(
             excess = excess.saturating_sub(row.bytes.cast_unsigned());
             dropped.push(row);
         }
-        drop_rows(transaction, &path, &dropped, report)?;
+        delete_rows(transaction, &path, &dropped, report)?;
         Ok(dropped.len())
     })?;
-    tracing::debug!(batches = dropped, observed_at, "old batches were dropped");
-    // What was freed goes back to the file system, as far as it lies at the file's end.
+    tracing::debug!(batches = dropped, observed_at, "deleted old batches");
+    // Returns free pages at the end of the file to the file system.
     writer
         .conn
         .prepare("PRAGMA incremental_vacuum(4096)")
@@ -136,7 +141,7 @@ fn step(
     Ok(dropped == 0)
 }
 
-/// A batch that is to be dropped.
+/// A batch that retention may delete.
 struct OldRow {
     seq: i64,
     stream: u8,
@@ -169,14 +174,14 @@ fn oldest_rows(transaction: &Transaction<'_>, last: BatchSeq) -> rusqlite::Resul
         .collect()
 }
 
-fn drop_rows(
+fn delete_rows(
     transaction: &Transaction<'_>,
     path: &Path,
     dropped: &[OldRow],
     report: &mut RetentionReport,
 ) -> Result<()> {
-    let sql = |source| JournalError::sqlite(path, "drop batches of", source);
-    let mut cursors = outputs::read_all(transaction, path)?;
+    let sql = |source| JournalError::sqlite(path, "delete old batches of", source);
+    let mut cursors = cursors::read_all(transaction, path)?;
     for row in dropped {
         transaction
             .prepare_cached("DELETE FROM batches WHERE seq = ?")
@@ -192,7 +197,7 @@ fn drop_rows(
                 (day + 1).saturating_mul(DAY),
             )?;
         }
-        for cursor in cursors.iter_mut().filter(|cursor| owes(cursor, row)) {
+        for cursor in cursors.iter_mut().filter(|cursor| is_lost_to(cursor, row)) {
             let lost = row.rows.cast_unsigned();
             cursor.lost += lost;
             cursor.batch = BatchSeq::from_sql(row.seq);
@@ -211,7 +216,7 @@ fn drop_rows(
         }
     }
     if let Some(last) = dropped.last() {
-        // A balance of a period that is long over is not compared with again; rates and billing are.
+        // Balances of old periods do not come again. Rates and billing do.
         transaction
             .prepare_cached("DELETE FROM latest WHERE stream = ? AND batch <= ?")
             .and_then(|mut statement| statement.execute(params![Stream::Balances.code(), last.seq]))
@@ -220,43 +225,44 @@ fn drop_rows(
     Ok(())
 }
 
-fn owes(cursor: &Cursor, row: &OldRow) -> bool {
+fn is_lost_to(cursor: &Cursor, row: &OldRow) -> bool {
     cursor.stream.code() == row.stream && cursor.batch.to_sql() < row.seq
 }
 
-/// Notes that calls which began before a time may be known no more.
+/// Stores that calls which started before a time may have been deleted.
 fn forget(transaction: &Transaction<'_>, path: &Path, account: i64, before: i64) -> Result<()> {
-    let Some(mut row) = account::read_by_id(transaction, path, account)? else {
+    let Some(mut row) = accounts::read_by_id(transaction, path, account)? else {
         return Ok(());
     };
     if row.forgotten_before.is_none_or(|known| known < before) {
         row.forgotten_before = Some(before);
         row.write(transaction)
-            .map_err(|source| JournalError::sqlite(path, "drop batches of", source))?;
+            .map_err(|source| JournalError::sqlite(path, "delete old batches of", source))?;
     }
     Ok(())
 }
 
-/// The last batch that nobody needs any more, and who needs the one after it.
-fn last_free(
+/// The last batch that is not needed, and why the next one is.
+fn last_unneeded(
     conn: &Connection,
     path: &Path,
     policy: &RetentionPolicy,
 ) -> Result<(BatchSeq, Option<Hold>)> {
-    let sql = |source| JournalError::sqlite(path, "drop batches of", source);
+    let sql = |source| JournalError::sqlite(path, "delete old batches of", source);
     let counted: Option<i64> = conn
         .query_row("SELECT max(seq) FROM snapshots", [], |row| row.get(0))
         .map_err(sql)?;
     let mut last = counted.unwrap_or(0);
     let mut hold = Some(Hold::Snapshot);
-    for account in account::read_all(conn, path)? {
+    for account in accounts::read_all(conn, path)? {
         let Some(horizon) = account
             .horizon
             .filter(|_| policy.accounts.contains(&account.name))
         else {
             continue;
         };
-        // A call is read after it began: what was read before the horizon holds no call that began after it.
+        // A call is read after it started: a batch read before the horizon has no call that started
+        // after it.
         let needed =
             first_seq(conn, "observed_at >= ?", horizon.saturating_sub(DAY)).map_err(sql)?;
         if let Some(needed) = needed.filter(|needed| *needed <= last) {
@@ -266,12 +272,12 @@ fn last_free(
             });
         }
     }
-    if !policy.drop_owed {
-        for cursor in outputs::read_all(conn, path)? {
+    if !policy.drop_unacknowledged {
+        for cursor in cursors::read_all(conn, path)? {
             let condition = format!("stream = {} AND seq > ?", cursor.stream.code());
-            let owed = first_seq(conn, &condition, cursor.batch.to_sql()).map_err(sql)?;
-            if let Some(owed) = owed.filter(|owed| *owed <= last) {
-                last = owed - 1;
+            let unacknowledged = first_seq(conn, &condition, cursor.batch.to_sql()).map_err(sql)?;
+            if let Some(seq) = unacknowledged.filter(|seq| *seq <= last) {
+                last = seq - 1;
                 hold = Some(Hold::Output {
                     output: cursor.output,
                     stream: cursor.stream,
@@ -291,13 +297,4 @@ fn oldest_batch(conn: &Connection) -> rusqlite::Result<Option<(BatchSeq, i64)>> 
     conn.prepare_cached("SELECT seq, observed_at FROM batches ORDER BY seq LIMIT 1")?
         .query_row([], |row| Ok((BatchSeq::from_sql(row.get(0)?), row.get(1)?)))
         .optional()
-}
-
-/// Bytes of the pages that are in use.
-pub(crate) fn used_bytes(conn: &Connection) -> rusqlite::Result<u64> {
-    let pragma = |name: &str| -> rusqlite::Result<i64> {
-        conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
-    };
-    let pages = pragma("page_count")? - pragma("freelist_count")?;
-    Ok(pages.saturating_mul(pragma("page_size")?).cast_unsigned())
 }

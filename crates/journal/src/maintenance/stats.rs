@@ -1,55 +1,58 @@
-//! What is in the journal, in figures.
+//! Statistics of the journal.
 
 use callmeter_records::Stream;
 
+use crate::cursors::{Backlog, Cursor};
 use crate::error::Result;
-use crate::outputs::{Backlog, Cursor};
-use crate::reader::Reader;
-use crate::retention::used_bytes;
-use crate::{AccountState, BatchSeq, account, format};
+use crate::journal::Journal;
+use crate::log::accounts::{self, AccountState};
+use crate::log::reader::Reader;
+use crate::seq::BatchSeq;
+use crate::sqlite::connection::used_bytes;
+use crate::sqlite::format;
 
-/// Figures of a whole journal.
+/// Statistics of a whole journal.
 #[derive(Clone, Debug)]
 pub struct Stats {
     /// The format of the file.
     pub format: i64,
-    /// The oldest batch that is there.
+    /// The oldest batch that retention has not deleted.
     pub oldest: Option<BatchSeq>,
-    /// The last batch that was appended.
+    /// The last appended batch.
     pub head: BatchSeq,
-    /// Bytes that are in use.
+    /// Bytes of the file that are in use.
     pub bytes: u64,
-    /// The batches up to which the kept snapshots of the totals count, and their bytes.
+    /// The snapshots of the totals: the last batch that each includes, and its bytes.
     pub snapshots: Vec<(BatchSeq, u64)>,
-    /// By stream and account.
+    /// The records of each stream and account.
     pub streams: Vec<StreamStats>,
     /// How far each account has been read, by name.
     pub accounts: Vec<(String, AccountState)>,
-    /// How far each output has come, by name and stream.
+    /// How far each output has acknowledged each stream.
     pub cursors: Vec<(Cursor, Backlog)>,
 }
 
-/// Figures of an account's records in a stream.
+/// Statistics of an account's records in a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamStats {
     /// The stream.
     pub stream: Stream,
     /// The account.
     pub account: String,
-    /// Batches.
+    /// Number of batches.
     pub batches: u64,
-    /// Records: rows, so a revised call is there once for each version.
+    /// Number of records. Each version of a revised call counts.
     pub records: u64,
-    /// Bytes.
+    /// Bytes of the batches.
     pub bytes: u64,
-    /// When the first and the last were read: UTC, microseconds.
+    /// When the first and the last batch were read: UTC, microseconds.
     pub observed: (i64, i64),
-    /// The earliest and the latest start of a call: UTC, microseconds.
+    /// The earliest and the latest start time of a call: UTC, microseconds.
     pub span: Option<(i64, i64)>,
 }
 
 impl Reader {
-    /// Figures of the whole journal. Reads what stands beside the batches, not the records.
+    /// Statistics of the whole journal. Does not read the records.
     pub fn stats(&self) -> Result<Stats> {
         let sql = |source| self.sql(source);
         let conn = &self.conn;
@@ -79,9 +82,7 @@ impl Reader {
             .into_iter()
             .map(|(code, stats)| match Stream::from_code(code) {
                 Some(stream) => Ok(StreamStats { stream, ..stats }),
-                None => {
-                    Err(self.corrupt(format!("there are batches of the unknown stream {code}")))
-                }
+                None => Err(self.corrupt(format!("some batches have the unknown stream {code}"))),
             })
             .collect::<Result<_>>()?;
         let snapshots = || -> rusqlite::Result<Vec<_>> {
@@ -109,11 +110,18 @@ impl Reader {
             bytes: used_bytes(conn).map_err(sql)?,
             snapshots: snapshots().map_err(sql)?,
             streams,
-            accounts: account::read_all(conn, &self.path)?
+            accounts: accounts::read_all(conn, &self.path)?
                 .into_iter()
                 .map(|row| (row.name, row.state))
                 .collect(),
             cursors,
         })
+    }
+}
+
+impl Journal {
+    /// See [`Reader::stats`].
+    pub fn stats(&self) -> Result<Stats> {
+        self.log.with_reader(|reader| reader.stats())
     }
 }

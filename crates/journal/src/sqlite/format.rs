@@ -1,15 +1,15 @@
-//! The file's format: how a new journal is made, how an old one is recognised and brought up to date.
+//! The format of the file: its version, its tables, and its head row.
 
 use std::path::Path;
 
 use callmeter_records::Stream;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::checksum::RowChecksum;
 use crate::error::{JournalError, Result};
+use crate::sqlite::checksum::RowChecksum;
 
-/// The format that this program writes. A journal of an older one is brought up to it when opened for writing; for
-/// each there is a file in `testdata/` that a test opens.
+/// The format that this program writes. A journal of an older format is migrated when it is opened
+/// for writing; a test opens a file of each format in `testdata/`.
 pub(crate) const VERSION: i64 = 1;
 
 /// The tables and indices of format [`VERSION`].
@@ -18,7 +18,7 @@ const SCHEMA: &str = include_str!("v1.sql");
 /// `PRAGMA application_id`: "cmjl".
 const APPLICATION: i64 = 0x636d_6a6c;
 
-/// Makes an empty database a journal, or checks that it is one and of which format.
+/// Creates the tables in an empty database; checks the format of any other.
 pub(crate) fn prepare(conn: &mut Connection, path: &Path) -> Result<()> {
     let sql = |source| JournalError::sqlite(path, "open", source);
     let tables: i64 = conn
@@ -30,7 +30,7 @@ pub(crate) fn prepare(conn: &mut Connection, path: &Path) -> Result<()> {
     check(conn, path)
 }
 
-/// Checks that the database is a journal of a format that this program reads.
+/// Checks that the database is a journal with a format that this program reads.
 pub(crate) fn check(conn: &Connection, path: &Path) -> Result<()> {
     let sql = |source| JournalError::sqlite(path, "open", source);
     if application(conn).map_err(sql)? != APPLICATION {
@@ -50,15 +50,15 @@ pub(crate) fn check(conn: &Connection, path: &Path) -> Result<()> {
         }),
         found => Err(JournalError::corrupt(
             path,
-            format!("it claims format {found}, which never was"),
+            format!("its format {found} does not exist"),
         )),
     }
 }
 
-/// Checks that every table and index is defined as [`create`] defines it. A damaged definition is often valid SQL that
-/// reads an intact table as empty, and SQLite's own checks do not notice it.
+/// Checks that every table and index is defined as in [`SCHEMA`]. A damaged definition may still be
+/// valid SQL that reads an intact table as empty, and SQLite's own checks do not find that.
 ///
-/// Other objects are left alone: an operator may have run `ANALYZE` or added an index.
+/// Other tables and indices are ignored: an operator may have run `ANALYZE` or added an index.
 fn check_schema(conn: &Connection, path: &Path) -> Result<()> {
     let sql = |source| JournalError::sqlite(path, "open", source);
     let found = schema_objects(conn).map_err(sql)?;
@@ -93,7 +93,8 @@ fn application(conn: &Connection) -> rusqlite::Result<i64> {
 }
 
 fn create(conn: &mut Connection) -> rusqlite::Result<()> {
-    // Freed pages go back to the file system in steps. Has to come before the first table, outside a transaction.
+    // Lets retention return free pages to the file system. Must come before the first table,
+    // outside a transaction.
     conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     let transaction = conn.transaction()?;
     transaction.execute_batch(SCHEMA)?;
@@ -126,11 +127,11 @@ pub(crate) fn read_head(conn: &Connection, path: &Path) -> Result<([u8; 8], i64)
                 .optional()
         })
         .map_err(|source| JournalError::sqlite(path, "read", source))?
-        .ok_or_else(|| JournalError::corrupt(path, "its head is missing"))?;
+        .ok_or_else(|| JournalError::corrupt(path, "its head row is missing"))?;
     if checksum != head_checksum(id, next_batch) || next_batch < 1 {
         return Err(JournalError::corrupt(
             path,
-            "its head does not match its checksum",
+            "its head row does not match its checksum",
         ));
     }
     Ok((id, next_batch))
@@ -171,12 +172,15 @@ pub(crate) fn read_stream(conn: &Connection, path: &Path, stream: Stream) -> Res
         })
         .map_err(|source| JournalError::sqlite(path, "read", source))?
         .ok_or_else(|| {
-            JournalError::corrupt(path, format!("the sequence of {stream} is missing"))
+            JournalError::corrupt(
+                path,
+                format!("the next sequence of stream {stream} is missing"),
+            )
         })?;
     if checksum != stream_checksum(stream, next_sequence) {
         return Err(JournalError::corrupt(
             path,
-            format!("the sequence of {stream} does not match its checksum"),
+            format!("the next sequence of stream {stream} does not match its checksum"),
         ));
     }
     Ok(next_sequence)

@@ -1,7 +1,8 @@
--- The journal, format 1. Times are UTC microseconds, days UTC days since 1970-01-01.
--- Every row carries a checksum over its other columns (checksum.rs): SQLite checks its pages' structure, not values.
+-- The journal, format 1. Times are UTC microseconds, days UTC days since 1970-01-01. Every row has
+-- a checksum of its other columns (checksum.rs): SQLite checks the structure of its pages, not the
+-- values.
 
--- One row: the journal's own random id, and the number of the next batch.
+-- One row, the head: the journal's random id, and the number of the next batch.
 CREATE TABLE journal (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     id BLOB NOT NULL,
@@ -16,8 +17,8 @@ CREATE TABLE streams (
     checksum INTEGER NOT NULL
 );
 
--- What is known of each account beside its records. forgotten_before: calls that began before it may have been
--- counted, but retention has dropped the batches that would tell.
+-- The state of each account. horizon: the earliest start time that polls still ask for.
+-- forgotten_before: retention may have deleted counted calls that started before this.
 CREATE TABLE accounts (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -36,8 +37,8 @@ CREATE TABLE schemas (
     checksum INTEGER NOT NULL
 );
 
--- The records. keys: for calls, what known ids are rebuilt from (keys.rs); last_day: the last day in it.
--- Big columns last: what stands before them is read without them.
+-- The records. keys: for calls, the keys that known ids are loaded from (keys.rs); last_day: the
+-- last day in them. The large columns are last, so that the others are read without them.
 CREATE TABLE batches (
     seq INTEGER PRIMARY KEY,
     stream INTEGER NOT NULL,
@@ -59,7 +60,7 @@ CREATE INDEX batches_by_stream ON batches (stream);
 CREATE INDEX batches_by_time ON batches (observed_at);
 CREATE INDEX batches_by_day ON batches (account, last_day) WHERE last_day IS NOT NULL;
 
--- The last version of each record of the streams that are journaled on change only.
+-- The latest version of each record of the streams that are journaled on change.
 CREATE TABLE latest (
     account INTEGER NOT NULL,
     stream INTEGER NOT NULL,
@@ -73,7 +74,7 @@ CREATE TABLE latest (
 ) WITHOUT ROWID;
 
 -- How far each output has acknowledged each stream: the batch, and the sequence of its last record.
--- lost: records that retention dropped before the output had them.
+-- lost: records that retention deleted before the output acknowledged them.
 CREATE TABLE cursors (
     output TEXT NOT NULL,
     stream INTEGER NOT NULL,
@@ -84,7 +85,7 @@ CREATE TABLE cursors (
     PRIMARY KEY (output, stream)
 ) WITHOUT ROWID;
 
--- Totals after all batches up to seq.
+-- Snapshots of the totals after all batches up to seq.
 CREATE TABLE snapshots (
     seq INTEGER PRIMARY KEY,
     data BLOB NOT NULL,

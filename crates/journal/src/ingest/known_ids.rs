@@ -1,22 +1,15 @@
-//! Known ids: which calls are in the journal, in 24 bytes each and an index of 5 to 11 more.
+//! Known ids: which calls are in the journal. A call takes 24 bytes, and 5 to 11 for the index.
 //!
-//! Entries lie densely in a vector that grows by an eighth; the hash table holds only their numbers. So the slack is
-//! bounded: at worst 24 · 9/8 + 5 / (7/16) = 38.4 bytes a call.
+//! The calls are in a vector that grows by an eighth; the hash table has only their numbers. This
+//! limits the unused memory: a call takes at most 24 · 9/8 + 5 / (7/16) = 38.4 bytes.
 
 use hashbrown::HashTable;
 
-use crate::keys::{Key, Keys};
+use crate::log::keys::{BatchKeys, CallKey, RowAddress};
 
-/// Where a record lies. A batch's number fits 32 bits: the writer stops before it would not.
+/// A known call: the hashes that identify it, and the address of its latest version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) batch: u32,
-    pub(crate) row: u16,
-}
-
-/// A known call: what tells it, and where its latest version lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct KnownCall {
     pub(crate) hash: u64,
     pub(crate) fingerprint: u64,
     batch: u32,
@@ -24,19 +17,19 @@ pub(crate) struct Entry {
     pub(crate) day: i16,
 }
 
-impl Entry {
-    pub(crate) fn new(key: Key, place: Place) -> Self {
+impl KnownCall {
+    pub(crate) fn new(key: CallKey, address: RowAddress) -> Self {
         Self {
             hash: key.hash,
             fingerprint: key.fingerprint,
-            batch: place.batch,
-            row: place.row,
+            batch: address.batch,
+            row: address.row,
             day: key.day,
         }
     }
 
-    pub(crate) fn place(&self) -> Place {
-        Place {
+    pub(crate) fn address(&self) -> RowAddress {
+        RowAddress {
             batch: self.batch,
             row: self.row,
         }
@@ -46,7 +39,7 @@ impl Entry {
 /// A table of known calls.
 #[derive(Default)]
 pub(crate) struct KnownIds {
-    entries: Vec<Entry>,
+    entries: Vec<KnownCall>,
     index: HashTable<u32>,
 }
 
@@ -55,22 +48,22 @@ impl KnownIds {
         self.entries.len()
     }
 
-    /// Bytes on the heap.
+    /// Bytes of memory that the table takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry>() + self.index.allocation_size()
+        self.entries.capacity() * size_of::<KnownCall>() + self.index.allocation_size()
     }
 
-    /// All entries under a hash, each with its number: one, but for collisions.
-    pub(crate) fn under(&self, hash: u64) -> impl Iterator<Item = (u32, &Entry)> {
+    /// All calls with a hash, each with its number: one, unless hashes collide.
+    pub(crate) fn with_hash(&self, hash: u64) -> impl Iterator<Item = (u32, KnownCall)> {
         self.index
             .iter_hash(hash)
-            .filter_map(|&number| Some((number, self.entries.get(number as usize)?)))
+            .filter_map(|&number| Some((number, *self.entries.get(number as usize)?)))
             .filter(move |(_, entry)| entry.hash == hash)
     }
 
-    /// Adds a call that is not yet in; gives its number. `None`, and nothing is added, beyond 2³² calls, which do not
-    /// fit any memory: 160 GiB.
-    pub(crate) fn insert(&mut self, entry: Entry) -> Option<u32> {
+    /// Adds a call that is not in the table, and returns its number. `None` if the table has 2³²
+    /// calls, which would take 160 GiB.
+    pub(crate) fn insert(&mut self, entry: KnownCall) -> Option<u32> {
         if self.entries.len() == self.entries.capacity() {
             self.entries.reserve_exact((self.entries.len() / 8).max(16));
         }
@@ -82,15 +75,15 @@ impl KnownIds {
         Some(number)
     }
 
-    /// Puts `entry` in the place of the one that lies at `revises`; adds it if there is none. Gives its number.
-    pub(crate) fn replace(&mut self, revises: Place, entry: Entry) -> Option<u32> {
+    /// Replaces the call at address `revises`; adds it if there is none. Returns its number.
+    pub(crate) fn replace(&mut self, revises: RowAddress, entry: KnownCall) -> Option<u32> {
         let entries = &self.entries;
         let found = self
             .index
             .find(entry.hash, |&number| {
                 entries
                     .get(number as usize)
-                    .is_some_and(|old| old.hash == entry.hash && old.place() == revises)
+                    .is_some_and(|old| old.hash == entry.hash && old.address() == revises)
             })
             .copied();
         match found.and_then(|number| Some((number, self.entries.get_mut(number as usize)?))) {
@@ -102,18 +95,19 @@ impl KnownIds {
         }
     }
 
-    /// Whether an entry lies at `place`, under its hash.
-    pub(crate) fn holds(&self, hash: u64, place: Place) -> bool {
-        self.under(hash).any(|(_, entry)| entry.place() == place)
+    /// Whether the table has the call at `address`.
+    pub(crate) fn contains(&self, hash: u64, address: RowAddress) -> bool {
+        self.with_hash(hash)
+            .any(|(_, entry)| entry.address() == address)
     }
 
-    /// Takes in the keys of a batch: those whose day `wanted` accepts, and every revision of a call that is in.
-    pub(crate) fn load(&mut self, batch: u32, keys: &Keys, wanted: impl Fn(i16) -> bool) {
+    /// Adds the keys of a batch: those whose day is `wanted`, and revisions of calls in the table.
+    pub(crate) fn load(&mut self, batch: u32, keys: &BatchKeys, wanted: impl Fn(i16) -> bool) {
         let mut revised = keys.revised.iter().peekable();
         for (row, key) in (0u16..=u16::MAX).zip(&keys.rows) {
-            let entry = Entry::new(*key, Place { batch, row });
+            let entry = KnownCall::new(*key, RowAddress { batch, row });
             match revised.next_if(|(number, _)| *number == row) {
-                Some((_, revises)) if wanted(key.day) || self.holds(key.hash, *revises) => {
+                Some((_, revises)) if wanted(key.day) || self.contains(key.hash, *revises) => {
                     self.replace(*revises, entry);
                 }
                 None if wanted(key.day) => {
@@ -124,7 +118,7 @@ impl KnownIds {
         }
     }
 
-    /// Forgets the calls before a day, and gives the memory back.
+    /// Removes the calls before a day, and frees their memory.
     pub(crate) fn forget_before(&mut self, day: i16) {
         let before = self.entries.len();
         self.entries.retain(|entry| entry.day >= day);
@@ -142,7 +136,7 @@ impl KnownIds {
     }
 }
 
-fn hash_of(entries: &[Entry], number: u32) -> u64 {
+fn hash_of(entries: &[KnownCall], number: u32) -> u64 {
     entries.get(number as usize).map_or(0, |entry| entry.hash)
 }
 
@@ -150,16 +144,16 @@ fn hash_of(entries: &[Entry], number: u32) -> u64 {
 mod tests {
     use super::*;
 
-    fn entry(hash: u64, batch: u32) -> Entry {
-        let key = Key {
+    fn entry(hash: u64, batch: u32) -> KnownCall {
+        let key = CallKey {
             hash,
             fingerprint: hash ^ 1,
             day: 20_000 + i16::try_from(batch % 4).unwrap(),
         };
-        Entry::new(key, Place { batch, row: 0 })
+        KnownCall::new(key, RowAddress { batch, row: 0 })
     }
 
-    /// The bound that the module promises, at every size on the way.
+    /// Checks the limit in the module docs at every size.
     #[test]
     fn a_known_call_takes_40_bytes_at_most() {
         let mut known = KnownIds::default();
@@ -184,16 +178,16 @@ mod tests {
         known.insert(entry(7, 1));
         known.insert(entry(7, 2));
         known.insert(entry(8, 3));
-        known.replace(Place { batch: 2, row: 0 }, entry(7, 9));
+        known.replace(RowAddress { batch: 2, row: 0 }, entry(7, 9));
         let mut batches: Vec<u32> = known
-            .under(7)
-            .map(|(_, entry)| entry.place().batch)
+            .with_hash(7)
+            .map(|(_, entry)| entry.address().batch)
             .collect();
         batches.sort_unstable();
         assert_eq!(batches, [1, 9]);
         assert!(
-            known.holds(7, Place { batch: 1, row: 0 })
-                && !known.holds(7, Place { batch: 2, row: 0 })
+            known.contains(7, RowAddress { batch: 1, row: 0 })
+                && !known.contains(7, RowAddress { batch: 2, row: 0 })
         );
     }
 
@@ -205,7 +199,7 @@ mod tests {
         }
         known.forget_before(20_002);
         assert_eq!(known.len(), 500);
-        assert_eq!(known.under(2).count(), 1);
-        assert_eq!(known.under(1).count(), 0);
+        assert_eq!(known.with_hash(2).count(), 1);
+        assert_eq!(known.with_hash(1).count(), 0);
     }
 }

@@ -1,4 +1,5 @@
-//! One process at a time: an exclusive lock on a file beside the journal, given back by the system when it ends.
+//! The lock that only one process can have: on a file beside the journal, released by the system
+//! when the process ends.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -10,20 +11,21 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::error::{JournalError, Result};
 
-/// A holder may be just about to end; and a process that it starts has the lock too, for the moment until it runs its
-/// own program.
+/// The holder may be about to exit. A child process has the lock too, until it executes its own
+/// program.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// Held for as long as it lives. The file stays: to remove it would let two holders lock different files.
+/// Releases the lock when dropped. The file is not removed: two processes could then lock different
+/// files.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock of the journal at `path`, or says who has it.
-    pub(crate) fn take(path: &Path) -> Result<Self> {
+    /// Acquires the lock of the journal at `path`. The error names the process that has it.
+    pub(crate) fn acquire(path: &Path) -> Result<Self> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -49,9 +51,9 @@ impl Lock {
                 Err(source) => return Err(JournalError::io(path, "lock", source.into())),
             }
         }
-        // Only for the message of a second process: without it the lock holds all the same.
+        // Only for the error message of a second process.
         if let Err(error) = note_holder(&mut file) {
-            tracing::debug!(%error, path = %path.display(), "the lock file does not name this process");
+            tracing::debug!(%error, path = %path.display(), "cannot write the process id to the lock file");
         }
         Ok(Self { _file: file })
     }

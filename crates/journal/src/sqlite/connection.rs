@@ -1,4 +1,4 @@
-//! SQLite connections, set up as the journal needs them.
+//! Opens SQLite connections with the settings of the journal.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -9,14 +9,15 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{JournalError, Result};
-use crate::format;
+use crate::sqlite::format;
 
-/// How long a reader waits while the writer swaps files (checkpoint, recovery).
+/// How long a connection waits for a lock that another holds (checkpoint, recovery).
 const BUSY: Duration = Duration::from_secs(10);
 
-/// The one connection that writes; makes the file where there is none.
+/// Opens the connection that writes; creates the file if it does not exist.
 pub(crate) fn writer(path: &Path, page_limit: Option<u32>) -> Result<Connection> {
-    // Made here for its mode: the journal holds personal data. SQLite gives its side files the same.
+    // Created here to set its mode: the journal has personal data. SQLite copies the mode to the
+    // files beside it.
     OpenOptions::new()
         .write(true)
         .create(true)
@@ -35,12 +36,12 @@ pub(crate) fn writer(path: &Path, page_limit: Option<u32>) -> Result<Connection>
     if mode != "wal" {
         return Err(JournalError::corrupt(
             path,
-            format!("its file system allows no write-ahead log ({mode})"),
+            format!("its file system does not support a write-ahead log (journal mode {mode})"),
         ));
     }
     conn.pragma_update(None, "synchronous", "FULL")
         .map_err(sql)?;
-    // Checkpoints are taken between commits, by name: a commit then writes nothing but the log.
+    // Checkpoints run between commits, so that a commit writes only the write-ahead log.
     conn.pragma_update(None, "wal_autocheckpoint", 0)
         .map_err(sql)?;
     conn.pragma_update(None, "journal_size_limit", 64 << 20)
@@ -52,7 +53,7 @@ pub(crate) fn writer(path: &Path, page_limit: Option<u32>) -> Result<Connection>
     Ok(conn)
 }
 
-/// A connection that only reads; it sees what is committed, in whole transactions.
+/// Opens a connection that only reads.
 pub(crate) fn reader(path: &Path) -> Result<Connection> {
     if !path
         .try_exists()
@@ -72,10 +73,20 @@ pub(crate) fn reader(path: &Path) -> Result<Connection> {
 
 fn common(conn: &Connection) -> rusqlite::Result<()> {
     conn.busy_timeout(BUSY)?;
-    // Without it SQLite plans a statement anew whenever a bound value might change the plan: at each use of most.
+    // Otherwise SQLite prepares most statements again at each use, because a bound value might
+    // change the plan.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.set_prepared_statement_cache_capacity(64);
     conn.pragma_update(None, "trusted_schema", false)?;
     conn.pragma_update(None, "cell_size_check", true)?;
     conn.pragma_update(None, "temp_store", "MEMORY")
+}
+
+/// Bytes of the pages that are in use.
+pub(crate) fn used_bytes(conn: &Connection) -> rusqlite::Result<u64> {
+    let pragma = |name: &str| -> rusqlite::Result<i64> {
+        conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+    };
+    let pages = pragma("page_count")? - pragma("freelist_count")?;
+    Ok(pages.saturating_mul(pragma("page_size")?).cast_unsigned())
 }

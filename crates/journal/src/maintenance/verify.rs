@@ -1,47 +1,49 @@
-//! Reads the whole journal and checks it against itself.
+//! Reads the whole journal and checks that it is consistent.
 
 use std::collections::{HashMap, HashSet};
 
 use callmeter_records::calls::CallRow;
-use callmeter_records::{CallsView, CommonView, FieldHasher, Stream, id_hash};
+use callmeter_records::{CallsView, CommonView, FieldHasher, Stream};
 use rusqlite::params;
 
 use crate::error::{JournalError, Result};
-use crate::keys::Keys;
-use crate::known::Place;
-use crate::reader::{HEAD, Head, Reader};
-use crate::snapshots::snapshot_checksum;
-use crate::{BatchMeta, BatchSeq, StoredBatch, account, format};
+use crate::log::accounts;
+use crate::log::batch_row::{BatchRow, COLUMNS};
+use crate::log::keys::{BatchKeys, CallKey, RowAddress};
+use crate::log::reader::Reader;
+use crate::maintenance::snapshots::snapshot_checksum;
+use crate::seq::{BatchMeta, BatchSeq, StoredBatch};
+use crate::sqlite::format;
 
-/// Findings beyond this many are counted, not listed.
+/// The most findings that are listed; all are counted.
 const LISTED: usize = 100;
 
-/// Something that is not as it should be.
+/// An inconsistency that verification found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The batch, if it is one.
+    /// The batch that it is about, if any.
     pub batch: Option<BatchSeq>,
-    /// What is wrong, in words.
+    /// What is wrong.
     pub what: String,
 }
 
-/// What verification read and found.
+/// The result of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verification {
-    /// Batches read.
+    /// Number of batches read.
     pub batches: u64,
-    /// Records read.
+    /// Number of records read.
     pub records: u64,
-    /// Bytes read.
+    /// Bytes of batches read.
     pub bytes: u64,
-    /// What is wrong; the first hundred.
+    /// The first hundred findings.
     pub findings: Vec<Finding>,
-    /// How many there are.
+    /// The number of findings.
     pub found: u64,
 }
 
 impl Verification {
-    /// Whether all was as it should be.
+    /// Whether there are no findings.
     pub fn is_sound(&self) -> bool {
         self.found == 0
     }
@@ -58,19 +60,20 @@ impl Verification {
 }
 
 impl Reader {
-    /// Reads every page, batch, cursor, account and snapshot, and checks them: SQLite's structure, all checksums, that
-    /// numbers and sequences have no gap, that what stands beside a batch is what is in it, that a revision's
-    /// predecessor is what it says. `progress` is told the number of each batch.
+    /// Reads every page, batch, cursor, account and snapshot, and checks SQLite's structures, all
+    /// checksums, that numbers and sequences have no gaps, that the metadata of each batch matches
+    /// its records, and that each revision matches the version before it. Calls `progress` with the
+    /// number of each batch.
     ///
-    /// Fails only where nothing can be read at all; damage is a finding. Sees the journal as of its begin, also while
-    /// another process goes on writing.
+    /// Damage is a finding; fails only if nothing can be read. Sees the journal as it is when
+    /// verification starts, even if another process writes to it.
     pub fn verify(&mut self, mut progress: impl FnMut(BatchSeq)) -> Result<Verification> {
-        // One transaction: one look at everything.
+        // One transaction, to see one consistent state.
         self.conn
             .execute_batch("BEGIN")
             .map_err(|source| self.sql(source))?;
         let result = self.verify_all(&mut progress);
-        // Nothing was written: however this ends, there is nothing to lose.
+        // Nothing was written, so a failure here has no effect.
         let _ = self.conn.execute_batch("COMMIT");
         Ok(result)
     }
@@ -80,13 +83,13 @@ impl Reader {
         self.verify_pages(&mut done);
         match self.verify_batches(&mut done, progress) {
             Ok(()) => {}
-            Err(error) => done.add(None, in_full(&error)),
+            Err(error) => done.add(None, with_causes(&error)),
         }
         self.verify_rest(&mut done);
         done
     }
 
-    /// SQLite's own check: that pages, trees and indices hang together.
+    /// SQLite's own check of pages, trees and indices.
     fn verify_pages(&self, done: &mut Verification) {
         let read = || -> rusqlite::Result<Vec<String>> {
             self.conn
@@ -117,9 +120,9 @@ impl Reader {
             let found = match self.next_raw(after) {
                 Ok(found) => found,
                 Err(error) => {
-                    // The rest can still be read, from the next number on.
+                    // Continue with the next number.
                     let seq = BatchSeq(after.0 + 1);
-                    done.add(Some(seq), in_full(&error));
+                    done.add(Some(seq), with_causes(&error));
                     if seq >= head {
                         break;
                     }
@@ -128,7 +131,7 @@ impl Reader {
                 }
             };
             let Some(RawBatch {
-                head: raw,
+                row: raw,
                 keys,
                 payload,
             }) = found
@@ -139,20 +142,20 @@ impl Reader {
             after = seq;
             progress(seq);
             if next.is_some_and(|next| next != seq) {
-                done.add(Some(seq), "the batch before it is missing");
+                done.add(Some(seq), "the previous batch is missing");
             }
             next = Some(BatchSeq(seq.0 + 1));
             done.batches += 1;
             done.bytes += (keys.len() + payload.len()) as u64;
             match self.verify_batch(&raw, &keys, &payload, &mut next_sequence, done) {
                 Ok(rows) => done.records += rows,
-                Err(error) => done.add(Some(seq), in_full(&error)),
+                Err(error) => done.add(Some(seq), with_causes(&error)),
             }
         }
         if next.is_some_and(|next| next != BatchSeq(head.0 + 1)) {
             done.add(
                 None,
-                format!("the last batch is not {head}, as the journal's head says"),
+                format!("the last batch is missing: the journal's head row says that it is {head}"),
             );
         }
         for stream in Stream::ALL {
@@ -163,7 +166,9 @@ impl Reader {
             {
                 done.add(
                     None,
-                    format!("the next sequence of {stream} is not {stored}, as the journal says"),
+                    format!(
+                        "the next sequence of {stream} does not follow its last batch: {stored}"
+                    ),
                 );
             }
         }
@@ -174,7 +179,7 @@ impl Reader {
         let mut statement = self
             .conn
             .prepare_cached(&format!(
-                "SELECT {HEAD}, keys, payload FROM batches WHERE seq > ? ORDER BY seq LIMIT 1"
+                "SELECT {COLUMNS}, keys, payload FROM batches WHERE seq > ? ORDER BY seq LIMIT 1"
             ))
             .map_err(|source| self.sql(source))?;
         let mut rows = statement
@@ -186,7 +191,7 @@ impl Reader {
         let keys = row.get(14).map_err(|source| self.sql(source))?;
         let payload = row.get(15).map_err(|source| self.sql(source))?;
         Ok(Some(RawBatch {
-            head: self.checked_head(row)?,
+            row: self.checked_row(row)?,
             keys,
             payload,
         }))
@@ -194,14 +199,14 @@ impl Reader {
 
     fn verify_batch(
         &mut self,
-        head: &Head,
+        batch: &BatchRow,
         keys: &[u8],
         payload: &[u8],
         next_sequence: &mut HashMap<Stream, i64>,
         done: &mut Verification,
     ) -> Result<u64> {
-        let meta = self.meta(head)?;
-        let records = self.records(head, &meta, payload)?;
+        let meta = self.meta(batch)?;
+        let records = self.records(batch, &meta, payload)?;
         let stored = StoredBatch { meta, records };
         let meta = &stored.meta;
         let view_error = |source| JournalError::View {
@@ -215,7 +220,10 @@ impl Reader {
         if expected.is_some_and(|expected| expected != meta.first_sequence) {
             done.add(
                 Some(meta.seq),
-                format!("its first sequence is not {}", expected.unwrap_or_default()),
+                format!(
+                    "its first sequence should be {}",
+                    expected.unwrap_or_default()
+                ),
             );
         }
         for (row, sequence) in (0..common.rows()).zip(meta.first_sequence..) {
@@ -226,12 +234,12 @@ impl Reader {
             {
                 done.add(
                     Some(meta.seq),
-                    format!("row {row} does not agree with what stands beside the batch"),
+                    format!("row {row} does not match the metadata of the batch"),
                 );
             }
         }
         if meta.stream == Stream::Calls {
-            let keys = self.checked_keys(head, keys)?;
+            let keys = self.checked_keys(batch, keys)?;
             let view = CallsView::new(&stored.records).map_err(view_error)?;
             self.verify_calls(&view, &keys, meta, done)?;
         }
@@ -241,15 +249,18 @@ impl Reader {
     fn verify_calls(
         &mut self,
         view: &CallsView<'_>,
-        keys: &Keys,
+        keys: &BatchKeys,
         meta: &BatchMeta,
         done: &mut Verification,
     ) -> Result<()> {
         let mut hasher = FieldHasher::new();
         let mut span: Option<(i64, i64)> = None;
-        let revised: HashMap<u16, Place> = keys.revised.iter().copied().collect();
+        let revised: HashMap<u16, RowAddress> = keys.revised.iter().copied().collect();
         if keys.rows.len() != view.len() {
-            done.add(Some(meta.seq), "it has another number of keys than of rows");
+            done.add(
+                Some(meta.seq),
+                "its number of keys is not its number of rows",
+            );
         }
         for (index, (row, key)) in (0u16..=u16::MAX).zip(view.rows().zip(&keys.rows)) {
             if let Some(start) = row.start_time() {
@@ -257,36 +268,41 @@ impl Reader {
                 span = Some((min.min(start), max.max(start)));
             }
             let fingerprint = row.fingerprint(&mut hasher);
-            if key.fingerprint != fingerprint || key.hash != row.id().map_or(fingerprint, id_hash) {
+            if key.fingerprint != fingerprint || key.hash != CallKey::hash_of(row.id(), fingerprint)
+            {
                 done.add(
                     Some(meta.seq),
-                    format!("the key of row {index} is of another call"),
+                    format!("the key of row {index} belongs to another call"),
                 );
             }
             match (row.previous(), revised.get(&index)) {
                 (None, None) => {}
-                (Some(_), Some(place)) => self.verify_revision(&row, *place, meta.seq, done)?,
+                (Some(_), Some(address)) => self.verify_revision(&row, *address, meta.seq, done)?,
                 _ => done.add(
                     Some(meta.seq),
-                    format!("row {index} is a revision in one place only"),
+                    format!("row {index} is a revision only in its key or only in its record"),
                 ),
             }
         }
         if span != meta.span {
-            done.add(Some(meta.seq), "the span of its start times is another");
+            done.add(
+                Some(meta.seq),
+                "the span of its start times does not match its calls",
+            );
         }
         Ok(())
     }
 
-    /// What a revision says that its call was before has to be so, as long as retention has left it.
+    /// Checks the previous values of a revision against the version before it, unless retention has
+    /// deleted that.
     fn verify_revision(
         &mut self,
         row: &CallRow<'_, '_>,
-        place: Place,
+        address: RowAddress,
         seq: BatchSeq,
         done: &mut Verification,
     ) -> Result<()> {
-        let Some(before) = self.batch(BatchSeq(place.batch.into()))? else {
+        let Some(before) = self.batch(BatchSeq(address.batch.into()))? else {
             return Ok(());
         };
         let view = CallsView::new(&before.records).map_err(|source| JournalError::View {
@@ -294,14 +310,14 @@ impl Reader {
             stream: Stream::Calls,
             source,
         })?;
-        let agrees = view.row(usize::from(place.row)).is_some_and(|before| {
+        let agrees = view.row(usize::from(address.row)).is_some_and(|before| {
             before.id() == row.id() && Some(before.to_previous()) == row.previous()
         });
         if !agrees {
             done.add(
                 Some(seq),
                 format!(
-                    "sequence {} revises a call that was another",
+                    "the previous values of sequence {} do not match the version before it",
                     row.sequence()
                 ),
             );
@@ -310,22 +326,22 @@ impl Reader {
     }
 
     fn verify_rest(&self, done: &mut Verification) {
-        let accounts = account::read_all(&self.conn, &self.path);
+        let accounts = accounts::read_all(&self.conn, &self.path);
         match &accounts {
             Ok(accounts) => {
                 let mut names = HashSet::new();
                 for account in accounts {
                     if !names.insert(&account.name) {
-                        done.add(None, format!("account `{}` is there twice", account.name));
+                        done.add(None, format!("account `{}` is stored twice", account.name));
                     }
                     for stream in Stream::ALL {
                         if let Err(error) = self.all_latest(account.id, stream) {
-                            done.add(None, in_full(&error));
+                            done.add(None, with_causes(&error));
                         }
                     }
                 }
             }
-            Err(error) => done.add(None, in_full(error)),
+            Err(error) => done.add(None, with_causes(error)),
         }
         match (self.cursors(), self.head()) {
             (Ok(cursors), Ok(head)) => {
@@ -333,13 +349,13 @@ impl Reader {
                     done.add(
                         None,
                         format!(
-                            "output `{}` has acknowledged more than there is",
+                            "output `{}` has acknowledged more batches than the journal has",
                             cursor.output
                         ),
                     );
                 }
             }
-            (Err(error), _) | (_, Err(error)) => done.add(None, in_full(&error)),
+            (Err(error), _) | (_, Err(error)) => done.add(None, with_causes(&error)),
         }
         let snapshots = || -> rusqlite::Result<Vec<(i64, Vec<u8>, i64)>> {
             self.conn
@@ -363,15 +379,15 @@ impl Reader {
     }
 }
 
-/// A row of `batches`, not yet unpacked.
+/// A row of `batches`, not unpacked.
 struct RawBatch {
-    head: Head,
+    row: BatchRow,
     keys: Vec<u8>,
     payload: Vec<u8>,
 }
 
 /// An error with its causes.
-fn in_full(error: &dyn std::error::Error) -> String {
+fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,4 +1,4 @@
-//! Checksums of rows: SQLite finds a broken page structure, not a changed value.
+//! Checksums of rows: SQLite checks the structure of its pages, not the values.
 
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 pub(crate) struct RowChecksum(Xxh3Default);
 
 impl RowChecksum {
-    /// Of a row of `table`: so that a row does not pass in another table.
+    /// Starts with the name of the table, so that a row is not valid in another table.
     pub(crate) fn of(table: &str) -> Self {
         Self(Xxh3Default::new()).text(table)
     }

@@ -1,42 +1,60 @@
-//! What stands beside a batch of calls so that known ids are rebuilt without unpacking it.
+//! The keys of a batch of calls, stored beside it: known ids are loaded from them without unpacking
+//! it.
 //!
-//! Part of the format, little-endian: `u32` rows, `u32` revisions; then for each row its hash (`u64`), for each row
-//! its fingerprint (`u64`), for each row its day (`i16`); then for each revised row its number (`u16`) and the place
-//! of the row that it revises: batch (`u32`) and number in it (`u16`).
+//! Part of the format, little-endian: `u32` rows, `u32` revisions; then the hash of each row
+//! (`u64`), the fingerprint of each row (`u64`), and the day of each row (`i16`); then for each
+//! revised row its number (`u16`) and the address of the row that it revises: batch (`u32`) and row
+//! (`u16`).
 
-use crate::known::{Entry, Place};
+use callmeter_records::id_hash;
 
-/// The keys of a batch, while it is built or read.
+/// The keys of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Keys {
-    pub(crate) rows: Vec<Key>,
-    /// Revised rows, in order, and what each revises.
-    pub(crate) revised: Vec<(u16, Place)>,
-    /// The last day of the rows and of what they revise.
+pub(crate) struct BatchKeys {
+    pub(crate) rows: Vec<CallKey>,
+    /// Revised rows, in order, with the address of the row that each revises.
+    pub(crate) revised: Vec<(u16, RowAddress)>,
+    /// The last day of the rows and of the rows that they revise.
     pub(crate) last_day: Option<i16>,
 }
 
-/// What tells a call.
+/// What identifies a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
-    /// The hash of its id; its fingerprint if it has none.
+pub(crate) struct CallKey {
+    /// See [`CallKey::hash_of`].
     pub(crate) hash: u64,
     /// The hash of all its fields.
     pub(crate) fingerprint: u64,
-    /// The day on which it began; that on which it was seen, if it does not say.
+    /// The day on which the call started; without a start time, the day of the window.
     pub(crate) day: i16,
 }
 
-impl Keys {
-    pub(crate) fn push_new(&mut self, key: Key) {
+/// The address of a row. Batch numbers fit 32 bits: the writer refuses larger ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RowAddress {
+    pub(crate) batch: u32,
+    pub(crate) row: u16,
+}
+
+impl CallKey {
+    /// The hash of a call's id, or its fingerprint if it has no id.
+    pub(crate) fn hash_of(id: Option<&str>, fingerprint: u64) -> u64 {
+        id.map_or(fingerprint, id_hash)
+    }
+}
+
+impl BatchKeys {
+    pub(crate) fn push_new(&mut self, key: CallKey) {
         self.note_day(key.day);
         self.rows.push(key);
     }
 
-    /// `row` is the number that the row gets.
-    pub(crate) fn push_revised(&mut self, row: u16, key: Key, revises: &Entry) {
-        self.note_day(revises.day);
-        self.revised.push((row, revises.place()));
+    /// Adds the key of a row that revises the row at `revises`, which has day `revised_day`.
+    pub(crate) fn push_revised(&mut self, key: CallKey, revises: RowAddress, revised_day: i16) {
+        self.note_day(revised_day);
+        // A batch has at most 2¹⁶ rows.
+        let row = u16::try_from(self.rows.len()).unwrap_or(u16::MAX);
+        self.revised.push((row, revises));
         self.push_new(key);
     }
 
@@ -66,15 +84,15 @@ impl Keys {
         self.rows
             .iter()
             .for_each(|key| bytes.extend_from_slice(&key.day.to_le_bytes()));
-        for (row, place) in &self.revised {
+        for (row, address) in &self.revised {
             bytes.extend_from_slice(&row.to_le_bytes());
-            bytes.extend_from_slice(&place.batch.to_le_bytes());
-            bytes.extend_from_slice(&place.row.to_le_bytes());
+            bytes.extend_from_slice(&address.batch.to_le_bytes());
+            bytes.extend_from_slice(&address.row.to_le_bytes());
         }
         bytes
     }
 
-    /// `None` where the bytes are not what [`Keys::encode`] gives.
+    /// `None` if the bytes are not the result of [`BatchKeys::encode`].
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (rows, bytes) = bytes.split_first_chunk::<4>()?;
         let (revised, bytes) = bytes.split_first_chunk::<4>()?;
@@ -92,7 +110,7 @@ impl Keys {
         for ((hash, fingerprint), day) in
             hashes.iter().zip(fingerprints).zip(days.as_chunks::<2>().0)
         {
-            keys.push_new(Key {
+            keys.push_new(CallKey {
                 hash: u64::from_le_bytes(*hash),
                 fingerprint: u64::from_le_bytes(*fingerprint),
                 day: i16::from_le_bytes(*day),
@@ -104,11 +122,11 @@ impl Keys {
             {
                 return None;
             }
-            let place = Place {
+            let address = RowAddress {
                 batch: u32::from_le_bytes([*b0, *b1, *b2, *b3]),
                 row: u16::from_le_bytes([*n0, *n1]),
             };
-            keys.revised.push((row, place));
+            keys.revised.push((row, address));
         }
         Some(keys)
     }
@@ -122,24 +140,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bytes_lead_back(rows in prop::collection::vec((any::<u64>(), any::<u64>(), any::<i16>(), any::<Option<(u32, u16)>>()), 0..40)) {
-            let mut keys = Keys::default();
-            for (row, (hash, fingerprint, day, revises)) in rows.into_iter().enumerate() {
-                let key = Key { hash, fingerprint, day };
+        fn encoded_keys_decode_to_the_same(rows in prop::collection::vec((any::<u64>(), any::<u64>(), any::<i16>(), any::<Option<(u32, u16)>>()), 0..40)) {
+            let mut keys = BatchKeys::default();
+            for (hash, fingerprint, day, revises) in rows {
+                let key = CallKey { hash, fingerprint, day };
                 match revises {
                     None => keys.push_new(key),
                     Some((batch, of)) => {
-                        let old = Entry::new(key, Place { batch, row: of });
-                        keys.push_revised(u16::try_from(row).unwrap(), key, &old);
+                        keys.push_revised(key, RowAddress { batch, row: of }, day);
                     }
                 }
             }
-            prop_assert_eq!(Keys::decode(&keys.encode()), Some(keys));
+            prop_assert_eq!(BatchKeys::decode(&keys.encode()), Some(keys));
         }
 
         #[test]
         fn any_bytes_are_safe(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            let _ = Keys::decode(&bytes);
+            let _ = BatchKeys::decode(&bytes);
         }
     }
 }

@@ -1,57 +1,38 @@
-//! What a poll asks, and what becomes of the calls that come.
+//! The classes of calls, and how many calls of a page are in each.
 
-use std::ops::{AddAssign, Range};
-use std::time::Duration;
+use std::ops::AddAssign;
 
-/// Why a poll asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// To go on from the watermark: its range moves with time, and begins a lookback before the watermark.
-    Regular,
-    /// To read a range of the past again, whether read before or not.
-    Backfill,
-}
-
-/// What a poll is about to ask.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PollOptions {
-    /// Why.
-    pub purpose: Purpose,
-    /// The start times (UTC, microseconds) that its windows lie in.
-    pub range: Range<i64>,
-    /// How long ago a call must have ended to be counted: a younger one is skipped and comes with a later poll.
-    pub settle: Duration,
-}
-
-/// What became of a call.
+/// How the journal classifies a call of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Classification {
-    /// Never seen: it will be journaled. `late`: an earlier poll should have had it. `unnamed`: it has no id.
+    /// The journal does not have the call: it will be appended.
     New {
-        /// It had settled before the last complete poll began, which did not have it.
+        /// The call had settled before the last complete poll started, but that poll did not
+        /// return it.
         late: bool,
-        /// It has no id.
+        /// The call has no id.
         unnamed: bool,
     },
-    /// Seen with other contents: it will be journaled again, with what it was before.
+    /// The journal has the call with other contents: it will be appended with its previous values.
     Revised,
-    /// Seen just so.
+    /// The journal has the call with the same contents.
     Known,
-    /// Its id came before in the same poll.
+    /// The same poll returned the id before.
     Repeated,
-    /// It ended less than `settle` ago, or has not ended.
+    /// The call ended less than `settle` ago, or has not ended.
     Unsettled,
-    /// It began outside the window that was asked for.
+    /// The call started outside the requested window.
     OutsideWindow,
-    /// It began so long ago that retention may have dropped it: whether it was counted is not known.
+    /// The call is so old that retention may have deleted it: the journal cannot tell whether it
+    /// was counted.
     Forgotten,
 }
 
-/// How many calls of a page had which [`Classification`].
+/// How many calls of a page are in each [`Classification`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "described with the verdicts of the same names")]
+#[expect(missing_docs, reason = "the variants of the same names describe them")]
 pub struct PageCounts {
-    /// New ones, those late or without an id among them.
+    /// New calls, including late calls and calls without an id.
     pub new: u64,
     pub late: u64,
     pub unnamed: u64,
@@ -64,8 +45,8 @@ pub struct PageCounts {
 }
 
 impl PageCounts {
-    pub(crate) fn count(&mut self, verdict: Classification) {
-        let counter = match verdict {
+    pub(crate) fn count(&mut self, classification: Classification) {
+        let counter = match classification {
             Classification::New { late, unnamed } => {
                 self.late += u64::from(late);
                 self.unnamed += u64::from(unnamed);
@@ -81,7 +62,7 @@ impl PageCounts {
         *counter += 1;
     }
 
-    /// All calls of the page.
+    /// The number of calls of the page.
     pub fn total(&self) -> u64 {
         self.new
             + self.revised

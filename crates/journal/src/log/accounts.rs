@@ -1,19 +1,19 @@
-//! What the journal keeps of an account beside its records.
+//! The state of each account: the table `accounts`.
 
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use crate::checksum::RowChecksum;
 use crate::error::{JournalError, Result};
+use crate::sqlite::checksum::RowChecksum;
 
 /// How far an account has been read. Stored in the same transaction as the records of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AccountState {
-    /// When the last poll began that read all it asked for: UTC, microseconds. The next one asks from
+    /// When the last complete poll started: UTC, microseconds. The next poll reads from
     /// `watermark − lookback`.
     pub watermark: Option<i64>,
-    /// The number of the API's first page, once it has shown.
+    /// The number that the API gives its first page; `None` until a poll has found it.
     pub page_base: Option<i64>,
 }
 
@@ -23,9 +23,9 @@ pub(crate) struct AccountRow {
     pub(crate) id: i64,
     pub(crate) name: String,
     pub(crate) state: AccountState,
-    /// The earliest start time that polls still ask for.
+    /// The earliest start time that polls still ask for: UTC, microseconds.
     pub(crate) horizon: Option<i64>,
-    /// Calls that began before this may have been counted and dropped by retention.
+    /// Retention may have deleted counted calls that started before this: UTC, microseconds.
     pub(crate) forgotten_before: Option<i64>,
 }
 

@@ -1,21 +1,24 @@
-//! How far each output has come: a cursor for each of its streams.
+//! How far each output has acknowledged each of its streams: the table `cursors`.
 
 use std::path::Path;
 
 use callmeter_records::Stream;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use crate::checksum::RowChecksum;
 use crate::error::{JournalError, Result};
-use crate::reader::{HEAD, Reader};
-use crate::{BatchSeq, Journal, format};
+use crate::journal::Journal;
+use crate::log::batch_row::COLUMNS;
+use crate::log::reader::Reader;
+use crate::seq::BatchSeq;
+use crate::sqlite::checksum::RowChecksum;
+use crate::sqlite::format;
 
-/// Where a new output begins.
+/// Where a new output starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// With the oldest batch that is still there.
+    /// At the oldest batch that retention has not deleted.
     Oldest,
-    /// With the next batch.
+    /// At the next batch that is appended.
     Newest,
 }
 
@@ -26,22 +29,22 @@ pub struct Cursor {
     pub output: String,
     /// The stream.
     pub stream: Stream,
-    /// The last batch that it acknowledged.
+    /// The last batch that the output acknowledged.
     pub batch: BatchSeq,
-    /// The `sequence` of that batch's last record.
+    /// The `sequence` of the last record of that batch.
     pub sequence: i64,
-    /// Records that retention dropped before the output had them.
+    /// How many records retention deleted before the output acknowledged them.
     pub lost: u64,
 }
 
-/// What an output has yet to acknowledge of a stream.
+/// The records of a stream that an output has not acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Records.
+    /// How many records.
     pub records: u64,
-    /// When the oldest of them were read: UTC, microseconds. `None` without any.
+    /// When the oldest of them were read: UTC, microseconds. `None` if there are none.
     pub oldest_observed_at: Option<i64>,
-    /// Records that retention dropped before the output had them.
+    /// How many records retention deleted before the output acknowledged them.
     pub lost: u64,
 }
 
@@ -75,7 +78,7 @@ impl Cursor {
 
 type RawCursor = (String, u8, i64, i64, i64, i64);
 
-fn raw(row: &Row<'_>) -> rusqlite::Result<RawCursor> {
+fn read_raw(row: &Row<'_>) -> rusqlite::Result<RawCursor> {
     Ok((
         row.get(0)?,
         row.get(1)?,
@@ -120,7 +123,7 @@ pub(crate) fn read_all(conn: &Connection, path: &Path) -> Result<Vec<Cursor>> {
         conn.prepare_cached(
             "SELECT output, stream, batch, sequence, lost, checksum FROM cursors ORDER BY output, stream",
         )?
-        .query_map([], raw)?
+        .query_map([], read_raw)?
         .collect()
     };
     let rows = read().map_err(|source| JournalError::sqlite(path, "read", source))?;
@@ -136,7 +139,7 @@ fn read_one(
     conn.prepare_cached(
         "SELECT output, stream, batch, sequence, lost, checksum FROM cursors WHERE output = ? AND stream = ?",
     )
-    .and_then(|mut statement| statement.query_row(params![output, stream.code()], raw).optional())
+    .and_then(|mut statement| statement.query_row(params![output, stream.code()], read_raw).optional())
     .map_err(|source| JournalError::sqlite(path, "read", source))?
     .map(|row| checked(path, row))
     .transpose()
@@ -148,12 +151,13 @@ impl Reader {
         read_all(&self.conn, &self.path)
     }
 
-    /// The cursor of an output for a stream, if it was registered.
+    /// The cursor of an output for a stream; `None` if it was not registered.
     pub fn cursor(&self, output: &str, stream: Stream) -> Result<Option<Cursor>> {
         read_one(&self.conn, &self.path, output, stream)
     }
 
-    /// What an output has yet to acknowledge of a stream. Takes a few microseconds however long the backlog is.
+    /// The records of a stream that an output has not acknowledged. Takes a few microseconds,
+    /// however many there are.
     pub fn backlog(&self, output: &str, stream: Stream) -> Result<Backlog> {
         let cursor = self
             .cursor(output, stream)?
@@ -165,25 +169,42 @@ impl Reader {
     }
 
     pub(crate) fn backlog_of(&self, cursor: &Cursor) -> Result<Backlog> {
-        let oldest = self.head_where(
+        let oldest = self.row_where(
             &format!(
-                "SELECT {HEAD} FROM batches WHERE stream = ? AND seq > ? ORDER BY seq LIMIT 1"
+                "SELECT {COLUMNS} FROM batches WHERE stream = ? AND seq > ? ORDER BY seq LIMIT 1"
             ),
             params![cursor.stream.code(), cursor.batch.to_sql()],
         )?;
         let last = format::read_stream(&self.conn, &self.path, cursor.stream)? - 1;
         Ok(Backlog {
             records: u64::try_from(last - cursor.sequence).unwrap_or(0),
-            oldest_observed_at: oldest.map(|head| head.observed_at),
+            oldest_observed_at: oldest.map(|batch| batch.observed_at),
             lost: cursor.lost,
         })
     }
 }
 
 impl Journal {
-    /// Gives an output a cursor for a stream, unless it has one; from then on retention waits for it.
+    /// See [`Reader::cursors`].
+    pub fn cursors(&self) -> Result<Vec<Cursor>> {
+        self.log.with_reader(|reader| reader.cursors())
+    }
+
+    /// See [`Reader::cursor`].
+    pub fn cursor(&self, output: &str, stream: Stream) -> Result<Option<Cursor>> {
+        self.log.with_reader(|reader| reader.cursor(output, stream))
+    }
+
+    /// See [`Reader::backlog`].
+    pub fn backlog(&self, output: &str, stream: Stream) -> Result<Backlog> {
+        self.log
+            .with_reader(|reader| reader.backlog(output, stream))
+    }
+
+    /// Adds a cursor for an output and a stream if there is none. Retention then keeps the batches
+    /// that the output has not acknowledged.
     pub fn register_output(&self, output: &str, stream: Stream, start: Start) -> Result<Cursor> {
-        let mut writer = self.writer();
+        let mut writer = self.log.writer();
         if let Some(cursor) = read_one(&writer.conn, &writer.path, output, stream)? {
             return Ok(cursor);
         }
@@ -194,7 +215,7 @@ impl Journal {
             let (batch, sequence) = match start {
                 Start::Newest => (head, last_sequence),
                 Start::Oldest => {
-                    // What retention dropped before the output was there is not owed to it.
+                    // The output does not lose what retention deleted before it was registered.
                     let first: Option<i64> = transaction
                         .query_row(
                             "SELECT first_sequence FROM batches WHERE stream = ? ORDER BY seq LIMIT 1",
@@ -212,11 +233,11 @@ impl Journal {
         })
     }
 
-    /// Moves an output's cursor up to `batch`; a cursor never moves back.
+    /// Moves an output's cursor forward to `batch`. A cursor never moves back.
     ///
-    /// Does not wait for the disk: after a power failure the output may be handed the last batches again.
+    /// Does not wait for the disk: after a power failure the output may get the last batches again.
     pub fn acknowledge(&self, output: &str, stream: Stream, batch: BatchSeq) -> Result<()> {
-        let mut writer = self.writer();
+        let mut writer = self.log.writer();
         let path = writer.path.clone();
         let batch = batch.min(writer.head());
         writer.lazy_transaction("acknowledge in", |transaction| {
@@ -254,9 +275,9 @@ impl Journal {
         Ok(())
     }
 
-    /// Forgets an output: retention no longer waits for it.
+    /// Removes the cursors of an output: retention no longer keeps batches for it.
     pub fn remove_output(&self, output: &str) -> Result<()> {
-        let mut writer = self.writer();
+        let mut writer = self.log.writer();
         let path = writer.path.clone();
         writer.transaction("remove an output from", |transaction| {
             transaction

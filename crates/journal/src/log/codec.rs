@@ -1,11 +1,11 @@
-//! A batch as bytes: an Arrow IPC record batch, packed as a whole with LZ4.
+//! The bytes of a batch: an Arrow IPC record batch, compressed with LZ4.
 //!
-//! The schema is not in it: it stands once in the table `schemas`. Packing the whole message rather than each buffer
-//! (which IPC can do too) makes a batch of a few records half as large, for its header is mostly zeros, and lets a
-//! read batch lie where it was unpacked.
+//! The schema is stored once, in the table `schemas`. The whole message is compressed instead of
+//! each buffer (the option that IPC has): a batch of a few records becomes half as large, because
+//! its header is mostly zeros, and a batch is used where it was decompressed.
 //!
-//! Layout after unpacking: the header's length as `u32` little-endian, the header (a flatbuffer `Message`), zeros up
-//! to a multiple of 64, the body.
+//! Layout before compression: the length of the header as `u32` little-endian, the header (a
+//! flatbuffer `Message`), zeros up to a multiple of 64, the body.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use arrow_ipc::root_as_message;
 use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow_schema::{ArrowError, Schema, SchemaRef};
 
-/// More than this is never unpacked: a length that a damaged file claims must not become an allocation.
+/// The most bytes of an unpacked batch: the length in a damaged file must not be allocated.
 const MAX_UNPACKED: usize = 1 << 31;
 
-/// Packs batches; keeps its buffers from one to the next.
+/// Packs batches. Reuses its buffers.
 #[derive(Default)]
 pub(crate) struct Packer {
     context: IpcWriteContext,
@@ -28,7 +28,7 @@ pub(crate) struct Packer {
 }
 
 impl Packer {
-    /// The bytes of `batch`.
+    /// Packs a batch.
     pub(crate) fn pack(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
         let (dictionaries, encoded) = IpcDataGenerator::default().encode(
             batch,
@@ -38,7 +38,7 @@ impl Packer {
         )?;
         if !dictionaries.is_empty() {
             return Err(ArrowError::IpcError(
-                "dictionaries are not stored".to_owned(),
+                "dictionary arrays cannot be stored".to_owned(),
             ));
         }
         let header = u32::try_from(encoded.ipc_message.len())
@@ -50,7 +50,7 @@ impl Packer {
         self.plain.extend_from_slice(&encoded.arrow_data);
         if self.plain.len() > MAX_UNPACKED {
             return Err(ArrowError::IpcError(format!(
-                "{} bytes are too many for a batch",
+                "a batch of {} bytes is too large",
                 self.plain.len()
             )));
         }
@@ -58,16 +58,17 @@ impl Packer {
     }
 }
 
-/// The batch of packed bytes. Never panics, whatever the bytes.
+/// Unpacks a batch. Never panics, whatever the bytes.
 pub(crate) fn unpack(packed: &[u8], schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let broken = |what: &str| ArrowError::IpcError(what.to_owned());
     let (length, _) =
-        lz4_flex::block::uncompressed_size(packed).map_err(|_| broken("the batch is cut short"))?;
+        lz4_flex::block::uncompressed_size(packed).map_err(|_| broken("the batch is truncated"))?;
     if length > MAX_UNPACKED {
-        return Err(broken("the batch claims an impossible length"));
+        return Err(broken("the length of the batch is impossible"));
     }
-    let plain = lz4_flex::block::decompress_size_prepended(packed)
-        .map_err(|error| ArrowError::IpcError(format!("the batch does not unpack: {error}")))?;
+    let plain = lz4_flex::block::decompress_size_prepended(packed).map_err(|error| {
+        ArrowError::IpcError(format!("the batch cannot be decompressed: {error}"))
+    })?;
     let (header, rest) = plain
         .split_first_chunk::<4>()
         .ok_or_else(|| broken("the batch has no header"))?;
@@ -75,24 +76,24 @@ pub(crate) fn unpack(packed: &[u8], schema: &SchemaRef) -> Result<RecordBatch, A
         .map_err(|_| broken("the header is too long"))?;
     let message = rest
         .get(..header)
-        .ok_or_else(|| broken("the header is cut short"))?;
+        .ok_or_else(|| broken("the header is truncated"))?;
     let message = root_as_message(message)
-        .map_err(|error| ArrowError::IpcError(format!("the header does not read: {error}")))?;
+        .map_err(|error| ArrowError::IpcError(format!("the header cannot be decoded: {error}")))?;
     let version = message.version();
     let batch = message
         .header_as_record_batch()
-        .ok_or_else(|| broken("the header is not of a batch"))?;
+        .ok_or_else(|| broken("the header does not describe a batch"))?;
     let body = (4 + header).next_multiple_of(64);
     if body > plain.len() {
-        return Err(broken("the body is cut short"));
+        return Err(broken("the body is truncated"));
     }
-    // The header is read out of `plain` while the body becomes a buffer of its own: one copy.
+    // The only copy: the header is read from `plain`, the body needs its own aligned buffer.
     let body = Buffer::from(plain.get(body..).unwrap_or_default());
     RecordBatchDecoder::try_new(&body, batch, Arc::clone(schema), &HashMap::new(), &version)?
         .read_record_batch()
 }
 
-/// A schema as an IPC message.
+/// Encodes a schema as an IPC message.
 pub(crate) fn pack_schema(schema: &Schema) -> Vec<u8> {
     IpcDataGenerator::default()
         .schema_to_bytes_with_dictionary_tracker(
@@ -103,12 +104,12 @@ pub(crate) fn pack_schema(schema: &Schema) -> Vec<u8> {
         .ipc_message
 }
 
-/// The schema of such a message.
+/// Decodes an IPC message of a schema.
 pub(crate) fn unpack_schema(message: &[u8]) -> Result<SchemaRef, ArrowError> {
     let message = root_as_message(message)
-        .map_err(|error| ArrowError::IpcError(format!("the schema does not read: {error}")))?;
+        .map_err(|error| ArrowError::IpcError(format!("the schema cannot be decoded: {error}")))?;
     let schema = message
         .header_as_schema()
-        .ok_or_else(|| ArrowError::IpcError("the message is not of a schema".to_owned()))?;
+        .ok_or_else(|| ArrowError::IpcError("the message does not describe a schema".to_owned()))?;
     arrow_ipc::convert::try_fb_to_schema(schema).map(Arc::new)
 }

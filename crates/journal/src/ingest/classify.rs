@@ -1,0 +1,142 @@
+//! Classifies each call of a page: new, known, revised, or not to be counted.
+
+use std::ops::Range;
+
+use callmeter_records::{Call, FieldHasher, id_hash_128};
+
+use crate::error::Result;
+use crate::ingest::account_memory::{AccountMemory, KnownIndex};
+use crate::ingest::classification::Classification;
+use crate::ingest::known_ids::KnownCall;
+use crate::ingest::repeats::Repeats;
+use crate::ingest::stored_calls::StoredCalls;
+use crate::ingest::watermark::Watermark;
+use crate::log::keys::CallKey;
+use crate::utc_day::day_of;
+
+/// What to do with a call.
+pub(crate) enum Decision {
+    /// Do not append it.
+    Skip(Classification),
+    /// Append it as a new call.
+    New { key: CallKey, late: bool },
+    /// Append it as a new version of a known call.
+    Revised { key: CallKey, known: KnownCall },
+}
+
+/// Classifies the calls of one page.
+pub(crate) struct Classifier<'p> {
+    pub(crate) window: Range<i64>,
+    pub(crate) observed_at: i64,
+    pub(crate) watermark: &'p Watermark,
+    pub(crate) repeats: &'p mut Repeats,
+    pub(crate) hasher: &'p mut FieldHasher,
+    pub(crate) stored: StoredCalls<'p>,
+}
+
+/// The hashes that identify a call. The only place where the id of a call is hashed on the way in.
+struct Identity {
+    fingerprint: u64,
+    /// Compared with the known calls of the journal; stored.
+    hash: u64,
+    /// Compared with the calls of the same poll, whose ids are not kept. Not derived from `hash`,
+    /// nor the reverse: the 64-bit hash is stored, and is not a part of the 128-bit hash.
+    wide_hash: u128,
+}
+
+impl Identity {
+    fn of(call: &Call<'_>, hasher: &mut FieldHasher) -> Self {
+        let fingerprint = call.fingerprint(hasher);
+        Self {
+            fingerprint,
+            hash: CallKey::hash_of(call.id(), fingerprint),
+            wide_hash: match call.id() {
+                Some(id) => id_hash_128(id),
+                // One id in 2⁶⁴ has a hash with this upper half.
+                None => u128::from(fingerprint) | u128::MAX << 64,
+            },
+        }
+    }
+}
+
+impl Classifier<'_> {
+    /// Decides what to do with a call. Fails only if the log has to be read and cannot be.
+    pub(crate) fn classify(&mut self, memory: &AccountMemory, call: &Call<'_>) -> Result<Decision> {
+        if let Some(out_of_range) = self.check_start(memory, call) {
+            return Ok(Decision::Skip(out_of_range));
+        }
+        let identity = Identity::of(call, self.hasher);
+        let known = self.find_known(memory, call, &identity)?;
+        if self
+            .repeats
+            .is_repeated(identity.wide_hash, known.map(|(index, _)| index))
+        {
+            return Ok(Decision::Skip(Classification::Repeated));
+        }
+        if let Some((index, known)) = known
+            && known.fingerprint == identity.fingerprint
+        {
+            self.repeats.add_known(index);
+            return Ok(Decision::Skip(Classification::Known));
+        }
+        let settled_at = self.watermark.settled_at(call);
+        if settled_at.is_some_and(|settled_at| settled_at > self.observed_at) {
+            self.repeats.add_unsettled(identity.wide_hash);
+            return Ok(Decision::Skip(Classification::Unsettled));
+        }
+        let key = CallKey {
+            hash: identity.hash,
+            fingerprint: identity.fingerprint,
+            // A call without a start time counts at the end of the window that returned it.
+            day: day_of(
+                call.start_time
+                    .known()
+                    .unwrap_or(self.window.end.saturating_sub(1)),
+            ),
+        };
+        Ok(match known {
+            Some((_, known)) => Decision::Revised { key, known },
+            None => Decision::New {
+                key,
+                late: self.watermark.is_late(settled_at),
+            },
+        })
+    }
+
+    fn check_start(&self, memory: &AccountMemory, call: &Call<'_>) -> Option<Classification> {
+        let start = call.start_time.known()?;
+        if !self.window.contains(&start) {
+            return Some(Classification::OutsideWindow);
+        }
+        let forgotten_before = memory.row.forgotten_before?;
+        (start < forgotten_before).then_some(Classification::Forgotten)
+    }
+
+    /// The known call with the same contents, else the one with the same id. If only hashes are
+    /// equal, the stored ids are compared.
+    fn find_known(
+        &mut self,
+        memory: &AccountMemory,
+        call: &Call<'_>,
+        identity: &Identity,
+    ) -> Result<Option<(KnownIndex, KnownCall)>> {
+        let same = memory
+            .with_hash(identity.hash)
+            .find(|(_, known)| known.fingerprint == identity.fingerprint);
+        if same.is_some() {
+            return Ok(same);
+        }
+        let Some(id) = call.id() else {
+            return Ok(None);
+        };
+        for (index, known) in memory.with_hash(identity.hash) {
+            if self
+                .stored
+                .read(known.address(), |row| row.id() == Some(id))?
+            {
+                return Ok(Some((index, known)));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,176 @@
+//! One poll of an account's calls, from its first page to its last.
+
+use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
+
+use callmeter_records::FieldHasher;
+
+use crate::error::Result;
+use crate::ingest::account_memory::SharedMemory;
+use crate::ingest::classification::PageCounts;
+use crate::ingest::classify::Classifier;
+use crate::ingest::options::{PollOptions, Purpose};
+use crate::ingest::page::PageIngest;
+use crate::ingest::repeats::Repeats;
+use crate::ingest::stored_calls::StoredCalls;
+use crate::ingest::watermark::{self, Watermark};
+use crate::log::accounts::AccountState;
+use crate::log::shared::SharedLog;
+use crate::utc_day::day_of;
+
+/// A poll of an account's calls.
+///
+/// [`Journal::ingest_session`](crate::Journal::ingest_session) starts one. It gives a
+/// [`PageIngest`] for each page; drop that of a page which could not be read. Between pages nothing
+/// is locked.
+///
+/// **The same id several times.** The first row of an id in a poll counts. All others are
+/// [`Classification::Repeated`](crate::Classification::Repeated), whatever their contents. So a
+/// call that an API returns twice with different contents does not change with each poll, and a
+/// call that moves to the next page during the poll is not counted twice. If it was edited in
+/// between, the next poll finds that.
+///
+/// **No id.** A call without an id is identified by all of its fields: two calls with equal fields
+/// are one call.
+///
+/// Within a poll, ids are compared by a 128-bit hash; with the journal, by the id itself.
+pub struct IngestSession {
+    log: SharedLog,
+    memory: Arc<SharedMemory>,
+    options: PollOptions,
+    /// The days of the range, and one more on each side: an edit may move the start of a call.
+    days: RangeInclusive<i16>,
+    watermark: Watermark,
+    repeats: Repeats,
+    last_rows: usize,
+    hasher: FieldHasher,
+}
+
+impl IngestSession {
+    pub(crate) fn begin(
+        log: SharedLog,
+        memory: Arc<SharedMemory>,
+        options: PollOptions,
+    ) -> Result<Self> {
+        let days = day_of(options.range.start).saturating_sub(1)
+            ..=day_of(options.range.end).saturating_add(1);
+        let watermark = Watermark::new(memory.lock().row.state, &options);
+        let mut poll = Self {
+            log,
+            memory,
+            options,
+            days,
+            watermark,
+            repeats: Repeats::default(),
+            last_rows: 0,
+            hasher: FieldHasher::new(),
+        };
+        // Loads the known ids now; otherwise the first page would, while its body waits in memory.
+        poll.page(0..0, 0)?;
+        Ok(poll)
+    }
+
+    /// The account's state as it is stored.
+    pub fn state(&self) -> AccountState {
+        self.memory.lock().row.state
+    }
+
+    /// Starts a page of the response for `window`, which was read at `observed_at`.
+    ///
+    /// `window` is a range of start times. All times are UTC microseconds. Waits while another page
+    /// of the same account is open. Blocks on the disk if ids have to be loaded.
+    pub fn page(&mut self, window: Range<i64>, observed_at: i64) -> Result<PageIngest<'_>> {
+        let mut memory = self.memory.lock();
+        self.log.with_reader(|reader| match self.options.purpose {
+            Purpose::Regular => memory.cover_from(reader, *self.days.start()),
+            Purpose::Backfill => memory.cover(reader, &self.days),
+        })?;
+        self.repeats.begin_page(&memory);
+        Ok(PageIngest {
+            log: &self.log,
+            memory,
+            classifier: Classifier {
+                window,
+                observed_at,
+                watermark: &self.watermark,
+                repeats: &mut self.repeats,
+                hasher: &mut self.hasher,
+                stored: StoredCalls::new(&self.log),
+            },
+            horizon: watermark::horizon(&self.options),
+            last_rows: &mut self.last_rows,
+            batches: Vec::new(),
+            counts: PageCounts::default(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use callmeter_records::{Call, Reading, id_hash};
+
+    use super::*;
+    use crate::error::JournalError;
+    use crate::ingest::classification::Classification;
+    use crate::journal::{Journal, Options};
+    use crate::log::keys::{CallKey, RowAddress};
+
+    /// No two ids with the same hash are available, so the test adds an entry under the hash of
+    /// another id.
+    #[test]
+    fn ids_that_share_a_hash_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path().join("journal.db"), &Options::default()).unwrap();
+        let options = PollOptions {
+            purpose: Purpose::Regular,
+            range: 0..1_000_000,
+            settle: std::time::Duration::ZERO,
+        };
+        let call = |id| Call {
+            id: Some(id),
+            start_time: Reading::Known(5),
+            ..Call::default()
+        };
+        let poll = || journal.ingest_session("acme", options.clone()).unwrap();
+        let poll_call = |id| {
+            let mut poll = poll();
+            let mut page = poll.page(0..1_000_000, 1_000_000).unwrap();
+            let classification = page.add(&call(id)).unwrap();
+            page.commit(None).unwrap();
+            classification
+        };
+        let new = Classification::New {
+            late: false,
+            unnamed: false,
+        };
+        assert_eq!(poll_call("a"), new);
+        let planted = CallKey {
+            hash: id_hash("b"),
+            fingerprint: 0,
+            day: 0,
+        };
+        poll()
+            .memory
+            .lock()
+            .insert(planted, RowAddress { batch: 1, row: 0 });
+        assert_eq!(poll_call("b"), new);
+        assert_eq!(poll_call("b"), Classification::Known);
+        assert_eq!(poll_call("a"), Classification::Known);
+        // An entry without a stored row is damage, not a new call.
+        let planted = CallKey {
+            hash: id_hash("c"),
+            fingerprint: 0,
+            day: 0,
+        };
+        poll()
+            .memory
+            .lock()
+            .insert(planted, RowAddress { batch: 77, row: 0 });
+        let mut poll = poll();
+        let mut page = poll.page(0..1_000_000, 1_000_000).unwrap();
+        assert!(matches!(
+            page.add(&call("c")),
+            Err(JournalError::Corrupt { .. })
+        ));
+    }
+}

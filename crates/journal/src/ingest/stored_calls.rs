@@ -1,0 +1,65 @@
+//! Reads known calls back from the log: to compare ids that share a hash, and for revisions.
+
+use std::collections::HashMap;
+
+use callmeter_records::calls::CallRow;
+use callmeter_records::{CallsView, Stream};
+
+use crate::error::{JournalError, Result};
+use crate::log::keys::RowAddress;
+use crate::log::shared::SharedLog;
+use crate::seq::{BatchSeq, StoredBatch};
+
+/// Batches that are kept for the next call of the same page.
+const CACHED: usize = 16;
+
+/// Reads stored calls; keeps some batches, because revisions of a page are often in the same ones.
+pub(crate) struct StoredCalls<'p> {
+    log: &'p SharedLog,
+    cache: HashMap<BatchSeq, StoredBatch>,
+}
+
+impl<'p> StoredCalls<'p> {
+    pub(crate) fn new(log: &'p SharedLog) -> Self {
+        Self {
+            log,
+            cache: HashMap::new(),
+        }
+    }
+
+    /// Runs `read` on the stored call at `address`. A missing row is damage.
+    pub(crate) fn read<T>(
+        &mut self,
+        address: RowAddress,
+        read: impl FnOnce(&CallRow<'_, '_>) -> T,
+    ) -> Result<T> {
+        let seq = BatchSeq(address.batch.into());
+        if !self.cache.contains_key(&seq) {
+            let stored = self.log.batch(seq)?.ok_or_else(|| self.missing(address))?;
+            if self.cache.len() >= CACHED {
+                self.cache.clear();
+            }
+            self.cache.insert(seq, stored);
+        }
+        let stored = self.cache.get(&seq).ok_or_else(|| self.missing(address))?;
+        let view = CallsView::new(&stored.records).map_err(|source| JournalError::View {
+            seq,
+            stream: Stream::Calls,
+            source,
+        })?;
+        match view.row(usize::from(address.row)) {
+            Some(row) => Ok(read(&row)),
+            None => Err(self.missing(address)),
+        }
+    }
+
+    fn missing(&self, address: RowAddress) -> JournalError {
+        JournalError::corrupt(
+            self.log.path(),
+            format!(
+                "row {} of batch {} is missing, but the journal's keys refer to it",
+                address.row, address.batch
+            ),
+        )
+    }
+}

@@ -1,0 +1,12 @@
+//! The log of batches: append, read, and what is stored with them.
+
+pub(crate) mod accounts;
+pub(crate) mod append;
+pub(crate) mod batch_row;
+pub(crate) mod codec;
+pub(crate) mod keys;
+pub(crate) mod latest_versions;
+pub(crate) mod reader;
+pub(crate) mod shared;
+pub(crate) mod tail;
+pub(crate) mod writer;
