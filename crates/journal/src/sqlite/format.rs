@@ -1,6 +1,7 @@
 //! The format of the file: its version, its tables, and its head row.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use callmeter_records::Stream;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -62,12 +63,7 @@ pub(crate) fn check(conn: &Connection, path: &Path) -> Result<()> {
 fn check_schema(conn: &Connection, path: &Path) -> Result<()> {
     let sql = |source| JournalError::sqlite(path, "open", source);
     let found = schema_objects(conn).map_err(sql)?;
-    let expected = Connection::open_in_memory()
-        .and_then(|sample| {
-            sample.execute_batch(SCHEMA)?;
-            schema_objects(&sample)
-        })
-        .map_err(sql)?;
+    let expected = expected_schema().map_err(sql)?;
     match expected.iter().find(|object| !found.contains(object)) {
         None => Ok(()),
         Some((kind, name, ..)) => Err(JournalError::corrupt(
@@ -75,6 +71,18 @@ fn check_schema(conn: &Connection, path: &Path) -> Result<()> {
             format!("the definition of {kind} `{name}` is missing or changed"),
         )),
     }
+}
+
+/// What SQLite stores for [`SCHEMA`].
+fn expected_schema() -> rusqlite::Result<&'static [SchemaObject]> {
+    static EXPECTED: OnceLock<Vec<SchemaObject>> = OnceLock::new();
+    if let Some(expected) = EXPECTED.get() {
+        return Ok(expected);
+    }
+    let sample = Connection::open_in_memory()?;
+    sample.execute_batch(SCHEMA)?;
+    let expected = schema_objects(&sample)?;
+    Ok(EXPECTED.get_or_init(|| expected))
 }
 
 /// Type, name, table and SQL of a table or index.
