@@ -268,7 +268,7 @@ fn check_directories(path: &Path) -> Result<(), FileError> {
 /// Copies the file into memory that nobody can change, and hashes what was copied.
 fn sealed_copy(file: &File) -> io::Result<(File, String)> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let memory: OwnedFd = rustix::fs::memfd_create("callmeter-plugin-sdk", flags)?;
+    let memory: OwnedFd = rustix::fs::memfd_create("callmeter-plugin", flags)?;
     let mut copy = File::from(memory);
     let sha256 = hash(file, &mut copy)?;
     copy.flush()?;
