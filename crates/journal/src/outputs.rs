@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use callmeter_records::Stream;
+use callmeter_records::{Backlog, BatchSeq, Stream};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::checksum::RowChecksum;
 use crate::error::{JournalError, Result};
 use crate::reader::{HEAD, Reader};
-use crate::{BatchSeq, Journal, format};
+use crate::{Journal, format};
 
 /// Where a new output begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,17 +30,6 @@ pub struct Cursor {
     pub batch: BatchSeq,
     /// The `sequence` of that batch's last record.
     pub sequence: i64,
-    /// Records that retention dropped before the output had them.
-    pub lost: u64,
-}
-
-/// What an output has yet to acknowledge of a stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Backlog {
-    /// Records.
-    pub records: u64,
-    /// When the oldest of them were read: UTC, microseconds. `None` without any.
-    pub oldest_observed_at: Option<i64>,
     /// Records that retention dropped before the output had them.
     pub lost: u64,
 }

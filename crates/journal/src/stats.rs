@@ -1,9 +1,9 @@
 //! What is in the journal, in figures.
 
-use callmeter_records::Stream;
+use callmeter_records::{Backlog, Stream};
 
 use crate::error::Result;
-use crate::outputs::{Backlog, Cursor};
+use crate::outputs::Cursor;
 use crate::reader::Reader;
 use crate::retention::used_bytes;
 use crate::{AccountState, BatchSeq, account, format};

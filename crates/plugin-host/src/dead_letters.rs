@@ -10,14 +10,11 @@ use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::backlog::{BatchId, BatchSeq};
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::FileReader;
 use arrow_ipc::writer::FileWriter;
-use callmeter_records::Stream;
+use callmeter_records::{Batch, BatchId, BatchSeq, Stream};
 use serde::{Deserialize, Serialize};
-
-use crate::backlog::Batch;
 
 const REPLAY: &str = "replay";
 

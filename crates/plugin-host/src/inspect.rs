@@ -22,12 +22,12 @@ pub struct Inspection {
     /// What is allowed and odd.
     pub warnings: Vec<String>,
     /// Whether it would load.
-    pub verdict: Verdict,
+    pub decision: LoadDecision,
 }
 
 /// Whether a library would load.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum LoadDecision {
     /// It was loaded, and offers everything that is needed.
     Loads,
     /// It is refused, and why.
@@ -37,7 +37,7 @@ pub enum Verdict {
 impl Inspection {
     /// Whether the library would load.
     pub fn loads(&self) -> bool {
-        self.verdict == Verdict::Loads
+        self.decision == LoadDecision::Loads
     }
 }
 
@@ -50,12 +50,12 @@ pub fn inspect(path: &Path, pin: Option<&str>, trust: Trust) -> Inspection {
         facts: None,
         config_schema: None,
         warnings: Vec::new(),
-        verdict: Verdict::Loads,
+        decision: LoadDecision::Loads,
     };
     let file = match PluginFile::open(path, pin, trust) {
         Ok(file) => file,
         Err(error) => {
-            inspection.verdict = Verdict::Refused(error.to_string());
+            inspection.decision = LoadDecision::Refused(error.to_string());
             return inspection;
         }
     };
@@ -82,7 +82,7 @@ pub fn inspect(path: &Path, pin: Option<&str>, trust: Trust) -> Inspection {
     let host = HostContext::leak(Silent);
     match Plugin::load(&file, host) {
         Ok(plugin) => inspection.config_schema = plugin.config_schema,
-        Err(error) => inspection.verdict = Verdict::Refused(error.to_string()),
+        Err(error) => inspection.decision = LoadDecision::Refused(error.to_string()),
     }
     inspection
 }
@@ -105,9 +105,9 @@ impl fmt::Display for Inspection {
         for warning in &self.warnings {
             writeln!(f, "warning   {warning}")?;
         }
-        match &self.verdict {
-            Verdict::Loads => writeln!(f, "verdict   it loads")?,
-            Verdict::Refused(reason) => writeln!(f, "verdict   REFUSED: {reason}")?,
+        match &self.decision {
+            LoadDecision::Loads => writeln!(f, "verdict   it loads")?,
+            LoadDecision::Refused(reason) => writeln!(f, "verdict   REFUSED: {reason}")?,
         }
         if let Some(schema) = &self.config_schema {
             writeln!(

@@ -11,9 +11,9 @@ use callmeter_plugin_abi::arrow::{ArrowArray, ArrowSchema};
 use callmeter_plugin_abi::{self as abi, ErrorBox, Str};
 use callmeter_records::Stream;
 
-use crate::answer::{self, Answer};
 use crate::callbacks::HostContext;
 use crate::library::{Functions, Plugin};
+use crate::plugin_answer::{self, PluginAnswer};
 use crate::sink::{BatchRequest, Interrupt, Sink};
 
 const _: () = assert!(size_of::<ArrowArray>() == size_of::<FFI_ArrowArray>());
@@ -79,9 +79,9 @@ impl Instance {
                 &raw mut error,
             )
         };
-        match Answer::new(code, &error) {
-            Answer::Ok => {}
-            _ => return Err(answer::message(&error)),
+        match PluginAnswer::new(code, &error) {
+            PluginAnswer::Ok => {}
+            _ => return Err(plugin_answer::message(&error)),
         }
         let handle = Arc::new(Handle {
             cancel: functions.cancel,
@@ -129,12 +129,12 @@ impl Instance {
 }
 
 impl Sink for Instance {
-    fn write(&mut self, request: &BatchRequest<'_>) -> Answer {
+    fn write(&mut self, request: &BatchRequest<'_>) -> PluginAnswer {
         let schema = request.records.schema();
         let (schema_id, schema) = match self.schema(&schema) {
             Ok(exported) => exported,
             Err(reason) => {
-                return Answer::Reject {
+                return PluginAnswer::Reject {
                     reason: format!("its schema cannot be handed over: {reason}"),
                 };
             }
@@ -157,10 +157,10 @@ impl Sink for Instance {
         let code = unsafe {
             (self.functions.write_batch)(self.pointer(), &raw const batch, &raw mut error)
         };
-        Answer::new(code, &error)
+        PluginAnswer::new(code, &error)
     }
 
-    fn flush(&mut self, within: Duration) -> (Answer, u64) {
+    fn flush(&mut self, within: Duration) -> (PluginAnswer, u64) {
         let mut error = ErrorBox::new();
         let mut durable = 0;
         let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
@@ -169,7 +169,7 @@ impl Sink for Instance {
         let code = unsafe {
             (self.functions.flush)(self.pointer(), within, &raw mut durable, &raw mut error)
         };
-        (Answer::new(code, &error), durable)
+        (PluginAnswer::new(code, &error), durable)
     }
 
     fn interrupt(&self) -> Arc<dyn Interrupt> {

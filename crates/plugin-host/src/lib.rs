@@ -12,30 +12,33 @@
 //! [`Isolation::Process`].
 #![allow(unsafe_code)]
 
-mod answer;
-mod backlog;
 mod backoff;
+mod batch_log;
 mod callbacks;
 mod dead_letters;
 mod delivery;
 mod elf;
 mod exit_now;
 mod file;
+mod in_process;
 mod inspect;
 mod instance;
 mod isolation;
 mod library;
+mod load;
 mod outputs;
+mod plugin_answer;
 mod settings;
 mod sink;
 mod status;
 
-pub use backlog::{Backlog, BacklogError, Batch, BatchId, BatchSeq, MemoryBacklog, Owed};
+pub use batch_log::{BatchLog, BatchLogError, MemoryLog};
+pub use callmeter_records::{Backlog, Batch, BatchId, BatchSeq};
 pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters};
 pub use elf::{ElfError, ElfFacts, Note};
 pub use exit_now::exit_now;
 pub use file::{FileError, PluginFile, Trust};
-pub use inspect::{Inspection, Verdict, inspect};
+pub use inspect::{Inspection, LoadDecision, inspect};
 pub use isolation::child_main;
 pub use library::LoadError;
 pub use outputs::{Outputs, StartError};

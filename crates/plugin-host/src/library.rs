@@ -14,9 +14,9 @@ use std::os::fd::AsRawFd as _;
 use callmeter_plugin_abi::{self as abi, ErrorBox, InitFn, Status};
 use libloading::os::unix::{Library as DynamicLibrary, RTLD_LOCAL, RTLD_NOW};
 
-use crate::answer;
 use crate::callbacks::HostContext;
 use crate::file::PluginFile;
+use crate::plugin_answer;
 
 /// The longest name or version that is read from a plugin.
 const MAX_TEXT: usize = 256;
@@ -99,7 +99,7 @@ type Create = unsafe extern "C" fn(
 ) -> i32;
 type Write = unsafe extern "C" fn(*mut std::ffi::c_void, *const abi::Batch, *mut ErrorBox) -> i32;
 type Flush = unsafe extern "C" fn(*mut std::ffi::c_void, u64, *mut u64, *mut ErrorBox) -> i32;
-type End = unsafe extern "C" fn(*mut std::ffi::c_void);
+type OnInstance = unsafe extern "C" fn(*mut std::ffi::c_void);
 
 /// The plugin's functions, those that it must have being there.
 #[derive(Debug, Clone, Copy)]
@@ -107,8 +107,8 @@ pub(crate) struct Functions {
     pub(crate) create: Create,
     pub(crate) write_batch: Write,
     pub(crate) flush: Flush,
-    pub(crate) cancel: Option<End>,
-    pub(crate) destroy: End,
+    pub(crate) cancel: Option<OnInstance>,
+    pub(crate) destroy: OnInstance,
 }
 
 impl PartialEq for Functions {
@@ -189,7 +189,7 @@ impl Plugin {
             _ => {
                 return Err(LoadError::Init {
                     status: format!("status {status}"),
-                    message: answer::message(&error),
+                    message: plugin_answer::message(&error),
                 });
             }
         }

@@ -1,7 +1,7 @@
 //! What an output is made from.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use callmeter_plugin_abi::InitFn;
@@ -44,6 +44,16 @@ pub enum PluginSource {
     },
     /// A plugin that is linked into this program, by its `init` function. It cannot be isolated.
     Static(InitFn),
+}
+
+impl PluginSource {
+    /// The plugin's file; empty for a plugin that is linked statically.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::File { path, .. } => path,
+            Self::Static(_) => Path::new(""),
+        }
+    }
 }
 
 impl fmt::Debug for PluginSource {

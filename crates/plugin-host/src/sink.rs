@@ -6,7 +6,7 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use callmeter_records::Stream;
 
-use crate::answer::Answer;
+use crate::plugin_answer::PluginAnswer;
 
 /// One batch on its way to a plugin.
 pub(crate) struct BatchRequest<'a> {
@@ -23,10 +23,10 @@ pub(crate) struct BatchRequest<'a> {
 /// An instance of a plugin. Dropping it ends it.
 pub(crate) trait Sink {
     /// Hands over a batch.
-    fn write(&mut self, request: &BatchRequest<'_>) -> Answer;
+    fn write(&mut self, request: &BatchRequest<'_>) -> PluginAnswer;
 
     /// Asks for durability; also returns the last durable `seq`, 0 for none.
-    fn flush(&mut self, within: Duration) -> (Answer, u64);
+    fn flush(&mut self, within: Duration) -> (PluginAnswer, u64);
 
     /// A way to reach the instance while a call is in progress.
     fn interrupt(&self) -> Arc<dyn Interrupt>;

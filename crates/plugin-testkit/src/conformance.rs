@@ -250,7 +250,7 @@ impl Bench<'_> {
         }
         // In the middle, or at the end: what is not durable by then comes to the next one.
         end(&rig)?;
-        let rig = Rig::start_over(rig.backlog(), self.options(directory.path()));
+        let rig = Rig::start_over(rig.batches(), self.options(directory.path()));
         let result = rig.settle(PATIENCE);
         end(&rig).and(result)
     }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use callmeter_records::Stream;
 
 use super::protocol::{self, Create, Reply, Request};
-use crate::answer::Answer;
 use crate::callbacks::{HostContext, LogSink};
 use crate::instance::Instance;
-use crate::outputs;
+use crate::load;
+use crate::plugin_answer::PluginAnswer;
 use crate::settings::PluginSource;
 use crate::sink::{BatchRequest, Interrupt, Sink as _};
 
@@ -75,10 +75,10 @@ fn serve() -> io::Result<()> {
                         stream,
                         records: &records,
                     }),
-                    (None, _) => Answer::Fatal {
+                    (None, _) => PluginAnswer::Fatal {
                         reason: format!("there is no stream {stream}"),
                     },
-                    (_, Err(reason)) => Answer::Fatal { reason },
+                    (_, Err(reason)) => PluginAnswer::Fatal { reason },
                 };
                 (answer, 0)
             }
@@ -101,7 +101,7 @@ fn make(
         sha256: create.sha256.clone(),
         trust: create.trust,
     };
-    let (plugin, identity) = outputs::load(&source, host)?;
+    let (plugin, identity) = load::load(&source, host)?;
     let instance = Instance::create(&plugin, host, &create.name, &create.config)?;
     Ok((instance, identity))
 }
