@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use callmeter_plugin_abi::{self as abi, ErrorBox, Status, Str, level};
 
-use crate::batch::SchemaCache;
-use crate::host::{HostTable, Interrupt};
-use crate::outcome::Verdict;
-use crate::{Batch, Deadline, Durable, Fail, FromConfig as _, Host, OutputPlugin};
+use crate::batch::{Batch, SchemaCache};
+use crate::config::FromConfig as _;
+use crate::host::{Host, HostTable, Interrupt};
+use crate::outcome::{Deadline, Durable, Fail, FailAction};
+use crate::output_plugin::OutputPlugin;
 
 /// What a plugin shows of itself, as zero-terminated texts.
 #[derive(Debug, Clone, Copy)]
@@ -271,10 +272,10 @@ fn guard(error: *mut ErrorBox, call: impl FnOnce() -> Result<Status, Fail>) -> i
         Err(fail) => {
             // SAFETY: the host passes null or its own box.
             unsafe { fill(error, &fail) };
-            match fail.verdict {
-                Verdict::Retry => Status::Retry as i32,
-                Verdict::Reject => Status::Reject as i32,
-                Verdict::Fatal => Status::Fatal as i32,
+            match fail.action {
+                FailAction::Retry => Status::Retry as i32,
+                FailAction::Reject => Status::Reject as i32,
+                FailAction::Fatal => Status::Fatal as i32,
             }
         }
     }

@@ -4,23 +4,24 @@ use std::error::Error;
 use std::fmt::{self, Display};
 use std::time::{Duration, Instant};
 
-/// The answer of [`OutputPlugin::write`](crate::OutputPlugin::write).
+/// The answer of [`OutputPlugin::write`](crate::output_plugin::OutputPlugin::write).
 pub type Outcome = Result<(), Fail>;
 
 /// Why a batch was not accepted or not flushed, and what callmeter shall do about it.
 ///
-/// `?` turns an [`std::io::Error`] into a retry and a [`BatchError`](crate::BatchError) into a
+/// `?` turns an [`std::io::Error`] into a retry and a [`BatchError`](crate::batch::BatchError) into a
 /// rejection. The text must not quote the configuration, which may hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fail {
-    pub(crate) verdict: Verdict,
+    pub(crate) action: FailAction,
     pub(crate) reason: String,
     pub(crate) after: Option<Duration>,
     pub(crate) durable: Option<u64>,
 }
 
+/// What callmeter does about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum FailAction {
     Retry,
     Reject,
     Fatal,
@@ -29,24 +30,24 @@ pub(crate) enum Verdict {
 impl Fail {
     /// Nothing was taken, or nobody knows: callmeter sends the same batch again after a while.
     pub fn retry(reason: impl Display) -> Self {
-        Self::new(Verdict::Retry, reason)
+        Self::new(FailAction::Retry, reason)
     }
 
     /// This batch will never succeed: callmeter puts it into the dead-letter directory and goes on.
     ///
     /// From `flush` it means the batch that follows [`Fail::durable`], which the plugin forgets.
     pub fn reject(reason: impl Display) -> Self {
-        Self::new(Verdict::Reject, reason)
+        Self::new(FailAction::Reject, reason)
     }
 
     /// This instance cannot go on: callmeter makes a new one and sends again what was not flushed.
     pub fn fatal(reason: impl Display) -> Self {
-        Self::new(Verdict::Fatal, reason)
+        Self::new(FailAction::Fatal, reason)
     }
 
-    fn new(verdict: Verdict, reason: impl Display) -> Self {
+    fn new(action: FailAction, reason: impl Display) -> Self {
         Self {
-            verdict,
+            action,
             reason: reason.to_string(),
             after: None,
             durable: None,
@@ -60,7 +61,7 @@ impl Fail {
         self
     }
 
-    /// From `flush`: batches up to this [`Batch::seq`](crate::Batch::seq) are durable nevertheless.
+    /// From `flush`: batches up to this [`Batch::seq`](crate::batch::Batch::seq) are durable nevertheless.
     #[must_use]
     pub fn durable(mut self, seq: u64) -> Self {
         self.durable = Some(seq);
@@ -74,17 +75,17 @@ impl Fail {
 
     /// Whether callmeter will send the batch again to this instance.
     pub fn is_retry(&self) -> bool {
-        self.verdict == Verdict::Retry
+        self.action == FailAction::Retry
     }
 
     /// Whether callmeter will put the batch aside.
     pub fn is_reject(&self) -> bool {
-        self.verdict == Verdict::Reject
+        self.action == FailAction::Reject
     }
 
     /// Whether callmeter will replace the instance.
     pub fn is_fatal(&self) -> bool {
-        self.verdict == Verdict::Fatal
+        self.action == FailAction::Fatal
     }
 }
 
@@ -102,8 +103,8 @@ impl From<std::io::Error> for Fail {
     }
 }
 
-impl From<crate::BatchError> for Fail {
-    fn from(error: crate::BatchError) -> Self {
+impl From<crate::batch::BatchError> for Fail {
+    fn from(error: crate::batch::BatchError) -> Self {
         Self::reject(error)
     }
 }
@@ -152,7 +153,7 @@ impl<E: Error> From<E> for Fatal {
 pub enum Durable {
     /// Every batch that was accepted.
     All,
-    /// Batches up to this [`Batch::seq`](crate::Batch::seq), 0 for none.
+    /// Batches up to this [`Batch::seq`](crate::batch::Batch::seq), 0 for none.
     UpTo(u64),
 }
 
