@@ -1,4 +1,4 @@
-//! What a library is and whether it would load, for `callmeter plugin check`.
+//! Checks whether a library would load, for `callmeter plugin check`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,18 +8,18 @@ use crate::elf::ElfFacts;
 use crate::file::{PluginFile, Trust};
 use crate::library::Plugin;
 
-/// What was found out about a library.
+/// The result of checking a library.
 #[derive(Debug, Clone)]
 pub struct Inspection {
     /// The file.
     pub path: PathBuf,
     /// The SHA-256 of its bytes, in hexadecimal, if it could be read.
     pub sha256: Option<String>,
-    /// What the file says of itself, if it is a plugin.
+    /// What the file says about itself, if it is a plugin.
     pub facts: Option<ElfFacts>,
-    /// Its configuration's JSON Schema, if it was loaded and has one.
+    /// The JSON Schema of its configuration, if it was loaded and has one.
     pub config_schema: Option<String>,
-    /// What is allowed and odd.
+    /// What is allowed but unusual.
     pub warnings: Vec<String>,
     /// Whether it would load.
     pub decision: LoadDecision,
@@ -28,9 +28,9 @@ pub struct Inspection {
 /// Whether a library would load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoadDecision {
-    /// It was loaded, and offers everything that is needed.
+    /// It was loaded and has every function that is needed.
     Loads,
-    /// It is refused, and why.
+    /// It is refused for this reason.
     Refused(String),
 }
 
@@ -41,8 +41,8 @@ impl Inspection {
     }
 }
 
-/// Checks a library as an output would, and loads it: code of the plugin runs, but no instance is
-/// made.
+/// Checks a library as an output would, and loads it. Code of the plugin runs, but no instance is
+/// created.
 pub fn inspect(path: &Path, pin: Option<&str>, trust: Trust) -> Inspection {
     let mut inspection = Inspection {
         path: path.to_owned(),

@@ -1,4 +1,4 @@
-//! A plugin's instance in this process: every call of the ABI is made here.
+//! An instance of a plugin in this process. All calls of the ABI are made here.
 
 use std::ffi::c_void;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,7 +58,7 @@ impl Interrupt for Handle {
 }
 
 impl Instance {
-    /// Makes an instance; the error is the plugin's own reason.
+    /// Creates an instance. The error is the reason that the plugin gives.
     pub(crate) fn create(
         plugin: &Plugin,
         host: &'static HostContext,
@@ -69,7 +69,7 @@ impl Instance {
         let mut error = ErrorBox::new();
         let mut instance = std::ptr::null_mut();
         host.set_cancelled(false);
-        // SAFETY: everything is live for the call, and the host's table for ever.
+        // SAFETY: everything is live for the call, and the host's table is never freed.
         let code = unsafe {
             (functions.create)(
                 host.table(),

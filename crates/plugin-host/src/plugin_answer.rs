@@ -1,4 +1,4 @@
-//! What a plugin answered, in the host's own words.
+//! A plugin's answer to a call, read from its status and its error box.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ impl PluginAnswer {
     }
 }
 
-/// The box's text. Its length is the plugin's word and its bytes may be anything.
+/// The text of the error box. Neither its length nor its bytes can be trusted.
 pub(crate) fn message(error: &ErrorBox) -> String {
     let len = usize::try_from(error.len)
         .unwrap_or(usize::MAX)

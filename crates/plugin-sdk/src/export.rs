@@ -1,7 +1,7 @@
 //! The macro that makes a crate a plugin.
 
-/// Makes the crate a plugin: exports the one function that callmeter calls, and places the note that
-/// it reads before. Once per crate.
+/// Makes the crate a plugin: exports the function that callmeter calls, and adds the note that
+/// callmeter reads before it loads the library. Use it once per crate.
 #[macro_export]
 macro_rules! export {
     ($plugin:ty) => {

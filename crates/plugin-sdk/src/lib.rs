@@ -1,7 +1,7 @@
 //! The SDK for output plugins of callmeter.
 //!
-//! A plugin is a shared library that callmeter loads and hands every record to: calls, allowance
-//! balances, call rates, billing settings. An author writes a struct and three functions:
+//! A plugin is a shared library that callmeter loads and gives every record to: calls, allowance
+//! balances, call rates and billing settings. An author writes a struct and three functions:
 //!
 //! ```
 //! use std::io::Write as _;
@@ -39,9 +39,9 @@
 //! callmeter_plugin_sdk::export!(TalkTimes);
 //! ```
 //!
-//! `Ok` from `write` means "accepted"; only `flush` makes callmeter forget a batch. Whatever was not
-//! flushed comes again after a crash, with the same [`Batch::id`]. A panic ends the instance, not
-//! the process: callmeter makes a new one and sends the unflushed batches again.
+//! `Ok` from `write` means "accepted". Batches that were not flushed are sent again after a crash,
+//! with the same [`Batch::id`]. A panic ends the instance, not the process: callmeter creates a new
+//! one and sends the unflushed batches again.
 //!
 //! Build it as `crate-type = ["cdylib", "rlib"]` with `panic = "unwind"` (the default), and link it
 //! with `-z nodelete`.

@@ -144,7 +144,16 @@ mod tests {
         let text = prometheus::TextEncoder::new()
             .encode_to_string(&families)
             .unwrap();
-        let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
-        insta::assert_snapshot!(samples.join("\n"), @"");
+        let mut samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        samples.sort_unstable();
+        insta::assert_snapshot!(samples.join("\n"), @r#"
+        callmeter_output_lag_records{output="crm",stream="calls"} 7
+        callmeter_output_oldest_unacknowledged_timestamp_seconds{output="crm",stream="calls"} 2.5
+        callmeter_output_records_delivered_total{output="crm",stream="calls"} 160
+        callmeter_output_records_dropped_total{output="crm",reason="refused",stream="calls"} 10
+        callmeter_output_records_dropped_total{output="crm",reason="retention",stream="calls"} 3
+        callmeter_output_records_received_total{output="crm",stream="calls"} 170
+        callmeter_output_up{output="crm"} 1
+        "#);
     }
 }

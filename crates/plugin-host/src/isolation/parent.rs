@@ -1,4 +1,4 @@
-//! callmeter's side: starts children, asks them, and learns how they ended.
+//! The parent process: starts children, sends them requests, and finds out how they ended.
 
 use std::ffi::OsString;
 use std::io::{self, BufReader, BufWriter};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::child::CHILD_ARGUMENT;
 use super::protocol::{self, Create, Reply, Request};
 use crate::callbacks::{self, LogSink as _, ToTracing};
 use crate::delivery::MakeSink;
@@ -49,7 +50,7 @@ impl ChildMaker {
         } else {
             // The link, not its target: it still leads to this program when the file was replaced.
             let mut command = Command::new("/proc/self/exe");
-            command.arg(crate::CHILD_ARGUMENT);
+            command.arg(CHILD_ARGUMENT);
             command
         };
         // A group of its own: Ctrl-C on the terminal is for callmeter, which then ends the child.

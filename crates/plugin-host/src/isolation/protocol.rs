@@ -1,4 +1,4 @@
-//! The frames between callmeter and a child: JSON for what is said, bytes behind it for a batch.
+//! The frames between callmeter and a child: a JSON message, followed by the bytes of a batch.
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::status::PluginIdentity;
 /// A frame larger than this is a fault.
 const MAX_FRAME: u32 = 1 << 30;
 
-/// What callmeter asks of a child.
+/// A request to a child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
     /// Load the plugin and make the instance: comes once, first.
@@ -46,7 +46,7 @@ pub(crate) struct Create {
     pub(crate) log_level: i32,
 }
 
-/// What a child says.
+/// A message of a child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
     /// To `Create`.
