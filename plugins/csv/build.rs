@@ -1,4 +1,4 @@
-//! Links the library so that it is never unloaded: threads of it, or what they leave behind, may outlive its use.
+//! Links the library with `-z nodelete`: its threads may outlive its use, so it must stay loaded.
 
 fn main() {
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");

@@ -1,4 +1,4 @@
-//! A plugin stays in memory once it is loaded; this says so to any program that loads it.
+//! Links the library with `-z nodelete`, because a plugin is never unloaded.
 
 fn main() {
     println!("cargo::rustc-link-arg-cdylib=-Wl,-z,nodelete");

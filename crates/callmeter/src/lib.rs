@@ -12,6 +12,7 @@ pub mod context;
 mod error_chain;
 pub mod exit;
 pub mod logging;
+pub mod output_status;
 pub mod pipeline;
 pub mod poll;
 pub mod secret_redactor;

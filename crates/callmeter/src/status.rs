@@ -5,11 +5,15 @@
 //! which is a copy and holds nobody up.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use callmeter_plugin_host::Outputs;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+
+use crate::output_status::OutputStatus;
+use crate::secret_redactor::SecretRedactor;
 
 /// What is polled of an account; each has a beat of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -168,41 +172,6 @@ pub struct ConfigStatus {
     pub warnings: Vec<String>,
 }
 
-/// How one stream of an output stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct OutputStreamStatus {
-    /// Records handed over since the program started.
-    pub received: u64,
-    /// Records acknowledged since the program started.
-    pub delivered: u64,
-    /// Records that will not be delivered, since the program started.
-    pub dropped: u64,
-    /// Records in the journal that are not acknowledged.
-    pub lag: u64,
-    /// When the oldest of those was journaled.
-    #[serde(serialize_with = "time")]
-    pub oldest: Option<Timestamp>,
-}
-
-/// One output.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct OutputStatus {
-    /// Its name.
-    pub name: String,
-    /// The library.
-    pub plugin: String,
-    /// What the library calls itself, with its version.
-    pub description: Option<String>,
-    /// Whether it works.
-    pub up: bool,
-    /// How it stands, in a word or two.
-    pub state: String,
-    /// What last went wrong, in plain words.
-    pub error: Option<String>,
-    /// Its streams.
-    pub streams: BTreeMap<String, OutputStreamStatus>,
-}
-
 /// How the journal stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct JournalStatus {
@@ -256,6 +225,7 @@ pub struct Status {
 #[derive(Debug)]
 pub struct StatusStore {
     started: Timestamp,
+    outputs: OnceLock<(Arc<Outputs>, Arc<SecretRedactor>)>,
     inner: Mutex<Inner>,
 }
 
@@ -264,7 +234,6 @@ struct Inner {
     ready: bool,
     config: ConfigStatus,
     accounts: BTreeMap<String, AccountStatus>,
-    outputs: Vec<OutputStatus>,
     journal: JournalStatus,
 }
 
@@ -273,6 +242,7 @@ impl StatusStore {
     pub fn new(config_file: &std::path::Path) -> Self {
         Self {
             started: Timestamp::now(),
+            outputs: OnceLock::new(),
             inner: Mutex::new(Inner {
                 ready: false,
                 config: ConfigStatus {
@@ -282,7 +252,6 @@ impl StatusStore {
                     warnings: Vec::new(),
                 },
                 accounts: BTreeMap::new(),
-                outputs: Vec::new(),
                 journal: JournalStatus::default(),
             }),
         }
@@ -295,6 +264,7 @@ impl StatusStore {
 
     /// A copy of everything.
     pub fn status(&self) -> Status {
+        let outputs = self.outputs();
         let inner = self.inner();
         Status {
             now: Timestamp::now(),
@@ -308,7 +278,7 @@ impl StatusStore {
             },
             config: inner.config.clone(),
             accounts: inner.accounts.values().cloned().collect(),
-            outputs: inner.outputs.clone(),
+            outputs,
             journal: inner.journal.clone(),
         }
     }
@@ -373,32 +343,23 @@ impl StatusStore {
         Some(account.clone())
     }
 
-    /// Replaces what is known of the outputs. An output that does not say which library it runs,
-    /// because that could not be loaded yet, keeps the one that was last known.
-    pub fn set_outputs(&self, mut outputs: Vec<OutputStatus>) {
-        let mut inner = self.inner();
-        for output in outputs.iter_mut().filter(|output| output.plugin.is_empty()) {
-            let known = inner.outputs.iter().find(|known| known.name == output.name);
-            if let Some(known) = known {
-                output.plugin.clone_from(&known.plugin);
-            }
-        }
-        inner.outputs = outputs;
+    /// Sets where the status of the outputs is read from, once.
+    pub fn set_outputs(&self, outputs: Arc<Outputs>, redactor: Arc<SecretRedactor>) {
+        // A second call changes nothing: the outputs live as long as the program.
+        let _ = self.outputs.set((outputs, redactor));
     }
 
-    /// Puts an output onto the status that is about to start.
-    pub fn add_output(&self, name: &str, plugin: &str) {
-        let mut inner = self.inner();
-        inner.outputs.retain(|known| known.name != name);
-        inner.outputs.push(OutputStatus {
-            name: name.to_owned(),
-            plugin: plugin.to_owned(),
-            description: None,
-            up: false,
-            state: "starting".to_owned(),
-            error: None,
-            streams: BTreeMap::new(),
-        });
+    fn outputs(&self) -> Vec<OutputStatus> {
+        let Some((outputs, redactor)) = self.outputs.get() else {
+            return Vec::new();
+        };
+        let mut shown: Vec<_> = outputs
+            .status()
+            .into_iter()
+            .map(|status| OutputStatus::new(status, redactor))
+            .collect();
+        shown.sort_by(|a, b| a.name.cmp(&b.name));
+        shown
     }
 
     /// Changes what is known of the journal.

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use callmeter_records::Stream;
+use callmeter_records::{Backlog, BatchSeq, Stream};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::error::{JournalError, Result};
 use crate::journal::Journal;
 use crate::log::batch_row::COLUMNS;
 use crate::log::reader::Reader;
-use crate::seq::BatchSeq;
 use crate::sqlite::checksum::RowChecksum;
 use crate::sqlite::format;
 
@@ -33,17 +32,6 @@ pub struct Cursor {
     pub batch: BatchSeq,
     /// The `sequence` of the last record of that batch.
     pub sequence: i64,
-    /// How many records retention deleted before the output acknowledged them.
-    pub lost: u64,
-}
-
-/// The records of a stream that an output has not acknowledged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Backlog {
-    /// How many records.
-    pub records: u64,
-    /// When the oldest of them were read: UTC, microseconds. `None` if there are none.
-    pub oldest_observed_at: Option<i64>,
     /// How many records retention deleted before the output acknowledged them.
     pub lost: u64,
 }

@@ -3,10 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use callmeter_records::{Stream, ViewError};
+use callmeter_records::{BatchSeq, Stream, ViewError};
 use rusqlite::ErrorCode;
-
-use crate::seq::BatchSeq;
 
 /// An error of the journal. The operation that failed has changed nothing.
 #[derive(Debug, thiserror::Error)]

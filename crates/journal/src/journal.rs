@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use callmeter_records::{Balance, Billing, Rate, Stream};
+use callmeter_records::{Balance, BatchSeq, Billing, Rate, Stream};
 
 use crate::error::Result;
 use crate::ingest::account_memory::AccountMemories;
@@ -15,7 +15,7 @@ use crate::ingest::watermark;
 use crate::log::accounts::AccountState;
 use crate::log::reader::Filter;
 use crate::log::shared::SharedLog;
-use crate::seq::{BatchMeta, BatchSeq, StoredBatch};
+use crate::stored_batch::{BatchMeta, StoredBatch};
 
 /// How to open a journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

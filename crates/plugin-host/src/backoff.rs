@@ -1,16 +1,13 @@
-//! How long to wait before trying again: longer each time, and never at the same moment as others.
+//! How long to wait before trying again: longer after each failure, and with jitter.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
-/// The wait before attempt `failures + 1`: doubles from `least` up to `most`, and of that between a
-/// half and the whole, at random.
+/// The wait after so many failures: doubles from `least` up to `most`, then takes between half and
+/// all of that, at random.
 pub(crate) fn wait(failures: u32, least: Duration, most: Duration) -> Duration {
     let doublings = failures.saturating_sub(1).min(31);
     let full = least.saturating_mul(1 << doublings).min(most);
-    // A fresh RandomState hashes everything to something else: enough to spread retries.
-    let random = RandomState::new().hash_one(0) % 1024;
-    full.mul_f64(0.5 + f64::from(u32::try_from(random).unwrap_or(0)) / 2048.0)
+    full.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a plugin may call back: the log, and whether it should give up.
+//! The functions that a plugin may call: the log, and whether the call should return.
 
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -56,7 +56,7 @@ impl HostContext {
         &self.table
     }
 
-    /// Where the plugin's lines go, for what the host says about the plugin.
+    /// The plugin's log, for lines of the host about the plugin.
     pub(crate) fn log(&self) -> &dyn LogSink {
         self.log.as_ref()
     }
@@ -114,7 +114,7 @@ unsafe fn text(text: Str) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// callmeter's own log.
+/// Sends log lines to callmeter's log.
 pub(crate) struct ToTracing {
     output: String,
 }
@@ -162,7 +162,7 @@ pub(crate) fn most_detailed() -> i32 {
         .unwrap_or(level::ERROR)
 }
 
-/// No log at all.
+/// Discards log lines.
 pub(crate) struct Silent;
 
 impl LogSink for Silent {

@@ -1,23 +1,20 @@
-//! Batches that a plugin refused, kept as they were until somebody decides about them.
+//! Dead letters: batches that a plugin refused, kept unchanged until an operator replays them.
 //!
-//! Each lies in the output's directory as `calls-<place>-<id>.arrow`, an Arrow IPC file that any
-//! Arrow tool reads, with a `.json` beside it that says when and why. To replay one, both move to
-//! `replay/`, where the running output (or its next start) finds them: so only ever one process
-//! writes through a plugin.
+//! Each is stored in the output's directory as `calls-<place>-<id>.arrow`, an Arrow IPC file that any
+//! Arrow tool reads, with a `.json` sidecar that says when and why it was refused. To replay it, both
+//! files move to `replay/`, where the running output or its next start finds them. This way only one
+//! process writes through a plugin.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::backlog::{BatchId, BatchSeq};
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::FileReader;
 use arrow_ipc::writer::FileWriter;
-use callmeter_records::Stream;
+use callmeter_records::{Batch, BatchId, BatchSeq, Stream};
 use serde::{Deserialize, Serialize};
-
-use crate::backlog::Batch;
 
 const REPLAY: &str = "replay";
 
@@ -32,14 +29,14 @@ pub struct DeadLetters {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeadLetterError {
-    /// The file system refuses.
+    /// An operation on a file failed.
     #[error("cannot {action} {path}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation.
         action: &'static str,
-        /// With which file.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The reason that the system gives.
         source: io::Error,
     },
     /// The batch cannot be written or read as Arrow IPC.
@@ -50,7 +47,7 @@ pub enum DeadLetterError {
         /// Why.
         source: arrow_schema::ArrowError,
     },
-    /// The JSON beside a batch cannot be read.
+    /// The sidecar of a batch cannot be read.
     #[error("{path} cannot be read: {reason}")]
     Sidecar {
         /// The file.
@@ -58,25 +55,27 @@ pub enum DeadLetterError {
         /// Why.
         reason: String,
     },
-    /// The directory holds as much as it may.
-    #[error("{path} holds {bytes} bytes of dead letters, as much as it may: replay or remove some")]
+    /// The directory is full.
+    #[error(
+        "{path} holds {bytes} bytes of dead letters, which is the limit: replay or remove some"
+    )]
     Full {
         /// The directory.
         path: PathBuf,
         /// The bytes in it.
         bytes: u64,
     },
-    /// No letter of this name.
+    /// There is no dead letter of this name.
     #[error("output {output} has no dead letter `{name}`")]
     Unknown {
         /// The output.
         output: String,
-        /// The name asked for.
+        /// The name.
         name: String,
     },
 }
 
-/// What is known of a dead letter.
+/// The sidecar of a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The output that could not deliver it.
@@ -93,14 +92,14 @@ pub struct DeadLetter {
     pub records: u64,
     /// Why the plugin refused it.
     pub reason: String,
-    /// When, in seconds since 1970.
+    /// When it was refused, in seconds since 1970.
     pub refused_at: u64,
-    /// How often it was tried in all.
+    /// How many attempts there were.
     pub attempts: u32,
 }
 
 impl DeadLetter {
-    /// The name under which it is replayed, and its files' stem.
+    /// The name that identifies it; its files have it too.
     pub fn name(&self) -> String {
         format!("{}-{:012}-{}", self.stream, self.place, self.id)
     }
@@ -119,7 +118,7 @@ impl DeadLetter {
 }
 
 impl DeadLetters {
-    /// Dead letters under `directory`, at most `max_bytes` of them for each output.
+    /// Dead letters in `directory`, at most `max_bytes` for each output.
     pub fn new(directory: impl Into<PathBuf>, max_bytes: u64) -> Self {
         Self {
             directory: directory.into(),
@@ -141,8 +140,8 @@ impl DeadLetters {
         read_sidecars(&self.directory.join(output))
     }
 
-    /// Hands a dead letter back to its output: it is delivered again when the output next looks,
-    /// within seconds if callmeter runs. What is refused again comes back here.
+    /// Gives a dead letter back to its output, which delivers it within seconds if callmeter runs, or
+    /// else after its next start. If it is refused again, it becomes a dead letter again.
     pub fn replay(&self, output: &str, name: &str) -> Result<(), DeadLetterError> {
         let from = self.directory.join(output);
         let known = read_sidecars(&from)?
@@ -157,22 +156,7 @@ impl DeadLetters {
         move_letter(&from, &from.join(REPLAY), name)
     }
 
-    /// Removes a dead letter for good.
-    pub fn remove(&self, output: &str, name: &str) -> Result<(), DeadLetterError> {
-        let from = self.directory.join(output);
-        let known = read_sidecars(&from)?
-            .into_iter()
-            .any(|letter| letter.name() == name);
-        if !known {
-            return Err(DeadLetterError::Unknown {
-                output: output.to_owned(),
-                name: name.to_owned(),
-            });
-        }
-        remove_letter(&from, name)
-    }
-
-    /// Writes a refused batch, durably. Writing the same again replaces it.
+    /// Stores a refused batch durably. Storing it again replaces it.
     pub(crate) fn put(
         &self,
         letter: &DeadLetter,
@@ -197,16 +181,16 @@ impl DeadLetters {
             writer.write(records).map_err(of)?;
             writer.finish().map_err(of)
         })?;
-        // The sidecar last: a letter counts from when it is there.
+        // The sidecar comes last, because only with it the dead letter exists.
         put_sidecar(&directory, letter)
     }
 
-    /// Letters that wait to be delivered again.
+    /// The dead letters that wait to be replayed.
     pub(crate) fn replays(&self, output: &str) -> Result<Vec<DeadLetter>, DeadLetterError> {
         read_sidecars(&self.directory.join(output).join(REPLAY))
     }
 
-    /// The batch of a letter that waits to be delivered again.
+    /// The batch of a dead letter that waits to be replayed.
     pub(crate) fn open_replay(&self, letter: &DeadLetter) -> Result<Batch, DeadLetterError> {
         let path = self
             .replay_directory(letter)
@@ -240,12 +224,12 @@ impl DeadLetters {
         })
     }
 
-    /// Forgets a letter that was delivered.
+    /// Removes a replayed dead letter that was delivered.
     pub(crate) fn delivered(&self, letter: &DeadLetter) -> Result<(), DeadLetterError> {
         remove_letter(&self.replay_directory(letter), &letter.name())
     }
 
-    /// Puts a letter that was refused again back among the dead, with the new reason.
+    /// Moves a replayed dead letter that was refused again back, with the new reason.
     pub(crate) fn refused_again(&self, letter: &DeadLetter) -> Result<(), DeadLetterError> {
         let replay = self.replay_directory(letter);
         put_sidecar(&replay, letter)?;
@@ -285,7 +269,7 @@ fn create(directory: &Path) -> Result<(), DeadLetterError> {
         .map_err(|source| io_error("create", directory, source))
 }
 
-/// The names of the sub-directories; none if the directory is not there.
+/// The names of the subdirectories; none if the directory does not exist.
 fn names(directory: &Path) -> Result<Vec<String>, DeadLetterError> {
     let mut names = Vec::new();
     for entry in entries(directory)? {
@@ -348,7 +332,7 @@ fn put_sidecar(directory: &Path, letter: &DeadLetter) -> Result<(), DeadLetterEr
     )
 }
 
-/// Writes beside the file, syncs, and puts it in place.
+/// Writes a temporary file, syncs it, and renames it.
 fn write_durably(
     directory: &Path,
     name: &str,
@@ -375,7 +359,7 @@ fn sync_directory(directory: &Path) -> Result<(), DeadLetterError> {
         .map_err(|source| io_error("sync", directory, source))
 }
 
-/// Moves batch and sidecar, the sidecar last, because a letter counts from when it is there.
+/// Moves batch and sidecar. The sidecar comes last, because only with it the dead letter exists.
 fn move_letter(from: &Path, to: &Path, name: &str) -> Result<(), DeadLetterError> {
     create(to)?;
     for extension in ["arrow", "json"] {
@@ -383,7 +367,7 @@ fn move_letter(from: &Path, to: &Path, name: &str) -> Result<(), DeadLetterError
         let (source, target) = (from.join(&file), to.join(&file));
         match fs::rename(&source, &target) {
             Ok(()) => {}
-            // A crash between the two left this one moved already.
+            // A crash between the two moves left this file moved already.
             Err(error) if error.kind() == io::ErrorKind::NotFound && target.exists() => {}
             Err(error) => return Err(io_error("move", &source, error)),
         }

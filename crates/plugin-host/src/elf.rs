@@ -1,84 +1,77 @@
 //! Reads from a library's file what must be known before any of its code runs: its note, and which
 //! other libraries it needs.
 //!
-//! The file is not trusted: every count and size is bounded, every offset is checked, and a file
-//! that is cut off or nonsense gives an error, never a panic.
-
-use std::io;
+//! The file is not trusted. The `object` crate checks every offset; here every count and every size
+//! is bounded before anything is read.
 
 use callmeter_plugin_abi::note;
+use object::elf::{self, FileHeader64, ProgramHeader64};
+use object::read::elf::{Dyn as _, FileHeader as _, NoteIterator, ProgramHeader as _};
+use object::read::{ReadCache, ReadCacheOps, ReadRef};
+use object::{LittleEndian, pod};
 
 const MAX_PROGRAM_HEADERS: u16 = 128;
 const MAX_SEGMENT: u64 = 64 * 1024;
 const MAX_NEEDED: usize = 64;
-const MAX_NAME: usize = 256;
-const PROGRAM_HEADER: u16 = 56;
+const MAX_NAME: u64 = 256;
 
-const PT_LOAD: u32 = 1;
-const PT_DYNAMIC: u32 = 2;
-const PT_NOTE: u32 = 4;
-const DT_NEEDED: u64 = 1;
-const DT_STRTAB: u64 = 5;
-const DT_RPATH: u64 = 15;
-const DT_RUNPATH: u64 = 29;
-const DT_FLAGS_1: u64 = 0x6fff_fffb;
-const DF_1_NODELETE: u64 = 8;
+const ENDIAN: LittleEndian = LittleEndian;
 
 #[cfg(target_arch = "x86_64")]
-const MACHINE: u16 = 62;
+const MACHINE: elf::Machine = elf::EM_X86_64;
 #[cfg(target_arch = "aarch64")]
-const MACHINE: u16 = 183;
+const MACHINE: elf::Machine = elf::EM_AARCH64;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const MACHINE: u16 = 0;
+const MACHINE: elf::Machine = elf::EM_NONE;
 
 /// Why a file is not a plugin for this machine.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ElfError {
-    /// The file cannot be read at some place.
-    #[error("the file ends too early or cannot be read: {0}")]
-    Read(#[from] io::Error),
-    /// It does not begin as an ELF file does.
+    /// A part of the file is missing or cannot be read.
+    #[error("the file ends too early or cannot be read")]
+    Read,
+    /// It does not start with an ELF header.
     #[error("it is not a shared library (no ELF header)")]
     NotElf,
-    /// Another word size, byte order, processor, or an executable.
+    /// Another word size, byte order or processor, or not a shared object.
     #[error("it is not a shared library for this machine: {0}")]
     OtherMachine(&'static str),
-    /// A count or size beyond every plugin.
+    /// A count or size is larger than in any plugin.
     #[error("its ELF header is broken: {0}")]
     Broken(&'static str),
-    /// No note of ours.
+    /// It has no callmeter note.
     #[error(
         "it holds no callmeter note ({}), so it is not a plugin; a plugin gets one by `export!` or CALLMETER_PLUGIN_NOTE",
         note::SECTION
     )]
     NoNote,
-    /// A note of ours that cannot be read.
+    /// Its callmeter note cannot be read.
     #[error("its callmeter note cannot be read: {0}")]
     BadNote(&'static str),
 }
 
-/// What the file says of itself.
+/// What the file says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ElfFacts {
     /// The plugin's note.
     pub note: Note,
-    /// The libraries that the dynamic linker will load with it.
+    /// The libraries that the dynamic linker loads with it.
     pub needed: Vec<String>,
     /// Whether it was linked with `-z nodelete`.
     pub nodelete: bool,
-    /// Whether it brings a search path of its own (RPATH or RUNPATH).
+    /// Whether it has its own library search path (RPATH or RUNPATH).
     pub search_path: bool,
 }
 
-/// The note's text, taken apart.
+/// The parsed text of the note.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// The ABI's major that the plugin was built for.
+    /// The major version of the ABI that the plugin was built for.
     pub abi_major: u16,
-    /// Its minor.
+    /// The minor version of that ABI.
     pub abi_minor: u16,
-    /// What it plugs into: `output`.
+    /// The kind of plugin: `output`.
     pub kind: String,
     /// The plugin's name.
     pub name: String,
@@ -95,7 +88,7 @@ impl Note {
                 Some(("kind", value)) => kind = Some(value.to_owned()),
                 Some(("name", value)) => name = Some(value.to_owned()),
                 Some(("ver", value)) => version = Some(value.to_owned()),
-                // A later minor may say more.
+                // A later minor version may add keys.
                 _ => {}
             }
         }
@@ -114,179 +107,112 @@ impl Note {
     }
 }
 
-/// Something with bytes at offsets: a file, or a slice in tests.
-pub(crate) trait ReadAt {
-    /// Fills `buffer` from `offset`, or fails.
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
-}
-
-impl ReadAt for std::fs::File {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        std::os::unix::fs::FileExt::read_exact_at(self, buffer, offset)
-    }
-}
-
-impl ReadAt for [u8] {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        let start = usize::try_from(offset).ok();
-        let bytes = start
-            .and_then(|start| self.get(start..start.checked_add(buffer.len())?))
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
-        buffer.copy_from_slice(bytes);
-        Ok(())
-    }
-}
-
-/// A part of the file that is mapped into memory, or read by the dynamic linker.
-#[derive(Clone, Copy)]
-struct Segment {
-    kind: u32,
-    offset: u64,
-    address: u64,
-    size: u64,
-    align: u64,
-}
-
 /// Reads a library's note and dependencies.
-pub(crate) fn read(file: &(impl ReadAt + ?Sized)) -> Result<ElfFacts, ElfError> {
+pub(crate) fn read(file: impl ReadCacheOps) -> Result<ElfFacts, ElfError> {
+    let cache = ReadCache::new(file);
+    let file = &cache;
     let segments = segments(file)?;
     let mut note = None;
-    for segment in segments.iter().filter(|segment| segment.kind == PT_NOTE) {
-        note = find_note(&bytes(file, segment)?, segment.align)?;
-        if note.is_some() {
-            break;
+    for segment in segments {
+        if segment.p_type(ENDIAN) == elf::PT_NOTE && note.is_none() {
+            note = find_note(contents(file, segment)?, segment.p_align(ENDIAN))?;
         }
     }
-    let note = Note::parse(&note.ok_or(ElfError::NoNote)?)?;
     let mut facts = ElfFacts {
-        note,
+        note: Note::parse(&note.ok_or(ElfError::NoNote)?)?,
         needed: Vec::new(),
         nodelete: false,
         search_path: false,
     };
-    if let Some(dynamic) = segments.iter().find(|segment| segment.kind == PT_DYNAMIC) {
-        read_dynamic(file, &segments, dynamic, &mut facts)?;
+    let dynamic = segments
+        .iter()
+        .find(|segment| segment.p_type(ENDIAN) == elf::PT_DYNAMIC);
+    if let Some(dynamic) = dynamic {
+        read_dynamic(file, segments, dynamic, &mut facts)?;
     }
     Ok(facts)
 }
 
-fn segments(file: &(impl ReadAt + ?Sized)) -> Result<Vec<Segment>, ElfError> {
-    let mut header = [0; 64];
-    let mut magic = [0; 4];
-    // A shorter file than any ELF header is no ELF file, not a broken one.
-    file.read_at(0, &mut magic).map_err(|_| ElfError::NotElf)?;
-    if magic != *b"\x7fELF" {
+type Segment = ProgramHeader64<LittleEndian>;
+
+/// Checks the file header and returns the program headers.
+fn segments<'a>(file: impl ReadRef<'a>) -> Result<&'a [Segment], ElfError> {
+    // A file too short for the magic number is not a broken ELF file.
+    if file.read_bytes_at(0, 4) != Ok(&elf::ELFMAG) {
         return Err(ElfError::NotElf);
     }
-    file.read_at(0, &mut header)?;
-    if header[4] != 2 {
+    let header = file
+        .read_at::<FileHeader64<LittleEndian>>(0)
+        .map_err(|()| ElfError::Read)?;
+    let ident = header.e_ident();
+    if ident.class != elf::ELFCLASS64 {
         return Err(ElfError::OtherMachine("it is not 64-bit"));
     }
-    if header[5] != 1 {
+    if ident.data != elf::ELFDATA2LSB {
         return Err(ElfError::OtherMachine("it is not little-endian"));
     }
-    if u16_at(&header, 18) != MACHINE {
+    if header.e_machine(ENDIAN) != MACHINE {
         return Err(ElfError::OtherMachine("it is built for another processor"));
     }
-    if u16_at(&header, 16) != 3 {
+    if header.e_type(ENDIAN) != elf::ET_DYN {
         return Err(ElfError::OtherMachine("it is not a shared object"));
     }
-    let (table, entry_size, count) = (
-        u64_at(&header, 32),
-        u16_at(&header, 54),
-        u16_at(&header, 56),
-    );
-    if entry_size != PROGRAM_HEADER {
-        return Err(ElfError::Broken("program headers of another size"));
-    }
-    if count > MAX_PROGRAM_HEADERS {
+    if header.e_phnum(ENDIAN) > MAX_PROGRAM_HEADERS {
         return Err(ElfError::Broken("too many program headers"));
     }
-    let mut segments = Vec::with_capacity(usize::from(count));
-    for i in 0..u64::from(count) {
-        let mut entry = [0; PROGRAM_HEADER as usize];
-        let at = table
-            .checked_add(i * u64::from(PROGRAM_HEADER))
-            .ok_or(ElfError::Broken("program headers beyond the file"))?;
-        file.read_at(at, &mut entry)?;
-        segments.push(Segment {
-            kind: u32_at(&entry, 0),
-            offset: u64_at(&entry, 8),
-            address: u64_at(&entry, 16),
-            size: u64_at(&entry, 32),
-            align: u64_at(&entry, 48),
-        });
-    }
-    Ok(segments)
+    header
+        .program_headers(ENDIAN, file)
+        .map_err(|_| ElfError::Broken("its program headers cannot be read"))
 }
 
-fn bytes(file: &(impl ReadAt + ?Sized), segment: &Segment) -> Result<Vec<u8>, ElfError> {
-    if segment.size > MAX_SEGMENT {
+/// The bytes of a note or dynamic segment.
+fn contents<'a>(file: impl ReadRef<'a>, segment: &Segment) -> Result<&'a [u8], ElfError> {
+    if segment.p_filesz(ENDIAN) > MAX_SEGMENT {
         return Err(ElfError::Broken("a note or dynamic segment is too large"));
     }
-    let size =
-        usize::try_from(segment.size).map_err(|_| ElfError::Broken("a segment is too large"))?;
-    let mut bytes = vec![0; size];
-    file.read_at(segment.offset, &mut bytes)?;
-    Ok(bytes)
+    segment.data(ENDIAN, file).map_err(|()| ElfError::Read)
 }
 
-/// Walks the notes of a segment and returns the text of ours.
-fn find_note(mut notes: &[u8], align: u64) -> Result<Option<String>, ElfError> {
+/// Returns the text of our note, if it is among the notes of a segment.
+fn find_note(notes: &[u8], align: u64) -> Result<Option<String>, ElfError> {
     let align = if align == 8 { 8 } else { 4 };
-    while let Some((head, rest)) = notes.split_at_checked(12) {
-        let length = |at| usize::try_from(u32_at(head, at)).unwrap_or(usize::MAX);
-        let (owner_len, desc_len) = (length(0), length(4));
-        let padded = |length: usize| length.checked_next_multiple_of(align);
-        // The owner follows 12 bytes of header, which counts for its alignment to 8.
-        let owner_end = owner_len
-            .checked_add(12)
-            .and_then(|end| end.checked_next_multiple_of(align))
-            .map(|end| end - 12)
-            .filter(|end| *end <= rest.len());
-        let Some(owner_end) = owner_end else {
-            return Ok(None);
-        };
-        let (owner, rest) = rest.split_at(owner_end);
-        let Some(desc) = rest.get(..desc_len) else {
-            return Ok(None);
-        };
-        if owner.get(..owner_len) == Some(note::OWNER.as_slice()) && u32_at(head, 8) == note::TYPE {
-            if desc_len > note::DESC_LEN {
-                return Err(ElfError::BadNote("it is too long"));
-            }
-            let end = desc.iter().position(|&byte| byte == 0).unwrap_or(desc_len);
-            let text = desc.get(..end).unwrap_or(desc);
-            return match std::str::from_utf8(text) {
-                Ok(text) if text.bytes().all(|b| b.is_ascii_graphic()) => Ok(Some(text.to_owned())),
-                _ => Err(ElfError::BadNote("it is not plain text")),
-            };
-        }
-        let Some(next) = padded(desc_len).and_then(|skip| rest.get(skip..)) else {
-            return Ok(None);
-        };
-        notes = next;
+    let notes = NoteIterator::<FileHeader64<LittleEndian>>::new(ENDIAN, align, notes);
+    // What follows a broken note cannot be told apart, so the search ends there.
+    let mut notes = notes.into_iter().flatten().map_while(Result::ok);
+    let ours = notes.find(|found| {
+        found.name_bytes() == note::OWNER.as_slice() && found.n_type(ENDIAN).0 == note::TYPE
+    });
+    let Some(ours) = ours else {
+        return Ok(None);
+    };
+    if ours.desc().len() > note::DESC_LEN {
+        return Err(ElfError::BadNote("it is too long"));
     }
-    Ok(None)
+    let text = ours.desc().split(|&byte| byte == 0).next();
+    match std::str::from_utf8(text.unwrap_or_default()) {
+        Ok(text) if text.bytes().all(|b| b.is_ascii_graphic()) => Ok(Some(text.to_owned())),
+        _ => Err(ElfError::BadNote("it is not plain text")),
+    }
 }
 
-fn read_dynamic(
-    file: &(impl ReadAt + ?Sized),
+fn read_dynamic<'a>(
+    file: impl ReadRef<'a>,
     segments: &[Segment],
     dynamic: &Segment,
     facts: &mut ElfFacts,
 ) -> Result<(), ElfError> {
-    let entries = bytes(file, dynamic)?;
+    let entries = pod::slice_from_all_bytes::<elf::Dyn64<LittleEndian>>(contents(file, dynamic)?)
+        .map_err(|()| ElfError::Broken("its dynamic segment has a broken size"))?;
     let mut names = Vec::new();
     let mut strings = None;
-    for entry in entries.chunks_exact(16) {
-        let (tag, value) = (u64_at(entry, 0), u64_at(entry, 8));
-        match tag {
-            0 => break,
-            DT_NEEDED => names.push(value),
-            DT_STRTAB => strings = Some(value),
-            DT_RPATH | DT_RUNPATH => facts.search_path = true,
-            DT_FLAGS_1 => facts.nodelete = value & DF_1_NODELETE != 0,
+    for entry in entries {
+        let value = entry.d_val(ENDIAN);
+        match entry.d_tag(ENDIAN) {
+            elf::DT_NULL => break,
+            elf::DT_NEEDED => names.push(value),
+            elf::DT_STRTAB => strings = Some(value),
+            elf::DT_RPATH | elf::DT_RUNPATH => facts.search_path = true,
+            elf::DT_FLAGS_1 => facts.nodelete = value & elf::DF_1_NODELETE.0 != 0,
             _ => {}
         }
     }
@@ -298,71 +224,45 @@ fn read_dynamic(
     }
     let strings = strings
         .and_then(|address| file_offset(segments, address))
-        .ok_or(ElfError::Broken("its names lie nowhere"))?;
+        .ok_or(ElfError::Broken("its table of names is outside the file"))?;
     for name in names {
-        let at = strings
-            .checked_add(name)
-            .ok_or(ElfError::Broken("a name lies beyond the file"))?;
-        facts.needed.push(string(file, at)?);
+        let at = strings.checked_add(name);
+        let at = at.ok_or(ElfError::Broken("a library's name is outside the file"))?;
+        let length = file.len().map_err(|()| ElfError::Read)?;
+        let end = at.saturating_add(MAX_NAME).min(length);
+        let name = file
+            .read_bytes_at_until(at..end, 0)
+            .map_err(|()| ElfError::Broken("a library's name has no end"))?;
+        facts
+            .needed
+            .push(String::from_utf8_lossy(name).into_owned());
     }
     Ok(())
 }
 
-/// Where in the file an address of the loaded library comes from.
+/// The place in the file that is loaded to an address.
 fn file_offset(segments: &[Segment], address: u64) -> Option<u64> {
     segments
         .iter()
-        .filter(|segment| segment.kind == PT_LOAD)
+        .filter(|segment| segment.p_type(ENDIAN) == elf::PT_LOAD)
         .find_map(|segment| {
-            let within = address.checked_sub(segment.address)?;
-            if within < segment.size {
-                segment.offset.checked_add(within)
-            } else {
-                None
-            }
+            let within = address.checked_sub(segment.p_vaddr(ENDIAN))?;
+            let (offset, size) = segment.file_range(ENDIAN);
+            (within < size).then(|| offset.checked_add(within))?
         })
-}
-
-/// A zero-terminated text of bounded length.
-fn string(file: &(impl ReadAt + ?Sized), at: u64) -> Result<String, ElfError> {
-    let mut text = Vec::new();
-    let mut at = at;
-    while text.len() < MAX_NAME {
-        let mut byte = [0];
-        file.read_at(at, &mut byte)?;
-        if byte[0] == 0 {
-            return Ok(String::from_utf8_lossy(&text).into_owned());
-        }
-        text.push(byte[0]);
-        at = at
-            .checked_add(1)
-            .ok_or(ElfError::Broken("a name lies beyond the file"))?;
-    }
-    Err(ElfError::Broken("a library's name has no end"))
-}
-
-/// Little-endian numbers; 0 behind the end, which no caller reaches.
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    array_at(bytes, at).map_or(0, u16::from_le_bytes)
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    array_at(bytes, at).map_or(0, u32::from_le_bytes)
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    array_at(bytes, at).map_or(0, u64::from_le_bytes)
-}
-
-fn array_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..)?.first_chunk().copied()
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{ElfError, Note, find_note, read};
+    use std::io::Cursor;
+
+    use super::{ElfError, ElfFacts, Note, find_note};
+
+    fn read(bytes: impl AsRef<[u8]>) -> Result<ElfFacts, ElfError> {
+        super::read(Cursor::new(bytes))
+    }
 
     fn note(owner: &[u8], desc: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -382,7 +282,7 @@ mod tests {
         let mut file = vec![0; 0x400];
         file[..16].copy_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
         file[16..18].copy_from_slice(&3_u16.to_le_bytes());
-        file[18..20].copy_from_slice(&super::MACHINE.to_le_bytes());
+        file[18..20].copy_from_slice(&super::MACHINE.0.to_le_bytes());
         file[32..40].copy_from_slice(&64_u64.to_le_bytes());
         file[54..56].copy_from_slice(&56_u16.to_le_bytes());
         file[56..58].copy_from_slice(&3_u16.to_le_bytes());
@@ -413,8 +313,7 @@ mod tests {
 
     #[test]
     fn a_library_is_read() {
-        let facts =
-            read(library(b"abi=1.0;kind=output;name=csv;ver=0.3.1\0\0").as_slice()).unwrap();
+        let facts = read(library(b"abi=1.0;kind=output;name=csv;ver=0.3.1\0\0")).unwrap();
         assert_eq!(
             facts.note,
             Note {
@@ -431,24 +330,21 @@ mod tests {
 
     #[test]
     fn what_is_no_plugin_is_refused_with_a_reason() {
-        assert!(matches!(read(b"".as_slice()), Err(ElfError::NotElf)));
-        assert!(matches!(
-            read(b"#!/bin/sh\n".as_slice()),
-            Err(ElfError::NotElf)
-        ));
+        assert!(matches!(read(b""), Err(ElfError::NotElf)));
+        assert!(matches!(read(b"#!/bin/sh\n"), Err(ElfError::NotElf)));
         let good = library(b"abi=1.0;kind=output;name=csv;ver=0.3.1");
         let with = |at: usize, byte: u8| {
             let mut file = good.clone();
             file[at] = byte;
-            read(file.as_slice()).unwrap_err().to_string()
+            read(file).unwrap_err().to_string()
         };
         insta::assert_snapshot!(with(4, 1), @"it is not a shared library for this machine: it is not 64-bit");
         insta::assert_snapshot!(with(5, 2), @"it is not a shared library for this machine: it is not little-endian");
         insta::assert_snapshot!(with(18, 8), @"it is not a shared library for this machine: it is built for another processor");
         insta::assert_snapshot!(with(16, 2), @"it is not a shared library for this machine: it is not a shared object");
         insta::assert_snapshot!(with(0x20c, b'C'), @"it holds no callmeter note (.note.callmeter), so it is not a plugin; a plugin gets one by `export!` or CALLMETER_PLUGIN_NOTE");
-        insta::assert_snapshot!(read(library(b"abi=1;kind=x").as_slice()).unwrap_err(), @"its callmeter note cannot be read: it gives no abi=MAJOR.MINOR");
-        insta::assert_snapshot!(read(library(b"abi=1.x;kind=x;name=a;ver=1").as_slice()).unwrap_err(), @"its callmeter note cannot be read: its abi= is not a version");
+        insta::assert_snapshot!(read(library(b"abi=1;kind=x")).unwrap_err(), @"its callmeter note cannot be read: it gives no abi=MAJOR.MINOR");
+        insta::assert_snapshot!(read(library(b"abi=1.x;kind=x;name=a;ver=1")).unwrap_err(), @"its callmeter note cannot be read: its abi= is not a version");
     }
 
     #[test]
@@ -471,7 +367,7 @@ mod tests {
                 file[at] = byte;
             }
             file.truncate(cut);
-            let _ = read(file.as_slice());
+            let _ = read(file);
         }
 
         #[test]

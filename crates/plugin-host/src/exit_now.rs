@@ -1,8 +1,9 @@
-//! Leaving a process in which a plugin is still at work.
+//! Ends a process in which a plugin is still running.
 
-/// Ends the process at once, without running anything at its exit: for after [`Outputs::shutdown`]
-/// named outputs that did not end. An orderly exit would run destructors of a library under the feet
-/// of its own thread. What is to be on disk has to be there before.
+/// Ends the process at once, without exit handlers.
+///
+/// Call it when [`Outputs::shutdown`] returned outputs that did not stop. A normal exit would run the
+/// destructors of a library while its thread still uses it. Write everything to disk before.
 ///
 /// [`Outputs::shutdown`]: crate::Outputs::shutdown
 pub fn exit_now(code: u8) -> ! {

@@ -1,5 +1,5 @@
-//! Opens a plugin's file once and checks it: who can have put it there, what it is, and that it is
-//! the one that was meant. Everything later works on that descriptor, never on the path again.
+//! Opens a plugin's file and checks its owner, its content and its pinned hash. Everything after that
+//! uses the open descriptor, never the path.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -20,10 +20,10 @@ const MAX_FILE: u64 = 1 << 30;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Trust {
-    /// Root or the user that callmeter runs as, and nobody else may write.
+    /// Root or the user that callmeter runs as. Nobody else may write to them.
     #[default]
     Strict,
-    /// Anybody: for tests of plugins in a build directory.
+    /// Anybody. Use it for tests of plugins in a build directory.
     Development,
 }
 
@@ -48,8 +48,8 @@ pub enum FileError {
     /// A directory, a device, a pipe.
     #[error("{0} is not a regular file")]
     NotRegular(PathBuf),
-    /// Empty, or beyond every library.
-    #[error("{path} has {size} bytes; a plugin has more than none and at most 1 GiB")]
+    /// The file is empty or too large.
+    #[error("{path} has {size} bytes; a plugin must not be empty or larger than 1 GiB")]
     Size {
         /// The path.
         path: PathBuf,
@@ -78,7 +78,7 @@ pub enum FileError {
         /// Its permission bits.
         mode: u32,
     },
-    /// Not the file that the configuration means.
+    /// Its hash is not the pinned one.
     #[error("{path} has sha256 {found}, but the configuration pins {pinned}")]
     Pin {
         /// The file.
@@ -88,7 +88,7 @@ pub enum FileError {
         /// The hash in the configuration.
         pinned: String,
     },
-    /// Not a plugin.
+    /// The file is not a plugin.
     #[error("{path}: {source}")]
     Elf {
         /// The file.
@@ -180,7 +180,7 @@ impl PluginFile {
         &self.sha256
     }
 
-    /// What the file says of itself.
+    /// What the file says about itself.
     pub fn facts(&self) -> &ElfFacts {
         &self.facts
     }
@@ -190,8 +190,8 @@ impl PluginFile {
         self.file.as_fd().try_clone_to_owned()
     }
 
-    /// Libraries that it needs beyond those that every Rust or C program has; the dynamic linker
-    /// looks for them along `LD_LIBRARY_PATH`, unchecked.
+    /// Libraries that it needs beyond those that every Rust or C program needs. The dynamic linker
+    /// searches for them, also in `LD_LIBRARY_PATH`, without any check.
     pub fn unusual_dependencies(&self) -> Vec<&str> {
         const USUAL: [&str; 7] = [
             "libc.so.",
@@ -265,10 +265,10 @@ fn check_directories(path: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Copies the file into memory that nobody can change, and hashes what was copied.
+/// Copies the file into sealed memory, which nobody can change, and hashes the copy.
 fn sealed_copy(file: &File) -> io::Result<(File, String)> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let memory: OwnedFd = rustix::fs::memfd_create("callmeter-plugin-sdk", flags)?;
+    let memory: OwnedFd = rustix::fs::memfd_create("callmeter-plugin", flags)?;
     let mut copy = File::from(memory);
     let sha256 = hash(file, &mut copy)?;
     copy.flush()?;
@@ -329,7 +329,7 @@ mod tests {
         insta::assert_snapshot!(refusal(&at("directory.so")), @"DIR/directory.so is not a regular file");
 
         std::fs::write(at("empty.so"), "").unwrap();
-        insta::assert_snapshot!(refusal(&at("empty.so")), @"DIR/empty.so has 0 bytes; a plugin has more than none and at most 1 GiB");
+        insta::assert_snapshot!(refusal(&at("empty.so")), @"DIR/empty.so has 0 bytes; a plugin must not be empty or larger than 1 GiB");
 
         std::fs::write(at("text.so"), "hello").unwrap();
         insta::assert_snapshot!(refusal(&at("text.so")), @"DIR/text.so: it is not a shared library (no ELF header)");

@@ -1,4 +1,4 @@
-//! What a library is and whether it would load, for `callmeter plugin check`.
+//! Checks whether a library would load, for `callmeter plugin check`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,41 +8,41 @@ use crate::elf::ElfFacts;
 use crate::file::{PluginFile, Trust};
 use crate::library::Plugin;
 
-/// What was found out about a library.
+/// The result of checking a library.
 #[derive(Debug, Clone)]
 pub struct Inspection {
     /// The file.
     pub path: PathBuf,
     /// The SHA-256 of its bytes, in hexadecimal, if it could be read.
     pub sha256: Option<String>,
-    /// What the file says of itself, if it is a plugin.
+    /// What the file says about itself, if it is a plugin.
     pub facts: Option<ElfFacts>,
-    /// Its configuration's JSON Schema, if it was loaded and has one.
+    /// The JSON Schema of its configuration, if it was loaded and has one.
     pub config_schema: Option<String>,
-    /// What is allowed and odd.
+    /// What is allowed but unusual.
     pub warnings: Vec<String>,
     /// Whether it would load.
-    pub verdict: Verdict,
+    pub decision: LoadDecision,
 }
 
 /// Whether a library would load.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// It was loaded, and offers everything that is needed.
+pub enum LoadDecision {
+    /// It was loaded and has every function that is needed.
     Loads,
-    /// It is refused, and why.
+    /// It is refused for this reason.
     Refused(String),
 }
 
 impl Inspection {
     /// Whether the library would load.
     pub fn loads(&self) -> bool {
-        self.verdict == Verdict::Loads
+        self.decision == LoadDecision::Loads
     }
 }
 
-/// Checks a library as an output would, and loads it: code of the plugin runs, but no instance is
-/// made.
+/// Checks a library as an output would, and loads it. Code of the plugin runs, but no instance is
+/// created.
 pub fn inspect(path: &Path, pin: Option<&str>, trust: Trust) -> Inspection {
     let mut inspection = Inspection {
         path: path.to_owned(),
@@ -50,12 +50,12 @@ pub fn inspect(path: &Path, pin: Option<&str>, trust: Trust) -> Inspection {
         facts: None,
         config_schema: None,
         warnings: Vec::new(),
-        verdict: Verdict::Loads,
+        decision: LoadDecision::Loads,
     };
     let file = match PluginFile::open(path, pin, trust) {
         Ok(file) => file,
         Err(error) => {
-            inspection.verdict = Verdict::Refused(error.to_string());
+            inspection.decision = LoadDecision::Refused(error.to_string());
             return inspection;
         }
     };
@@ -82,7 +82,7 @@ pub fn inspect(path: &Path, pin: Option<&str>, trust: Trust) -> Inspection {
     let host = HostContext::leak(Silent);
     match Plugin::load(&file, host) {
         Ok(plugin) => inspection.config_schema = plugin.config_schema,
-        Err(error) => inspection.verdict = Verdict::Refused(error.to_string()),
+        Err(error) => inspection.decision = LoadDecision::Refused(error.to_string()),
     }
     inspection
 }
@@ -105,9 +105,9 @@ impl fmt::Display for Inspection {
         for warning in &self.warnings {
             writeln!(f, "warning   {warning}")?;
         }
-        match &self.verdict {
-            Verdict::Loads => writeln!(f, "verdict   it loads")?,
-            Verdict::Refused(reason) => writeln!(f, "verdict   REFUSED: {reason}")?,
+        match &self.decision {
+            LoadDecision::Loads => writeln!(f, "verdict   it loads")?,
+            LoadDecision::Refused(reason) => writeln!(f, "verdict   REFUSED: {reason}")?,
         }
         if let Some(schema) = &self.config_schema {
             writeln!(

@@ -1,4 +1,4 @@
-//! A plugin's instance in this process: every call of the ABI is made here.
+//! An instance of a plugin in this process. All calls of the ABI are made here.
 
 use std::ffi::c_void;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,9 +11,9 @@ use callmeter_plugin_abi::arrow::{ArrowArray, ArrowSchema};
 use callmeter_plugin_abi::{self as abi, ErrorBox, Str};
 use callmeter_records::Stream;
 
-use crate::answer::{self, Answer};
 use crate::callbacks::HostContext;
 use crate::library::{Functions, Plugin};
+use crate::plugin_answer::{self, PluginAnswer};
 use crate::sink::{BatchRequest, Interrupt, Sink};
 
 const _: () = assert!(size_of::<ArrowArray>() == size_of::<FFI_ArrowArray>());
@@ -58,7 +58,7 @@ impl Interrupt for Handle {
 }
 
 impl Instance {
-    /// Makes an instance; the error is the plugin's own reason.
+    /// Creates an instance. The error is the reason that the plugin gives.
     pub(crate) fn create(
         plugin: &Plugin,
         host: &'static HostContext,
@@ -69,7 +69,7 @@ impl Instance {
         let mut error = ErrorBox::new();
         let mut instance = std::ptr::null_mut();
         host.set_cancelled(false);
-        // SAFETY: everything is live for the call, and the host's table for ever.
+        // SAFETY: everything is live for the call, and the host's table is never freed.
         let code = unsafe {
             (functions.create)(
                 host.table(),
@@ -79,9 +79,9 @@ impl Instance {
                 &raw mut error,
             )
         };
-        match Answer::new(code, &error) {
-            Answer::Ok => {}
-            _ => return Err(answer::message(&error)),
+        match PluginAnswer::new(code, &error) {
+            PluginAnswer::Ok => {}
+            _ => return Err(plugin_answer::message(&error)),
         }
         let handle = Arc::new(Handle {
             cancel: functions.cancel,
@@ -129,12 +129,12 @@ impl Instance {
 }
 
 impl Sink for Instance {
-    fn write(&mut self, request: &BatchRequest<'_>) -> Answer {
+    fn write(&mut self, request: &BatchRequest<'_>) -> PluginAnswer {
         let schema = request.records.schema();
         let (schema_id, schema) = match self.schema(&schema) {
             Ok(exported) => exported,
             Err(reason) => {
-                return Answer::Reject {
+                return PluginAnswer::Reject {
                     reason: format!("its schema cannot be handed over: {reason}"),
                 };
             }
@@ -157,10 +157,10 @@ impl Sink for Instance {
         let code = unsafe {
             (self.functions.write_batch)(self.pointer(), &raw const batch, &raw mut error)
         };
-        Answer::new(code, &error)
+        PluginAnswer::new(code, &error)
     }
 
-    fn flush(&mut self, within: Duration) -> (Answer, u64) {
+    fn flush(&mut self, within: Duration) -> (PluginAnswer, u64) {
         let mut error = ErrorBox::new();
         let mut durable = 0;
         let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
@@ -169,7 +169,7 @@ impl Sink for Instance {
         let code = unsafe {
             (self.functions.flush)(self.pointer(), within, &raw mut durable, &raw mut error)
         };
-        (Answer::new(code, &error), durable)
+        (PluginAnswer::new(code, &error), durable)
     }
 
     fn interrupt(&self) -> Arc<dyn Interrupt> {

@@ -1,46 +1,46 @@
 //! Loads, feeds and isolates callmeter's output plugins.
 //!
-//! * [`Outputs`] runs one thread for each output. It reads batches from a [`Backlog`] (the journal),
+//! * [`Outputs`] runs one thread for each output. It reads batches from a [`BatchLog`] (the journal),
 //!   hands them to an instance of a plugin, and moves the output's cursor when the plugin says that
 //!   they are durable.
-//! * [`inspect`] says what a file is and whether it would load.
+//! * [`inspect`](fn@inspect) checks whether a file is a plugin that would load.
 //! * [`DeadLetters`] lists and replays batches that a plugin refused.
-//! * [`child_main`] is the whole program of a child process that runs an isolated plugin.
+//! * [`child_main`] is the program of a child process that runs an isolated plugin.
 //!
-//! What a plugin does wrong stops nothing else. In this process a panic is contained by the plugin's
-//! own guard and a hang costs one thread; a segfault, an abort or an `exit` is contained only by
-//! [`Isolation::Process`].
+//! A fault of a plugin stops nothing else. If the plugin runs in this process, its SDK contains a
+//! panic and a hang costs one thread, but only [`Isolation::Process`] contains a segfault, an abort
+//! or an `exit`.
 #![allow(unsafe_code)]
 
-mod answer;
-mod backlog;
 mod backoff;
+mod batch_log;
 mod callbacks;
 mod dead_letters;
 mod delivery;
 mod elf;
 mod exit_now;
 mod file;
+mod in_process;
 mod inspect;
 mod instance;
 mod isolation;
 mod library;
+mod load;
 mod outputs;
+mod plugin_answer;
 mod settings;
 mod sink;
 mod status;
 
-pub use backlog::{Backlog, BacklogError, Batch, BatchId, BatchSeq, MemoryBacklog, Owed};
+pub use batch_log::{BatchLog, BatchLogError, MemoryLog};
+pub use callmeter_records::{Backlog, Batch, BatchId, BatchSeq};
 pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters};
 pub use elf::{ElfError, ElfFacts, Note};
 pub use exit_now::exit_now;
 pub use file::{FileError, PluginFile, Trust};
-pub use inspect::{Inspection, Verdict, inspect};
-pub use isolation::child_main;
+pub use inspect::{Inspection, LoadDecision, inspect};
+pub use isolation::{CHILD_ARGUMENT, child_main};
 pub use library::LoadError;
 pub use outputs::{Outputs, StartError};
 pub use settings::{Isolation, Limits, OutputSettings, PluginSource};
 pub use status::{LastError, OutputState, OutputStatus, PluginIdentity, StreamStatus};
-
-/// The argument that makes callmeter run [`child_main`].
-pub const CHILD_ARGUMENT: &str = "plugin-child";

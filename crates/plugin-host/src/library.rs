@@ -1,7 +1,7 @@
 //! Loads a checked file as a library and asks it for its table of functions.
 //!
-//! A library is never unloaded: there is no `close` here, the handle is leaked, and the dynamic
-//! linker is told so. Unloading a Rust library can crash at the exit of any thread that it touched.
+//! A library is never unloaded: the handle is leaked, and the dynamic linker is told to keep it.
+//! Unloading a Rust library can crash when a thread that used it exits.
 
 #[cfg(target_feature = "crt-static")]
 compile_error!(
@@ -14,9 +14,9 @@ use std::os::fd::AsRawFd as _;
 use callmeter_plugin_abi::{self as abi, ErrorBox, InitFn, Status};
 use libloading::os::unix::{Library as DynamicLibrary, RTLD_LOCAL, RTLD_NOW};
 
-use crate::answer;
 use crate::callbacks::HostContext;
 use crate::file::PluginFile;
+use crate::plugin_answer;
 
 /// The longest name or version that is read from a plugin.
 const MAX_TEXT: usize = 256;
@@ -27,7 +27,7 @@ const MAX_SCHEMA: usize = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// Built for another major of the ABI, says its note.
+    /// Its note names another major version of the ABI.
     #[error(
         "it is built for plugin ABI {found}, this callmeter has {}.{}",
         abi::ABI_MAJOR,
@@ -37,7 +37,7 @@ pub enum LoadError {
         /// The version in the note.
         found: String,
     },
-    /// A plugin of another kind.
+    /// It is another kind of plugin.
     #[error("it is a plugin of kind `{0}`, and an output is needed")]
     OtherKind(String),
     /// The dynamic linker refuses it.
@@ -54,7 +54,7 @@ pub enum LoadError {
         /// What the plugin says.
         message: String,
     },
-    /// A function without which nothing works is missing.
+    /// A required function is missing.
     #[error("it does not provide `{0}`")]
     Missing(&'static str),
     /// The table disagrees with the note.
@@ -67,7 +67,7 @@ pub enum LoadError {
         /// In the note.
         note: String,
     },
-    /// It wants a newer host.
+    /// It needs a newer callmeter.
     #[error(
         "it needs plugin ABI 1.{needed}, this callmeter has 1.{}: update callmeter",
         abi::ABI_MINOR
@@ -99,16 +99,16 @@ type Create = unsafe extern "C" fn(
 ) -> i32;
 type Write = unsafe extern "C" fn(*mut std::ffi::c_void, *const abi::Batch, *mut ErrorBox) -> i32;
 type Flush = unsafe extern "C" fn(*mut std::ffi::c_void, u64, *mut u64, *mut ErrorBox) -> i32;
-type End = unsafe extern "C" fn(*mut std::ffi::c_void);
+type OnInstance = unsafe extern "C" fn(*mut std::ffi::c_void);
 
-/// The plugin's functions, those that it must have being there.
+/// The plugin's functions. All but `cancel` are required.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Functions {
     pub(crate) create: Create,
     pub(crate) write_batch: Write,
     pub(crate) flush: Flush,
-    pub(crate) cancel: Option<End>,
-    pub(crate) destroy: End,
+    pub(crate) cancel: Option<OnInstance>,
+    pub(crate) destroy: OnInstance,
 }
 
 impl PartialEq for Functions {
@@ -189,7 +189,7 @@ impl Plugin {
             _ => {
                 return Err(LoadError::Init {
                     status: format!("status {status}"),
-                    message: answer::message(&error),
+                    message: plugin_answer::message(&error),
                 });
             }
         }

@@ -4,64 +4,59 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::backlog::BatchSeq;
-use callmeter_plugin_abi::level;
+use callmeter_records::BatchSeq;
 
-use crate::backlog::Backlog;
-use crate::callbacks::{HostContext, ToTracing};
+use crate::batch_log::BatchLog;
 use crate::delivery::shared::Shared;
 use crate::delivery::{Delivery, MakeSink};
-use crate::file::PluginFile;
-use crate::instance::Instance;
+use crate::in_process::InProcess;
 use crate::isolation::ChildMaker;
-use crate::library::Plugin;
 use crate::settings::{Isolation, OutputSettings, PluginSource};
-use crate::sink::Sink;
-use crate::status::{OutputStatus, PluginIdentity};
+use crate::status::OutputStatus;
 
-/// How often the watchdog looks while an output is in a call or may begin one.
+/// Time between two looks of the watchdog while an output is in a call or may start one.
 const WATCH: Duration = Duration::from_millis(200);
-/// How often it looks otherwise.
+/// Time between two looks otherwise.
 const REST: Duration = Duration::from_millis(500);
-/// The lag of an output that is in a call for longer is looked up by the watchdog.
+/// The watchdog updates the backlog of an output that is in a call for longer than this.
 const LONG_CALL: Duration = Duration::from_secs(5);
 
 /// Why an output cannot be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The name is in use.
-    #[error("there is an output `{0}` already")]
+    /// An output of this name runs already.
+    #[error("there is already an output `{0}`")]
     Duplicate(String),
-    /// The system gives no thread.
+    /// The system refuses to start a thread.
     #[error("cannot start a thread for output {output}: {source}")]
     Thread {
         /// The output.
         output: String,
-        /// What the system says.
+        /// The reason that the system gives.
         source: std::io::Error,
     },
-    /// A plugin that is linked statically has no file that a child could load.
-    #[error("output {0}: a statically linked plugin cannot be isolated")]
+    /// A statically linked plugin has no file that a child process could load.
+    #[error("output {0}: a statically linked plugin cannot run in a child process")]
     StaticIsolated(String),
 }
 
-/// The running outputs. Dropping it does not stop them: see [`Outputs::shutdown`].
+/// The running outputs. Dropping this does not stop them; [`Outputs::shutdown`] does.
 pub struct Outputs {
-    backlog: Arc<dyn Backlog>,
+    batches: Arc<dyn BatchLog>,
     running: Arc<Mutex<Vec<Arc<Shared>>>>,
     /// Dropping it ends the watchdog.
     _alive: Arc<()>,
 }
 
 impl Outputs {
-    /// No outputs yet, fed from `backlog`.
-    pub fn new(backlog: Arc<dyn Backlog>) -> Result<Self, StartError> {
+    /// Makes an empty set of outputs, which read from `batches`.
+    pub fn new(batches: Arc<dyn BatchLog>) -> Result<Self, StartError> {
         let running = Arc::new(Mutex::new(Vec::new()));
         let alive = Arc::new(());
         let (watched, log, ended) = (
             Arc::clone(&running),
-            Arc::clone(&backlog),
+            Arc::clone(&batches),
             Arc::downgrade(&alive),
         );
         spawn("watchdog", move || watch(&ended, &watched, log.as_ref())).map_err(|source| {
@@ -71,14 +66,14 @@ impl Outputs {
             }
         })?;
         Ok(Self {
-            backlog,
+            batches,
             running,
             _alive: alive,
         })
     }
 
-    /// Starts an output. It does not wait for the plugin: one that cannot be loaded is tried again
-    /// and shows as down.
+    /// Starts an output without waiting for its plugin. If the plugin cannot be loaded, the output
+    /// is down and tries again.
     pub fn start(&self, settings: OutputSettings) -> Result<(), StartError> {
         let mut running = lock(&self.running);
         if running.iter().any(|shared| shared.name() == settings.name) {
@@ -91,24 +86,19 @@ impl Outputs {
                 return Err(StartError::StaticIsolated(settings.name));
             }
         };
-        let shared = Shared::new(
-            &settings.name,
-            settings.isolation,
-            settings.limits,
-            &settings.streams,
-        );
+        let shared = Shared::new(&settings);
         let delivery = Delivery::new(
             &settings,
-            Arc::clone(&self.backlog),
+            Arc::clone(&self.batches),
             Arc::clone(&shared),
             make,
         );
         let ending = Arc::clone(&shared);
         spawn(&settings.name, move || {
-            // A fault of our own must not look like an output that runs.
+            // A panic of callmeter must not look like a running output.
             let run = std::panic::AssertUnwindSafe(move || delivery.run());
             if std::panic::catch_unwind(run).is_err() {
-                ending.failed("the delivery thread panicked: this is a fault in callmeter");
+                ending.failed("the delivery thread panicked; this is a bug in callmeter");
             }
             ending.set_ended();
         })
@@ -120,7 +110,7 @@ impl Outputs {
         Ok(())
     }
 
-    /// What every output is doing, in the order in which they were started.
+    /// The status of every output, in the order in which they were started.
     pub fn status(&self) -> Vec<OutputStatus> {
         lock(&self.running)
             .iter()
@@ -128,8 +118,7 @@ impl Outputs {
             .collect()
     }
 
-    /// Stops one output, as [`Outputs::shutdown`] does all. False if it did not end in time; it is
-    /// forgotten all the same.
+    /// Stops one output and removes it. Returns false if it did not stop in time.
     pub fn stop(&self, name: &str, within: Duration) -> bool {
         let stopping = {
             let mut running = lock(&self.running);
@@ -142,9 +131,11 @@ impl Outputs {
         stop_all(&stopping, within).is_empty()
     }
 
-    /// Stops every output: nothing new is fed, what was accepted is flushed, instances end. Calls
-    /// that still run after half of the time are asked to return. Returns the outputs that did not
-    /// end in time: their threads are still in a plugin, so leave with `_exit`, not by unwinding.
+    /// Stops and removes every output: what was accepted is flushed, then the instances end. Calls
+    /// still in progress after half of the time are asked to return.
+    ///
+    /// Returns the outputs that did not stop in time. Their threads are still in a plugin, so the
+    /// process has to end with [`exit_now`](crate::exit_now::exit_now).
     pub fn shutdown(&self, within: Duration) -> Vec<String> {
         let stopping = std::mem::take(&mut *lock(&self.running));
         stop_all(&stopping, within)
@@ -194,12 +185,12 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<Joi
         .spawn(run)
 }
 
-/// Tells the outputs of new batches, and looks after calls that do not return.
-fn watch(ended: &Weak<()>, running: &Mutex<Vec<Arc<Shared>>>, backlog: &dyn Backlog) {
+/// Tells the outputs about new batches, and watches for calls that do not return.
+fn watch(ended: &Weak<()>, running: &Mutex<Vec<Arc<Shared>>>, batches: &dyn BatchLog) {
     let mut head = BatchSeq::START;
     let mut pace = WATCH;
     while ended.strong_count() > 0 {
-        let last = backlog.wait_beyond(head, pace);
+        let last = batches.wait_beyond(head, pace);
         pace = if last > head { WATCH } else { REST };
         let outputs = lock(running).clone();
         for shared in outputs {
@@ -211,84 +202,9 @@ fn watch(ended: &Weak<()>, running: &Mutex<Vec<Arc<Shared>>>, backlog: &dyn Back
                 pace = WATCH;
             }
             if shared.in_call_for(LONG_CALL) {
-                shared.update_lag(backlog);
+                shared.update_backlog(batches);
             }
         }
         head = last;
     }
-}
-
-/// Makes instances in this process.
-struct InProcess {
-    source: PluginSource,
-    name: String,
-    config: String,
-    host: &'static HostContext,
-    /// Loaded once: the file is never loaded twice, and never unloaded.
-    loaded: Mutex<Option<(Plugin, PluginIdentity)>>,
-}
-
-impl InProcess {
-    fn new(settings: &OutputSettings) -> Self {
-        Self {
-            source: settings.source.clone(),
-            name: settings.name.clone(),
-            config: settings.config.clone(),
-            host: HostContext::leak(ToTracing::new(&settings.name)),
-            loaded: Mutex::new(None),
-        }
-    }
-}
-
-impl MakeSink for InProcess {
-    fn make(&self, _: &Shared) -> Result<(Box<dyn Sink>, PluginIdentity), String> {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let (plugin, identity) = match &*loaded {
-            Some(known) => known.clone(),
-            None => loaded.insert(load(&self.source, self.host)?).clone(),
-        };
-        drop(loaded);
-        let instance = Instance::create(&plugin, self.host, &self.name, &self.config)?;
-        Ok((Box::new(instance), identity))
-    }
-}
-
-/// Checks and loads a plugin.
-pub(crate) fn load(
-    source: &PluginSource,
-    host: &'static HostContext,
-) -> Result<(Plugin, PluginIdentity), String> {
-    let (plugin, path, sha256) = match source {
-        PluginSource::Static(init) => {
-            let plugin = Plugin::from_init(*init, host).map_err(|error| error.to_string())?;
-            (plugin, String::new(), String::new())
-        }
-        PluginSource::File {
-            path,
-            sha256,
-            trust,
-        } => {
-            let file = PluginFile::open(path, sha256.as_deref(), *trust)
-                .map_err(|error| error.to_string())?;
-            let unusual = file.unusual_dependencies();
-            if !unusual.is_empty() {
-                let text = format!(
-                    "{} needs {}, which the dynamic linker looks for without any check",
-                    path.display(),
-                    unusual.join(", ")
-                );
-                host.log().line(level::WARN, "plugin-host", &text);
-            }
-            let plugin = Plugin::load(&file, host)
-                .map_err(|error| format!("{}: {error}", path.display()))?;
-            (plugin, path.display().to_string(), file.sha256().to_owned())
-        }
-    };
-    let identity = PluginIdentity {
-        name: plugin.name.clone(),
-        version: plugin.version.clone(),
-        path,
-        sha256,
-    };
-    Ok((plugin, identity))
 }

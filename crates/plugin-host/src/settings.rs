@@ -1,7 +1,7 @@
-//! What an output is made from.
+//! The settings of an output.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use callmeter_plugin_abi::InitFn;
@@ -21,7 +21,7 @@ pub enum Isolation {
 }
 
 impl Isolation {
-    /// The word in the configuration.
+    /// The name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Process => "process",
@@ -33,17 +33,27 @@ impl Isolation {
 /// Where a plugin comes from.
 #[derive(Clone)]
 pub enum PluginSource {
-    /// A library's file.
+    /// A file.
     File {
         /// Its absolute path.
         path: PathBuf,
-        /// The SHA-256 that it must have, in hexadecimal.
+        /// The SHA-256 that it must have, in hexadecimal, if it is pinned.
         sha256: Option<String>,
         /// Who may own it.
         trust: Trust,
     },
     /// A plugin that is linked into this program, by its `init` function. It cannot be isolated.
     Static(InitFn),
+}
+
+impl PluginSource {
+    /// The plugin's file; empty for a plugin that is linked statically.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::File { path, .. } => path,
+            Self::Static(_) => Path::new(""),
+        }
+    }
 }
 
 impl fmt::Debug for PluginSource {
@@ -58,13 +68,13 @@ impl fmt::Debug for PluginSource {
 /// An output: a plugin, its configuration and its streams.
 #[derive(Clone)]
 pub struct OutputSettings {
-    /// The name: its cursors, metrics and dead letters go by it.
+    /// The name, which its cursors, metrics and dead letters use.
     pub name: String,
     /// The plugin.
     pub source: PluginSource,
     /// The streams it gets.
     pub streams: Vec<Stream>,
-    /// Its configuration as JSON, secrets resolved. Never logged.
+    /// The plugin's configuration as JSON, including secrets. Never logged.
     pub config: String,
     /// Where the plugin runs.
     pub isolation: Isolation,
@@ -97,20 +107,20 @@ pub struct Limits {
     pub unflushed_bytes: usize,
     /// A batch is flushed at the latest this long after it was accepted.
     pub flush_every: Duration,
-    /// When nothing waits, a flush waits this long for more: the pages of a poll come one after the other, and what
-    /// a flush costs (a plugin's fsync, a moved cursor) is then paid once for many.
+    /// When no batch is waiting, a flush still waits this long for more. The pages of a poll follow
+    /// each other, and then share the cost of one flush.
     pub linger: Duration,
-    /// The time that a flush is given.
+    /// The time limit of a flush.
     pub flush_within: Duration,
-    /// A call that takes longer is shown as hung and asked to return.
+    /// A call that takes longer is shown as hung and is asked to return.
     pub call_timeout: Duration,
-    /// A child process that has not returned this long after that is killed.
+    /// A child process that has still not returned after this further time is killed.
     pub kill_after: Duration,
-    /// The wait after a first failure; it doubles with each.
+    /// The wait after the first failure. It doubles with each further one.
     pub retry_least: Duration,
     /// The longest wait.
     pub retry_most: Duration,
-    /// The output is `up 0` after this many failures in a row.
+    /// The output is down after this many failures in a row.
     pub failures_until_down: u32,
 }
 

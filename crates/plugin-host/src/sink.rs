@@ -1,4 +1,4 @@
-//! What the delivery loop feeds: an instance in this process or one in a child of it.
+//! The interface to an instance of a plugin, in this process or in a child process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use callmeter_records::Stream;
 
-use crate::answer::Answer;
+use crate::plugin_answer::PluginAnswer;
 
-/// One batch on its way to a plugin.
+/// A batch for a plugin.
 pub(crate) struct BatchRequest<'a> {
     /// 1, 2, 3, … within the instance.
     pub(crate) seq: u64,
-    /// Stable over attempts and restarts.
+    /// The same for every attempt, even after a restart.
     pub(crate) id: [u8; 16],
     /// From 1.
     pub(crate) attempt: u32,
@@ -23,12 +23,12 @@ pub(crate) struct BatchRequest<'a> {
 /// An instance of a plugin. Dropping it ends it.
 pub(crate) trait Sink {
     /// Hands over a batch.
-    fn write(&mut self, request: &BatchRequest<'_>) -> Answer;
+    fn write(&mut self, request: &BatchRequest<'_>) -> PluginAnswer;
 
-    /// Asks for durability; also returns the last durable `seq`, 0 for none.
-    fn flush(&mut self, within: Duration) -> (Answer, u64);
+    /// Asks the plugin to make everything durable. Also returns the last durable `seq`, 0 for none.
+    fn flush(&mut self, within: Duration) -> (PluginAnswer, u64);
 
-    /// A way to reach the instance while a call is in progress.
+    /// Returns a handle that reaches the instance while a call is in progress.
     fn interrupt(&self) -> Arc<dyn Interrupt>;
 }
 
@@ -37,6 +37,6 @@ pub(crate) trait Interrupt: Send + Sync {
     /// Asks the call in progress to return.
     fn cancel(&self);
 
-    /// Ends the instance by force, where that is possible; the call in progress then fails.
+    /// Ends the instance by force and returns true, if that is possible. The call in progress fails.
     fn kill(&self) -> bool;
 }

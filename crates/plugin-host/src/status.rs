@@ -1,33 +1,32 @@
 //! What an output is doing, for the metrics, the status page and `callmeter plugin list`.
 
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use callmeter_records::Stream;
-
-use crate::settings::Isolation;
+use callmeter_records::{Backlog, Stream};
 
 /// What an output is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutputState {
-    /// The first instance is being made.
+    /// The first instance is being created.
     Starting,
-    /// It takes batches, or waits for some.
+    /// It takes batches or waits for them.
     Running,
     /// The plugin asked to try again later.
     Retrying,
-    /// The instance ended; a new one is made after a while.
+    /// The instance failed; a new one is created after a while.
     Restarting,
     /// A call does not return.
     Hung,
-    /// callmeter ends, or the output was removed.
+    /// callmeter stops, or the output was removed.
     Stopping,
-    /// It has ended.
+    /// It has stopped.
     Stopped,
 }
 
 impl OutputState {
-    /// One word.
+    /// The state in one word.
     pub fn name(self) -> &'static str {
         match self {
             Self::Starting => "starting",
@@ -41,27 +40,27 @@ impl OutputState {
     }
 }
 
-/// A picture of an output at one moment.
+/// The status of an output at one moment.
 #[derive(Debug, Clone)]
 pub struct OutputStatus {
     /// The output's name in the configuration.
     pub name: String,
     /// What it is doing.
     pub state: OutputState,
-    /// Whether it takes records: an instance runs, no call hangs, and it did not fail several times
-    /// in a row.
+    /// Whether it takes records: an instance runs, no call hangs, and it has not failed several
+    /// times in a row.
     pub up: bool,
-    /// Where the plugin runs.
-    pub isolation: Isolation,
-    /// The plugin, once an instance was made.
+    /// The plugin's file; empty if the plugin is linked statically.
+    pub path: PathBuf,
+    /// The plugin, once an instance was created.
     pub plugin: Option<PluginIdentity>,
-    /// The last failure, also if it is over.
+    /// The last failure, even if the output has recovered.
     pub last_error: Option<LastError>,
-    /// The call in progress and for how long.
+    /// The plugin call in progress and how long it has taken so far.
     pub call: Option<(&'static str, Duration)>,
-    /// How many instances were made after the first.
+    /// How many instances were created after the first.
     pub restarts: u64,
-    /// How often the plugin asked to try again.
+    /// How often the plugin asked for another attempt.
     pub retries: u64,
     /// Its streams.
     pub streams: Vec<StreamStatus>,
@@ -80,32 +79,28 @@ pub struct PluginIdentity {
     pub sha256: String,
 }
 
-/// A failure and when it was.
+/// A failure and its time.
 #[derive(Debug, Clone)]
 pub struct LastError {
     /// What failed and why.
     pub text: String,
-    /// When.
+    /// When it failed.
     pub at: SystemTime,
 }
 
-/// Counters and lag of a stream of an output. Counters begin at 0 with the process.
+/// The counters and the backlog of a stream of an output. The counters start at 0 with the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamStatus {
     /// The stream.
     pub stream: Stream,
-    /// Records read for the output, each once, however often they are sent.
+    /// Records read for the output, counted once however often they are sent.
     pub received: u64,
     /// Records that the plugin made durable.
     pub delivered: u64,
-    /// Records that the plugin refused, now among the dead letters.
+    /// Records that the plugin refused, which are now dead letters.
     pub dropped: u64,
-    /// Records that are neither.
-    pub lag_records: u64,
-    /// When the oldest of those was observed, in microseconds since 1970, UTC.
-    pub oldest_unacknowledged: Option<i64>,
-    /// Records that the journal dropped before the output had them.
-    pub lost: u64,
+    /// What the output has yet to acknowledge.
+    pub backlog: Backlog,
 }
 
 impl StreamStatus {
@@ -115,9 +110,7 @@ impl StreamStatus {
             received: 0,
             delivered: 0,
             dropped: 0,
-            lag_records: 0,
-            oldest_unacknowledged: None,
-            lost: 0,
+            backlog: Backlog::default(),
         }
     }
 }

@@ -1,32 +1,19 @@
 //! A batch as an arrow-rs `RecordBatch`, without a copy.
 
-use std::sync::Arc;
-
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use arrow_array::{Array as _, RecordBatch, StructArray};
-use arrow_schema::{DataType, Schema, SchemaRef};
+use arrow_schema::DataType;
 use callmeter_plugin_abi as abi;
 use callmeter_plugin_abi::arrow::{ArrowArray, ArrowSchema};
 
-use crate::batch::SchemaCache;
-use crate::{Batch, BatchError, Stream};
+use crate::batch::{Batch, BatchError, SchemaCache, Stream};
 
 const _: () = assert!(size_of::<ArrowArray>() == size_of::<FFI_ArrowArray>());
 const _: () = assert!(size_of::<ArrowSchema>() == size_of::<FFI_ArrowSchema>());
 
-/// # Safety
-/// `schema` points to a schema that follows the C Data Interface.
-pub(crate) unsafe fn read_schema(schema: *const ArrowSchema) -> Result<SchemaRef, String> {
-    // SAFETY: both structs are the interface's own; it is only borrowed.
-    let schema = unsafe { &*schema.cast::<FFI_ArrowSchema>() };
-    Schema::try_from(schema)
-        .map(Arc::new)
-        .map_err(|error| error.to_string())
-}
-
 impl Batch {
-    /// A batch as the host would send it, for a plugin's own tests. Give later batches of the same test
-    /// higher numbers, and a batch that comes again its old id.
+    /// A batch as the host would send it, for a plugin's tests. Give later batches of a test higher
+    /// numbers, and a batch that is sent again its old id.
     pub fn for_tests(
         stream: Stream,
         seq: u64,

@@ -1,7 +1,7 @@
-//! The C functions behind [`export!`](crate::export), and the guard round each of them.
+//! The C functions behind [`export!`](crate::export), each with a guard against panics.
 //!
-//! A panic must not cross to the host: it is caught, its text goes into the host's error box, and
-//! the instance is poisoned, because nobody knows what state the panic left it in.
+//! A panic must not reach the host. It is caught, its text goes into the host's error box, and the
+//! instance is poisoned, because its state after the panic is unknown.
 
 use std::any::Any;
 use std::ffi::c_void;
@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use callmeter_plugin_abi::{self as abi, ErrorBox, Status, Str, level};
 
-use crate::batch::SchemaCache;
-use crate::host::{HostTable, Interrupt};
-use crate::outcome::Verdict;
-use crate::{Batch, Deadline, Durable, Fail, FromConfig as _, Host, OutputPlugin};
+use crate::batch::{Batch, SchemaCache};
+use crate::config::FromConfig as _;
+use crate::host::{Host, HostTable, Interrupt};
+use crate::outcome::{Deadline, Durable, Fail, FailAction};
+use crate::output_plugin::OutputPlugin;
 
-/// What a plugin shows of itself, as zero-terminated texts.
+/// A plugin's name, version and schema, as zero-terminated texts.
 #[derive(Debug, Clone, Copy)]
 pub struct About {
     pub name: &'static [u8],
@@ -227,7 +228,7 @@ unsafe fn borrow<'a, P>(instance: *mut c_void) -> Option<&'a Instance<P>> {
     unsafe { instance.cast::<Instance<P>>().as_ref() }
 }
 
-/// Runs a call on an instance: not on a poisoned one, and a panic poisons it.
+/// Runs a call on an instance, unless it is poisoned. A panic poisons it.
 fn enter<P>(
     instance: Option<&Instance<P>>,
     error: *mut ErrorBox,
@@ -271,10 +272,10 @@ fn guard(error: *mut ErrorBox, call: impl FnOnce() -> Result<Status, Fail>) -> i
         Err(fail) => {
             // SAFETY: the host passes null or its own box.
             unsafe { fill(error, &fail) };
-            match fail.verdict {
-                Verdict::Retry => Status::Retry as i32,
-                Verdict::Reject => Status::Reject as i32,
-                Verdict::Fatal => Status::Fatal as i32,
+            match fail.action {
+                FailAction::Retry => Status::Retry as i32,
+                FailAction::Reject => Status::Reject as i32,
+                FailAction::Fatal => Status::Fatal as i32,
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A plugin's way back to callmeter: its log, and whether a call should give up.
+//! What a plugin can ask of callmeter: the log, and whether the call should return.
 
 use std::ffi::c_void;
 use std::fmt::Display;
@@ -123,7 +123,7 @@ impl Host {
         Self::new(table, instance, Arc::new(Interrupt::default()))
     }
 
-    /// Asks the call in progress to return, as callmeter does when it took too long; for unit tests.
+    /// Asks the call in progress to return, as callmeter does when it takes too long. For unit tests.
     pub fn cancel_for_tests(&self) {
         self.interrupt.raise();
     }
@@ -138,17 +138,17 @@ impl Host {
         self.log(level::ERROR, message);
     }
 
-    /// Logs something odd.
+    /// Logs something unusual.
     pub fn warn(&self, message: impl Display) {
         self.log(level::WARN, message);
     }
 
-    /// Logs what an operator wants to see in normal running.
+    /// Logs what an operator wants to see in normal operation.
     pub fn info(&self, message: impl Display) {
         self.log(level::INFO, message);
     }
 
-    /// Logs what helps to find a fault.
+    /// Logs what helps to find a bug.
     pub fn debug(&self, message: impl Display) {
         self.log(level::DEBUG, message);
     }
@@ -164,19 +164,19 @@ impl Host {
         self.table
     }
 
-    /// Whether the call in progress should return soon: callmeter ends, or the call took too long.
-    /// Ask it in loops that wait.
+    /// Whether the call in progress should return soon, because callmeter stops or the call takes too
+    /// long. Check it in loops that wait.
     pub fn cancelled(&self) -> bool {
         self.interrupt.is_set() || self.table.cancelled()
     }
 
-    /// Sleeps, but wakes up early when cancelled. Returns whether it slept to the end.
+    /// Sleeps, but wakes up early when cancelled. Returns whether it slept the whole time.
     pub fn sleep(&self, time: Duration) -> bool {
         !self.cancelled() && self.interrupt.sleep(time) && !self.cancelled()
     }
 
-    /// Calls `wake` from another thread whenever a call is asked to return, so that a plugin which
-    /// waits by other means (a channel, an async runtime) hears of it.
+    /// Calls `wake` from another thread whenever a call is asked to return, for a plugin that waits by
+    /// other means (a channel, an async runtime).
     pub fn on_cancel(&self, wake: impl Fn() + Send + Sync + 'static) {
         let mut wakers = self
             .interrupt

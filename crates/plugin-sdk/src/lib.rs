@@ -1,7 +1,7 @@
 //! The SDK for output plugins of callmeter.
 //!
-//! A plugin is a shared library that callmeter loads and hands every record to: calls, allowance
-//! balances, call rates, billing settings. An author writes a struct and three functions:
+//! A plugin is a shared library that callmeter loads and gives every record to: calls, allowance
+//! balances, call rates and billing settings. An author writes a struct and three functions:
 //!
 //! ```
 //! use std::io::Write as _;
@@ -39,9 +39,9 @@
 //! callmeter_plugin_sdk::export!(TalkTimes);
 //! ```
 //!
-//! `Ok` from `write` means "accepted"; only `flush` makes callmeter forget a batch. Whatever was not
-//! flushed comes again after a crash, with the same [`Batch::id`]. A panic ends the instance, not
-//! the process: callmeter makes a new one and sends the unflushed batches again.
+//! `Ok` from `write` means "accepted". Batches that were not flushed are sent again after a crash,
+//! with the same [`Batch::id`]. A panic ends the instance, not the process: callmeter creates a new
+//! one and sends the unflushed batches again.
 //!
 //! Build it as `crate-type = ["cdylib", "rlib"]` with `panic = "unwind"` (the default), and link it
 //! with `-z nodelete`.
@@ -64,8 +64,10 @@ pub mod batch;
 mod config;
 #[doc(hidden)]
 pub mod entry;
+mod export;
 mod host;
 mod outcome;
+mod output_plugin;
 #[cfg(feature = "tracing")]
 pub mod trace;
 
@@ -73,82 +75,4 @@ pub use batch::{Batch, BatchError, Stream};
 pub use config::{FromConfig, RawConfig};
 pub use host::Host;
 pub use outcome::{Deadline, Durable, Fail, Fatal, Outcome};
-
-/// An output of callmeter.
-///
-/// Calls on one value never overlap. They may come from different threads over time, but never from
-/// one that runs an async runtime: blocking is fine. A plugin that wants a runtime makes its own.
-/// It must leave alone what belongs to the process: signal handlers, the working directory, the
-/// environment, the locale; it must not fork or exit.
-///
-/// Dropping the value ends the instance: join its threads there.
-pub trait OutputPlugin: Sized + Send + 'static {
-    /// The plugin's name, for people: letters, digits and `. _ + -`.
-    const NAME: &'static str;
-
-    /// A JSON Schema of [`OutputPlugin::Config`], shown by `callmeter plugin check`.
-    const CONFIG_SCHEMA: Option<&'static str> = None;
-
-    /// What `config:` of the output holds. Any `Deserialize` type with the feature `serde`, or
-    /// [`RawConfig`].
-    type Config: FromConfig;
-
-    /// Makes an instance and checks its configuration in full. It does not wait for other systems:
-    /// what is down now may be up when the first batch comes.
-    fn create(host: Host, config: Self::Config) -> Result<Self, Fatal>;
-
-    /// Takes a batch; `Ok` means accepted, perhaps only buffered. Batches of a stream come in order.
-    /// A batch that was taken may be kept, and dropped later on any thread.
-    fn write(&mut self, batch: Batch) -> Outcome;
-
-    /// Makes durable what was accepted: written and synced, or acknowledged by the other side.
-    /// Batches that are not durable by then come again after a restart.
-    fn flush(&mut self, until: Deadline) -> Result<Durable, Fail>;
-}
-
-/// Makes the crate a plugin: exports the one function that callmeter calls, and places the note that
-/// it reads before. Once per crate.
-#[macro_export]
-macro_rules! export {
-    ($plugin:ty) => {
-        const _: () = {
-            const NAME_LEN: usize = <$plugin as $crate::OutputPlugin>::NAME.len() + 1;
-            static NAME: [u8; NAME_LEN] =
-                $crate::entry::terminated(<$plugin as $crate::OutputPlugin>::NAME);
-            const SCHEMA: &str = match <$plugin as $crate::OutputPlugin>::CONFIG_SCHEMA {
-                Some(schema) => schema,
-                None => "",
-            };
-            static SCHEMA_C: [u8; SCHEMA.len() + 1] = $crate::entry::terminated(SCHEMA);
-
-            impl $crate::entry::Exported for $plugin {
-                const ABOUT: $crate::entry::About = $crate::entry::About {
-                    name: &NAME,
-                    version: concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes(),
-                    config_schema: if SCHEMA.is_empty() {
-                        None
-                    } else {
-                        Some(&SCHEMA_C)
-                    },
-                };
-            }
-
-            #[used]
-            #[unsafe(link_section = ".note.callmeter")]
-            static NOTE: $crate::abi::note::Note = $crate::abi::note::Note::output(
-                <$plugin as $crate::OutputPlugin>::NAME,
-                env!("CARGO_PKG_VERSION"),
-            );
-
-            #[unsafe(no_mangle)]
-            unsafe extern "C" fn callmeter_output_plugin_init_v1(
-                host: *const $crate::abi::Host,
-                out: *mut $crate::abi::OutputPlugin,
-                error: *mut $crate::abi::ErrorBox,
-            ) -> i32 {
-                // SAFETY: the arguments are passed on as they came.
-                unsafe { $crate::entry::init::<$plugin>(host, out, error) }
-            }
-        };
-    };
-}
+pub use output_plugin::OutputPlugin;

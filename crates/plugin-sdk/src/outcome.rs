@@ -1,4 +1,4 @@
-//! What a plugin answers: accepted, try again, refuse, give up; and how far things are durable.
+//! What a plugin answers to a call: accepted, retry, reject or fatal; and which batches are durable.
 
 use std::error::Error;
 use std::fmt::{self, Display};
@@ -7,84 +7,86 @@ use std::time::{Duration, Instant};
 /// The answer of [`OutputPlugin::write`](crate::OutputPlugin::write).
 pub type Outcome = Result<(), Fail>;
 
-/// Why a batch was not accepted or not flushed, and what callmeter shall do about it.
+/// Why a batch was not accepted or not flushed, and what callmeter does about it.
 ///
-/// `?` turns an [`std::io::Error`] into a retry and a [`BatchError`](crate::BatchError) into a
+/// `?` turns an [`std::io::Error`] into a retry and a [`BatchError`](crate::batch::BatchError) into a
 /// rejection. The text must not quote the configuration, which may hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fail {
-    pub(crate) verdict: Verdict,
+    pub(crate) action: FailAction,
     pub(crate) reason: String,
     pub(crate) after: Option<Duration>,
     pub(crate) durable: Option<u64>,
 }
 
+/// What callmeter does about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum FailAction {
     Retry,
     Reject,
     Fatal,
 }
 
 impl Fail {
-    /// Nothing was taken, or nobody knows: callmeter sends the same batch again after a while.
+    /// The batch was not accepted, or it is unknown whether it was. callmeter sends it again later.
     pub fn retry(reason: impl Display) -> Self {
-        Self::new(Verdict::Retry, reason)
+        Self::new(FailAction::Retry, reason)
     }
 
-    /// This batch will never succeed: callmeter puts it into the dead-letter directory and goes on.
+    /// This batch will never succeed. callmeter stores it as a dead letter and goes on.
     ///
-    /// From `flush` it means the batch that follows [`Fail::durable`], which the plugin forgets.
+    /// From `flush`, it refers to the batch after [`Fail::durable`], which the plugin must drop.
     pub fn reject(reason: impl Display) -> Self {
-        Self::new(Verdict::Reject, reason)
+        Self::new(FailAction::Reject, reason)
     }
 
-    /// This instance cannot go on: callmeter makes a new one and sends again what was not flushed.
+    /// This instance cannot go on. callmeter creates a new one and sends again what was not durable.
     pub fn fatal(reason: impl Display) -> Self {
-        Self::new(Verdict::Fatal, reason)
+        Self::new(FailAction::Fatal, reason)
     }
 
-    fn new(verdict: Verdict, reason: impl Display) -> Self {
+    fn new(action: FailAction, reason: impl Display) -> Self {
         Self {
-            verdict,
+            action,
             reason: reason.to_string(),
             after: None,
             durable: None,
         }
     }
 
-    /// With a retry: not before this much time, such as a server's `Retry-After`.
+    /// For a retry: wait at least this long, for example as a server's `Retry-After` asks.
     #[must_use]
     pub fn after(mut self, wait: Duration) -> Self {
         self.after = Some(wait);
         self
     }
 
-    /// From `flush`: batches up to this [`Batch::seq`](crate::Batch::seq) are durable nevertheless.
+    /// From `flush`: batches up to this [`Batch::seq`](crate::batch::Batch::seq) are durable all the
+    /// same.
     #[must_use]
     pub fn durable(mut self, seq: u64) -> Self {
         self.durable = Some(seq);
         self
     }
 
-    /// The reason given.
+    /// The reason.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
     /// Whether callmeter will send the batch again to this instance.
     pub fn is_retry(&self) -> bool {
-        self.verdict == Verdict::Retry
+        self.action == FailAction::Retry
     }
 
-    /// Whether callmeter will put the batch aside.
+    /// Whether callmeter will store the batch as a dead letter.
     pub fn is_reject(&self) -> bool {
-        self.verdict == Verdict::Reject
+        self.action == FailAction::Reject
     }
 
     /// Whether callmeter will replace the instance.
     pub fn is_fatal(&self) -> bool {
-        self.verdict == Verdict::Fatal
+        self.action == FailAction::Fatal
     }
 }
 
@@ -102,8 +104,8 @@ impl From<std::io::Error> for Fail {
     }
 }
 
-impl From<crate::BatchError> for Fail {
-    fn from(error: crate::BatchError) -> Self {
+impl From<crate::batch::BatchError> for Fail {
+    fn from(error: crate::batch::BatchError) -> Self {
         Self::reject(error)
     }
 }
@@ -114,17 +116,17 @@ impl From<Fatal> for Fail {
     }
 }
 
-/// Why an instance cannot be made. Any error turns into it by `?`, with its sources in the text.
+/// Why an instance cannot be created. `?` converts any error, with its sources in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fatal(pub(crate) String);
 
 impl Fatal {
-    /// A reason for people: what is wrong and with which key of the configuration.
+    /// A reason for the operator: what is wrong, and in which key of the configuration.
     pub fn new(reason: impl Display) -> Self {
         Self(reason.to_string())
     }
 
-    /// The reason given.
+    /// The reason.
     pub fn reason(&self) -> &str {
         &self.0
     }
@@ -147,12 +149,12 @@ impl<E: Error> From<E> for Fatal {
     }
 }
 
-/// How far things are durable after a flush.
+/// Which batches are durable after a flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durable {
     /// Every batch that was accepted.
     All,
-    /// Batches up to this [`Batch::seq`](crate::Batch::seq), 0 for none.
+    /// Batches up to this [`Batch::seq`](crate::batch::Batch::seq), 0 for none.
     UpTo(u64),
 }
 
@@ -161,19 +163,19 @@ pub enum Durable {
 pub struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// A deadline so far from now.
+    /// A deadline this far from now.
     pub fn within(time: Duration) -> Self {
         Self(Instant::now().checked_add(time))
     }
 
-    /// The time left, zero when it passed.
+    /// The time left; zero after the deadline.
     pub fn remaining(&self) -> Duration {
         self.0.map_or(Duration::MAX, |end| {
             end.saturating_duration_since(Instant::now())
         })
     }
 
-    /// Whether it passed.
+    /// Whether the deadline has passed.
     pub fn is_past(&self) -> bool {
         self.remaining().is_zero()
     }

@@ -11,8 +11,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
 
-use crate::Host;
-use crate::host::HostTable;
+use crate::host::{Host, HostTable};
 
 thread_local! {
     static LINE: RefCell<String> = const { RefCell::new(String::new()) };

@@ -1,4 +1,4 @@
-//! What every plugin must do, whoever wrote it.
+//! The checks that every plugin must pass.
 
 use std::fmt;
 use std::path::Path;
@@ -81,9 +81,9 @@ pub fn run(library: &Path, config: fn(&Path) -> String) -> Report {
             b.nulls()
         }),
         ("takes 100,000 records in a batch", |b| b.large()),
-        ("takes what it had before once more", |b| b.again()),
-        ("runs twice at the same time", |b| b.twice()),
-        ("ends when it is told to, and can be made again", |b| {
+        ("takes batches that it had before", |b| b.again()),
+        ("runs as two instances at the same time", |b| b.twice()),
+        ("stops when it is told to, and can be started again", |b| {
             b.stop_and_start()
         }),
         ("survives configurations that are not for it", |b| {
@@ -250,7 +250,7 @@ impl Bench<'_> {
         }
         // In the middle, or at the end: what is not durable by then comes to the next one.
         end(&rig)?;
-        let rig = Rig::start_over(rig.backlog(), self.options(directory.path()));
+        let rig = Rig::start_over(rig.batches(), self.options(directory.path()));
         let result = rig.settle(PATIENCE);
         end(&rig).and(result)
     }

@@ -1,4 +1,4 @@
-//! Tests for output plugins: does a library keep callmeter's rules?
+//! Tests that check whether an output plugin keeps callmeter's rules.
 //!
 //! An author adds one line to a test of the plugin's crate:
 //!
@@ -12,8 +12,8 @@
 //! stream, empty and large batches, slices at odd offsets, columns full of nulls, text that is hard
 //! to write down, the same batches again, two instances at once, a stop in the middle.
 //!
-//! [`Rig`] is the small callmeter that this is made from, for tests of one's own, and [`generate`]
-//! makes the batches.
+//! [`Rig`] is the small callmeter that these tests use; use it for your own tests. [`generate`] makes
+//! batches.
 
 pub mod conformance;
 pub mod generate;

@@ -1,4 +1,4 @@
-//! A small callmeter: a backlog in memory, one output, and waits with an end.
+//! A small callmeter for tests: a batch log in memory, one output, and waits with a time limit.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use callmeter_plugin_host::{
-    Backlog, DeadLetters, Isolation, Limits, MemoryBacklog, OutputSettings, OutputStatus, Outputs,
+    BatchLog, DeadLetters, Isolation, Limits, MemoryLog, OutputSettings, OutputStatus, Outputs,
     PluginSource, Trust,
 };
 use callmeter_records::Stream;
@@ -28,12 +28,12 @@ pub struct RigOptions {
     pub child_command: Vec<OsString>,
     /// Where dead letters go.
     pub dead_letters: PathBuf,
-    /// Bounds and times; the defaults here wait far less than callmeter's own.
+    /// Limits and times. The defaults wait far less than callmeter does.
     pub limits: Limits,
 }
 
 impl RigOptions {
-    /// A library in this process. Dead letters go below `directory`.
+    /// Runs a library in this process. Dead letters go below `directory`.
     pub fn library(path: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
         let source = PluginSource::File {
             path: path.into(),
@@ -55,14 +55,14 @@ impl RigOptions {
         }
     }
 
-    /// With this configuration.
+    /// Sets the configuration.
     #[must_use]
     pub fn config(mut self, json: impl Into<String>) -> Self {
         self.config = json.into();
         self
     }
 
-    /// In a child that this command runs.
+    /// Runs the plugin in a child process that this command starts.
     #[must_use]
     pub fn isolated(mut self, child_command: impl Into<OsString>) -> Self {
         self.isolation = Isolation::Process;
@@ -75,24 +75,24 @@ impl RigOptions {
 #[derive(Debug)]
 pub struct Rig {
     outputs: Outputs,
-    backlog: Arc<MemoryBacklog>,
+    batches: Arc<MemoryLog>,
     dead_letters: DeadLetters,
 }
 
 impl Rig {
-    /// Starts an output for every stream over a backlog of its own.
+    /// Starts an output for every stream with an empty batch log.
     ///
     /// # Panics
-    /// If the system gives no thread.
+    /// If no thread can be started.
     pub fn start(options: RigOptions) -> Self {
         Self::start_over(Arc::default(), options)
     }
 
-    /// Starts an output over a backlog that another rig left.
+    /// Starts an output with the batch log of another rig.
     ///
     /// # Panics
-    /// If the system gives no thread.
-    pub fn start_over(backlog: Arc<MemoryBacklog>, options: RigOptions) -> Self {
+    /// If no thread can be started.
+    pub fn start_over(batches: Arc<MemoryLog>, options: RigOptions) -> Self {
         let dead_letters = DeadLetters::new(options.dead_letters, 1 << 30);
         let settings = OutputSettings {
             name: OUTPUT.to_owned(),
@@ -104,26 +104,26 @@ impl Rig {
             limits: options.limits,
             child_command: options.child_command,
         };
-        let log: Arc<dyn Backlog> = Arc::clone(&backlog) as _;
+        let log: Arc<dyn BatchLog> = Arc::clone(&batches) as _;
         let outputs = Outputs::new(log).unwrap_or_else(|error| panic!("{error}"));
         outputs
             .start(settings)
             .unwrap_or_else(|error| panic!("{error}"));
         Self {
             outputs,
-            backlog,
+            batches,
             dead_letters,
         }
     }
 
-    /// Appends a batch to the backlog.
+    /// Appends a batch to the log.
     pub fn append(&self, stream: Stream, records: RecordBatch) {
-        self.backlog.append(stream, records);
+        self.batches.append(stream, records);
     }
 
-    /// The backlog, to start another rig over.
-    pub fn backlog(&self) -> Arc<MemoryBacklog> {
-        Arc::clone(&self.backlog)
+    /// The batch log, to start another rig with it.
+    pub fn batches(&self) -> Arc<MemoryLog> {
+        Arc::clone(&self.batches)
     }
 
     /// The output's dead letters.
@@ -131,7 +131,7 @@ impl Rig {
         &self.dead_letters
     }
 
-    /// What the output is doing.
+    /// The output's status.
     ///
     /// # Panics
     /// After [`Rig::stop`].
@@ -144,15 +144,15 @@ impl Rig {
     pub fn settled(&self) -> bool {
         Stream::ALL
             .into_iter()
-            .all(|stream| self.backlog.settled(OUTPUT, stream))
+            .all(|stream| self.batches.settled(OUTPUT, stream))
     }
 
-    /// Waits until every batch is acknowledged; the error says how it stands instead.
+    /// Waits until every batch is acknowledged. The error holds the status at the end of the time.
     pub fn settle(&self, within: Duration) -> Result<(), String> {
         self.wait(within, |_| self.settled())
     }
 
-    /// Waits until the status is as wanted; the error says how it stands instead.
+    /// Waits until the status is as wanted. The error holds the status at the end of the time.
     pub fn wait(
         &self,
         within: Duration,
@@ -165,13 +165,15 @@ impl Rig {
                 return Ok(());
             }
             if Instant::now() > end {
-                return Err(format!("after {within:?} it stands so: {status:#?}"));
+                return Err(format!(
+                    "not reached within {within:?}; the status is {status:#?}"
+                ));
             }
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// The sum of a counter over all streams.
+    /// The number of records delivered, over all streams.
     pub fn delivered(&self) -> u64 {
         self.status()
             .streams
@@ -180,7 +182,7 @@ impl Rig {
             .sum()
     }
 
-    /// Stops the output; whether it ended in time.
+    /// Stops the output. Returns whether it stopped in time.
     pub fn stop(&self, within: Duration) -> bool {
         self.outputs.shutdown(within).is_empty()
     }

@@ -198,7 +198,7 @@ fn a_hung_plugin_shows_and_holds_up_nobody() {
         assert_eq!(status.call.map(|(operation, _)| operation), Some("write"));
         // The lag of a hung output is still looked up.
         append_calls(&rig, 61, 40);
-        rig.wait(PATIENCE, |status| status.streams[0].lag_records >= 80)
+        rig.wait(PATIENCE, |status| status.streams[0].backlog.records >= 80)
             .unwrap();
         let error = rig.status().last_error.unwrap().text;
         assert!(error.starts_with("write has not returned for"), "{error}");

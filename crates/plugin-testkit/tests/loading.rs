@@ -5,7 +5,7 @@ mod common;
 
 use std::path::Path;
 
-use callmeter_plugin_testkit::host::{Trust, Verdict, inspect};
+use callmeter_plugin_testkit::host::{LoadDecision, Trust, inspect};
 use callmeter_plugin_testkit::{Rig, RigOptions};
 use common::{CHILD, PATIENCE, append_calls, compile_c, hazard, odd, talk_times_c};
 
@@ -13,9 +13,11 @@ use common::{CHILD, PATIENCE, append_calls, compile_c, hazard, odd, talk_times_c
 fn refusal(flags: &[&str]) -> Option<String> {
     let dir = tempfile::tempdir().unwrap();
     let library = odd(dir.path(), flags)?;
-    match inspect(&library, None, Trust::Strict).verdict {
-        Verdict::Loads => None,
-        Verdict::Refused(reason) => Some(reason.replace(&dir.path().display().to_string(), "DIR")),
+    match inspect(&library, None, Trust::Strict).decision {
+        LoadDecision::Loads => None,
+        LoadDecision::Refused(reason) => {
+            Some(reason.replace(&dir.path().display().to_string(), "DIR"))
+        }
     }
 }
 
@@ -120,7 +122,8 @@ fn a_pinned_plugin_is_loaded_from_what_was_checked() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     std::fs::write(&library, bytes).unwrap();
-    let Verdict::Refused(reason) = inspect(&library, Some(&sha256), Trust::Strict).verdict else {
+    let LoadDecision::Refused(reason) = inspect(&library, Some(&sha256), Trust::Strict).decision
+    else {
         panic!("it loads")
     };
     assert!(

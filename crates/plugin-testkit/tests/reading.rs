@@ -207,18 +207,18 @@ fn the_row_tables_are_the_schemas() {
 }
 
 fn compare_table(name: &str, fields: &arrow_schema::Fields, columns: &[described::Column]) {
-    use described::Kind;
+    use described::ColumnKind;
     let sent: Vec<_> = fields
         .iter()
         .map(|field| {
             let kind = match field.data_type() {
-                DataType::Utf8 => Kind::Text,
-                DataType::Int32 | DataType::Int64 => Kind::Int,
-                DataType::Boolean => Kind::Flag,
-                DataType::Timestamp(_, _) => Kind::Time,
-                DataType::Decimal128(_, _) => Kind::Decimal,
-                DataType::List(_) => Kind::List,
-                DataType::Struct(_) => Kind::Struct,
+                DataType::Utf8 => ColumnKind::Text,
+                DataType::Int32 | DataType::Int64 => ColumnKind::Int,
+                DataType::Boolean => ColumnKind::Flag,
+                DataType::Timestamp(_, _) => ColumnKind::Time,
+                DataType::Decimal128(_, _) => ColumnKind::Decimal,
+                DataType::List(_) => ColumnKind::List,
+                DataType::Struct(_) => ColumnKind::Struct,
                 other => panic!("{}: {other}", field.name()),
             };
             (field.name().clone(), kind)

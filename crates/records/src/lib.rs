@@ -9,6 +9,7 @@
 //! Times become UTC here ([`TimeReader`]), durations whole milliseconds ([`duration`]), money decimals ([`money`]).
 
 pub mod balances;
+mod batch;
 pub mod billing;
 pub mod calls;
 mod column;
@@ -24,6 +25,7 @@ mod time;
 mod unreadable;
 
 pub use balances::{Balance, BalancesBuilder, BalancesView};
+pub use batch::{Backlog, Batch, BatchId, BatchSeq};
 pub use billing::{Billing, BillingBuilder, BillingView};
 pub use calls::{Call, CallField, CallsBuilder, CallsView, Direction, Interaction, Previous};
 pub use column::ViewError;

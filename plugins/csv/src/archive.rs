@@ -1,4 +1,4 @@
-//! The output's files together: which batch goes where, when a file is durable, when it is finished.
+//! All files of an output: which file a batch goes to, when a file is durable, when it is finished.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -16,7 +16,8 @@ use crate::names;
 use crate::part::{Part, pack, publish};
 use crate::state::{OpenFile, State, create_private, sibling, sync_directory};
 
-/// A file whose period is over is finished after this long without a batch: more of the period may be on its way.
+/// A file whose period is over is finished after this time without a batch, because late records of
+/// the period may still come.
 const QUIET: Duration = Duration::from_mins(1);
 
 /// The column of the time at which callmeter read a record.
@@ -33,9 +34,9 @@ pub(crate) struct Archive {
     cells: Cells,
     state: State,
     state_path: PathBuf,
-    /// The state in memory says more than the one on the disk.
+    /// Whether the state in memory is newer than the one on disk.
     unsaved: bool,
-    /// Held as long as this output may write.
+    /// The lock file, held as long as this output may write.
     _lock: File,
     parts: BTreeMap<String, Part>,
     /// Stream and id of the batches that are accepted and not durable.
@@ -43,12 +44,12 @@ pub(crate) struct Archive {
     /// Reused for the text of each batch.
     buffer: Vec<u8>,
     last_write: Instant,
-    /// Said once: a single file cannot take new columns.
+    /// Whether the warning was logged that a single file cannot take new columns.
     told_of_columns: bool,
 }
 
 impl Archive {
-    /// Takes up where the last one stopped: cuts torn tails, completes what was being finished.
+    /// Continues after the last stop: cuts incomplete ends, and completes files that were being finished.
     pub(crate) fn open(host: Host, config: &Config) -> Result<Self, OpenError> {
         let place = config.place()?;
         let rotate = match place {
@@ -140,7 +141,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Forgets a stream's file, so that the next batch begins another.
+    /// Drops a stream's file, so that the next batch starts another.
     fn close(&mut self, stream: &str) {
         if let Some(stream) = self.state.streams.get_mut(stream) {
             stream.open = None;
@@ -155,7 +156,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Whether files grow under their final name, because nothing ever finishes them.
+    /// Whether files are written under their final name, because they are never finished.
     fn is_permanent(&self) -> bool {
         self.rotate == Rotate::Never && self.max_bytes.is_none()
     }
@@ -165,7 +166,7 @@ impl Archive {
         self.last_write = Instant::now();
         let id = batch.id_hex();
         if self.state.remembers(&id) || self.pending.iter().any(|(_, pending)| *pending == id) {
-            // callmeter ended between our flush and its own note of it.
+            // callmeter stopped between our flush and its cursor's move.
             self.host
                 .debug(format_args!("batch {id} is in the files already"));
             return Ok(());
@@ -191,7 +192,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Sees to it that the stream has a file that the batch may go to.
+    /// Makes sure that the stream has a file that the batch may go to.
     fn prepare(&mut self, stream: &str, batch: &Batch) -> Result<()> {
         let observed = batch.column(OBSERVED_AT).map(|column| column.value(0));
         let observed = match observed {
@@ -250,7 +251,7 @@ impl Archive {
         self.begin(stream, period)
     }
 
-    /// Creates the stream's next file. The state names it first, so that none is ever left over.
+    /// Creates the stream's next file. The state names it first, so that no file is left over.
     fn begin(&mut self, stream: &str, period: String) -> Result<()> {
         let known = self.state.streams.entry(stream.to_owned()).or_default();
         // A batch that comes late does not take the names of a period that is over.
@@ -363,7 +364,8 @@ impl Archive {
         }
     }
 
-    /// Publishes a file whose state says what it becomes. May be repeated after a failure or a crash at any point.
+    /// Publishes a file whose final name is in the state. It can be repeated after a failure or crash at
+    /// any point.
     fn complete(&mut self, stream: &str) -> Result<()> {
         let directory = self.place.directory().to_owned();
         loop {
@@ -398,7 +400,7 @@ impl Archive {
                 }
                 break;
             }
-            // Somebody put a file of that name there: the next number, noted before it is taken.
+            // The name is taken: use the next number, and store it in the state first.
             known.part += 1;
             let Place::Directory { prefix, .. } = &self.place else {
                 return Ok(());
@@ -418,7 +420,7 @@ impl Archive {
         self.save()
     }
 
-    /// Finishes files whose period is over and that nothing was written to for a while.
+    /// Finishes files whose period is over and that were not written to for a while.
     pub(crate) fn finish_overdue(&mut self, now: Timestamp) -> Result<()> {
         if self.rotate == Rotate::Never || self.last_write.elapsed() < QUIET {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What `config:` of a CSV output may say, checked in full before the first record.
+//! The configuration of a CSV output, checked in full before the first record.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -14,30 +14,30 @@ pub(crate) const SCHEMA: &str = include_str!("config.schema.json");
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where the files go: an absolute path; made, with mode 0750, if its parent exists.
+    /// The directory for the files: an absolute path. Created with mode 0750 if its parent exists.
     #[serde(default)]
     pub directory: Option<PathBuf>,
-    /// Instead of `directory`: one file for ever, for one stream; an absolute path.
+    /// Instead of `directory`: the absolute path of a single file, for one stream.
     #[serde(default)]
     pub file: Option<PathBuf>,
-    /// When a file is finished and the next one begun.
+    /// When a file is finished and the next one is started.
     #[serde(default)]
     pub rotate: Option<Rotate>,
-    /// A file that reaches this size is finished as well.
+    /// A file is also finished when it reaches this size.
     #[serde(default)]
     pub max_bytes: Option<Bytes>,
-    /// What finished files are packed with.
+    /// How finished files are compressed.
     #[serde(default)]
     pub compress: Compress,
     /// Puts `'` before text that a spreadsheet would run as a formula.
     #[serde(default)]
     pub guard_formulas: bool,
-    /// What the files' names begin with, before the stream.
+    /// The start of every file name, before the stream.
     #[serde(default)]
     pub prefix: String,
 }
 
-/// The span of time that goes into one file, by the clock of UTC.
+/// The period of time that goes into one file, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rotate {
@@ -50,7 +50,7 @@ pub enum Rotate {
     Never,
 }
 
-/// What finished files are packed with.
+/// How finished files are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compress {

@@ -1,11 +1,11 @@
-//! What can go wrong, and what callmeter shall do about it.
+//! The errors, and what callmeter does about each.
 
 use std::io;
 use std::path::PathBuf;
 
 use callmeter_plugin_sdk::Fail;
 
-/// A configuration that cannot work.
+/// Why a configuration cannot work.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     #[error("say either `directory` or `file`")]
@@ -25,7 +25,7 @@ pub(crate) enum ConfigError {
     OneFile,
 }
 
-/// A failure of the output at work.
+/// Why writing failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CsvError {
     #[error("cannot {action} {}: {source}", path.display())]
@@ -34,7 +34,7 @@ pub(crate) enum CsvError {
         path: PathBuf,
         source: io::Error,
     },
-    /// After a failed sync nobody knows what is on the disk: pages may have been dropped.
+    /// After a failed sync it is unknown what is on disk, because pages may have been dropped.
     #[error("cannot sync {}: {source}; what was not synced before is written again", path.display())]
     Sync { path: PathBuf, source: io::Error },
     #[error("{} was removed while it was written; what was not synced before is written again", path.display())]

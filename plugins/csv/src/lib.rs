@@ -1,8 +1,9 @@
 //! callmeter's CSV output: one file per stream and day, for spreadsheets, databases and archives.
 //!
-//! A file grows as `calls-2026-08-06.csv.partial` and gets its name when it is done, so that another program can pick
-//! up every `*.csv` that it sees. What a flush made durable is never written twice: a state file beside them knows how
-//! far each file is good and which batches it holds; whatever lies behind after a crash is cut, and comes again.
+//! A file is named `calls-2026-08-06.csv.partial` while it is written and renamed when it is finished, so
+//! that another program can take every `*.csv` that it finds. What a flush made durable is never written
+//! twice: a state file records how much of each file is durable and which batches that includes. After a
+//! crash the rest is cut off and sent again.
 //!
 //! Text is quoted as RFC 4180 says, with CR LF at the end of a row and a header of the columns' names. Missing values
 //! are empty cells, the empty text is `""`, times are RFC 3339 in UTC, lists and structs are JSON. Columns keep their
@@ -26,14 +27,14 @@ use callmeter_plugin_sdk::{Batch, Deadline, Durable, Fail, Fatal, Host, Outcome,
 use crate::archive::Archive;
 pub use crate::config::{Bytes, Compress, Config, Rotate};
 
-/// How often the files are looked at for one whose day is over.
+/// Time between two looks for files whose day is over.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
 
 /// The output.
 #[derive(Debug)]
 pub struct CsvOutput {
     archive: Arc<Mutex<Archive>>,
-    /// Finishes files of days that are over although no record comes; ends when the sender is dropped.
+    /// Finishes files of days that are over when no record comes. Ends when the sender is dropped.
     caretaker: Option<(Sender<()>, JoinHandle<()>)>,
 }
 

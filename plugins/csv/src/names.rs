@@ -1,4 +1,4 @@
-//! What files are called: stream, period, and a number where a period has several.
+//! The names of the files: stream, period, and a number if a period has several files.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use callmeter_plugin_sdk::{Batch, Stream};
 
 use crate::config::Rotate;
 
-/// What the name of a file that grows ends with.
+/// The extension of a file that is being written.
 pub(crate) const PARTIAL: &str = ".partial";
 
-/// What the name of a packed file ends with.
+/// The extension of a compressed file.
 pub(crate) const PACKED: &str = ".gz";
 
 /// The stream's name, also of a stream that the SDK does not know.
@@ -29,7 +29,7 @@ pub(crate) fn stream(batch: &Batch) -> String {
     }
 }
 
-/// The period that a time lies in, as it stands in names; later periods sort behind earlier ones.
+/// The period of a time, as file names have it. Later periods sort after earlier ones.
 pub(crate) fn period(rotate: Rotate, time: Timestamp) -> String {
     let (year, month, day) = time.date();
     match rotate {
@@ -52,7 +52,7 @@ pub(crate) fn file(prefix: &str, stream: &str, period: &str, part: u32) -> Strin
     }
 }
 
-/// Whether nothing in the directory has the name, in any form that it takes.
+/// Whether no file in the directory has the name, in any of its forms.
 pub(crate) fn is_free(directory: &Path, name: &str) -> std::io::Result<bool> {
     for suffix in ["", PACKED, PARTIAL] {
         if directory.join(format!("{name}{suffix}")).try_exists()? {

@@ -1,4 +1,5 @@
-//! One file while it grows: appended to whole batches at a time, cut back to what is durable, published when done.
+//! One file while it is written: whole batches are appended, a failed one is cut off, and the finished
+//! file is published.
 
 use std::fs::{self, File};
 use std::io;
@@ -21,7 +22,7 @@ pub(crate) struct Part {
     len: u64,
     /// Bytes known to be on the disk.
     synced: u64,
-    /// The end of a batch that failed may lie behind `len`.
+    /// Part of a batch that failed may follow after `len`.
     torn: bool,
 }
 
@@ -37,7 +38,8 @@ impl Part {
         })
     }
 
-    /// Opens a file of which `bytes` are durable and cuts what follows. `None`: it is shorter than that.
+    /// Opens a file of which `bytes` are durable, and cuts off what follows. Returns `None` if the file is
+    /// shorter.
     pub(crate) fn reopen(path: PathBuf, bytes: u64) -> Result<Option<(Self, u64)>> {
         let file = File::options()
             .read(true)
@@ -108,7 +110,7 @@ impl Part {
     }
 }
 
-/// Gives a finished file its name. Says whether the name was free; if not, nothing was done.
+/// Gives a finished file its name. Returns false, and does nothing, if the name is taken.
 pub(crate) fn publish(from: &Path, to: &Path) -> Result<bool> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
@@ -125,7 +127,7 @@ pub(crate) fn publish(from: &Path, to: &Path) -> Result<bool> {
     }
 }
 
-/// Packs a finished file into one beside it, durable when this returns; gives its path.
+/// Compresses a finished file into a new one, durably. Returns the path of the new file.
 pub(crate) fn pack(from: &Path) -> Result<PathBuf> {
     let packed = sibling(from, PACKED);
     let mut source = File::open(from).on("open", from)?;

@@ -1,7 +1,7 @@
-//! What an output remembers beside its files: how much of each is durable, and which batches that holds.
+//! The state file of an output: how much of each file is durable, and which batches that includes.
 //!
-//! One small JSON file, replaced atomically. After a crash it tells where the torn tail of a file begins, and
-//! which batches need not be written again when callmeter, not knowing that they were durable, sends them again.
+//! It is a small JSON file that is replaced atomically. After a crash it shows where the incomplete end of
+//! a file starts, and which batches need not be written when callmeter sends them again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Context as _, CsvError, Result};
 
-/// Ids of batches to remember: four times what callmeter leaves unacknowledged at most.
+/// The number of batch ids to remember: four times what callmeter leaves unacknowledged at most.
 const REMEMBERED: usize = 256;
 
-/// The version of the form below; a file of another version is refused.
+/// The version of the format below. A file of another version is refused.
 const VERSION: u32 = 1;
 
 /// The state of an output.
@@ -28,11 +28,11 @@ pub(crate) struct State {
     pub(crate) streams: BTreeMap<String, StreamState>,
 }
 
-/// What is remembered of a stream.
+/// The state of a stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StreamState {
-    /// The columns in the files' order: what is new goes last.
+    /// The columns in the order of the files. New ones come last.
     pub(crate) columns: Vec<String>,
     /// The period of the last file, and its number among those of the period.
     pub(crate) period: String,
@@ -44,11 +44,11 @@ pub(crate) struct StreamState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OpenFile {
-    /// Its name while it grows.
+    /// Its name while it is written.
     pub(crate) name: String,
     /// Bytes that are durable. What follows them is cut.
     pub(crate) bytes: u64,
-    /// Set while it is being finished: the name that it gets.
+    /// The final name, set while the file is being finished.
     pub(crate) becomes: Option<String>,
 }
 
@@ -63,7 +63,7 @@ impl Default for State {
 }
 
 impl State {
-    /// Reads the state; without a file it is the first start.
+    /// Reads the state. If there is no file, this is the first start.
     pub(crate) fn load(path: &Path) -> Result<Option<Self>> {
         let text = match fs::read(path) {
             Ok(text) => text,
@@ -106,7 +106,7 @@ impl State {
         sync_directory(path.parent().unwrap_or(Path::new("/")))
     }
 
-    /// Remembers batches as durable, and forgets the oldest.
+    /// Adds batches that are durable, and removes the oldest.
     pub(crate) fn remember(&mut self, ids: impl IntoIterator<Item = String>) {
         self.batches.extend(ids);
         let excess = self.batches.len().saturating_sub(REMEMBERED);

@@ -1,12 +1,12 @@
-//! Leaves a server that fails again and again alone for a while.
+//! Stops requests to a failing server for a while.
 
 use std::time::{Duration, Instant};
 
 /// How long a circuit stays open at most, unless the configuration's pause is longer.
 const LONGEST: Duration = Duration::from_mins(5);
 
-/// Opens after failures in a row. When the pause is over one request is let through: if it succeeds the circuit is
-/// closed, if not the next pause is twice as long.
+/// Opens after several failures in a row. After the pause, one request is sent. If it succeeds, the
+/// circuit closes; if not, the next pause is twice as long.
 #[derive(Debug)]
 pub(crate) struct Circuit {
     failures_to_open: u32,
@@ -25,7 +25,7 @@ impl Circuit {
         }
     }
 
-    /// How long requests must wait still.
+    /// How much longer requests must wait.
     pub(crate) fn closed_in(&self, now: Instant) -> Option<Duration> {
         let left = self.open_until?.saturating_duration_since(now);
         (!left.is_zero()).then_some(left)
@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(circuit.closed_in(start), None);
         assert!(circuit.failed(start));
         assert_eq!(circuit.closed_in(start), Some(10 * second));
-        // The pause is over: one request may try.
+        // The pause is over: one request is sent.
         let later = start + 10 * second;
         assert_eq!(circuit.closed_in(later), None);
         assert!(circuit.failed(later));

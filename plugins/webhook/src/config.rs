@@ -1,4 +1,4 @@
-//! What `config:` of a webhook output may say, checked in full before the first record.
+//! The configuration of a webhook output, checked in full before the first record.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,9 +19,9 @@ pub(crate) const SCHEMA: &str = include_str!("config.schema.json");
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where records are posted to. Not shown anywhere: many services put a token into the path.
+    /// The address to post records to. Never shown, because many services put a token into the path.
     pub url: Secret,
-    /// Permits `http://` to other hosts than this one.
+    /// Permits `http://` to other hosts.
     #[serde(default)]
     pub allow_http: bool,
     /// Signs requests.
@@ -30,37 +30,37 @@ pub struct Config {
     /// Sign requests too, so that the receiver can change its secret.
     #[serde(default)]
     pub more_secrets: Vec<SecretItem>,
-    /// Records in a request, at most.
+    /// The largest number of records in a request.
     #[serde(default = "default_batch")]
     pub batch: usize,
-    /// The time for a request and its answer.
+    /// The time limit for a request and its answer.
     #[serde(default = "default_timeout")]
     pub timeout: Span,
-    /// The time to connect, TLS included.
+    /// The time limit for connecting, including TLS.
     #[serde(default = "default_connect_timeout")]
     pub connect_timeout: Span,
     /// Headers of every request.
     #[serde(default)]
     pub headers: BTreeMap<String, Header>,
-    /// The columns to send; all without it.
+    /// The columns to send. Without it, all are sent.
     #[serde(default)]
     pub fields: Option<Vec<String>>,
-    /// Columns with personal data to send as they are; others of them are redacted.
+    /// Columns with personal data to send unredacted.
     #[serde(default)]
     pub reveal: Vec<String>,
-    /// A PEM file of certificates to trust instead of the system's.
+    /// A PEM file with the certificates to trust instead of the system's.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
-    /// A PEM file with the certificate to show to the server, and its chain.
+    /// A PEM file with the client certificate and its chain.
     #[serde(default)]
     pub client_cert_file: Option<PathBuf>,
     /// A PEM file with the key of `client_cert_file`.
     #[serde(default)]
     pub client_key_file: Option<PathBuf>,
-    /// A proxy to go through. Without it there is none, whatever the environment says.
+    /// The proxy to use. Without it no proxy is used; environment variables are ignored.
     #[serde(default)]
     pub proxy: Option<Proxy>,
-    /// When to leave a failing server alone.
+    /// When to pause after failures.
     #[serde(default)]
     pub circuit: CircuitConfig,
 }
@@ -77,7 +77,7 @@ pub struct SecretItem {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Header {
-    /// As it stands.
+    /// A plain text.
     Plain(Secret),
     /// From `secret_file` or `secret_env`.
     Resolved(SecretItem),
@@ -107,7 +107,7 @@ pub struct Proxy {
     pub password: Option<Secret>,
 }
 
-/// When to leave a failing server alone.
+/// When to pause after failures.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CircuitConfig {
@@ -186,7 +186,7 @@ fn default_pause() -> Span {
     Span(Duration::from_secs(30))
 }
 
-/// A configuration that cannot work. No text quotes a value that may be secret.
+/// Why a configuration cannot work. No message quotes a value that may be secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     #[error("`url`: {0}")]

@@ -4,7 +4,7 @@ use callmeter_plugin_sdk::batch::{Column, List, Struct, Value};
 use serde::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
 use serde_json::Map;
 
-/// Columns that hold, or may hold, what somebody said or who somebody is.
+/// Columns with personal data, or with text that may contain some.
 pub(crate) const PERSONAL: [&str; 9] = [
     "caller_name",
     "caller_number",
@@ -17,7 +17,7 @@ pub(crate) const PERSONAL: [&str; 9] = [
     "unreadable",
 ];
 
-/// Stands for a text that is there and not sent.
+/// Replaces a text that is not sent.
 const REDACTED: &str = "[redacted]";
 
 /// The member of an interaction that is free text.
@@ -28,7 +28,7 @@ const FREE_TEXT: &str = "description";
 pub(crate) enum Treatment {
     /// As they are.
     Plain,
-    /// Whether there is a value is all that is told.
+    /// Only whether there is a value.
     Hidden,
     /// A list of structs without their free text.
     FreeTextHidden,
@@ -71,7 +71,7 @@ impl Serialize for Treated<'_> {
             (_, Value::Null) => serializer.serialize_unit(),
             (Treatment::FreeTextHidden, Value::List(list)) => items(*list, serializer),
             (Treatment::TextsHidden, Value::Text(json)) => texts(json, serializer),
-            // Also what is not of the form expected: better too little than too much.
+            // Values of an unexpected form are redacted too.
             _ => serializer.serialize_str(REDACTED),
         }
     }

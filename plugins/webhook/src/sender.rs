@@ -1,4 +1,4 @@
-//! Posts a body and says what its answer means.
+//! Posts a body and interprets the answer.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,23 +13,23 @@ use crate::config::{Config, ConfigError};
 use crate::sign::Signer;
 use crate::tls;
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sent {
     /// 2xx.
     Accepted,
-    /// Again later; not before `after` if the server said so.
+    /// Try again later; not before `after` if the server says so.
     Later {
         reason: String,
         after: Option<Duration>,
     },
     /// The same request will never be accepted.
     Refused { reason: String },
-    /// callmeter wants the call to end.
+    /// callmeter asked the call to return.
     Cancelled,
 }
 
-/// An HTTP client with a runtime of its own.
+/// An HTTP client with its own async runtime.
 pub(crate) struct Sender {
     runtime: Runtime,
     client: Client,
@@ -93,12 +93,12 @@ impl Sender {
         })
     }
 
-    /// Where requests go, as far as it may be told.
+    /// The address without its secret parts.
     pub(crate) fn origin(&self) -> String {
         self.url.origin().ascii_serialization()
     }
 
-    /// Posts a body under an id, which is the same whenever it is sent.
+    /// Posts a body with an id, which is the same for every attempt.
     pub(crate) fn post(&self, id: &str, body: Vec<u8>) -> Sent {
         let mut cancel = self.cancel.clone();
         cancel.mark_unchanged();
@@ -161,8 +161,8 @@ async fn exchange(request: reqwest::RequestBuilder) -> reqwest::Result<(StatusCo
     Ok((status, headers))
 }
 
-/// Only 2xx is success. Other codes below 500 mean that the request is wrong and will stay so, but for those that speak
-/// of time. The answer's body is not read: it may quote the request.
+/// Only 2xx is success. Codes from 400 to 499 mean that the request is wrong and will stay wrong, except
+/// those that are about timing. The body is not read, because it may quote the request.
 fn judge(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Sent {
     let reason = format!("the server answered {status}");
     let after = headers

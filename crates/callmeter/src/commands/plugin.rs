@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
-use callmeter_plugin_host::{Inspection, Trust, Verdict, inspect};
+use callmeter_plugin_host::{Inspection, LoadDecision, Trust, inspect};
 
 use crate::cli::{ConfigFileArg, PluginCommand};
 use crate::config;
@@ -25,9 +25,11 @@ fn check(path: &Path) -> Result<(), Failure> {
     let path = std::path::absolute(path).map_err(Failure::failed)?;
     let inspection = inspect(&path, None, Trust::default());
     say(&describe(&inspection))?;
-    match inspection.verdict {
-        Verdict::Loads => Ok(()),
-        Verdict::Refused(reason) => Err(Failure::Damaged(format!("{}: {reason}", path.display()))),
+    match inspection.decision {
+        LoadDecision::Loads => Ok(()),
+        LoadDecision::Refused(reason) => {
+            Err(Failure::Damaged(format!("{}: {reason}", path.display())))
+        }
     }
 }
 
@@ -44,7 +46,7 @@ fn list(arg: &ConfigFileArg) -> Result<(), Failure> {
             streams.join(", "),
             describe(&inspection)
         ))?;
-        if let Verdict::Refused(reason) = inspection.verdict {
+        if let LoadDecision::Refused(reason) = inspection.decision {
             refused.push(format!("output {}: {reason}", output.name));
         }
     }
@@ -76,9 +78,9 @@ fn describe(inspection: &Inspection) -> String {
     for warning in &inspection.warnings {
         line("warning", warning);
     }
-    match &inspection.verdict {
-        Verdict::Loads => line("verdict", "loads"),
-        Verdict::Refused(reason) => line("verdict", &format!("refused: {reason}")),
+    match &inspection.decision {
+        LoadDecision::Loads => line("verdict", "loads"),
+        LoadDecision::Refused(reason) => line("verdict", &format!("refused: {reason}")),
     }
     if let Some(schema) = &inspection.config_schema {
         line("settings", schema);

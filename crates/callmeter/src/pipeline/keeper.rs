@@ -1,5 +1,4 @@
-//! What has to be done for the journal from time to time: show how it and the outputs stand, keep
-//! the totals, drop what is old.
+//! Periodic work on the journal: shows its size, stores snapshots of the totals, drops old batches.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,37 +8,30 @@ use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
-use super::output_metrics::OutputMetrics;
 use crate::context::AppContext;
 use crate::stop::Stop;
 
-/// Time between two looks at the outputs.
+/// Time between two looks at the journal.
 const LOOK: Duration = Duration::from_secs(2);
-/// Time between two snapshots of the totals. A start after a crash counts at most this much again.
+/// Time between two snapshots of the totals. After a crash, at most this much is counted again.
 const SNAPSHOT: Duration = Duration::from_mins(5);
 /// Time between two runs of retention.
 const RETENTION: Duration = Duration::from_mins(10);
-/// The first run of retention comes sooner, for journals that were over their bounds when it ended.
+/// The first run of retention comes sooner, for a journal that was over its limits at the last stop.
 const FIRST_RETENTION: Duration = Duration::from_secs(30);
 
-/// Does it until told to stop.
+/// Does the work until it is told to stop.
 pub(super) struct Keeper {
     app: AppContext,
     policy: Arc<Mutex<RetentionPolicy>>,
-    outputs: Arc<OutputMetrics>,
     kept: BatchSeq,
 }
 
 impl Keeper {
-    pub(super) fn new(
-        app: AppContext,
-        policy: Arc<Mutex<RetentionPolicy>>,
-        outputs: Arc<OutputMetrics>,
-    ) -> Self {
+    pub(super) fn new(app: AppContext, policy: Arc<Mutex<RetentionPolicy>>) -> Self {
         Self {
             app,
             policy,
-            outputs,
             kept: BatchSeq::START,
         }
     }
@@ -47,9 +39,9 @@ impl Keeper {
     pub(super) async fn run(mut self, mut stop: Stop) {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let begun = Instant::now();
-        let mut next_snapshot = begun + SNAPSHOT;
-        let mut next_retention = begun + FIRST_RETENTION;
+        let started = Instant::now();
+        let mut next_snapshot = started + SNAPSHOT;
+        let mut next_retention = started + FIRST_RETENTION;
         while stop.unless_stopped(look.tick()).await.is_some() {
             let now = Instant::now();
             let snapshot = now >= next_snapshot;
@@ -62,17 +54,16 @@ impl Keeper {
             }
             self = self.work(snapshot || retention, retention).await;
         }
-        // The last word: what came in until now need not be counted again.
+        // So that the next start need not count again what came in until now.
         self.work(true, false).await;
     }
 
-    /// Does what is due on a thread that may wait for the disk.
+    /// Does what is due, on a thread that may wait for the disk.
     async fn work(mut self, snapshot: bool, retention: bool) -> Self {
         let app = self.app.clone();
         let policy = Arc::clone(&self.policy);
-        let outputs = Arc::clone(&self.outputs);
         let done = tokio::task::spawn_blocking(move || {
-            // A snapshot first: retention drops only what one counts.
+            // The snapshot first, because retention drops only what a snapshot counts.
             if snapshot {
                 self.keep_totals();
             }
@@ -84,13 +75,12 @@ impl Keeper {
         })
         .await;
         done.unwrap_or_else(|error| {
-            warn!(%error, "the journal's keeper broke and starts anew");
-            Self::new(app, policy, outputs)
+            warn!(%error, "the keeper of the journal panicked; it is started again");
+            Self::new(app, policy)
         })
     }
 
-    fn look(&mut self) {
-        self.outputs.show(&self.app);
+    fn look(&self) {
         let journal = &self.app.journal;
         let bytes = file_bytes(journal.path());
         self.app
@@ -116,7 +106,7 @@ impl Keeper {
         match self.app.journal.store_snapshot(seq, &bytes) {
             Ok(()) => self.kept = seq,
             Err(error) => {
-                warn!(error = %crate::error_chain::chain(&error), "totals not kept; the next start counts more again");
+                warn!(error = %crate::error_chain::chain(&error), "cannot store a snapshot of the totals; the next start takes longer");
             }
         }
     }
@@ -137,11 +127,6 @@ impl Keeper {
                         records,
                         "retention dropped records that the output had not acknowledged"
                     );
-                    self.app
-                        .metrics
-                        .output_dropped
-                        .with_label_values(&[output.as_str(), stream.name(), "retention"])
-                        .inc_by(*records);
                 }
                 if report.batches > 0 {
                     info!(
@@ -153,12 +138,12 @@ impl Keeper {
                 }
                 let over = policy.max_bytes.is_some_and(|max| report.bytes > max);
                 if let (true, Some(hold)) = (over, &report.held_by) {
-                    warn!(bytes = report.bytes, held_by = ?hold, "the journal is larger than max_bytes, and what is oldest is still needed");
+                    warn!(bytes = report.bytes, held_by = ?hold, "the journal is larger than max_bytes, but its oldest batches are still needed");
                 }
                 self.note_error(None);
             }
             Err(error) => {
-                warn!(error = %crate::error_chain::chain(&error), "old batches not dropped; trying again");
+                warn!(error = %crate::error_chain::chain(&error), "cannot drop old batches; trying again");
                 self.note_error(Some(&error));
             }
         }
@@ -172,7 +157,7 @@ impl Keeper {
     }
 }
 
-/// Bytes of the journal's file and its write-ahead log on disk.
+/// The bytes of the journal's file and its write-ahead log on disk.
 fn file_bytes(path: &std::path::Path) -> u64 {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");

@@ -1,7 +1,7 @@
 //! What lies behind the polls: the journal, the meter that counts it, the outputs that are fed from it.
 
 mod keeper;
-mod output_metrics;
+pub(crate) mod output_metrics;
 mod outputs;
 mod restore;
 
@@ -15,6 +15,7 @@ use callmeter_plugin_host::Outputs;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use self::output_metrics::OutputMetrics;
 use crate::config::{self, Config};
 use crate::context::AppContext;
 use crate::exit::Failure;
@@ -89,11 +90,17 @@ impl Pipeline {
         };
         let retention = Arc::new(Mutex::new(RetentionPolicy::default()));
         let (stop_keeper, stopped) = stop();
-        let metrics = Arc::default();
-        let keeper = keeper::Keeper::new(app.clone(), Arc::clone(&retention), Arc::clone(&metrics));
+        let output_metrics = OutputMetrics::new(Arc::clone(&app.outputs));
+        let output_metrics = Box::new(output_metrics.map_err(Failure::failed)?);
+        metrics
+            .registry
+            .register(output_metrics)
+            .map_err(Failure::failed)?;
+        status.set_outputs(Arc::clone(&app.outputs), Arc::clone(redactor));
+        let keeper = keeper::Keeper::new(app.clone(), Arc::clone(&retention));
         let pipeline = Self {
             app,
-            outputs: outputs::ConfiguredOutputs::new(metrics),
+            outputs: outputs::ConfiguredOutputs::default(),
             retention,
             keeper: tokio::spawn(keeper.run(stopped)),
             stop_keeper,
@@ -107,8 +114,8 @@ impl Pipeline {
         self.app.clone()
     }
 
-    /// Starts, stops and exchanges outputs so that these, and no others, run. Those that are the
-    /// same are not touched.
+    /// Starts, stops and replaces outputs so that these, and no others, run. Outputs that are
+    /// unchanged are not touched.
     ///
     /// # Errors
     /// When a secret of an output cannot be read or an output cannot be set up; then nothing has changed.

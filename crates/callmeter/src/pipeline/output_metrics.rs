@@ -1,151 +1,159 @@
-//! How the outputs stand, on the status status and in the metrics.
+//! The metrics of the outputs, read from the plugin host at each scrape.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
-use callmeter_plugin_host::{OutputState, OutputStatus as HostStatus, StreamStatus};
-use jiff::Timestamp;
+use callmeter_meter::FamilyId;
+use callmeter_plugin_host::{OutputStatus, Outputs, StreamStatus};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
 
-use crate::context::AppContext;
-use crate::selfmetrics::SelfMetrics;
-use crate::status::{OutputStatus, OutputStreamStatus};
-
-/// Turns the outputs' own counters, which begin anew with each output that starts, into metrics.
-#[derive(Debug, Default)]
-pub(super) struct OutputMetrics {
-    /// Counters as they were at the last look, by output and stream.
-    seen: Mutex<HashMap<(String, &'static str), StreamStatus>>,
+/// Collects the metrics of the outputs that run. An output that is replaced starts from 0 again.
+pub(crate) struct OutputMetrics {
+    outputs: Arc<Outputs>,
+    descriptions: Vec<Desc>,
 }
 
 impl OutputMetrics {
-    /// Looks at the outputs and shows how they stand.
-    pub(super) fn show(&self, app: &AppContext) {
-        let mut shown: Vec<OutputStatus> = Vec::new();
-        for status in app.outputs.status() {
-            let up = app
-                .metrics
-                .output_up
-                .with_label_values(&[status.name.as_str()]);
-            up.set(status.up.into());
-            for stream in &status.streams {
-                self.count(&app.metrics, &status.name, stream);
+    /// # Errors
+    /// When the family table holds a name or label that the registry refuses; a test rules it out.
+    pub(crate) fn new(outputs: Arc<Outputs>) -> prometheus::Result<Self> {
+        let families = Families::new()?;
+        let descriptions = families.all().flat_map(Collector::desc).cloned().collect();
+        Ok(Self {
+            outputs,
+            descriptions,
+        })
+    }
+}
+
+impl Collector for OutputMetrics {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptions.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        // It cannot fail, because `new` made the same families.
+        Families::new().map_or_else(
+            |_| Vec::new(),
+            |families| families.of(&self.outputs.status()),
+        )
+    }
+}
+
+/// The families of one scrape.
+struct Families {
+    received: IntCounterVec,
+    delivered: IntCounterVec,
+    dropped: IntCounterVec,
+    lag: IntGaugeVec,
+    oldest: GaugeVec,
+    up: IntGaugeVec,
+}
+
+impl Families {
+    fn new() -> prometheus::Result<Self> {
+        let counters = |id: FamilyId| IntCounterVec::new(id.family().opts(), id.family().labels);
+        let gauges = |id: FamilyId| IntGaugeVec::new(id.family().opts(), id.family().labels);
+        let oldest = FamilyId::OutputOldest.family();
+        Ok(Self {
+            received: counters(FamilyId::OutputReceived)?,
+            delivered: counters(FamilyId::OutputDelivered)?,
+            dropped: counters(FamilyId::OutputDropped)?,
+            lag: gauges(FamilyId::OutputLag)?,
+            oldest: GaugeVec::new(oldest.opts(), oldest.labels)?,
+            up: gauges(FamilyId::OutputUp)?,
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &dyn Collector> {
+        let all: [&dyn Collector; 6] = [
+            &self.received,
+            &self.delivered,
+            &self.dropped,
+            &self.lag,
+            &self.oldest,
+            &self.up,
+        ];
+        all.into_iter()
+    }
+
+    fn of(&self, outputs: &[OutputStatus]) -> Vec<MetricFamily> {
+        for output in outputs {
+            let up = self.up.with_label_values(&[&output.name]);
+            up.set(output.up.into());
+            for stream in &output.streams {
+                self.add(&output.name, stream);
             }
-            shown.push(shown_status(app, &status));
         }
-        shown.sort_by(|a, b| a.name.cmp(&b.name));
-        app.status.set_outputs(shown);
+        self.all().flat_map(Collector::collect).collect()
     }
 
-    /// Removes an output's series, for when it is stopped.
-    pub(super) fn forget(&self, metrics: &SelfMetrics, output: &str) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.retain(|(name, _), _| name != output);
-        metrics.forget_output(output);
-    }
-
-    fn count(&self, metrics: &SelfMetrics, output: &str, now: &StreamStatus) {
-        let stream = now.stream.name();
+    fn add(&self, output: &str, status: &StreamStatus) {
+        let stream = status.stream.name();
         let labels = [output, stream];
-        let key = (output.to_owned(), stream);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = seen.insert(key, *now);
-        let grown = |counter: fn(&StreamStatus) -> u64| {
-            counter(now).saturating_sub(before.as_ref().map_or(0, counter))
+        let count = |family: &IntCounterVec, labels: &[&str], value| {
+            family.with_label_values(labels).inc_by(value);
         };
-        metrics
-            .output_received
-            .with_label_values(&labels)
-            .inc_by(grown(|status| status.received));
-        metrics
-            .output_delivered
-            .with_label_values(&labels)
-            .inc_by(grown(|status| status.delivered));
-        metrics
-            .output_dropped
-            .with_label_values(&[output, stream, "refused"])
-            .inc_by(grown(|status| status.dropped));
-        let lag = i64::try_from(now.lag_records).unwrap_or(i64::MAX);
-        metrics.output_lag.with_label_values(&labels).set(lag);
+        count(&self.received, &labels, status.received);
+        count(&self.delivered, &labels, status.delivered);
+        count(&self.dropped, &[output, stream, "refused"], status.dropped);
+        let lost = status.backlog.lost;
+        count(&self.dropped, &[output, stream, "retention"], lost);
+        let lag = i64::try_from(status.backlog.records).unwrap_or(i64::MAX);
+        self.lag.with_label_values(&labels).set(lag);
         #[expect(clippy::cast_precision_loss, reason = "a time in seconds")]
-        let oldest = now.oldest_unacknowledged.unwrap_or(0) as f64 / 1e6;
-        metrics.output_oldest.with_label_values(&labels).set(oldest);
-    }
-}
-
-fn shown_status(app: &AppContext, status: &HostStatus) -> OutputStatus {
-    let plugin = status.plugin.as_ref();
-    let failing = !status.up || status.state != OutputState::Running;
-    let streams: BTreeMap<String, OutputStreamStatus> = status
-        .streams
-        .iter()
-        .map(|stream| (stream.stream.name().to_owned(), shown_stream(stream)))
-        .collect();
-    OutputStatus {
-        name: status.name.clone(),
-        plugin: plugin.map(|plugin| plugin.path.clone()).unwrap_or_default(),
-        description: plugin.map(|plugin| format!("{} {}", plugin.name, plugin.version)),
-        up: status.up,
-        state: status.state.name().to_owned(),
-        error: status
-            .last_error
-            .as_ref()
-            .filter(|_| failing)
-            .map(|error| app.redactor.scrub(&error.text)),
-        streams,
-    }
-}
-
-fn shown_stream(stream: &StreamStatus) -> OutputStreamStatus {
-    OutputStreamStatus {
-        received: stream.received,
-        delivered: stream.delivered,
-        dropped: stream.dropped,
-        lag: stream.lag_records,
-        oldest: stream
-            .oldest_unacknowledged
-            .and_then(|micros| Timestamp::from_microsecond(micros).ok()),
+        let oldest = status.backlog.oldest_observed_at.unwrap_or(0) as f64 / 1e6;
+        self.oldest.with_label_values(&labels).set(oldest);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use callmeter_records::Stream;
+    use callmeter_plugin_host::OutputState;
+    use callmeter_records::{Backlog, Stream};
 
-    fn delivered(delivered: u64) -> StreamStatus {
-        StreamStatus {
-            stream: Stream::Calls,
-            received: delivered,
-            delivered,
-            dropped: 0,
-            lag_records: 1,
-            oldest_unacknowledged: Some(2_500_000),
-            lost: 0,
-        }
-    }
+    use super::*;
 
     #[test]
-    fn an_exchanged_output_counts_from_nothing_again() {
-        let metrics = SelfMetrics::new().unwrap();
-        let outputs = OutputMetrics::default();
-        let shown = || {
-            metrics
-                .output_delivered
-                .with_label_values(&["crm", "calls"])
-                .get()
+    fn every_figure_of_an_output_is_a_metric() {
+        let calls = StreamStatus {
+            stream: Stream::Calls,
+            received: 170,
+            delivered: 160,
+            dropped: 10,
+            backlog: Backlog {
+                records: 7,
+                oldest_observed_at: Some(2_500_000),
+                lost: 3,
+            },
         };
-        for (now, total) in [(0, 0), (70, 70), (100, 100)] {
-            outputs.count(&metrics, "crm", &delivered(now));
-            assert_eq!(shown(), total);
-        }
-        outputs.forget(&metrics, "crm");
-        // It may have delivered more than its predecessor before anybody looks.
-        outputs.count(&metrics, "crm", &delivered(170));
-        assert_eq!(shown(), 170);
-        let oldest = metrics
-            .output_oldest
-            .with_label_values(&["crm", "calls"])
-            .get();
-        assert!((oldest - 2.5).abs() < 1e-9);
+        let crm = OutputStatus {
+            name: "crm".to_owned(),
+            path: "/plugin.so".into(),
+            state: OutputState::Running,
+            up: true,
+            plugin: None,
+            last_error: None,
+            call: None,
+            restarts: 0,
+            retries: 0,
+            streams: vec![calls],
+        };
+        let families = Families::new().unwrap().of(&[crm]);
+        let text = prometheus::TextEncoder::new()
+            .encode_to_string(&families)
+            .unwrap();
+        let mut samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        samples.sort_unstable();
+        insta::assert_snapshot!(samples.join("\n"), @r#"
+        callmeter_output_lag_records{output="crm",stream="calls"} 7
+        callmeter_output_oldest_unacknowledged_timestamp_seconds{output="crm",stream="calls"} 2.5
+        callmeter_output_records_delivered_total{output="crm",stream="calls"} 160
+        callmeter_output_records_dropped_total{output="crm",reason="refused",stream="calls"} 10
+        callmeter_output_records_dropped_total{output="crm",reason="retention",stream="calls"} 3
+        callmeter_output_records_received_total{output="crm",stream="calls"} 170
+        callmeter_output_up{output="crm"} 1
+        "#);
     }
 }

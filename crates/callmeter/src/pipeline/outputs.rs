@@ -1,7 +1,6 @@
-//! Which outputs run, and how they stand.
+//! Starts and stops outputs as the configuration asks.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use callmeter_journal::{JournalError, Start};
@@ -10,11 +9,10 @@ use callmeter_plugin_host::{
 };
 use tracing::{info, warn};
 
-use super::output_metrics::OutputMetrics;
 use crate::config::{self, Output, OutputFrom};
 use crate::context::AppContext;
 
-/// Why the outputs cannot be as they are configured.
+/// Why the configured outputs cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputsError {
     /// A secret of an output's configuration cannot be read.
@@ -25,39 +23,38 @@ pub enum OutputsError {
         /// The key and the reason.
         reason: String,
     },
-    /// The journal cannot keep the output's place.
+    /// The journal cannot store the output's cursor.
     #[error("output {output}: {source}")]
     Journal {
         /// The output.
         output: String,
-        /// What the journal said.
+        /// The journal's error.
         source: Box<JournalError>,
     },
     /// The output's thread cannot be started.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The work was cut off.
+    /// The work panicked.
     #[error("outputs: {0}")]
     Broken(String),
 }
 
-/// Time for an output to flush when it is exchanged or removed while the program runs.
+/// Time for an output to flush when it is replaced or removed while the program runs.
 const EXCHANGE: Duration = Duration::from_secs(10);
-/// Dead letters of one output are kept up to this size; then the output waits instead of refusing.
+/// The size of the dead letters of one output; beyond it the output waits until some are removed.
 const MAX_DEAD_LETTERS: u64 = 1 << 30;
 
 /// The outputs as they were last configured.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct ConfiguredOutputs {
     running: BTreeMap<String, Configured>,
-    metrics: Arc<OutputMetrics>,
 }
 
 /// An output with its secrets read.
 #[derive(Clone, PartialEq)]
 struct Configured {
     output: Output,
-    /// As the plugin gets it. Holds secrets: never shown.
+    /// The configuration that the plugin gets. It holds secrets and is never shown.
     config: String,
 }
 
@@ -70,21 +67,13 @@ impl std::fmt::Debug for Configured {
 }
 
 impl ConfiguredOutputs {
-    /// None yet.
-    pub(super) fn new(metrics: Arc<OutputMetrics>) -> Self {
-        Self {
-            running: BTreeMap::new(),
-            metrics,
-        }
-    }
-
-    /// Makes these outputs, and no others, run.
+    /// Starts and stops outputs so that these, and no others, run.
     pub(super) async fn set(
         &mut self,
         app: &AppContext,
         outputs: &[Output],
     ) -> Result<(), OutputsError> {
-        // Everything that can be wrong with the configuration comes before the first change.
+        // The configuration is checked in full before the first change.
         let mut wanted = BTreeMap::new();
         for output in outputs {
             let configured = configure(app, output)?;
@@ -92,10 +81,9 @@ impl ConfiguredOutputs {
         }
         let before = std::mem::take(&mut self.running);
         let app = app.clone();
-        let metrics = Arc::clone(&self.metrics);
         let (running, result) = tokio::task::spawn_blocking(move || {
             let mut running = before;
-            let result = exchange(&app, &metrics, &mut running, wanted);
+            let result = exchange(&app, &mut running, wanted);
             (running, result)
         })
         .await
@@ -123,35 +111,31 @@ fn configure(app: &AppContext, output: &Output) -> Result<Configured, OutputsErr
     })
 }
 
-/// Stops what is not wanted any more, then starts what is new.
+/// Stops the outputs that were removed or changed, then starts the new ones.
 fn exchange(
     app: &AppContext,
-    metrics: &OutputMetrics,
     running: &mut BTreeMap<String, Configured>,
     wanted: BTreeMap<String, Configured>,
 ) -> Result<(), OutputsError> {
-    let leaving: Vec<String> = running
+    let stopping: Vec<String> = running
         .iter()
         .filter(|(name, configured)| wanted.get(*name) != Some(*configured))
         .map(|(name, _)| name.clone())
         .collect();
-    for name in leaving {
+    for name in stopping {
         running.remove(&name);
         if !app.outputs.stop(&name, EXCHANGE) {
             warn!(
                 output = name,
-                "output did not end in time; it gets its last batches again"
+                "the output did not stop in time; its next instance gets the last batches again"
             );
         }
-        metrics.forget(&app.metrics, &name);
     }
-    forget_places(app, &wanted)?;
+    remove_cursors(app, &wanted)?;
     for (name, configured) in wanted {
         if running.contains_key(&name) {
             continue;
         }
-        let plugin = configured.output.plugin.display().to_string();
-        app.status.add_output(&name, &plugin);
         start(app, &configured)?;
         info!(output = name, plugin = %configured.output.plugin.display(), "output starts");
         running.insert(name, configured);
@@ -159,8 +143,9 @@ fn exchange(
     Ok(())
 }
 
-/// Removes the places of outputs that are configured no more, so that retention does not wait for them.
-fn forget_places(
+/// Removes the cursors of outputs that are no longer configured, so that retention does not wait
+/// for them.
+fn remove_cursors(
     app: &AppContext,
     wanted: &BTreeMap<String, Configured>,
 ) -> Result<(), OutputsError> {
@@ -186,7 +171,7 @@ fn forget_places(
             .map_err(failed(&output))?;
         info!(
             output,
-            "output is configured no more; its place in the journal is forgotten"
+            "the output is no longer configured; its cursor in the journal was removed"
         );
     }
     Ok(())
@@ -226,7 +211,7 @@ fn start(app: &AppContext, configured: &Configured) -> Result<(), OutputsError> 
     Ok(())
 }
 
-/// Where an output's dead letters lie.
+/// The dead letters of an output.
 pub(crate) fn dead_letters(output: &Output) -> DeadLetters {
     DeadLetters::new(&output.dead_letters, MAX_DEAD_LETTERS)
 }

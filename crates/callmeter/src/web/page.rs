@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::status::{AccountStatus, OutputStatus, Status, TaskState, TaskStatus};
+use crate::output_status::{self, OutputStatus};
+use crate::status::{AccountStatus, Status, TaskState, TaskStatus};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -207,7 +208,7 @@ fn output_card(output: &OutputStatus, now: Timestamp) -> Markup {
     let mark = output_mark(output);
     html! {
         article class=(mark.class()) {
-            h3 { (output.name) " " (badge(mark, &output.state))
+            h3 { (output.name) " " (badge(mark, output.state))
                 @if let Some(description) = &output.description { small { (description) } }
             }
             p.fact { code { (output.plugin) } }
@@ -215,11 +216,11 @@ fn output_card(output: &OutputStatus, now: Timestamp) -> Markup {
             div.scroll { table {
                 thead { tr { th { "Stream" } th { "Waiting" } th { "Oldest waiting" } th { "Delivered" } th { "Dropped" } } }
                 tbody {
-                    @for (stream, figures) in &output.streams {
+                    @for figures in &output.streams {
                         tr {
-                            th data-label="Stream" { (stream) }
-                            td data-label="Waiting" { (number(figures.lag)) }
-                            td data-label="Oldest waiting" { (optional(figures.oldest, now, "–")) }
+                            th data-label="Stream" { (figures.stream.name()) }
+                            td data-label="Waiting" { (number(figures.backlog.records)) }
+                            td data-label="Oldest waiting" { (optional(output_status::oldest(figures), now, "–")) }
                             td data-label="Delivered" { (number(figures.delivered)) }
                             td data-label="Dropped" { (number(figures.dropped)) }
                         }
@@ -333,7 +334,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::status::{ConfigStatus, OutputStreamStatus, Task};
+    use callmeter_plugin_host::StreamStatus;
+    use callmeter_records::{Backlog, Stream};
+
+    use crate::status::{ConfigStatus, Task};
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -389,12 +393,16 @@ mod tests {
             watermark,
             tasks: tasks.into_iter().collect(),
         };
-        let stream = |lag, oldest| OutputStreamStatus {
+        let stream = |records, oldest: Option<Timestamp>| StreamStatus {
+            stream: Stream::Calls,
             received: 123_456,
             delivered: 1_234_567,
             dropped: 0,
-            lag,
-            oldest,
+            backlog: Backlog {
+                records,
+                oldest_observed_at: oldest.map(Timestamp::as_microsecond),
+                lost: 0,
+            },
         };
         Status {
             now: at("2026-08-06T12:00:30Z"),
@@ -422,18 +430,18 @@ mod tests {
                     plugin: "/usr/lib/callmeter/libcallmeter_csv.so".to_owned(),
                     description: Some("CSV files, 0.1.0".to_owned()),
                     up: true,
-                    state: "running".to_owned(),
+                    state: "running",
                     error: None,
-                    streams: [("calls".to_owned(), stream(0, None))].into(),
+                    streams: vec![stream(0, None)],
                 },
                 OutputStatus {
                     name: "crm".to_owned(),
                     plugin: "/usr/lib/callmeter/libcallmeter_webhook.so".to_owned(),
                     description: None,
                     up: false,
-                    state: "retrying".to_owned(),
+                    state: "retrying",
                     error: Some("POST https://crm.example.com/: connection refused; tried again in 2 min".to_owned()),
-                    streams: [("calls".to_owned(), stream(4_321, Some(hour)))].into(),
+                    streams: vec![stream(4_321, Some(hour))],
                 },
             ],
             journal: crate::status::JournalStatus {
@@ -457,7 +465,7 @@ mod tests {
     fn an_output_that_starts_is_no_trouble_yet() {
         let mut output = troubled().outputs.remove(0);
         (output.up, output.error) = (false, None);
-        output.state = "starting".to_owned();
+        output.state = "starting";
         assert!(output_mark(&output) == Mark::Waiting);
         output.error = Some("no such file".to_owned());
         assert!(output_mark(&output) == Mark::Bad);

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use callmeter_records::{
-    Balance, BalancesBuilder, Billing, BillingBuilder, Change, FieldHasher, Rate, RatesBuilder,
-    RatesView, Reading, RowMark, Stream,
+    Balance, BalancesBuilder, BatchSeq, Billing, BillingBuilder, Change, FieldHasher, Rate,
+    RatesBuilder, RatesView, Reading, RowMark, Stream,
 };
 
 use crate::error::{JournalError, Result};
@@ -13,7 +13,7 @@ use crate::log::append::{Append, Rows};
 use crate::log::latest_versions::LatestVersion;
 use crate::log::reader::Reader;
 use crate::log::shared::SharedLog;
-use crate::seq::{BatchSeq, StoredBatch};
+use crate::stored_batch::StoredBatch;
 
 /// How the records of one response were classified.
 #[derive(Clone, Debug, Default)]

@@ -14,7 +14,7 @@ use crate::log::accounts::AccountState;
 use crate::log::append::{Append, Rows};
 use crate::log::keys::{BatchKeys, CallKey, RowAddress};
 use crate::log::shared::SharedLog;
-use crate::seq::StoredBatch;
+use crate::stored_batch::StoredBatch;
 
 /// Rows of one batch: row numbers have 16 bits. A longer page becomes several batches of one
 /// transaction.

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use callmeter_records::calls::CallRow;
-use callmeter_records::{CallsView, Stream};
+use callmeter_records::{BatchSeq, CallsView, Stream};
 
 use crate::error::{JournalError, Result};
 use crate::log::keys::RowAddress;
 use crate::log::shared::SharedLog;
-use crate::seq::{BatchSeq, StoredBatch};
+use crate::stored_batch::StoredBatch;
 
 /// Batches that are kept for the next call of the same page.
 const CACHED: usize = 16;

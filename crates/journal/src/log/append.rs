@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use callmeter_records::{
-    BalancesBuilder, BatchHead, BillingBuilder, CallsBuilder, RatesBuilder, Stream,
+    BalancesBuilder, BatchHead, BatchId, BatchSeq, BillingBuilder, CallsBuilder, RatesBuilder,
+    Stream,
 };
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
@@ -16,8 +17,8 @@ use crate::log::codec;
 use crate::log::keys::BatchKeys;
 use crate::log::latest_versions::LatestVersion;
 use crate::log::writer::{Numbers, Writer};
-use crate::seq::{BatchId, BatchMeta, BatchSeq, StoredBatch};
 use crate::sqlite::{checksum, format};
+use crate::stored_batch::{BatchMeta, StoredBatch};
 
 /// What one transaction appends.
 pub(crate) struct Append<'a> {

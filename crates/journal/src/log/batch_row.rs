@@ -1,8 +1,8 @@
 //! A row of the table `batches`, and its checksum.
 
+use callmeter_records::BatchSeq;
 use rusqlite::{Connection, Row, params};
 
-use crate::seq::BatchSeq;
 use crate::sqlite::checksum::RowChecksum;
 
 /// A row of `batches`, without the keys and the payload.

@@ -1,12 +1,11 @@
 //! The latest version of each record of the streams that are journaled on change: the table
 //! `latest`.
 
-use callmeter_records::Stream;
+use callmeter_records::{BatchSeq, Stream};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::error::Result;
 use crate::log::reader::Reader;
-use crate::seq::BatchSeq;
 use crate::sqlite::checksum::RowChecksum;
 
 /// The latest version of a record: a row of `latest`, without the account.

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use callmeter_records::Stream;
+use callmeter_records::{BatchId, BatchSeq, Stream};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::error::{JournalError, Result};
 use crate::log::batch_row::{BatchRow, COLUMNS};
 use crate::log::keys::BatchKeys;
 use crate::log::{accounts, codec};
-use crate::seq::{BatchId, BatchMeta, BatchSeq, StoredBatch};
 use crate::sqlite::{checksum, connection, format};
+use crate::stored_batch::{BatchMeta, StoredBatch};
 
 /// Reads a journal, even while another process writes to it.
 ///

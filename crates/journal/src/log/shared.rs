@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use callmeter_records::Stream;
+use callmeter_records::{BatchSeq, Stream};
 
 use crate::error::Result;
 use crate::log::accounts::AccountRow;
@@ -12,8 +12,8 @@ use crate::log::append::Append;
 use crate::log::reader::Reader;
 use crate::log::tail::{Next, Tail};
 use crate::log::writer::Writer;
-use crate::seq::{BatchSeq, StoredBatch};
 use crate::sqlite::lock::Lock;
+use crate::stored_batch::StoredBatch;
 
 /// Read connections that are kept open.
 const READERS: usize = 8;

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use callmeter_records::Stream;
+use callmeter_records::{BatchSeq, Stream};
 
-use crate::seq::{BatchSeq, StoredBatch};
+use crate::stored_batch::StoredBatch;
 
 /// The most bytes of Arrow arrays that are kept: some pages of a thousand calls.
 const MAX_BYTES: usize = 2 << 20;

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use callmeter_records::Stream;
+use callmeter_records::{BatchSeq, Stream};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::error::{JournalError, Result};
 use crate::log::accounts::{self, AccountRow, AccountState};
 use crate::log::codec::Packer;
-use crate::seq::BatchSeq;
 use crate::sqlite::{connection, format};
 
 /// Pages of the write-ahead log after which a checkpoint is taken: 16 MiB.

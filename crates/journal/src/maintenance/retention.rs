@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use callmeter_records::Stream;
+use callmeter_records::{BatchSeq, Stream};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use crate::cursors::{self, Cursor};
@@ -11,7 +11,6 @@ use crate::error::{JournalError, Result};
 use crate::journal::Journal;
 use crate::log::accounts;
 use crate::log::writer::Writer;
-use crate::seq::BatchSeq;
 use crate::sqlite::connection::used_bytes;
 use crate::utc_day::DAY;
 

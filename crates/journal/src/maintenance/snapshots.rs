@@ -1,11 +1,11 @@
 //! Snapshots of the totals: at startup only the batches after the last one are replayed.
 
+use callmeter_records::BatchSeq;
 use rusqlite::params;
 
 use crate::error::{JournalError, Result};
 use crate::journal::Journal;
 use crate::log::reader::Reader;
-use crate::seq::BatchSeq;
 use crate::sqlite::checksum::{self, RowChecksum};
 
 /// How many are kept. If the last one is damaged, the other one is used.

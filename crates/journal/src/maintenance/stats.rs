@@ -1,13 +1,12 @@
 //! Statistics of the journal.
 
-use callmeter_records::Stream;
+use callmeter_records::{Backlog, BatchSeq, Stream};
 
-use crate::cursors::{Backlog, Cursor};
+use crate::cursors::Cursor;
 use crate::error::Result;
 use crate::journal::Journal;
 use crate::log::accounts::{self, AccountState};
 use crate::log::reader::Reader;
-use crate::seq::BatchSeq;
 use crate::sqlite::connection::used_bytes;
 use crate::sqlite::format;
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use callmeter_records::calls::CallRow;
-use callmeter_records::{CallsView, CommonView, FieldHasher, Stream};
+use callmeter_records::{BatchSeq, CallsView, CommonView, FieldHasher, Stream};
 use rusqlite::params;
 
 use crate::error::{JournalError, Result};
@@ -12,8 +12,8 @@ use crate::log::batch_row::{BatchRow, COLUMNS};
 use crate::log::keys::{BatchKeys, CallKey, RowAddress};
 use crate::log::reader::Reader;
 use crate::maintenance::snapshots::snapshot_checksum;
-use crate::seq::{BatchMeta, BatchSeq, StoredBatch};
 use crate::sqlite::format;
+use crate::stored_batch::{BatchMeta, StoredBatch};
 
 /// The most findings that are listed; all are counted.
 const LISTED: usize = 100;

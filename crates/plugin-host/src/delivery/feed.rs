@@ -1,34 +1,34 @@
-//! The batches for an output in the journal's order, and dead letters that are to be tried again.
+//! The batches for an output, in the journal's order, and the dead letters to replay.
 
 use std::time::{Duration, Instant};
 
-use crate::backlog::BatchSeq;
-use callmeter_records::Stream;
+use callmeter_records::{Batch, BatchSeq, Stream};
 
 use super::shared::Shared;
 use super::window::{Origin, Window};
-use crate::backlog::{Backlog, BacklogError, Batch};
+use crate::batch_log::{BatchLog, BatchLogError};
 use crate::dead_letters::DeadLetters;
 
-/// How often the directory of replays is looked at.
+/// Time between two looks into the directory of replays.
 const LOOK_FOR_REPLAYS: Duration = Duration::from_secs(2);
 
 /// The reading side of an output.
 pub(crate) struct Feed {
     readers: Vec<Reader>,
-    letters_seen: Option<Instant>,
+    /// When the last look found no dead letter to replay.
+    replays_seen: Option<Instant>,
 }
 
-/// A stream's place.
+/// How far a stream is read.
 struct Reader {
     stream: Stream,
     /// The last batch that was acknowledged.
     acknowledged: BatchSeq,
     /// The last batch that was handed out.
     handed: BatchSeq,
-    /// The last batch that was ever handed out: what comes behind it counts as received.
+    /// The last batch that was ever handed out: later ones count as received.
     furthest: BatchSeq,
-    /// Read, not handed out.
+    /// Read but not handed out.
     ahead: Option<Batch>,
 }
 
@@ -36,20 +36,20 @@ struct Reader {
 pub(crate) struct Job {
     pub(crate) batch: Batch,
     pub(crate) origin: Origin,
-    /// Attempts that were made before, in an earlier life.
+    /// Attempts before it became a dead letter; 0 for a batch of the journal.
     pub(crate) attempts_before: u32,
 }
 
 impl Feed {
-    /// Begins behind the durable cursors.
+    /// Starts after the durable cursors.
     pub(crate) fn open(
-        backlog: &dyn Backlog,
+        batches: &dyn BatchLog,
         output: &str,
         streams: &[Stream],
-    ) -> Result<Self, BacklogError> {
+    ) -> Result<Self, BatchLogError> {
         let mut readers = Vec::with_capacity(streams.len());
         for stream in streams {
-            let cursor = backlog.open(output, *stream)?;
+            let cursor = batches.open(output, *stream)?;
             readers.push(Reader {
                 stream: *stream,
                 acknowledged: cursor,
@@ -60,15 +60,15 @@ impl Feed {
         }
         Ok(Self {
             readers,
-            letters_seen: None,
+            replays_seen: None,
         })
     }
 
     /// The next batch over all streams, by its place in the journal.
-    pub(crate) fn next(&mut self, backlog: &dyn Backlog) -> Result<Option<Job>, BacklogError> {
+    pub(crate) fn next(&mut self, batches: &dyn BatchLog) -> Result<Option<Job>, BatchLogError> {
         for reader in &mut self.readers {
             if reader.ahead.is_none() {
-                reader.ahead = backlog.next(reader.stream, reader.handed)?;
+                reader.ahead = batches.next(reader.stream, reader.handed)?;
             }
         }
         let waiting = self
@@ -116,29 +116,29 @@ impl Feed {
         }
     }
 
-    /// Goes back behind the cursors: what was not acknowledged comes again.
+    /// Goes back to the cursors: what was not acknowledged is read again.
     pub(crate) fn rewind(&mut self) {
         for reader in &mut self.readers {
             reader.handed = reader.acknowledged;
             reader.ahead = None;
         }
-        self.letters_seen = None;
+        self.replays_seen = None;
     }
 
-    /// A dead letter that shall be tried again, now and then.
-    pub(crate) fn next_letter(
+    /// Returns the next dead letter to replay. Looks for some every few seconds.
+    pub(crate) fn next_replay(
         &mut self,
-        letters: &DeadLetters,
+        dead_letters: &DeadLetters,
         shared: &Shared,
         window: &Window,
     ) -> Option<Job> {
         if self
-            .letters_seen
+            .replays_seen
             .is_some_and(|seen| seen.elapsed() < LOOK_FOR_REPLAYS)
         {
             return None;
         }
-        let waiting = match letters.replays(shared.name()) {
+        let waiting = match dead_letters.replays(shared.name()) {
             Ok(waiting) => waiting,
             Err(error) => {
                 shared.failed(&error.to_string());
@@ -146,13 +146,13 @@ impl Feed {
             }
         };
         for letter in waiting {
-            if window.holds_letter(&letter.name()) {
+            if window.holds_dead_letter(&letter.name()) {
                 continue;
             }
-            match letters.open_replay(&letter) {
+            match dead_letters.open_replay(&letter) {
                 Ok(batch) => {
                     let attempts_before = letter.attempts;
-                    let origin = Origin::Letter(Box::new(letter));
+                    let origin = Origin::DeadLetter(Box::new(letter));
                     return Some(Job {
                         batch,
                         origin,
@@ -164,8 +164,7 @@ impl Feed {
                 }
             }
         }
-        // None is left: look again after a while.
-        self.letters_seen = Some(Instant::now());
+        self.replays_seen = Some(Instant::now());
         None
     }
 

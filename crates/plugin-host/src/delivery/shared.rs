@@ -1,20 +1,21 @@
-//! What an output's thread shares with the rest of the program: its state, its call in progress,
-//! and the wish that it stop.
+//! What an output's thread shares with the rest of the program: its state, the plugin call in
+//! progress, and the request to stop.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use callmeter_records::Stream;
 
-use crate::backlog::Backlog;
-use crate::settings::{Isolation, Limits};
+use crate::batch_log::BatchLog;
+use crate::settings::{Limits, OutputSettings};
 use crate::sink::Interrupt;
 use crate::status::{LastError, OutputState, OutputStatus, PluginIdentity, StreamStatus};
 
-/// Shared by an output's thread, the watchdog and whoever asks for its state.
+/// Shared by an output's thread, the watchdog and those that read its state.
 pub(crate) struct Shared {
     name: String,
-    isolation: Isolation,
+    path: PathBuf,
     limits: Limits,
     inner: Mutex<Inner>,
     changed: Condvar,
@@ -30,15 +31,16 @@ struct Inner {
     failures: u32,
     running: bool,
     streams: Vec<StreamStatus>,
-    call: Option<Call>,
+    call: Option<PluginCall>,
     interrupt: Option<Arc<dyn Interrupt>>,
-    /// Notifications so far: new batches may be there.
+    /// The number of notifications of new batches so far.
     notified: u64,
     stop_by: Option<Instant>,
     ended: bool,
 }
 
-struct Call {
+/// A call into the plugin that has not returned.
+struct PluginCall {
     operation: &'static str,
     since: Instant,
     cancelled: bool,
@@ -46,16 +48,11 @@ struct Call {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        name: &str,
-        isolation: Isolation,
-        limits: Limits,
-        streams: &[Stream],
-    ) -> Arc<Self> {
+    pub(crate) fn new(settings: &OutputSettings) -> Arc<Self> {
         Arc::new(Self {
-            name: name.to_owned(),
-            isolation,
-            limits,
+            name: settings.name.clone(),
+            path: settings.source.path().to_owned(),
+            limits: settings.limits,
             inner: Mutex::new(Inner {
                 state: OutputState::Starting,
                 plugin: None,
@@ -64,7 +61,8 @@ impl Shared {
                 retries: 0,
                 failures: 0,
                 running: false,
-                streams: streams
+                streams: settings
+                    .streams
                     .iter()
                     .map(|stream| StreamStatus::new(*stream))
                     .collect(),
@@ -97,7 +95,7 @@ impl Shared {
             name: self.name.clone(),
             state: if hung { OutputState::Hung } else { inner.state },
             up: inner.running && !hung && inner.failures < self.limits.failures_until_down,
-            isolation: self.isolation,
+            path: self.path.clone(),
             plugin: inner.plugin.clone(),
             last_error: inner.last_error.clone(),
             call,
@@ -134,7 +132,7 @@ impl Shared {
         self.lock().interrupt = Some(interrupt);
     }
 
-    /// Notes a failure and returns how many there were in a row.
+    /// Records a failure and returns how many there were in a row.
     pub(crate) fn failed(&self, text: &str) -> u32 {
         tracing::warn!(output = self.name, "{text}");
         let mut inner = self.lock();
@@ -150,7 +148,7 @@ impl Shared {
         self.lock().retries += 1;
     }
 
-    /// Something was made durable: failures are over.
+    /// Ends the row of failures, because something became durable.
     pub(crate) fn progressed(&self) {
         self.lock().failures = 0;
     }
@@ -166,8 +164,8 @@ impl Shared {
         }
     }
 
-    /// Looks up what is owed.
-    pub(crate) fn update_lag(&self, backlog: &dyn Backlog) {
+    /// Reads from the journal what the output has yet to acknowledge.
+    pub(crate) fn update_backlog(&self, batches: &dyn BatchLog) {
         let streams: Vec<_> = self
             .lock()
             .streams
@@ -175,18 +173,14 @@ impl Shared {
             .map(|status| status.stream)
             .collect();
         for stream in streams {
-            match backlog.owed(&self.name, stream) {
-                Ok(owed) => self.update_stream(stream, |status| {
-                    status.lag_records = owed.records;
-                    status.oldest_unacknowledged = owed.oldest;
-                    status.lost = owed.lost;
-                }),
+            match batches.backlog(&self.name, stream) {
+                Ok(backlog) => self.update_stream(stream, |status| status.backlog = backlog),
                 Err(error) => tracing::debug!(output = self.name, "{error}"),
             }
         }
     }
 
-    /// Whether the output's thread has been in one call for so long.
+    /// Whether a plugin call has been in progress for this long.
     pub(crate) fn in_call_for(&self, time: Duration) -> bool {
         self.lock()
             .call
@@ -194,9 +188,9 @@ impl Shared {
             .is_some_and(|call| call.since.elapsed() >= time)
     }
 
-    /// Runs a call into the plugin under the eyes of the watchdog.
+    /// Runs a call into the plugin while the watchdog watches it.
     pub(crate) fn call<T>(&self, operation: &'static str, call: impl FnOnce() -> T) -> T {
-        self.lock().call = Some(Call {
+        self.lock().call = Some(PluginCall {
             operation,
             since: Instant::now(),
             cancelled: false,
@@ -207,12 +201,12 @@ impl Shared {
         answer
     }
 
-    /// Until when the output shall have stopped, if it shall.
+    /// The time by which the output must have stopped, if it is to stop.
     pub(crate) fn stop_by(&self) -> Option<Instant> {
         self.lock().stop_by
     }
 
-    /// Waits; returns false, and early, when the output shall stop.
+    /// Waits. Returns early, and false, when the output is to stop.
     pub(crate) fn pause(&self, time: Duration) -> bool {
         let end = Instant::now() + time;
         let mut inner = self.lock();
@@ -228,13 +222,13 @@ impl Shared {
         }
     }
 
-    /// How often it was notified.
+    /// The number of notifications so far.
     pub(crate) fn notified(&self) -> u64 {
         self.lock().notified
     }
 
-    /// Waits until it was notified again since it had been notified `seen` times, the output shall stop, or the
-    /// time is over.
+    /// Waits until there are more than `seen` notifications, the output is to stop, or the time is
+    /// over.
     pub(crate) fn wait_for_notify(&self, seen: u64, time: Duration) {
         let end = Instant::now() + time;
         let mut inner = self.lock();
@@ -262,9 +256,9 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    // ---- for everybody else
+    // ---- for other threads
 
-    /// Says that new batches may be there.
+    /// Tells the output's thread that there may be new batches.
     pub(crate) fn notify(&self) {
         self.lock().notified += 1;
         self.changed.notify_all();
@@ -279,7 +273,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Asks a call in progress to return.
+    /// Asks the call in progress to return.
     pub(crate) fn cancel(&self) {
         let interrupt = self.lock().interrupt.clone();
         if let Some(interrupt) = interrupt {
@@ -287,7 +281,7 @@ impl Shared {
         }
     }
 
-    /// Waits until the output's thread has ended; returns whether it has.
+    /// Waits until the output's thread has ended. Returns whether it has.
     pub(crate) fn wait_until_ended(&self, by: Instant) -> bool {
         let mut inner = self.lock();
         while !inner.ended {
@@ -300,8 +294,8 @@ impl Shared {
         true
     }
 
-    /// The watchdog's look: a call that takes too long is asked to return, then ended by force where
-    /// that is possible.
+    /// Asks a call that takes too long to return, and later ends it by force where that is possible.
+    /// The watchdog calls this.
     pub(crate) fn watch(&self) {
         let mut inner = self.lock();
         let interrupt = inner.interrupt.clone();
@@ -318,7 +312,7 @@ impl Shared {
         }
         if cancel {
             let text = format!(
-                "{operation} has not returned for {} s; it is asked to",
+                "{operation} has not returned for {} s; callmeter asks it to return",
                 time.as_secs()
             );
             tracing::warn!(output = self.name, "{text}");
@@ -335,8 +329,8 @@ impl Shared {
                 "{operation} did not return; its process was killed"
             );
         } else if cancel {
-            // On a thread of its own: the plugin's `cancel` may hang as well. Without a thread the
-            // call just goes on.
+            // On another thread, because the plugin's `cancel` may hang as well. If no thread can
+            // be started, the call goes on until it is killed.
             let _ = std::thread::Builder::new().spawn(move || interrupt.cancel());
         }
     }

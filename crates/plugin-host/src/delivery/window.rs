@@ -3,18 +3,17 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::backlog::BatchSeq;
-use callmeter_records::Stream;
+use callmeter_records::{BatchSeq, Stream};
 
 use crate::dead_letters::DeadLetter;
 
-/// Where a batch came from, and where its end is to be noted.
+/// Where a batch came from.
 #[derive(Debug, Clone)]
 pub(crate) enum Origin {
-    /// The journal: the cursor moves there.
+    /// The journal: the cursor moves to this batch when it is settled.
     Journal(BatchSeq),
-    /// A dead letter that is delivered again: its file goes.
-    Letter(Box<DeadLetter>),
+    /// A dead letter that is replayed: its files are removed when it is delivered.
+    DeadLetter(Box<DeadLetter>),
 }
 
 /// A batch in the window.
@@ -25,7 +24,7 @@ pub(crate) struct Entry {
     pub(crate) origin: Origin,
     pub(crate) records: u64,
     pub(crate) bytes: usize,
-    /// Refused and put aside: nothing needs to become durable.
+    /// Refused and stored as a dead letter: nothing needs to become durable.
     pub(crate) refused: bool,
     pub(crate) accepted_at: Instant,
 }
@@ -63,10 +62,10 @@ impl Window {
         self.entries.back().map(|entry| entry.accepted_at)
     }
 
-    /// Whether a letter of this name waits to become durable.
-    pub(crate) fn holds_letter(&self, name: &str) -> bool {
+    /// Whether the dead letter of this name waits to become durable.
+    pub(crate) fn holds_dead_letter(&self, name: &str) -> bool {
         self.entries.iter().any(|entry| match &entry.origin {
-            Origin::Letter(letter) => letter.name() == name,
+            Origin::DeadLetter(letter) => letter.name() == name,
             Origin::Journal(_) => false,
         })
     }
@@ -78,7 +77,7 @@ impl Window {
             .find(|entry| !entry.refused && entry.seq > durable)
     }
 
-    /// Takes the next entry off the front that is durable or refused.
+    /// Removes and returns the first entry if it is durable or refused.
     pub(crate) fn pop_settled(&mut self, durable: u64) -> Option<Entry> {
         let front = self.entries.front()?;
         if front.seq > durable && !front.refused {

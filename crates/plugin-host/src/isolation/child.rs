@@ -1,4 +1,4 @@
-//! The child's side: a small program round one instance.
+//! The child process: a small program that runs one instance.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter};
@@ -9,15 +9,18 @@ use std::time::Duration;
 use callmeter_records::Stream;
 
 use super::protocol::{self, Create, Reply, Request};
-use crate::answer::Answer;
 use crate::callbacks::{HostContext, LogSink};
 use crate::instance::Instance;
-use crate::outputs;
+use crate::load;
+use crate::plugin_answer::PluginAnswer;
 use crate::settings::PluginSource;
 use crate::sink::{BatchRequest, Interrupt, Sink as _};
 
-/// The whole program of a child: serves one instance over standard input and output until it is
-/// told to close or its parent ends. Call it first in `main`, before any thread is started.
+/// The argument that makes callmeter run [`child_main`].
+pub const CHILD_ARGUMENT: &str = "plugin-child";
+
+/// The program of a child process: serves one instance over standard input and output until it is told
+/// to close or its parent ends. Call it first in `main`, before any thread is started.
 pub fn child_main() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,10 +78,10 @@ fn serve() -> io::Result<()> {
                         stream,
                         records: &records,
                     }),
-                    (None, _) => Answer::Fatal {
+                    (None, _) => PluginAnswer::Fatal {
                         reason: format!("there is no stream {stream}"),
                     },
-                    (_, Err(reason)) => Answer::Fatal { reason },
+                    (_, Err(reason)) => PluginAnswer::Fatal { reason },
                 };
                 (answer, 0)
             }
@@ -101,7 +104,7 @@ fn make(
         sha256: create.sha256.clone(),
         trust: create.trust,
     };
-    let (plugin, identity) = outputs::load(&source, host)?;
+    let (plugin, identity) = load::load(&source, host)?;
     let instance = Instance::create(&plugin, host, &create.name, &create.config)?;
     Ok((instance, identity))
 }
@@ -117,8 +120,8 @@ fn take_pipes() -> io::Result<(File, File)> {
     Ok((File::from(requests), File::from(replies)))
 }
 
-/// A service manager that stops callmeter signals its children as well; they shall flush first, and
-/// end when callmeter tells them to.
+/// A service manager that stops callmeter also signals its children. They must flush first, and end when
+/// callmeter tells them to.
 fn ignore_signals() {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         // SAFETY: ignoring a signal installs no handler; no other thread runs yet.
@@ -178,7 +181,7 @@ impl LogSink for ToParent {
     fn line(&self, level: i32, target: &str, message: &str) {
         if self.enabled(level) {
             let (target, message) = (target.to_owned(), message.to_owned());
-            // Without a parent there is nobody to tell, and the process is about to end.
+            // If this fails, the parent is gone and this process is about to end.
             let _ = reply(
                 &self.replies,
                 &Reply::Log {

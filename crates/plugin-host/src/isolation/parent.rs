@@ -1,4 +1,4 @@
-//! callmeter's side: starts children, asks them, and learns how they ended.
+//! The parent process: starts children, sends them requests, and finds out how they ended.
 
 use std::ffi::OsString;
 use std::io::{self, BufReader, BufWriter};
@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::child::CHILD_ARGUMENT;
 use super::protocol::{self, Create, Reply, Request};
-use crate::answer::Answer;
 use crate::callbacks::{self, LogSink as _, ToTracing};
 use crate::delivery::MakeSink;
 use crate::delivery::shared::Shared;
+use crate::plugin_answer::PluginAnswer;
 use crate::settings::{OutputSettings, PluginSource};
 use crate::sink::{BatchRequest, Interrupt, Sink};
 use crate::status::PluginIdentity;
@@ -49,7 +50,7 @@ impl ChildMaker {
         } else {
             // The link, not its target: it still leads to this program when the file was replaced.
             let mut command = Command::new("/proc/self/exe");
-            command.arg(crate::CHILD_ARGUMENT);
+            command.arg(CHILD_ARGUMENT);
             command
         };
         // A group of its own: Ctrl-C on the terminal is for callmeter, which then ends the child.
@@ -167,7 +168,7 @@ impl ChildSink {
         ))
     }
 
-    fn call(&self, operation: &str, request: &Request, bytes: &[u8]) -> (Answer, u64) {
+    fn call(&self, operation: &str, request: &Request, bytes: &[u8]) -> (PluginAnswer, u64) {
         match self.ask(operation, request, bytes) {
             Ok(Reply::Done {
                 code,
@@ -178,18 +179,18 @@ impl ChildSink {
             Ok(_) => {
                 let reason =
                     format!("the plugin's process gave another answer than for {operation}");
-                (Answer::Fatal { reason }, 0)
+                (PluginAnswer::Fatal { reason }, 0)
             }
-            Err(reason) => (Answer::Fatal { reason }, 0),
+            Err(reason) => (PluginAnswer::Fatal { reason }, 0),
         }
     }
 }
 
 impl Sink for ChildSink {
-    fn write(&mut self, request: &BatchRequest<'_>) -> Answer {
+    fn write(&mut self, request: &BatchRequest<'_>) -> PluginAnswer {
         let mut encoded = std::mem::take(&mut self.encoded);
         if let Err(error) = protocol::encode(request.records, &mut encoded) {
-            return Answer::Reject {
+            return PluginAnswer::Reject {
                 reason: format!("the batch cannot be encoded: {error}"),
             };
         }
@@ -204,7 +205,7 @@ impl Sink for ChildSink {
         answer
     }
 
-    fn flush(&mut self, within: Duration) -> (Answer, u64) {
+    fn flush(&mut self, within: Duration) -> (PluginAnswer, u64) {
         let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
         self.call("flush", &Request::Flush { within_ms }, &[])
     }

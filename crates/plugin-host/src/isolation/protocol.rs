@@ -1,4 +1,4 @@
-//! The frames between callmeter and a child: JSON for what is said, bytes behind it for a batch.
+//! The frames between callmeter and a child: a JSON message, followed by the bytes of a batch.
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -9,14 +9,14 @@ use arrow_ipc::writer::StreamWriter;
 use callmeter_plugin_abi::{ErrorBox, Status};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::answer::Answer;
 use crate::file::Trust;
+use crate::plugin_answer::PluginAnswer;
 use crate::status::PluginIdentity;
 
 /// A frame larger than this is a fault.
 const MAX_FRAME: u32 = 1 << 30;
 
-/// What callmeter asks of a child.
+/// A request to a child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
     /// Load the plugin and make the instance: comes once, first.
@@ -46,7 +46,7 @@ pub(crate) struct Create {
     pub(crate) log_level: i32,
 }
 
-/// What a child says.
+/// A message of a child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
     /// To `Create`.
@@ -67,13 +67,13 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
-    pub(crate) fn done(answer: Answer, durable: u64) -> Self {
+    pub(crate) fn done(answer: PluginAnswer, durable: u64) -> Self {
         let (code, reason, after) = match answer {
-            Answer::Ok => (Status::Ok as i32, String::new(), None),
-            Answer::Retry { reason, after } => (Status::Retry as i32, reason, after),
-            Answer::Reject { reason } => (Status::Reject as i32, reason, None),
-            Answer::Fatal { reason } => (Status::Fatal as i32, reason, None),
-            Answer::Unknown { code, reason } => (code, reason, None),
+            PluginAnswer::Ok => (Status::Ok as i32, String::new(), None),
+            PluginAnswer::Retry { reason, after } => (Status::Retry as i32, reason, after),
+            PluginAnswer::Reject { reason } => (Status::Reject as i32, reason, None),
+            PluginAnswer::Fatal { reason } => (Status::Fatal as i32, reason, None),
+            PluginAnswer::Unknown { code, reason } => (code, reason, None),
         };
         let after = after.map_or(0, |after| {
             u64::try_from(after.as_millis()).unwrap_or(u64::MAX)
@@ -88,22 +88,22 @@ impl Reply {
 }
 
 /// The answer in a `Done`.
-pub(crate) fn answer(code: i32, reason: &str, retry_after_ms: u64) -> Answer {
+pub(crate) fn answer(code: i32, reason: &str, retry_after_ms: u64) -> PluginAnswer {
     let mut error = ErrorBox::new();
     error.retry_after_ms = retry_after_ms;
-    match Answer::new(code, &error) {
-        Answer::Ok => Answer::Ok,
-        Answer::Retry { after, .. } => Answer::Retry {
+    match PluginAnswer::new(code, &error) {
+        PluginAnswer::Ok => PluginAnswer::Ok,
+        PluginAnswer::Retry { after, .. } => PluginAnswer::Retry {
             reason: reason.to_owned(),
             after,
         },
-        Answer::Reject { .. } => Answer::Reject {
+        PluginAnswer::Reject { .. } => PluginAnswer::Reject {
             reason: reason.to_owned(),
         },
-        Answer::Fatal { .. } => Answer::Fatal {
+        PluginAnswer::Fatal { .. } => PluginAnswer::Fatal {
             reason: reason.to_owned(),
         },
-        Answer::Unknown { code, .. } => Answer::Unknown {
+        PluginAnswer::Unknown { code, .. } => PluginAnswer::Unknown {
             code,
             reason: reason.to_owned(),
         },

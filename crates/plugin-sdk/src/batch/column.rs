@@ -1,14 +1,15 @@
 //! Columns and values, read in place.
 //!
-//! Accessors are marked `#[inline]`: a plugin that is built without link-time optimisation would otherwise call a
-//! function for each value.
+//! Accessors are marked `#[inline]`, because a plugin that is built without link-time optimization
+//! would otherwise call a function for each value.
 //!
 //! Everything here relies on `import` having checked the array against its schema: the number of
 //! buffers and children, lengths, offsets in order, and that text is UTF-8.
 
 use callmeter_plugin_abi::arrow::ArrowArray;
 
-use super::{Batch, DataType, Decimal, Field, Timestamp};
+use super::data_type::{DataType, Field};
+use super::value::{Decimal, Timestamp};
 
 /// A column of a batch, or a member of a struct.
 #[derive(Clone, Copy)]
@@ -333,66 +334,6 @@ impl<'a> Struct<'a> {
     }
 }
 
-/// One record with all its columns.
-#[derive(Clone, Copy)]
-pub struct Row<'a> {
-    batch: &'a Batch,
-    index: usize,
-}
-
-impl<'a> Row<'a> {
-    /// The value in the column of this name; [`Value::Null`] if there is none.
-    pub fn get(&self, name: &str) -> Value<'a> {
-        self.batch
-            .column(name)
-            .map_or(Value::Null, |column| column.value(self.index))
-    }
-
-    /// Names and values, in the schema's order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a str, Value<'a>)> + use<'a> {
-        let index = self.index;
-        self.batch
-            .columns()
-            .map(move |column| (column.name(), column.value(index)))
-    }
-}
-
-/// The records of a batch, in order.
-#[derive(Clone)]
-pub struct Rows<'a> {
-    batch: &'a Batch,
-    next: usize,
-}
-
-impl<'a> Rows<'a> {
-    pub(super) fn new(batch: &'a Batch) -> Self {
-        Self { batch, next: 0 }
-    }
-}
-
-impl<'a> Iterator for Rows<'a> {
-    type Item = Row<'a>;
-
-    fn next(&mut self) -> Option<Row<'a>> {
-        let index = self.next;
-        if index >= self.batch.len() {
-            return None;
-        }
-        self.next += 1;
-        Some(Row {
-            batch: self.batch,
-            index,
-        })
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.batch.len() - self.next;
-        (left, Some(left))
-    }
-}
-
-impl ExactSizeIterator for Rows<'_> {}
-
 macro_rules! debug_as {
     ($type:ident, $list:ident, $entries:ident) => {
         impl std::fmt::Debug for $type<'_> {
@@ -405,7 +346,6 @@ macro_rules! debug_as {
 
 debug_as!(List, debug_list, iter);
 debug_as!(Struct, debug_map, iter);
-debug_as!(Row, debug_map, iter);
 
 impl std::fmt::Debug for Column<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -413,13 +353,5 @@ impl std::fmt::Debug for Column<'_> {
             .field("field", self.field)
             .field("len", &self.len)
             .finish()
-    }
-}
-
-impl std::fmt::Debug for Rows<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows")
-            .field("next", &self.next)
-            .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,12 @@ use std::sync::Arc;
 
 use callmeter_plugin_abi::{self as abi, arrow::ArrowArray};
 
-use super::{Batch, BatchError, DataType, Field, OwnedArray, Schema};
+use super::data_type::{DataType, Field};
+use super::error::{BatchError, malformed};
+use super::owned::{Batch, OwnedArray};
+use super::records;
+use super::schema::Schema;
+use super::stream::Stream;
 
 /// How many schemas an instance remembers: one per stream, and room.
 const MAX_SCHEMAS: usize = 16;
@@ -28,8 +33,9 @@ impl SchemaCache {
         if let Some((_, _, schema)) = known {
             return Ok(Arc::clone(schema));
         }
+        let columns = records::columns(Stream::from_kind(batch.kind));
         // SAFETY: the caller vouches for it.
-        let schema = Arc::new(unsafe { Schema::read(batch.schema, batch.kind)? });
+        let schema = Arc::new(unsafe { Schema::read(batch.schema, columns)? });
         if self.0.len() >= MAX_SCHEMAS {
             self.0.remove(0);
         }
@@ -83,10 +89,6 @@ impl Batch {
             attempt: batch.attempt,
         })
     }
-}
-
-fn malformed(problem: impl Into<String>) -> BatchError {
-    BatchError::Malformed(problem.into())
 }
 
 /// The array's own offset and length as indices.

@@ -3,7 +3,10 @@
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use super::{Batch, Decimal, List, Row, Struct, Timestamp, Value};
+use super::column::{List, Struct, Value};
+use super::owned::Batch;
+use super::row::Row;
+use super::value::{Decimal, Timestamp};
 
 impl Batch {
     /// One JSON object per record and line, each with a line feed.

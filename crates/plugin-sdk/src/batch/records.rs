@@ -2,11 +2,15 @@
 //!
 //! They repeat the schemas that callmeter sends; a test in the testkit compares the two.
 
+use super::column::{List, Value};
+use super::error::BatchError;
+use super::owned::Batch;
+use super::resolve::{ColumnKind, Described};
 use super::rows::{
-    Described, Kind, Of, Source, Typed, accessor, decimal, flag, int, list, place, required, row,
-    text, time,
+    Of, Source, Typed, accessor, decimal, flag, int, list, place, required, row, text, time,
 };
-use super::{Batch, BatchError, Decimal, List, Stream, Timestamp, Value};
+use super::stream::Stream;
+use super::value::{Decimal, Timestamp};
 
 /// The table of a stream; empty for one that this SDK does not know.
 pub(super) fn columns(stream: Stream) -> &'static [Described] {
@@ -22,7 +26,7 @@ pub(super) fn columns(stream: Stream) -> &'static [Described] {
 /// The tables, for comparing them with the schemas that a host sends.
 #[doc(hidden)]
 pub mod described {
-    pub use super::super::rows::{Described as Column, Kind};
+    pub use super::super::resolve::{ColumnKind, Described as Column};
 
     /// Every table, by the schema's name.
     pub const SCHEMAS: [(&str, &[Column]); 4] = [

@@ -1,80 +1,10 @@
-//! How rows with one accessor per column are made from tables: the tables are in `records`.
-//!
-//! Columns are looked up by name, once per schema: a column that the host does not send reads as
-//! `None`.
+//! Makes row types with one accessor per column from the tables in `records`.
 
-use super::{Batch, BatchError, DataType, Decimal, Field, List, Struct, Timestamp, Value};
-
-/// What a table says of a column: its name, its type, and whether every record has it.
-#[derive(Debug, Clone, Copy)]
-pub struct Described {
-    /// The column's name.
-    pub name: &'static str,
-    /// The type that the accessor reads.
-    pub kind: Kind,
-    /// Whether every record has a value.
-    pub required: bool,
-}
-
-/// The type that an accessor reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Kind {
-    Text,
-    Int,
-    Flag,
-    Time,
-    Decimal,
-    List,
-    Struct,
-}
-
-/// Where the columns of a typed row lie in a schema.
-#[derive(Debug)]
-pub(crate) struct Resolved(Result<Vec<Option<usize>>, BatchError>);
-
-impl Resolved {
-    pub(super) fn new(columns: &[Described], fields: &[Field]) -> Self {
-        Self(
-            columns
-                .iter()
-                .map(|column| resolve(column, fields))
-                .collect(),
-        )
-    }
-}
-
-fn resolve(column: &Described, fields: &[Field]) -> Result<Option<usize>, BatchError> {
-    let problem = |problem: String| BatchError::Column {
-        name: column.name.to_owned(),
-        problem,
-    };
-    let Some(index) = fields.iter().position(|field| field.name() == column.name) else {
-        return if column.required {
-            Err(problem("it is missing".to_owned()))
-        } else {
-            Ok(None)
-        };
-    };
-    let found = fields[index].data_type();
-    let fits = match column.kind {
-        Kind::Text => matches!(found, DataType::Utf8),
-        Kind::Int => matches!(found, DataType::Int32 | DataType::Int64),
-        Kind::Flag => matches!(found, DataType::Bool),
-        Kind::Time => matches!(found, DataType::Timestamp(_)),
-        Kind::Decimal => matches!(found, DataType::Decimal128 { .. }),
-        Kind::List => matches!(found, DataType::List(_)),
-        Kind::Struct => matches!(found, DataType::Struct(_)),
-    };
-    if fits {
-        Ok(Some(index))
-    } else {
-        Err(problem(format!(
-            "it is {found:?}, and {:?} is expected",
-            column.kind
-        )))
-    }
-}
+use super::column::{List, Struct, Value};
+use super::error::BatchError;
+use super::owned::Batch;
+use super::resolve::Described;
+use super::value::{Decimal, Timestamp};
 
 /// Typed rows of a batch, in order.
 #[derive(Debug, Clone)]
@@ -233,7 +163,7 @@ macro_rules! accessor {
     ([$(#[$doc:meta])*] $column:literal, $name:ident, Decimal,) => {
         $(#[$doc])* pub fn $name(&self) -> Option<Decimal> { decimal(self.0.value(const { place(Self::COLUMNS, $column) }, $column)) }
     };
-    // Lists and structs have accessors of their own, written below by hand.
+    // Lists and structs have handwritten accessors, which call these.
     ([$(#[$doc:meta])*] $column:literal, $name:ident, List,) => {
         fn $name(&self) -> Option<List<'a>> { list(self.0.value(const { place(Self::COLUMNS, $column) }, $column)) }
     };
@@ -264,7 +194,7 @@ macro_rules! row {
             pub(super) const COLUMNS: &'static [Described] = &[$(
                 Described {
                     name: $column,
-                    kind: Kind::$kind,
+                    kind: ColumnKind::$kind,
                     required: required!($($required)?),
                 }
             ),*];

@@ -4,8 +4,9 @@ use std::ffi::{CStr, c_char};
 
 use callmeter_plugin_abi::arrow::ArrowSchema;
 
-use super::rows::Resolved;
-use super::{BatchError, Stream, records};
+use super::data_type::{DataType, Field, TimeUnit};
+use super::error::{BatchError, malformed};
+use super::resolve::{Described, Resolved};
 
 /// How deep types may nest: a batch, a list, a struct, a list in it, and room.
 const MAX_DEPTH: usize = 8;
@@ -26,79 +27,15 @@ pub(crate) struct Schema {
     pub(crate) arrow: Result<arrow_schema::SchemaRef, String>,
 }
 
-/// A column, or a member of a struct, or the items of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Field {
-    name: String,
-    data_type: DataType,
-    nullable: bool,
-}
-
-/// The types that a host may send. It may send new ones in time: they read as null.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DataType {
-    /// True or false.
-    Bool,
-    /// A 32-bit integer.
-    Int32,
-    /// A 64-bit integer.
-    Int64,
-    /// A 64-bit float.
-    Float64,
-    /// Text.
-    Utf8,
-    /// A point in time, UTC.
-    Timestamp(TimeUnit),
-    /// An exact decimal number with so many digits after the point.
-    Decimal128 {
-        /// Digits after the point; may be negative.
-        scale: i8,
-    },
-    /// A list of items.
-    List(Box<Field>),
-    /// Named members.
-    Struct(Vec<Field>),
-    /// A type that this SDK does not read, in Arrow's format language.
-    Unsupported(String),
-}
-
-/// What a timestamp counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimeUnit {
-    /// Seconds.
-    Second,
-    /// Milliseconds.
-    Millisecond,
-    /// Microseconds.
-    Microsecond,
-    /// Nanoseconds.
-    Nanosecond,
-}
-
-impl Field {
-    /// The name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The type.
-    pub fn data_type(&self) -> &DataType {
-        &self.data_type
-    }
-
-    /// Whether values may be null.
-    pub fn nullable(&self) -> bool {
-        self.nullable
-    }
-}
-
 impl Schema {
-    /// Reads the type of a batch.
+    /// Reads the type of a batch, of whose columns the SDK knows `columns`.
     ///
     /// # Safety
     /// `schema` is null or points to a schema that follows the C Data Interface.
-    pub(crate) unsafe fn read(schema: *const ArrowSchema, kind: u32) -> Result<Self, BatchError> {
+    pub(crate) unsafe fn read(
+        schema: *const ArrowSchema,
+        columns: &[Described],
+    ) -> Result<Self, BatchError> {
         if schema.is_null() {
             return Err(malformed("it has no schema"));
         }
@@ -111,17 +48,24 @@ impl Schema {
         let name = unsafe { metadata_value(metadata, SCHEMA_KEY) }.unwrap_or_default();
         Ok(Self {
             name,
-            resolved: Resolved::new(records::columns(Stream::from_kind(kind)), &fields),
+            resolved: Resolved::new(columns, &fields),
             fields,
             // SAFETY: the caller vouches for the form, which is the same in arrow-rs.
             #[cfg(feature = "arrow-60")]
-            arrow: unsafe { crate::arrow::read_schema(schema) },
+            arrow: unsafe { read_arrow(schema) },
         })
     }
 }
 
-fn malformed(problem: impl Into<String>) -> BatchError {
-    BatchError::Malformed(problem.into())
+/// # Safety
+/// `schema` points to a schema that follows the C Data Interface.
+#[cfg(feature = "arrow-60")]
+unsafe fn read_arrow(schema: *const ArrowSchema) -> Result<arrow_schema::SchemaRef, String> {
+    // SAFETY: both structs are the interface's own; it is only borrowed.
+    let schema = unsafe { &*schema.cast::<arrow_array::ffi::FFI_ArrowSchema>() };
+    arrow_schema::Schema::try_from(schema)
+        .map(std::sync::Arc::new)
+        .map_err(|error| error.to_string())
 }
 
 /// # Safety

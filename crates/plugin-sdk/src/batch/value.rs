@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::TimeUnit;
+use super::data_type::TimeUnit;
 
 /// A point in time, UTC, in microseconds since 1970. Printed as RFC 3339: `2026-03-01T08:45:00Z`,
 /// with three or six digits of a second when there are any.

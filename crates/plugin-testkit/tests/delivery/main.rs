@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use callmeter_plugin_testkit::generate::{self, Recipe};
-use callmeter_plugin_testkit::host::{Backlog as _, OutputState, PluginSource};
+use callmeter_plugin_testkit::host::{BatchLog as _, OutputState, PluginSource};
 use callmeter_plugin_testkit::{Rig, RigOptions, Stream};
 use common::{PATIENCE, append_calls};
 use proptest::prelude::*;
@@ -219,7 +219,7 @@ fn a_dead_letter_that_cannot_be_written_stops_its_output_not_the_batch() {
             .last_error
             .as_ref()
             .map_or("", |error| error.text.as_str());
-        text.starts_with("a refused batch cannot be put aside")
+        text.starts_with("cannot store a refused batch as a dead letter")
     })
     .unwrap();
     rig.wait(PATIENCE, |status| !status.up).unwrap();
@@ -352,7 +352,7 @@ fn the_cursor_does_not_move_before_the_flush() {
         .rig
         .wait(PATIENCE, |status| status.retries > 3)
         .unwrap();
-    let cursor = stage.rig.backlog().open("rig", Stream::Calls).unwrap();
+    let cursor = stage.rig.batches().open("rig", Stream::Calls).unwrap();
     assert_eq!(cursor.0, 0);
     assert_eq!(stage.rig.delivered(), 0);
     stage.script.lock().unwrap().flushes.clear();
@@ -440,11 +440,11 @@ fn a_journal_that_fails_is_tried_again() {
     let rig = Rig::start(options("journal", dir.path()));
     append_calls(&rig, 1, 5);
     rig.settle(PATIENCE).unwrap();
-    rig.backlog().set_failing(true);
+    rig.batches().set_failing(true);
     append_calls(&rig, 6, 5);
     rig.wait(PATIENCE, |status| status.last_error.is_some())
         .unwrap();
-    rig.backlog().set_failing(false);
+    rig.batches().set_failing(false);
     rig.settle(PATIENCE).unwrap();
     let mut durable = script.lock().unwrap().durable["calls"].clone();
     durable.sort_unstable();

@@ -1,4 +1,4 @@
-//! What a plugin answered, in the host's own words.
+//! A plugin's answer to a call, read from its status and its error box.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use callmeter_plugin_abi::{ErrorBox, Status};
 
 /// The answer to a write or a flush.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum PluginAnswer {
     Ok,
     Retry {
         reason: String,
@@ -25,7 +25,7 @@ pub(crate) enum Answer {
     },
 }
 
-impl Answer {
+impl PluginAnswer {
     pub(crate) fn new(code: i32, error: &ErrorBox) -> Self {
         let reason = message(error);
         match Status::from_code(code) {
@@ -44,7 +44,7 @@ impl Answer {
     }
 }
 
-/// The box's text. Its length is the plugin's word and its bytes may be anything.
+/// The text of the error box. Neither its length nor its bytes can be trusted.
 pub(crate) fn message(error: &ErrorBox) -> String {
     let len = usize::try_from(error.len)
         .unwrap_or(usize::MAX)
@@ -67,7 +67,7 @@ mod tests {
 
     use callmeter_plugin_abi::ErrorBox;
 
-    use super::{Answer, message};
+    use super::{PluginAnswer, message};
 
     #[test]
     fn a_box_of_nonsense_is_read_without_harm() {
@@ -86,30 +86,33 @@ mod tests {
         let mut error = ErrorBox::new();
         error.retry_after_ms = 1_500;
         let reason = "the plugin gives no reason".to_owned();
-        assert_eq!(Answer::new(0, &error), Answer::Ok);
+        assert_eq!(PluginAnswer::new(0, &error), PluginAnswer::Ok);
         let after = Some(Duration::from_millis(1_500));
         assert_eq!(
-            Answer::new(1, &error),
-            Answer::Retry {
+            PluginAnswer::new(1, &error),
+            PluginAnswer::Retry {
                 reason: reason.clone(),
                 after
             }
         );
         assert_eq!(
-            Answer::new(2, &error),
-            Answer::Reject {
+            PluginAnswer::new(2, &error),
+            PluginAnswer::Reject {
                 reason: reason.clone()
             }
         );
         assert_eq!(
-            Answer::new(3, &error),
-            Answer::Fatal {
+            PluginAnswer::new(3, &error),
+            PluginAnswer::Fatal {
                 reason: reason.clone()
             }
         );
         for code in [4, 5, -1, i32::MAX] {
             let reason = reason.clone();
-            assert_eq!(Answer::new(code, &error), Answer::Unknown { code, reason });
+            assert_eq!(
+                PluginAnswer::new(code, &error),
+                PluginAnswer::Unknown { code, reason }
+            );
         }
     }
 }

@@ -1,17 +1,17 @@
-//! A backlog in memory, for tests of outputs.
+//! A batch log in memory, for tests of outputs.
 
 use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use callmeter_records::Stream;
+use callmeter_records::{Backlog, Batch, BatchId, BatchSeq, Stream};
 
-use super::{Backlog, BacklogError, Batch, BatchId, BatchSeq, Owed};
+use super::traits::{BatchLog, BatchLogError};
 
 /// Batches and cursors in memory.
 #[derive(Debug, Default)]
-pub struct MemoryBacklog {
+pub struct MemoryLog {
     inner: Mutex<Inner>,
     appended: Condvar,
 }
@@ -23,16 +23,14 @@ struct Inner {
     failing: bool,
 }
 
-impl MemoryBacklog {
+impl MemoryLog {
     /// Appends a batch and returns its place.
     pub fn append(&self, stream: Stream, records: RecordBatch) -> BatchSeq {
         let mut inner = self.lock();
         let seq = BatchSeq(inner.batches.len() as u64 + 1);
-        let mut id = [0xcd; 16];
-        id[8..].copy_from_slice(&seq.0.to_be_bytes());
         inner.batches.push(Batch {
             seq,
-            id: BatchId(id),
+            id: BatchId::new([0xcd; 8], seq),
             stream,
             records,
         });
@@ -61,18 +59,18 @@ impl MemoryBacklog {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn working(&self) -> Result<MutexGuard<'_, Inner>, BacklogError> {
+    fn working(&self) -> Result<MutexGuard<'_, Inner>, BatchLogError> {
         let inner = self.lock();
         if inner.failing {
-            Err(BacklogError("made to fail".to_owned()))
+            Err(BatchLogError("made to fail".to_owned()))
         } else {
             Ok(inner)
         }
     }
 }
 
-impl Backlog for MemoryBacklog {
-    fn open(&self, output: &str, stream: Stream) -> Result<BatchSeq, BacklogError> {
+impl BatchLog for MemoryLog {
+    fn open(&self, output: &str, stream: Stream) -> Result<BatchSeq, BatchLogError> {
         Ok(self
             .working()?
             .cursors
@@ -81,7 +79,7 @@ impl Backlog for MemoryBacklog {
             .unwrap_or_default())
     }
 
-    fn next(&self, stream: Stream, after: BatchSeq) -> Result<Option<Batch>, BacklogError> {
+    fn next(&self, stream: Stream, after: BatchSeq) -> Result<Option<Batch>, BatchLogError> {
         let inner = self.working()?;
         Ok(inner
             .batches
@@ -95,28 +93,27 @@ impl Backlog for MemoryBacklog {
         output: &str,
         stream: Stream,
         upto: BatchSeq,
-    ) -> Result<(), BacklogError> {
+    ) -> Result<(), BatchLogError> {
         self.working()?
             .cursors
             .insert((output.to_owned(), stream), upto);
         Ok(())
     }
 
-    fn owed(&self, output: &str, stream: Stream) -> Result<Owed, BacklogError> {
+    fn backlog(&self, output: &str, stream: Stream) -> Result<Backlog, BatchLogError> {
         let inner = self.working()?;
         let cursor = inner
             .cursors
             .get(&(output.to_owned(), stream))
             .copied()
             .unwrap_or_default();
-        let owed = inner
+        let waiting = inner
             .batches
             .iter()
             .filter(|batch| batch.stream == stream && batch.seq > cursor);
-        let records = owed.map(|batch| batch.records.num_rows() as u64).sum();
-        Ok(Owed {
-            records,
-            ..Owed::default()
+        Ok(Backlog {
+            records: waiting.map(|batch| batch.records.num_rows() as u64).sum(),
+            ..Backlog::default()
         })
     }
 

@@ -1,0 +1,41 @@
+//! The journal as a batch log.
+
+use std::time::Duration;
+
+use callmeter_journal::{Journal, JournalError, Start};
+use callmeter_records::{Backlog, Batch, BatchSeq, Stream};
+
+use super::traits::{BatchLog, BatchLogError};
+
+impl From<JournalError> for BatchLogError {
+    fn from(error: JournalError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl BatchLog for Journal {
+    fn open(&self, output: &str, stream: Stream) -> Result<BatchSeq, BatchLogError> {
+        Ok(self.register_output(output, stream, Start::Oldest)?.batch)
+    }
+
+    fn next(&self, stream: Stream, after: BatchSeq) -> Result<Option<Batch>, BatchLogError> {
+        Ok(self.next_batch(stream, after)?.map(Batch::from))
+    }
+
+    fn acknowledge(
+        &self,
+        output: &str,
+        stream: Stream,
+        upto: BatchSeq,
+    ) -> Result<(), BatchLogError> {
+        Ok(Self::acknowledge(self, output, stream, upto)?)
+    }
+
+    fn backlog(&self, output: &str, stream: Stream) -> Result<Backlog, BatchLogError> {
+        Ok(Self::backlog(self, output, stream)?)
+    }
+
+    fn wait_beyond(&self, after: BatchSeq, time: Duration) -> BatchSeq {
+        Self::wait_beyond(self, after, time)
+    }
+}
