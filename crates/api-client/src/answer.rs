@@ -1,4 +1,4 @@
-//! An answer whose body has been received, and the errors that it stands for.
+//! An answer whose body has been received, and the errors that are made from it.
 
 use std::fmt;
 
@@ -39,7 +39,7 @@ impl Answer {
         Error::new(self.operation, reason).with_status(self.status.as_u16())
     }
 
-    /// The error that the HTTP status stands for, where the body says nothing better. `code` is the
+    /// The error for the HTTP status, if the body does not say more. `code` is the
     /// server's error code, or empty.
     pub fn error_by_status(&self, code: &str) -> Error {
         let reason = match self.status.as_u16() {

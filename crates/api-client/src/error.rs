@@ -380,7 +380,7 @@ impl fmt::Display for Error {
             Reason::Transport(error) => error.fmt(f),
             Reason::Html => write!(
                 f,
-                "got a web page{answer} instead of data: check that the URL's path ends in /api \
+                "got an HTML page{answer} instead of data: check that the URL's path ends in /api \
                  and that no proxy or portal answers instead"
             ),
             Reason::Unreadable {

@@ -1,4 +1,4 @@
-//! What one operation costs and how it ends: told to the observer and to the tracing span.
+//! What one operation costs and how it ends, for the observer and the tracing span.
 
 use std::fmt;
 use std::sync::Arc;
@@ -72,8 +72,8 @@ impl fmt::Debug for Observer {
     }
 }
 
-/// One run of an operation, from the first send until its answer has been read. Dropping it tells
-/// the observer how it ended; a run that was cancelled is not told.
+/// One run of an operation, from the first send until its answer has been read. Dropping it
+/// reports to the observer how it ended; a cancelled run is not reported.
 pub(crate) struct Exchange {
     event: RequestEvent,
     started: Instant,

@@ -42,7 +42,7 @@ impl Operation {
     }
 }
 
-/// The error that an answer without success stands for, by the rules of an API.
+/// Makes the error of an answer whose status is not a success, by the rules of an API.
 pub type Classify = fn(&Answer) -> Error;
 
 /// Sends requests for one account of one API. Cheap to clone.
@@ -122,7 +122,7 @@ type Attempt<T> =
     for<'a> fn(&'a Executor, &'a mut Exchange, Request) -> BoxFuture<'a, Result<T, Error>>;
 
 impl Executor {
-    /// Tells the observer of an operation that failed before anything was sent.
+    /// Reports to the observer an operation that failed before anything was sent.
     pub fn report_unsent(&self, operation: Operation, error: &Error) {
         self.exchange(operation).end(Outcome::Failed(error.kind()));
     }

@@ -6,7 +6,7 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAcces
 use serde::{Serialize, Serializer};
 
 /// A number member of an answer. A missing number differs from zero, and an unreadable one (`NaN`,
-/// a word) keeps its text, so that it neither spoils its record nor is taken for a figure.
+/// a word) keeps its text, so that it does not make its record unreadable and is not read as a value.
 ///
 /// `T` is the text's type: `&str` in records that borrow from their page, `Box<str>` in owned ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -40,7 +40,7 @@ impl<T: AsRef<str>> Number<T> {
         matches!(self, Self::Missing)
     }
 
-    /// The text that is no number, if that is what the server sent.
+    /// The text that is not a number, if that is what the server sent.
     pub fn unreadable(&self) -> Option<&str> {
         match self {
             Self::Unreadable(text) => Some(text.as_ref()),
@@ -58,7 +58,7 @@ impl<T: AsRef<str>> Number<T> {
 
     /// The number times 10^`places`, rounded to the nearest whole number, halves away from zero.
     ///
-    /// `Ok(None)` when missing; `Err` with the server's text when it is no number or does not fit.
+    /// `Ok(None)` when missing; `Err` with the server's text when it is not a number or does not fit.
     ///
     /// ```
     /// use api_client::Number;
@@ -190,8 +190,8 @@ impl<T: AsRef<str>> Exact<T> {
                     .fold(0, |value, digit| value * 10 + i64::from(digit - b'0')),
             );
         }
-        // Nine places below the point must be nothing: enough for every way in which a server
-        // writes a whole number.
+        // Nine places after the point must be zero: enough for every way in which a server writes
+        // a whole number.
         let scaled = self.scaled(9)?;
         if scaled % 1_000_000_000 != 0 {
             return None;
@@ -244,7 +244,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// `None` when the text is no number.
+    /// `None` when the text is not a number.
     fn of(text: &str) -> Option<Self> {
         let text = text.trim_ascii();
         if !is_number(text) {
@@ -344,7 +344,7 @@ fn is_number(text: &str) -> bool {
     tail(text.as_bytes()).is_some()
 }
 
-/// Owned numbers read any value: what is no number becomes [`Number::Unreadable`] with its text.
+/// Owned numbers read any value: what is not a number becomes [`Number::Unreadable`] with its text.
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(NumberVisitor)

@@ -16,9 +16,9 @@ use crate::format::Format;
 use crate::transport::TransportError;
 
 /// A successful answer to an operation, as bytes. [`decode`](Self::decode) reads them as the type
-/// that the API describes; they are also at hand for a reader of one's own.
+/// that the API describes; a reader for another purpose can use them directly.
 ///
-/// The observer is told of the operation when the reply is decoded or dropped.
+/// The operation is reported to the observer when the reply is decoded or dropped.
 pub struct Reply<T> {
     answer: Answer,
     format: Format,
@@ -41,7 +41,7 @@ impl<T> Reply<T> {
         self.format
     }
 
-    /// Reads the answer with `read`, whose result is the outcome that the observer is told.
+    /// Reads the answer with `read`, whose result is reported to the observer.
     pub fn read_with<U>(
         mut self,
         read: impl FnOnce(&mut Self) -> Result<U, Error>,
@@ -89,7 +89,7 @@ impl<T> fmt::Debug for Reply<T> {
 
 /// A successful answer whose body is read while it arrives.
 ///
-/// The observer is told of the operation when the stream is dropped.
+/// The operation is reported to the observer when the stream is dropped.
 pub struct ReplyStream {
     /// The HTTP status.
     pub status: StatusCode,
@@ -142,7 +142,7 @@ impl ReplyStream {
         Err(self.fail(Error::new(self.exchange.operation(), reason)))
     }
 
-    /// The error of a body that is not what was asked for. The observer is told.
+    /// The error of a body that is not what was asked for; it is reported to the observer.
     pub fn unreadable(&mut self, problem: impl Into<String>) -> Error {
         let error = self.error(Reason::Unreadable {
             content_type: None,
@@ -151,7 +151,7 @@ impl ReplyStream {
         self.fail(error)
     }
 
-    /// The error of a body that is a web page. The observer is told.
+    /// The error of a body that is a web page; it is reported to the observer.
     pub fn web_page(&mut self) -> Error {
         let error = self.error(Reason::Html);
         self.fail(error)

@@ -1,4 +1,4 @@
-//! The error that an answer stands for: the server's error codes first, its status second.
+//! Makes errors from answers: the server's error codes first, its status second.
 
 use api_client::{Answer, Error, FieldError, Format, Reason};
 use bytes::Bytes;
@@ -42,7 +42,7 @@ fn class_of(code: &str) -> Class {
     }
 }
 
-/// The error that an answer without success stands for.
+/// The error of an answer whose status is not a success.
 pub(crate) fn classify(answer: &Answer) -> Error {
     let format = Format::of_answer(&answer.headers, Format::Json);
     let described: ApiError = format.read(&answer.body).unwrap_or_default();

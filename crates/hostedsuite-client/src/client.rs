@@ -315,7 +315,7 @@ impl Client {
         }
     }
 
-    /// Makes a request with the current credentials. The observer is told of a failure.
+    /// Makes a request with the current credentials. A failure is reported to the observer.
     fn prepare<R>(
         &self,
         operation: Operation,

@@ -1,10 +1,10 @@
-//! The error that an answer stands for: the API's code first, the status second.
+//! Makes errors from answers: the API's code first, the status second.
 
 use api_client::{Answer, Error, Format, Reason};
 
 use crate::generated::types::ApiError;
 
-/// The error that an answer without success stands for.
+/// The error of an answer whose status is not a success.
 pub(crate) fn classify(answer: &Answer) -> Error {
     let described: ApiError = Format::Json.read(&answer.body).unwrap_or_default();
     let code = described

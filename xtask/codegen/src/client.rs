@@ -2,7 +2,7 @@
 //!
 //! Each operation keeps progenitor's method, path and query, and ends with one call of
 //! `::api_client::RequestContext`. Operations that read, that write and that sign in are methods of
-//! three types, so that whoever has one of them has no operation of the others.
+//! three types, so that code with one of them cannot call the operations of the others.
 
 use std::collections::BTreeMap;
 
