@@ -9,8 +9,9 @@ use serde_json::value::RawValue;
 
 /// An amount of money, or a price: the decimal that the JSON text says, to the last digit.
 ///
-/// Reads a JSON number or a text that holds one; everything else is an error (strict where money is). Written as a JSON
-/// number. Only `serde_json` over text that it can borrow keeps the digits, so only that is supported for reading.
+/// Reads a JSON number or a text that holds one; everything else is an error. Written as a JSON
+/// number. Only `serde_json` over text that it can borrow keeps the digits, so only that is
+/// supported.
 ///
 /// ```
 /// use api_client::Amount;

@@ -1,12 +1,12 @@
-//! JSON with the words that are no JSON: `NaN` and `Infinity`, which .NET and others write bare.
+//! Reads `NaN` and `Infinity`, which are not JSON, but which .NET and others write.
 
 use std::borrow::Cow;
 
 const WORDS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 
-/// The text with bare `NaN`, `Infinity` and `-Infinity` in quotes; borrowed where it has none.
+/// The text with bare `NaN`, `Infinity` and `-Infinity` in quotes; borrowed when it has none.
 ///
-/// So they cost the member they stand for, which is then no number, instead of the whole text.
+/// With quotes they make only their own member unreadable, instead of the whole text.
 pub(crate) fn quote(text: &str) -> Cow<'_, str> {
     let mut quoted = String::new();
     let mut copied = 0;
@@ -38,7 +38,7 @@ pub(crate) fn quote(text: &str) -> Cow<'_, str> {
     Cow::Owned(quoted)
 }
 
-/// Where a string ends whose first character stands at `at`.
+/// The end of the string whose first character is at `at`.
 fn after_string(text: &str, mut at: usize) -> usize {
     while let Some(&byte) = text.as_bytes().get(at) {
         match byte {

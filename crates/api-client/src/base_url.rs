@@ -2,12 +2,13 @@
 
 use url::Url;
 
-use crate::Error;
+use crate::error::Error;
 
-/// Reads a base URL: `http` or `https`, with a host, without credentials, query and fragment. Slashes at its end go.
+/// Reads a base URL: `http` or `https`, with a host, without credentials, query and fragment.
+/// Slashes at its end are removed.
 pub fn base_url(text: &str) -> Result<Url, Error> {
     let wrong = |problem: &str| {
-        Err(Error::Setup(format!(
+        Err(Error::setup(format!(
             "the URL {problem}: write it like https://host.example/api"
         )))
     };
@@ -16,10 +17,10 @@ pub fn base_url(text: &str) -> Result<Url, Error> {
         Err(error) => return wrong(&format!("cannot be read ({error})")),
     };
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return wrong("is not one of http or https");
+        return wrong("does not start with http:// or https://");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return wrong("holds credentials, which belong into settings of their own");
+        return wrong("contains credentials, which belong in their own settings");
     }
     if url.query().is_some() || url.fragment().is_some() {
         return wrong("has a query or fragment");

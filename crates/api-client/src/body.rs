@@ -1,17 +1,18 @@
-//! Reading bodies within bounds.
+//! Reads bodies within bounds.
 
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
 
-use crate::TransportError;
+use crate::transport::TransportError;
 
-/// Why a body is not there in full.
+/// Why a body could not be received in full.
 pub(crate) enum BodyError {
     TooLarge,
     Transport(TransportError),
 }
 
-/// Reads a body to its end, or fails at the first byte beyond `limit` (counted after decompression).
+/// Reads a body to its end, or fails at the first byte beyond `limit` (counted after
+/// decompression).
 pub(crate) async fn read(response: reqwest::Response, limit: u64) -> Result<Bytes, BodyError> {
     let announced = response.content_length().unwrap_or(0);
     if announced > limit {
@@ -25,11 +26,11 @@ pub(crate) async fn read(response: reqwest::Response, limit: u64) -> Result<Byte
     if first.len() as u64 > limit {
         return Err(BodyError::TooLarge);
     }
-    // Most answers are one chunk; it is handed on as it came.
+    // Most answers are one chunk, which needs no copy.
     let Some(second) = stream.try_next().await.map_err(next)? else {
         return Ok(first);
     };
-    // An announced length is a hint only: a server may lie, so no more than 1 MiB is set aside on its word.
+    // An announced length is only a hint: a server may lie, so it reserves at most 1 MiB.
     let hint = usize::try_from(announced.min(1024 * 1024)).unwrap_or(0);
     let mut body = BytesMut::with_capacity(hint.max(first.len() + second.len()));
     body.extend_from_slice(&first);
@@ -44,7 +45,7 @@ pub(crate) async fn read(response: reqwest::Response, limit: u64) -> Result<Byte
     Ok(body.freeze())
 }
 
-/// The body without a UTF-8 byte order mark, which some gateways put in front.
+/// The body without a UTF-8 byte order mark, which some gateways add.
 pub fn strip_bom(body: &Bytes) -> Bytes {
     if body.starts_with(b"\xEF\xBB\xBF") {
         body.slice(3..)

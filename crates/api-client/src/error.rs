@@ -1,239 +1,151 @@
 //! What can go wrong with an operation: one classification for every API.
 
+use std::fmt;
 use std::time::Duration;
 
-use crate::{SecretError, TlsError};
+use crate::secret::SecretError;
+use crate::tls::TlsError;
+use crate::transport::{TransportError, TransportKind};
 
 /// Why an operation failed.
 ///
-/// Texts name the operation and what to do. None holds a secret, a record's content or an answer's body: what a server
-/// writes into its errors may echo any of them, so only its error *code* and the names of fields get through.
+/// The text names the operation and says what to do. It never holds a secret, the content of a
+/// record or the body of an answer: a server's error may echo any of them, so only its error *code*
+/// and the names of fields are kept.
 ///
 /// ```
-/// use api_client::Error;
+/// use api_client::{Error, ErrorKind, Reason};
 ///
 /// /// What a program that polls does next.
 /// fn advice(error: &Error) -> String {
-///     match error {
-///         Error::RefusedLogin { .. } | Error::SecondFactorRequired { .. } => "stop, and ask for other credentials".into(),
-///         Error::PermissionDenied { operation, .. } => format!("leave {operation} out until someone grants the right"),
-///         Error::Validation { fields, .. } => format!("mend the request: {fields:?}"),
-///         Error::NotFound { .. } => "check the URL, or take it that the thing is gone".into(),
-///         Error::Throttled { retry_after, .. } => format!("come back after {retry_after:?}"),
-///         Error::Server { .. } | Error::Transport { .. } => "come back later: a read may be repeated".into(),
-///         Error::Redirected { to, .. } => format!("is {to} the address?"),
-///         Error::Html { .. } => "look what stands between here and the API".into(),
-///         Error::Unreadable { reason, .. } => format!("tell the client's authors: {reason}"),
-///         Error::BodyTooLarge { .. } => "ask for a smaller page".into(),
-///         Error::Truncated { cap, limit, .. } => format!("raise the cap of {limit} {cap}, or ask for less"),
-///         Error::InvalidRequest { field, problem, .. } => format!("{field} {problem}"),
-///         Error::Secret(missing) => missing.to_string(),
-///         Error::Tls(wrong) => wrong.to_string(),
-///         Error::Setup(wrong) => wrong.clone(),
-///         other => other.to_string(),
+///     match error.reason() {
+///         Reason::RefusedLogin | Reason::SecondFactorRequired => "ask for other credentials".into(),
+///         Reason::PermissionDenied => format!("skip {:?} until the right is granted", error.operation()),
+///         Reason::Validation { fields } => format!("correct the request: {fields:?}"),
+///         Reason::Truncated { cap, limit } => format!("raise the cap of {limit} {cap}, or ask for less"),
+///         _ if error.is_retryable() => format!("try again after {:?}", error.retry_after()),
+///         _ => error.to_string(),
 ///     }
 /// }
 ///
-/// let error = Error::NotFound { operation: "list_calls", status: 404, code: None };
+/// let error = Error::new("list_calls", Reason::NotFound).with_status(404);
 /// assert_eq!(error.to_string(), "list_calls: not found (404): check the URL (its path ends in /api) and the id");
-/// assert!(!error.is_retryable());
-/// assert!(advice(&error).starts_with("check the URL"));
+/// assert_eq!(error.kind(), ErrorKind::NotFound);
+/// assert_eq!(advice(&error), error.to_string());
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+// Boxed: every operation returns one, and most of them succeed.
+pub struct Error(Box<Parts>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Parts {
+    operation: Option<&'static str>,
+    status: Option<u16>,
+    code: Option<String>,
+    retry_after: Option<Duration>,
+    reason: Reason,
+}
+
+/// Why an operation failed, with what only this reason has.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Error {
+pub enum Reason {
     /// The server does not accept these credentials. Never retried: servers lock logins out.
-    #[error("{operation}: login refused ({status}{}): check user name, password, and customer or domain", code_text(.code.as_deref()))]
-    RefusedLogin {
-        /// The operation's id.
-        operation: &'static str,
-        /// The HTTP status.
-        status: u16,
-        /// The server's error code.
-        code: Option<String>,
-    },
+    RefusedLogin,
     /// The account has a second factor, which a program cannot answer.
-    #[error(
-        "{operation}: this account asks for a second factor: use an account without two-factor authentication"
-    )]
-    SecondFactorRequired {
-        /// The operation's id.
-        operation: &'static str,
-    },
+    SecondFactorRequired,
     /// The login is good, but may not do this.
-    #[error("{operation}: permission denied ({status}{}): give the account the right to this operation", code_text(.code.as_deref()))]
-    PermissionDenied {
-        /// The operation's id.
-        operation: &'static str,
-        /// The HTTP status.
-        status: u16,
-        /// The server's error code.
-        code: Option<String>,
-    },
-    /// The server finds the request wrong.
-    #[error("{operation}: the server refused the request ({status}{}){}", code_text(.code.as_deref()), fields_text(.fields))]
+    PermissionDenied,
+    /// The server rejects the request.
     Validation {
-        /// The operation's id.
-        operation: &'static str,
-        /// The HTTP status.
-        status: u16,
-        /// The server's error code.
-        code: Option<String>,
         /// The members it names, if any.
         fields: Vec<FieldError>,
     },
     /// There is no such resource or path.
-    #[error("{operation}: not found ({status}{}): check the URL (its path ends in /api) and the id", code_text(.code.as_deref()))]
-    NotFound {
-        /// The operation's id.
-        operation: &'static str,
-        /// The HTTP status.
-        status: u16,
-        /// The server's error code.
-        code: Option<String>,
-    },
+    NotFound,
     /// The server asks for fewer requests.
-    #[error("{operation}: throttled ({status}){}", retry_text(.retry_after.as_ref()))]
-    Throttled {
-        /// The operation's id.
-        operation: &'static str,
-        /// The HTTP status.
-        status: u16,
-        /// How long to wait, if it said so.
-        retry_after: Option<Duration>,
-    },
+    Throttled,
     /// The server failed.
-    #[error("{operation}: server error ({status}{}){}", code_text(.code.as_deref()), retry_text(.retry_after.as_ref()))]
-    Server {
-        /// The operation's id.
-        operation: &'static str,
-        /// The HTTP status.
-        status: u16,
-        /// The server's error code.
-        code: Option<String>,
-        /// How long to wait, if it said so.
-        retry_after: Option<Duration>,
-    },
+    Server,
     /// The server sends elsewhere. Redirects are not followed: the request carries credentials.
-    #[error(
-        "{operation}: redirected ({status}) to {to}: set that address if it is the right one; redirects are not followed, as the request carries credentials"
-    )]
     Redirected {
-        /// The operation's id.
-        operation: &'static str,
-        /// The HTTP status.
-        status: u16,
         /// Scheme, host, port and path of the target, or `an unreadable address`.
         to: String,
     },
     /// No complete answer came.
-    #[error("{operation}: {kind}{}", detail_text(.detail))]
-    Transport {
-        /// The operation's id.
-        operation: &'static str,
-        /// What went wrong.
-        kind: TransportKind,
-        /// The chain of causes, without the URL.
-        detail: String,
-    },
-    /// An HTML page came where data was due: a proxy, a login page, a wrong path.
-    #[error(
-        "{operation}: got an HTML page ({status}) instead of data: check that the URL's path ends in /api, and what stands in between (proxy, portal)"
-    )]
-    Html {
-        /// The operation's id.
-        operation: &'static str,
-        /// The HTTP status.
-        status: u16,
-    },
-    /// An answer came, and it is not what the API describes.
-    #[error("{operation}: unreadable answer ({status}, {}): {reason}", .content_type.as_deref().unwrap_or("no content type"))]
+    Transport(TransportError),
+    /// The answer is a web page instead of data: from a proxy, a login page, a wrong path.
+    Html,
+    /// The answer is not what the API describes.
     Unreadable {
-        /// The operation's id.
-        operation: &'static str,
-        /// The HTTP status.
-        status: u16,
         /// The answer's content type.
         content_type: Option<String>,
         /// What is wrong and where; never the content.
-        reason: String,
+        problem: String,
     },
     /// The answer is longer than allowed.
-    #[error(
-        "{operation}: the answer is longer than {limit} bytes: ask for less (a smaller page) or raise the body limit"
-    )]
     BodyTooLarge {
-        /// The operation's id.
-        operation: &'static str,
         /// The limit in bytes.
         limit: u64,
     },
     /// A cap ended a read of many pages: what came before is good, but not all there is.
-    #[error("{operation}: stopped at the cap of {limit} {cap}: more remains on the server")]
     Truncated {
-        /// The operation's id.
-        operation: &'static str,
         /// Which cap.
         cap: Cap,
         /// Its value.
         limit: u64,
     },
-    /// The caller asked for something the API does not know; nothing was sent.
-    #[error("{operation}: {field}: {problem}")]
+    /// The API does not know what the caller asked for; nothing was sent.
     InvalidRequest {
-        /// The operation's id.
-        operation: &'static str,
         /// The parameter.
         field: &'static str,
         /// What is wrong with it.
         problem: String,
     },
     /// The credentials cannot be read; nothing was sent.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// The TLS options do not hold together.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
+    Secret(SecretError),
+    /// The TLS options contradict each other or name a file that cannot be used.
+    Tls(TlsError),
     /// The client cannot be built.
-    #[error("{0}")]
     Setup(String),
 }
 
 /// The class of an [`Error`], for metrics and decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
-pub enum Kind {
-    /// [`Error::RefusedLogin`], [`Error::SecondFactorRequired`]
+pub enum ErrorKind {
+    /// [`Reason::RefusedLogin`], [`Reason::SecondFactorRequired`]
     RefusedLogin,
-    /// [`Error::PermissionDenied`]
+    /// [`Reason::PermissionDenied`]
     PermissionDenied,
-    /// [`Error::Validation`]
+    /// [`Reason::Validation`]
     Validation,
-    /// [`Error::NotFound`]
+    /// [`Reason::NotFound`]
     NotFound,
-    /// [`Error::Throttled`]
+    /// [`Reason::Throttled`]
     Throttled,
-    /// [`Error::Server`]
+    /// [`Reason::Server`]
     Server,
-    /// [`Error::Redirected`]
+    /// [`Reason::Redirected`]
     Redirected,
-    /// [`Error::Transport`] with one of the time-outs
+    /// [`Reason::Transport`] with one of the time-outs
     Timeout,
-    /// [`Error::Transport`]
+    /// [`Reason::Transport`]
     Transport,
-    /// [`Error::Html`]
+    /// [`Reason::Html`]
     Html,
-    /// [`Error::Unreadable`]
+    /// [`Reason::Unreadable`]
     Unreadable,
-    /// [`Error::BodyTooLarge`]
+    /// [`Reason::BodyTooLarge`]
     BodyTooLarge,
-    /// [`Error::Truncated`]
+    /// [`Reason::Truncated`]
     Truncated,
-    /// [`Error::InvalidRequest`], [`Error::Secret`], [`Error::Tls`], [`Error::Setup`]: nothing was sent
+    /// [`Reason::InvalidRequest`], [`Reason::Secret`], [`Reason::Tls`], [`Reason::Setup`]:
+    /// nothing was sent
     Local,
 }
 
-impl Kind {
+impl ErrorKind {
     /// Every class, in the order of the declaration.
     pub const ALL: [Self; 14] = [
         Self::RefusedLogin,
@@ -273,64 +185,247 @@ impl Kind {
     }
 }
 
-impl Error {
-    /// The error's class.
-    pub fn kind(&self) -> Kind {
+impl Reason {
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::RefusedLogin { .. } | Self::SecondFactorRequired { .. } => Kind::RefusedLogin,
-            Self::PermissionDenied { .. } => Kind::PermissionDenied,
-            Self::Validation { .. } => Kind::Validation,
-            Self::NotFound { .. } => Kind::NotFound,
-            Self::Throttled { .. } => Kind::Throttled,
-            Self::Server { .. } => Kind::Server,
-            Self::Redirected { .. } => Kind::Redirected,
-            Self::Transport { kind, .. } if kind.is_timeout() => Kind::Timeout,
-            Self::Transport { .. } => Kind::Transport,
-            Self::Html { .. } => Kind::Html,
-            Self::Unreadable { .. } => Kind::Unreadable,
-            Self::BodyTooLarge { .. } => Kind::BodyTooLarge,
-            Self::Truncated { .. } => Kind::Truncated,
+            Self::RefusedLogin | Self::SecondFactorRequired => ErrorKind::RefusedLogin,
+            Self::PermissionDenied => ErrorKind::PermissionDenied,
+            Self::Validation { .. } => ErrorKind::Validation,
+            Self::NotFound => ErrorKind::NotFound,
+            Self::Throttled => ErrorKind::Throttled,
+            Self::Server => ErrorKind::Server,
+            Self::Redirected { .. } => ErrorKind::Redirected,
+            Self::Transport(error) if error.kind.is_timeout() => ErrorKind::Timeout,
+            Self::Transport(_) => ErrorKind::Transport,
+            Self::Html => ErrorKind::Html,
+            Self::Unreadable { .. } => ErrorKind::Unreadable,
+            Self::BodyTooLarge { .. } => ErrorKind::BodyTooLarge,
+            Self::Truncated { .. } => ErrorKind::Truncated,
             Self::InvalidRequest { .. } | Self::Secret(_) | Self::Tls(_) | Self::Setup(_) => {
-                Kind::Local
+                ErrorKind::Local
             }
-        }
-    }
-
-    /// Whether the same request may succeed a little later without anyone changing anything.
-    pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::Throttled { .. } | Self::Server { .. } => true,
-            Self::Transport { kind, .. } => !matches!(kind, TransportKind::Tls),
-            _ => false,
-        }
-    }
-
-    /// How long the server asked to wait, if it did.
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Throttled { retry_after, .. } | Self::Server { retry_after, .. } => *retry_after,
-            _ => None,
-        }
-    }
-
-    /// The HTTP status of the answer, if one came.
-    pub fn status(&self) -> Option<u16> {
-        match self {
-            Self::RefusedLogin { status, .. }
-            | Self::PermissionDenied { status, .. }
-            | Self::Validation { status, .. }
-            | Self::NotFound { status, .. }
-            | Self::Throttled { status, .. }
-            | Self::Server { status, .. }
-            | Self::Redirected { status, .. }
-            | Self::Html { status, .. }
-            | Self::Unreadable { status, .. } => Some(*status),
-            _ => None,
         }
     }
 }
 
-/// A member of the request that the server finds wrong.
+impl Error {
+    /// A failure of an operation.
+    pub fn new(operation: &'static str, reason: Reason) -> Self {
+        Self(Box::new(Parts {
+            operation: Some(operation),
+            ..Parts::from(reason)
+        }))
+    }
+
+    /// A request that the API does not know; nothing was sent.
+    pub fn invalid_request(
+        operation: &'static str,
+        field: &'static str,
+        problem: impl Into<String>,
+    ) -> Self {
+        let problem = problem.into();
+        Self::new(operation, Reason::InvalidRequest { field, problem })
+    }
+
+    /// A client that cannot be built.
+    pub fn setup(problem: impl Into<String>) -> Self {
+        Reason::Setup(problem.into()).into()
+    }
+
+    /// Adds the HTTP status of the answer.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    /// Adds the server's error code, if it looks like one: at most 64 letters, digits, `_`, `-`, `.`.
+    /// Anything else may be an echo of anything, and is left out.
+    #[must_use]
+    pub fn with_code(mut self, code: &str) -> Self {
+        self.0.code = printable_code(code);
+        self
+    }
+
+    /// Adds how long the server asked to wait.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.0.retry_after = wait;
+        self
+    }
+
+    /// The operation's id in the API's description; `None` when the client could not be built.
+    pub fn operation(&self) -> Option<&'static str> {
+        self.0.operation
+    }
+
+    /// The HTTP status of the answer, if one came.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The server's error code.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// How long the server asked to wait, if it did.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Why the operation failed.
+    pub fn reason(&self) -> &Reason {
+        &self.0.reason
+    }
+
+    /// The error's class.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.reason.kind()
+    }
+
+    /// Whether the same request may succeed a little later without anyone changing anything.
+    pub fn is_retryable(&self) -> bool {
+        match self.reason() {
+            Reason::Throttled | Reason::Server => true,
+            Reason::Transport(error) => error.kind != TransportKind::Tls,
+            _ => false,
+        }
+    }
+
+    /// Whether the token may be what the server does not accept.
+    pub(crate) fn may_be_token(&self) -> bool {
+        matches!(
+            self.reason(),
+            Reason::RefusedLogin | Reason::PermissionDenied
+        )
+    }
+}
+
+impl From<Reason> for Parts {
+    fn from(reason: Reason) -> Self {
+        Self {
+            operation: None,
+            status: None,
+            code: None,
+            retry_after: None,
+            reason,
+        }
+    }
+}
+
+impl From<Reason> for Error {
+    fn from(reason: Reason) -> Self {
+        Self(Box::new(reason.into()))
+    }
+}
+
+impl From<SecretError> for Error {
+    fn from(error: SecretError) -> Self {
+        Reason::Secret(error).into()
+    }
+}
+
+impl From<TlsError> for Error {
+    fn from(error: TlsError) -> Self {
+        Reason::Tls(error).into()
+    }
+}
+
+/// The text includes the cause, so `source` is `None`.
+impl std::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Parts {
+            operation, reason, ..
+        } = &*self.0;
+        if let Some(operation) = operation {
+            write!(f, "{operation}: ")?;
+        }
+        let answer = self.answer_text();
+        match reason {
+            Reason::RefusedLogin => write!(
+                f,
+                "login refused{answer}: check user name, password, and customer or domain"
+            ),
+            Reason::SecondFactorRequired => f.write_str(
+                "this account asks for a second factor: use an account without two-factor \
+                 authentication",
+            ),
+            Reason::PermissionDenied => write!(
+                f,
+                "permission denied{answer}: give the account the right to this operation"
+            ),
+            Reason::Validation { fields } => {
+                write!(f, "the server refused the request{answer}")?;
+                let mut separator = ": ";
+                for field in fields {
+                    write!(f, "{separator}{field}")?;
+                    separator = ", ";
+                }
+                Ok(())
+            }
+            Reason::NotFound => write!(
+                f,
+                "not found{answer}: check the URL (its path ends in /api) and the id"
+            ),
+            Reason::Throttled => write!(f, "throttled{answer}{}", self.retry_text()),
+            Reason::Server => write!(f, "server error{answer}{}", self.retry_text()),
+            Reason::Redirected { to } => write!(
+                f,
+                "redirected{answer} to {to}: set that address if it is the right one; redirects \
+                 are not followed because the request carries credentials"
+            ),
+            Reason::Transport(error) => error.fmt(f),
+            Reason::Html => write!(
+                f,
+                "got an HTML page{answer} instead of data: check that the URL's path ends in /api \
+                 and that no proxy or portal answers instead"
+            ),
+            Reason::Unreadable {
+                content_type,
+                problem,
+            } => {
+                let content_type = content_type.as_deref().unwrap_or("no content type");
+                let status = self.status().unwrap_or_default();
+                write!(f, "unreadable answer ({status}, {content_type}): {problem}")
+            }
+            Reason::BodyTooLarge { limit } => write!(
+                f,
+                "the answer is longer than {limit} bytes: ask for less (a smaller page) or raise \
+                 the body limit"
+            ),
+            Reason::Truncated { cap, limit } => write!(
+                f,
+                "stopped at the cap of {limit} {cap}: more remains on the server"
+            ),
+            Reason::InvalidRequest { field, problem } => write!(f, "{field}: {problem}"),
+            Reason::Secret(error) => error.fmt(f),
+            Reason::Tls(error) => error.fmt(f),
+            Reason::Setup(problem) => f.write_str(problem),
+        }
+    }
+}
+
+impl Error {
+    /// The answer's status and code, such as ` (400 VALIDATE_FAILED)`.
+    fn answer_text(&self) -> String {
+        match (self.status(), self.code()) {
+            (Some(status), Some(code)) => format!(" ({status} {code})"),
+            (Some(status), None) => format!(" ({status})"),
+            (None, _) => String::new(),
+        }
+    }
+
+    fn retry_text(&self) -> String {
+        self.retry_after()
+            .map(|after| format!(": retry after {} s", after.as_secs()))
+            .unwrap_or_default()
+    }
+}
+
+/// A member of the request that the server rejects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
     /// The member's name.
@@ -339,40 +434,23 @@ pub struct FieldError {
     pub code: String,
 }
 
-/// What kept a complete answer from coming.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum TransportKind {
-    /// No connection (name, address, port, refusal).
-    #[error("cannot connect")]
-    Connect,
-    /// The connection was not up in time.
-    #[error("connect time-out")]
-    ConnectTimeout,
-    /// The TLS handshake failed, most often for the certificate.
-    #[error("TLS failed: check the CA file and the server's name")]
-    Tls,
-    /// Nothing came for too long.
-    #[error("read time-out")]
-    ReadTimeout,
-    /// The whole exchange took too long.
-    #[error("total time-out")]
-    TotalTimeout,
-    /// The answer's body ended early.
-    #[error("the answer was cut off")]
-    BodyCut,
-    /// Anything else between here and there.
-    #[error("request failed")]
-    Other,
+impl FieldError {
+    /// A field error from the server's texts; `None` when the field's name is not a name.
+    pub fn new(field: &str, code: &str) -> Option<Self> {
+        Some(Self {
+            field: printable_code(field)?,
+            code: printable_code(code).unwrap_or_default(),
+        })
+    }
 }
 
-impl TransportKind {
-    /// Whether it was one of the time-outs.
-    pub fn is_timeout(self) -> bool {
-        matches!(
-            self,
-            Self::ConnectTimeout | Self::ReadTimeout | Self::TotalTimeout
-        )
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.field)?;
+        if self.code.is_empty() {
+            return Ok(());
+        }
+        write!(f, " ({})", self.code)
     }
 }
 
@@ -406,8 +484,8 @@ impl Cap {
     }
 }
 
-/// A server's error code, made safe to print: codes are names; what is none (it might be an echo of anything) is left out.
-pub(crate) fn safe_code(code: &str) -> Option<String> {
+/// A server's text, if it is a name and so safe to print.
+fn printable_code(code: &str) -> Option<String> {
     let code = code.trim();
     let is_name = !code.is_empty()
         && code.len() <= 64
@@ -415,53 +493,4 @@ pub(crate) fn safe_code(code: &str) -> Option<String> {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
     is_name.then(|| code.to_owned())
-}
-
-impl FieldError {
-    /// A field error from the server's texts; `None` when the field's name is not a name.
-    pub fn new(field: &str, code: &str) -> Option<Self> {
-        Some(Self {
-            field: safe_code(field)?,
-            code: safe_code(code).unwrap_or_default(),
-        })
-    }
-}
-
-impl Error {
-    /// A server's error code, if it looks like one: at most 64 letters, digits, `_`, `-`, `.`.
-    pub fn printable_code(code: &str) -> Option<String> {
-        safe_code(code)
-    }
-}
-
-fn code_text(code: Option<&str>) -> String {
-    code.map(|code| format!(" {code}")).unwrap_or_default()
-}
-
-fn fields_text(fields: &[FieldError]) -> String {
-    let mut text = String::new();
-    for (index, FieldError { field, code }) in fields.iter().enumerate() {
-        text.push_str(if index == 0 { ": " } else { ", " });
-        text.push_str(field);
-        if !code.is_empty() {
-            text.push_str(" (");
-            text.push_str(code);
-            text.push(')');
-        }
-    }
-    text
-}
-
-fn retry_text(after: Option<&Duration>) -> String {
-    after
-        .map(|after| format!(": retry after {} s", after.as_secs()))
-        .unwrap_or_default()
-}
-
-fn detail_text(detail: &str) -> String {
-    if detail.is_empty() {
-        String::new()
-    } else {
-        format!(": {detail}")
-    }
 }

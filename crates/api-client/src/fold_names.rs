@@ -12,18 +12,19 @@ use serde::de::{
 use serde_json::value::RawValue;
 
 use crate::bare_words;
+use crate::body::strip_bom;
 
 /// A deserializer (or a part of one) that matches the names of struct members without case.
 ///
-/// Works with any self-describing format and with derived types, nested ones included. A name that equals one of the
-/// struct's only but for case is handed on as the struct's own.
+/// Works with any self-describing format and with derived types, nested ones included. A name that
+/// differs from one of the struct's only in case is replaced with the struct's own.
 #[derive(Debug)]
 pub struct FoldNames<T>(pub T);
 
-/// Reads one JSON value, names without case; a byte order mark is skipped, trailing text is an error. Bare `NaN` and
-/// `Infinity` are read as if they were in quotes.
+/// Reads one JSON value, names without case; a byte order mark is skipped, trailing text is an
+/// error. Bare `NaN` and `Infinity` are read as if they were in quotes.
 pub fn from_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, serde_json::Error> {
-    let body = crate::strip_bom(body);
+    let body = strip_bom(body);
     let text = std::str::from_utf8(&body).map_err(serde_json::Error::custom)?;
     match read(text) {
         Err(error) if error.is_syntax() => match bare_words::quote(text) {
@@ -41,15 +42,16 @@ fn read<'de, T: serde::Deserialize<'de>>(text: &'de str) -> Result<T, serde_json
     Ok(value)
 }
 
-/// Reads the items of a list in an object one by one, so that one which cannot be read costs itself only; `None` where
-/// there is no such list. `member` is the list's name; names match without case, bare `NaN` is as in [`from_json`].
+/// Reads the items of a list in an object one by one, so that an item that cannot be read does not
+/// affect the others; `None` where there is no such list. `member` is the list's name; names match
+/// without case, bare `NaN` is as in [`from_json`].
 ///
-/// Beside the items comes the object without them, as far as `T` describes it.
+/// Also returns the object without the items, as far as `T` describes it.
 pub fn from_json_items<T: DeserializeOwned, I: DeserializeOwned>(
     body: &Bytes,
     member: &str,
 ) -> Option<(T, Vec<Result<I, serde_json::Error>>)> {
-    let body = crate::strip_bom(body);
+    let body = strip_bom(body);
     let text = std::str::from_utf8(&body).ok()?;
     let text = bare_words::quote(text);
     let object: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(&text).ok()?;
@@ -70,7 +72,7 @@ pub fn from_json_items<T: DeserializeOwned, I: DeserializeOwned>(
     Some((rest, items))
 }
 
-/// The members that the struct being read has; none for maps.
+/// The names of the struct that is being read; `None` for maps.
 type Names = Option<&'static [&'static str]>;
 
 struct Fold<T> {
@@ -244,7 +246,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Fold<V> {
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, variant: A) -> Result<V::Value, A::Error> {
-        // Variants with content do not occur in these APIs; their inner names are left as they are.
+        // Variants with content do not occur in these APIs, so their inner names are not changed.
         self.inner.visit_enum(variant)
     }
 }

@@ -1,14 +1,15 @@
-//! The HTTP client underneath: time-outs, TLS, proxy, no redirects.
+//! The HTTP client: time-outs, TLS, proxy, no redirects.
 
 use std::time::Duration;
 
-use crate::{Error, Tls};
+use crate::error::Error;
+use crate::tls::Tls;
 
 /// Options of the HTTP client.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HttpOptions {
-    /// The longest that a connection may take to come up.
+    /// The longest that connecting may take.
     pub connect_timeout: Duration,
     /// The longest silence on an open connection.
     pub read_timeout: Duration,
@@ -33,7 +34,8 @@ impl Default for HttpOptions {
 }
 
 impl HttpOptions {
-    /// The client. It asks for gzip and follows no redirect: a redirected request would carry its credentials along.
+    /// The client. It asks for gzip and follows no redirect: a redirected request would carry its
+    /// credentials along.
     pub fn build(&self) -> Result<reqwest::Client, Error> {
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(self.tls.client_config()?)
@@ -48,6 +50,6 @@ impl HttpOptions {
         }
         builder
             .build()
-            .map_err(|error| Error::Setup(format!("cannot build the HTTP client: {error}")))
+            .map_err(|error| Error::setup(format!("cannot build the HTTP client: {error}")))
     }
 }

@@ -1,8 +1,9 @@
 //! `deserialize_with` helpers for the number members of generated response types.
 //!
-//! Each reads a number, a number written as text, or null; a member that is absent needs `#[serde(default)]` beside it.
-//! What is none of these is an error of its record. For members whose unreadable values must not cost the record, use
-//! [`Number`]; for money, [`Amount`](crate::Amount).
+//! Each reads a number, a number written as text, or null; an absent member needs
+//! `#[serde(default)]` as well. Anything else is an error of its record. For members whose
+//! unreadable values must not make the record unreadable, use [`Number`]; for money,
+//! [`Amount`](crate::Amount).
 
 use serde::Deserialize as _;
 use serde::de::{Deserializer, Error as _};

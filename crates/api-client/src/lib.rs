@@ -1,25 +1,30 @@
 //! What the API clients share, and what generated code refers to.
 //!
-//! - For generated code: [`Secret`], [`ResourceId`], [`open_enum!`], [`Number`], [`Amount`], [`lenient`], [`decode`], [`decode_error`].
-//! - For the hand-written facades: [`Executor`] (time-outs, retries, bounded bodies, the metrics hook), [`Error`] with its
-//!   [`Kind`], [`SecretSource`], [`HttpOptions`] and [`Tls`], [`Scrubber`], [`FoldNames`].
+//! - For generated code: [`RequestContext`], [`Reply`], [`ReplyStream`], [`Operation`], [`Secret`],
+//!   [`ResourceId`], [`open_enum!`], [`Number`], [`Amount`], [`lenient`].
+//! - For the hand-written facades: [`Executor`] (time-outs, retries, bounded bodies), [`Observer`]
+//!   for metrics, [`Error`] with its [`ErrorKind`], [`TokenSource`], [`SecretSource`],
+//!   [`HttpOptions`] and [`Tls`], [`Scrubber`], [`FoldNames`].
 //!
-//! Nothing here knows an API. The arrows go one way: a facade uses the executor, the executor a [`Transport`].
+//! Nothing here depends on one API. A generated client sends through a [`RequestContext`], which
+//! uses an [`Executor`], which uses a [`Transport`].
 
 mod amount;
+mod answer;
 mod bare_words;
 mod base_url;
 mod body;
-mod call;
-mod decode;
 mod error;
-mod exec;
+mod exchange;
+mod executor;
 mod fold_names;
+mod format;
 mod http_options;
 pub mod lenient;
 mod number;
-mod observe;
 mod open_enum;
+mod reply;
+mod request_context;
 mod resource_id;
 mod retry;
 mod scrub;
@@ -28,25 +33,28 @@ mod tls;
 mod transport;
 
 pub use amount::Amount;
+pub use answer::Answer;
 pub use base_url::base_url;
 pub use body::strip_bom;
-pub use call::{Call, Manners, Mode};
-pub use decode::{decode, decode_error, failure_of, unread_body};
-pub use error::{Cap, Error, FieldError, Kind, TransportKind};
-pub use exec::{Answer, Executor, ExecutorBuilder, Judge, Operation, Tally, failed_response};
+pub use error::{Cap, Error, ErrorKind, FieldError, Reason};
+pub use exchange::{Observer, Outcome, RequestEvent};
+pub use executor::{Classify, Executor, ExecutorBuilder, Operation};
 pub use fold_names::{FoldNames, from_json, from_json_items};
+pub use format::Format;
 pub use http_options::HttpOptions;
 pub use number::{Exact, Number};
-pub use observe::{Observer, Outcome, RequestEvent};
+pub use reply::{Reply, ReplyStream};
+pub use request_context::{Body, NO_BODY, RequestContext, TokenSource};
 pub use resource_id::{ResourceId, ResourceIdError};
-pub use retry::{RetryPolicy, Verdict, retry_after};
+pub use retry::RetryPolicy;
 pub use scrub::Scrubber;
 pub use secret::{Secret, SecretError, SecretSource};
 pub use tls::{Tls, TlsError};
-pub use transport::{Transport, TransportError};
+pub use transport::{Transport, TransportError, TransportKind};
 
-/// What [`open_enum!`] expands to refers to.
+/// What [`open_enum!`] and generated code refer to.
 #[doc(hidden)]
 pub mod __private {
+    pub use progenitor_client;
     pub use serde;
 }

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
 
-/// A number member of an answer. A missing one is told apart from zero, and an unreadable one (`NaN`, a word) keeps its
-/// text, so that it neither spoils its record nor is taken for a figure.
+/// A number member of an answer. A missing number differs from zero, and an unreadable one (`NaN`,
+/// a word) keeps its text, so that it does not make its record unreadable and is not read as a value.
 ///
 /// `T` is the text's type: `&str` in records that borrow from their page, `Box<str>` in owned ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -25,7 +25,8 @@ pub enum Number<T = Box<str>> {
 pub struct Exact<T>(T);
 
 impl<T: AsRef<str>> Number<T> {
-    /// Reads a text: trimmed, in JSON's number form (a leading `+` is accepted, thousands separators are not).
+    /// Reads a text: trimmed, in JSON's number form (a leading `+` is accepted, thousands
+    /// separators are not).
     pub fn from_text(text: T) -> Self {
         if is_number(text.as_ref().trim_ascii()) {
             Self::Value(Exact(text))
@@ -39,7 +40,7 @@ impl<T: AsRef<str>> Number<T> {
         matches!(self, Self::Missing)
     }
 
-    /// The text that is no number, if that is what the server sent.
+    /// The text that is not a number, if that is what the server sent.
     pub fn unreadable(&self) -> Option<&str> {
         match self {
             Self::Unreadable(text) => Some(text.as_ref()),
@@ -57,7 +58,7 @@ impl<T: AsRef<str>> Number<T> {
 
     /// The number times 10^`places`, rounded to the nearest whole number, halves away from zero.
     ///
-    /// `Ok(None)` when missing; `Err` with the server's text when it is no number or does not fit.
+    /// `Ok(None)` when missing; `Err` with the server's text when it is not a number or does not fit.
     ///
     /// ```
     /// use api_client::Number;
@@ -78,7 +79,8 @@ impl<T: AsRef<str>> Number<T> {
 
     /// The number, taken as seconds, in whole milliseconds (nearest).
     ///
-    /// `Ok(None)` when missing; `Err` with the server's text when it is no number, negative, or does not fit.
+    /// `Ok(None)` when missing; `Err` with the server's text when it is not a number, is negative,
+    /// or does not fit.
     pub fn duration_ms(&self) -> Result<Option<i64>, &str> {
         match self {
             Self::Value(Exact(text)) => match milliseconds(text.as_ref()) {
@@ -188,7 +190,8 @@ impl<T: AsRef<str>> Exact<T> {
                     .fold(0, |value, digit| value * 10 + i64::from(digit - b'0')),
             );
         }
-        // Nine places below the point must be nothing: enough for every way in which a server writes a whole number.
+        // Nine places after the point must be zero: enough for every way in which a server writes
+        // a whole number.
         let scaled = self.scaled(9)?;
         if scaled % 1_000_000_000 != 0 {
             return None;
@@ -197,7 +200,8 @@ impl<T: AsRef<str>> Exact<T> {
     }
 }
 
-/// Seconds as text to milliseconds. The short forms (`61`, `61.5`, `61.125`) need no more than one loop.
+/// Seconds as text to milliseconds. The short forms (`61`, `61.5`, `61.125`) need no more than one
+/// loop.
 fn milliseconds(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     // Up to 14 characters the accumulated digits cannot overflow.
@@ -240,7 +244,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// `None` when the text is no number.
+    /// `None` when the text is not a number.
     fn of(text: &str) -> Option<Self> {
         let text = text.trim_ascii();
         if !is_number(text) {
@@ -340,7 +344,7 @@ fn is_number(text: &str) -> bool {
     tail(text.as_bytes()).is_some()
 }
 
-/// Owned numbers read any value: what is no number becomes [`Number::Unreadable`] with its text.
+/// Owned numbers read any value: what is not a number becomes [`Number::Unreadable`] with its text.
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(NumberVisitor)

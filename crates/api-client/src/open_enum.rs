@@ -1,9 +1,10 @@
-//! Enums that keep a value they do not know.
+//! Enums that keep unknown values.
 
 /// Declares an enum over wire texts that keeps unknown values instead of failing on them.
 ///
-/// It gets `Serialize`, `Deserialize`, `Display`, `FromStr` (never fails), `as_str`, and the variant `Unknown`.
-/// Known texts are matched without case, since servers differ in it; they are written as declared.
+/// It gets `Serialize`, `Deserialize`, `Display`, `FromStr` (never fails), `as_str`, and the
+/// variant `Unknown`. Known texts are matched without case, because servers differ in it; they are
+/// written as declared.
 ///
 /// ```
 /// api_client::open_enum! {

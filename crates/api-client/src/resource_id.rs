@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// An opaque id of a resource that may stand as one segment of a URL's path.
+/// An opaque id of a resource that is safe as one segment of a URL's path.
 ///
-/// Empty text, `.` and `..` are refused: a URL parser would drop them and so send the request to the resource's parent.
+/// Empty text, `.` and `..` are refused: a URL parser would drop them, and the request would go to
+/// the resource's parent.
 ///
 /// ```
 /// use api_client::ResourceId;
@@ -25,7 +26,7 @@ impl ResourceId {
     }
 }
 
-/// Why a text is no [`ResourceId`].
+/// Why a text is not a [`ResourceId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResourceIdError {

@@ -1,20 +1,20 @@
 //! When a read is sent again, and how long to wait before.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, SystemTime};
 
-use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// How often and how patiently a read is repeated.
+use crate::error::{Error, Reason};
+
+/// How often a read is repeated, and how long to wait between sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
     /// Sends in all, the first included; 1 = no retries.
     pub attempts: u32,
-    /// The wait before the second send; it doubles from there on.
+    /// The wait before the second send; it doubles with each further send.
     pub first_wait: Duration,
-    /// No wait is longer. A `Retry-After` beyond it ends the retries: the caller decides when to come back.
+    /// The longest wait. A longer `Retry-After` ends the retries: the caller decides when to try again.
     pub longest_wait: Duration,
 }
 
@@ -52,55 +52,34 @@ impl RetryPolicy {
         self
     }
 
-    /// The wait after the `sent`-th send, or `None` when it was the last one. Half of a back-off is chance, so that many
-    /// clients do not come back as one.
-    pub(crate) fn wait(&self, sent: u32, asked: Option<Duration>) -> Option<Duration> {
-        if sent >= self.attempts {
+    /// The wait after the `sent`-th send failed, or `None` when it was the last one.
+    pub(crate) fn wait_after(&self, sent: u32, error: &Error) -> Option<Duration> {
+        if sent >= self.attempts || !is_worth_another_send(error) {
             return None;
         }
-        if let Some(asked) = asked {
+        if let Some(asked) = error.retry_after() {
             return (asked <= self.longest_wait).then_some(asked);
         }
-        let doubled = self
-            .first_wait
-            .saturating_mul(2_u32.saturating_pow(sent.saturating_sub(1)))
-            .min(self.longest_wait);
-        Some(doubled / 2 + doubled.mul_f64(chance()) / 2)
+        Some(callmeter_backoff::wait(
+            sent,
+            self.first_wait,
+            self.longest_wait,
+        ))
     }
 }
 
-/// A number in 0..1. A hash of nothing under a random key is chance enough for jitter.
-fn chance() -> f64 {
-    let [a, b, ..] = RandomState::new().hash_one(()).to_ne_bytes();
-    f64::from(u16::from_ne_bytes([a, b])) / f64::from(u16::MAX)
-}
-
-/// What to do with an answer that came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Hand it to the caller.
-    Final,
-    /// Send the request again if attempts remain; hand the answer to the caller otherwise.
-    Retry {
-        /// How long the server asked to wait.
-        after: Option<Duration>,
-    },
-}
-
-impl Verdict {
-    /// The verdict by status alone: 408, 429, 500, 502, 503 and 504 are worth another try.
-    pub fn by_status(status: StatusCode, headers: &HeaderMap) -> Self {
-        match status.as_u16() {
-            408 | 429 | 500 | 502 | 503 | 504 => Self::Retry {
-                after: retry_after(headers),
-            },
-            _ => Self::Final,
+/// Whether a failure may pass within the seconds that retries take. A 501, for example, does not.
+fn is_worth_another_send(error: &Error) -> bool {
+    match error.reason() {
+        Reason::Throttled | Reason::Server => {
+            matches!(error.status(), Some(408 | 429 | 500 | 502 | 503 | 504))
         }
+        _ => error.is_retryable(),
     }
 }
 
 /// The `Retry-After` header: seconds, or an HTTP date.
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));

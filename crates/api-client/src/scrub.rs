@@ -1,4 +1,4 @@
-//! Taking secrets out of texts that a server had a hand in.
+//! Removes secrets from texts that come from a server.
 
 use std::borrow::Cow;
 
@@ -7,8 +7,8 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use crate::Secret;
 
-/// Replaces secrets by `***` in any text, in every form a server is likely to echo them in: plain, JSON-escaped,
-/// JSV-quoted, URL-encoded, HTML-escaped, and within base64 at any offset.
+/// Replaces secrets with `***` in any text, in every form in which a server is likely to echo them:
+/// plain, JSON-escaped, JSV-quoted, URL-encoded, HTML-escaped, and within base64 at any offset.
 ///
 /// ```
 /// use api_client::{Scrubber, Secret};
@@ -17,18 +17,18 @@ use crate::Secret;
 /// ```
 #[derive(Clone, Default)]
 pub struct Scrubber {
-    /// Longest first, so that a form that holds another goes first.
+    /// Longest first, so that a form that contains another one is replaced first.
     needles: Vec<Box<str>>,
 }
 
-/// What a secret becomes.
+/// The text that replaces a secret.
 const MASK: &str = "***";
 
 /// Base64 is scrubbed down to this many characters: shorter pieces occur in any text.
 const SHORTEST_BASE64: usize = 6;
 
 impl Scrubber {
-    /// A scrubber of these secrets. Empty ones are passed over.
+    /// A scrubber of these secrets. Empty ones are ignored.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
         let mut needles: Vec<Box<str>> = Vec::new();
         for secret in secrets {
@@ -41,7 +41,7 @@ impl Scrubber {
         Self { needles }
     }
 
-    /// The text without the secrets; borrowed when none is in it.
+    /// The text without the secrets; borrowed when it contains none.
     pub fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);
         for needle in &self.needles {
@@ -64,8 +64,8 @@ fn replace_ignoring_case_of_escapes(text: &str, needle: &str) -> Option<String> 
     if !needle.contains('%') && !needle.contains("\\u") {
         return text.contains(needle).then(|| text.replace(needle, MASK));
     }
-    // Lower-casing ASCII keeps every offset. A match that differs from the needle in more than its escapes is the same
-    // secret in another case: no loss to hide it as well.
+    // Lower-casing ASCII keeps every offset. A match that differs from the needle in more than its
+    // escapes is the same secret in another case, which may be hidden, too.
     let (low_text, low_needle) = (text.to_ascii_lowercase(), needle.to_ascii_lowercase());
     let mut clean = String::new();
     let mut from = 0;
@@ -158,14 +158,14 @@ fn percent(text: &str, plain: impl Fn(u8) -> bool) -> String {
     out
 }
 
-/// What the secret looks like inside the base64 of a longer text, for each of the three offsets it may start at:
-/// the characters that depend on the secret alone.
+/// The characters that a secret gives within the base64 of a longer text, for each of the three
+/// offsets at which it may start: only those that depend on the secret alone.
 fn base64_pieces(secret: &[u8]) -> impl Iterator<Item = String> {
     let mut pieces = Vec::new();
     for offset in 0..3_usize {
         let mut padded = vec![0_u8; offset];
         padded.extend_from_slice(secret);
-        // Characters that also hold bits of what stands before or behind are left out.
+        // Characters that also depend on the neighbouring bytes are left out.
         let first = (offset * 8).div_ceil(6);
         let last = padded.len() * 8 / 6;
         for text in [
@@ -179,7 +179,7 @@ fn base64_pieces(secret: &[u8]) -> impl Iterator<Item = String> {
             }
         }
     }
-    // The whole of it, however short, as when it stands alone.
+    // The base64 of the secret alone, however short.
     pieces.push(STANDARD_NO_PAD.encode(secret));
     pieces.into_iter().filter(|piece| piece.len() >= 4)
 }

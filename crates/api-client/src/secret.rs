@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A password, a token: prints as `***`, serialises as itself (a request must carry it).
+/// A password or token: prints as `***`, serialises as itself (a request must carry it).
 ///
 /// ```
 /// use api_client::Secret;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Secret(Box<str>);
 
 impl Secret {
-    /// The text itself. The name is long on purpose: each use is a place to look at.
+    /// The text itself. The name makes each use easy to find in a review.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -65,8 +65,8 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// Where a secret comes from. It is asked each time the secret is needed, so that a file which is
-/// replaced (a rotated password) takes effect without a restart.
+/// Where a secret comes from. It is read each time the secret is needed, so that a replaced file
+/// (a rotated password) takes effect without a restart.
 #[derive(Clone)]
 pub struct SecretSource(Source);
 
@@ -78,7 +78,7 @@ enum Source {
     Provider(Arc<dyn Fn() -> Result<Secret, SecretError> + Send + Sync>),
 }
 
-/// Longer files are no password: most likely the wrong file was named.
+/// A longer file is not a password: most likely the wrong file was named.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
 impl SecretSource {
@@ -97,7 +97,7 @@ impl SecretSource {
         Self(Source::Env(name.into()))
     }
 
-    /// Whatever a function says (a vault, a cache over a file).
+    /// The result of a function (a vault, a cache over a file).
     pub fn provider(
         provider: impl Fn() -> Result<Secret, SecretError> + Send + Sync + 'static,
     ) -> Self {
@@ -163,7 +163,7 @@ fn read_file(path: &Path) -> Result<Secret, SecretError> {
     Ok(Secret::from(text))
 }
 
-/// Why a secret cannot be had. No variant holds any of its text.
+/// Why a secret cannot be read. No variant contains any of its text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretError {
@@ -175,7 +175,7 @@ pub enum SecretError {
         /// What the operating system says.
         cause: String,
     },
-    /// The file holds nothing but a line break.
+    /// The file is empty except for a line break.
     #[error("secret file {} is empty", .0.display())]
     FileEmpty(PathBuf),
     /// The file is not UTF-8.
@@ -187,13 +187,13 @@ pub enum SecretError {
     /// The environment variable is not set.
     #[error("environment variable {0} is not set")]
     EnvMissing(String),
-    /// The environment variable is set to nothing.
+    /// The environment variable is empty.
     #[error("environment variable {0} is empty")]
     EnvEmpty(String),
     /// The environment variable is not UTF-8.
     #[error("environment variable {0} is not UTF-8 text")]
     EnvNotText(String),
-    /// A provider of the caller's failed.
+    /// The caller's function failed.
     #[error("the secret's provider failed: {0}")]
     Provider(String),
 }

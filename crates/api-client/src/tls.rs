@@ -1,4 +1,4 @@
-//! TLS towards servers of one's own: an extra CA, another name to verify, no verification at all.
+//! TLS with servers that have a private CA, another name, or a certificate that cannot be verified.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,7 +12,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
-/// How a server's certificate is checked. The default is the operating system's trust store and the URL's host name.
+/// How a server's certificate is checked. The default is the operating system's trust store and the
+/// URL's host name.
 #[derive(Debug, Clone, Default)]
 pub struct Tls {
     ca_files: Vec<PathBuf>,
@@ -27,28 +28,30 @@ impl Tls {
         Self::default()
     }
 
-    /// Trusts the certificates of a PEM file, beside the operating system's.
+    /// Trusts the certificates of a PEM file, in addition to the operating system's.
     #[must_use]
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca_files.push(path.into());
         self
     }
 
-    /// Trusts the certificates of a PEM text, beside the operating system's.
+    /// Trusts the certificates of a PEM text, in addition to the operating system's.
     #[must_use]
     pub fn ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.ca_pem.push(pem.into());
         self
     }
 
-    /// Expects the certificate to be for this name instead of the URL's host: for servers that are addressed by number.
+    /// Expects the certificate to be for this name instead of the URL's host: for servers that are
+    /// addressed by IP address.
     #[must_use]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self
     }
 
-    /// Accepts any certificate. Whoever sits in between can read the credentials: for tests and first steps only.
+    /// Accepts any certificate. Anyone on the network path can then read the credentials: for tests
+    /// and first steps only.
     #[must_use]
     pub fn danger_accept_any_certificate(mut self, accept: bool) -> Self {
         self.insecure = accept;
@@ -119,11 +122,11 @@ fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     (!found.is_empty()).then_some(found)
 }
 
-/// Why TLS options do not hold together.
+/// Why TLS options cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// A CA file cannot be read, or has no certificate in it.
+    /// A CA file cannot be read, or contains no certificate.
     #[error("CA file {}: {cause}", path.display())]
     CaFile {
         /// The file.
@@ -131,13 +134,13 @@ pub enum TlsError {
         /// What is wrong with it.
         cause: String,
     },
-    /// A CA text has no certificate in it.
+    /// A CA text contains no certificate.
     #[error("the CA text holds no PEM certificate")]
     CaPem,
-    /// The name to verify is no host name and no address.
+    /// The name to verify is neither a host name nor an IP address.
     #[error("TLS server name {0:?} is neither a host name nor an IP address")]
     ServerName(String),
-    /// The TLS library refuses.
+    /// The TLS library reports an error.
     #[error("cannot set up TLS: {0}")]
     Setup(String),
 }
@@ -150,8 +153,9 @@ fn new_verifier(
         .map_err(|error| TlsError::Setup(error.to_string()))
 }
 
-/// The verifier of the system's roots, shared by clients that are made within a minute: it holds some hundred parsed
-/// certificates, half a megabyte. A client that is made later, after a reload, reads the system's roots again.
+/// The verifier of the system's roots, shared by clients that are built within a minute: it holds
+/// more than a hundred parsed certificates, half a megabyte. A client that is built later, after a
+/// reload, reads the system's roots again.
 fn system_verifier(provider: &Arc<CryptoProvider>) -> Result<Arc<Verifier>, TlsError> {
     const SHARED_FOR: Duration = Duration::from_mins(1);
     static LAST: Mutex<Option<(Instant, Weak<Verifier>)>> = Mutex::new(None);
@@ -217,7 +221,7 @@ impl ServerCertVerifier for OtherName {
     }
 }
 
-/// Checks nothing but that the peer holds the key of the certificate it shows.
+/// Only checks that the server has the private key of the certificate that it sends.
 #[derive(Debug)]
 struct AcceptAny(Arc<CryptoProvider>);
 

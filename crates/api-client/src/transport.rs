@@ -1,14 +1,14 @@
-//! The way to the network, which a test or an application may replace.
+//! How requests reach the network; a test or an application can replace it.
 
 use std::error::Error as StdError;
+use std::fmt;
 
 use futures_util::future::BoxFuture;
 
-use crate::TransportKind;
-
-/// Sends one request and brings back the head of its answer, without retries.
+/// Sends one request and returns the head of its answer, without retries.
 ///
-/// `reqwest::Client` is one; a test can answer from a table, an application can put its own middleware here.
+/// `reqwest::Client` implements it. A test can answer from a table, and an application can add its
+/// own middleware.
 pub trait Transport: Send + Sync + 'static {
     /// Sends the request.
     fn execute(
@@ -31,8 +31,7 @@ impl Transport for reqwest::Client {
 }
 
 /// Why no complete answer came.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{kind}: {detail}")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransportError {
     /// What went wrong.
     pub kind: TransportKind,
@@ -40,16 +39,74 @@ pub struct TransportError {
     pub detail: String,
 }
 
+impl std::error::Error for TransportError {}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)?;
+        if self.detail.is_empty() {
+            return Ok(());
+        }
+        write!(f, ": {}", self.detail)
+    }
+}
+
+impl From<TransportKind> for TransportError {
+    fn from(kind: TransportKind) -> Self {
+        Self {
+            kind,
+            detail: String::new(),
+        }
+    }
+}
+
+/// What kept a complete answer from coming.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportKind {
+    /// No connection (name, address, port, refusal).
+    #[error("cannot connect")]
+    Connect,
+    /// The connection was not up in time.
+    #[error("connect time-out")]
+    ConnectTimeout,
+    /// The TLS handshake failed, most often because of the certificate.
+    #[error("TLS failed: check the CA file and the server's name")]
+    Tls,
+    /// Nothing came for too long.
+    #[error("read time-out")]
+    ReadTimeout,
+    /// The whole exchange took too long.
+    #[error("total time-out")]
+    TotalTimeout,
+    /// The answer's body ended early.
+    #[error("the answer was cut off")]
+    BodyCut,
+    /// Any other failure between the client and the server.
+    #[error("request failed")]
+    Other,
+}
+
+impl TransportKind {
+    /// Whether it was one of the time-outs.
+    pub fn is_timeout(self) -> bool {
+        matches!(
+            self,
+            Self::ConnectTimeout | Self::ReadTimeout | Self::TotalTimeout
+        )
+    }
+}
+
 impl From<reqwest::Error> for TransportError {
     fn from(error: reqwest::Error) -> Self {
-        // The URL may hold what its writer did not mean to show; the operation's name says enough.
+        // The URL may hold private values; the operation's name says enough.
         let error = error.without_url();
         let kind = kind_of(&error);
         let mut detail = String::new();
         let mut cause: Option<&dyn StdError> = error.source();
         while let Some(error) = cause {
             let text = error.to_string();
-            // Wrappers repeat their source's text.
+            // Wrappers often repeat the text of their source.
             if !detail.ends_with(&text) {
                 if !detail.is_empty() {
                     detail.push_str(": ");
@@ -82,7 +139,7 @@ fn kind_of(error: &reqwest::Error) -> TransportKind {
 
 fn is_tls(error: &(dyn StdError + 'static)) -> bool {
     error.is::<rustls::Error>()
-        // `io::Error` hides what it wraps from `source`, and may wrap another one.
+        // `io::Error` does not return what it wraps as its source.
         || error
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref)

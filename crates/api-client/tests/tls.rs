@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use api_client::{
-    Error, ExecutorBuilder, HttpOptions, Operation, RetryPolicy, Tally, Tls, TransportKind, Verdict,
+    Error, ExecutorBuilder, HttpOptions, NO_BODY, Operation, Reason, Reply, RequestContext,
+    RetryPolicy, Tls, TransportKind,
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -62,22 +63,25 @@ async fn fetch(address: SocketAddr, tls: Tls) -> Result<bytes::Bytes, Error> {
     options.tls = tls;
     options.use_env_proxy = false;
     let http = options.build()?;
-    let request = http.get(format!("https://{address}/")).build().unwrap();
-    ExecutorBuilder::new("test", Arc::new(http))
+    let request = http.get(format!("https://{address}/"));
+    let refuse = |answer: &api_client::Answer| answer.error_by_status("");
+    let executor = ExecutorBuilder::new("test", Arc::new(http), refuse)
         .retry(RetryPolicy::never())
-        .build()
-        .send(
-            Operation::read("fetch"),
-            request,
-            &Tally::default(),
-            &|_| Verdict::Final,
-        )
-        .await
-        .map(|answer| answer.body)
+        .build();
+    let reply: Reply<()> = RequestContext::new(executor)
+        .send(Operation::repeatable("fetch"), request, NO_BODY)
+        .await?;
+    Ok(reply.body.clone())
 }
 
 fn is_tls(result: &Result<bytes::Bytes, Error>) -> bool {
-    matches!(result, Err(error @ Error::Transport { kind: TransportKind::Tls, .. }) if !error.is_retryable())
+    let Err(error) = result else {
+        return false;
+    };
+    let Reason::Transport(cause) = error.reason() else {
+        return false;
+    };
+    cause.kind == TransportKind::Tls && !error.is_retryable()
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Reading a page of 1,000 calls: through the facade, and by `serde_json` into the bare generated types.
+//! Reading a page of 1,000 calls: through the facade, and by `serde_json` into the bare generated
+//! types.
 
 #![expect(clippy::unwrap_used, reason = "a bench of answers that are good")]
 

@@ -1,43 +1,30 @@
-//! The client: who logs in where, and one method for each operation.
+//! The client: credentials, and one method for each operation.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use api_client::{
-    Answer, Error, Executor, ExecutorBuilder, HttpOptions, Observer, Operation, RequestEvent,
-    RetryPolicy, Scrubber, SecretSource, Tally, Tls, Transport,
+    Error, Executor, ExecutorBuilder, Format, HttpOptions, Observer, Operation, Reason, Reply,
+    RequestContext, RequestEvent, RetryPolicy, Scrubber, SecretSource, Tls, Transport,
 };
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, Request};
-use serde::Serialize;
-use url::Url;
 
-use crate::answer::{error_of, format_of, hidden_error, judge, read};
+use crate::answer::{classify, hidden_error};
+use crate::balances::{self, Balances};
+use crate::calls::{self, CallsPage};
+use crate::clients::{self, Clients};
 use crate::generated::types::{AuthenticateRequest, UserInfo};
-use crate::query::Login;
+use crate::generated::{ReadClient, operations};
+use crate::query::{BalanceQuery, CallsQuery, ClientsQuery, Login};
 use crate::raw_table::{Column, RESPONSE_STATUS, RawTable, Unreadable};
-use crate::{
-    BalanceQuery, Balances, CallPages, CallsPage, CallsQuery, Clients, ClientsQuery, balances,
-    calls, clients,
-};
-
-/// The format of requests and answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
-    /// JSON: the only format that the vendor supports.
-    #[default]
-    Json,
-    /// ServiceStack's JSV: smaller, and not disabled.
-    Jsv,
-}
 
 /// A client of one HostedSuite customer. Cheap to clone; all clones share their connections.
 #[derive(Clone)]
 pub struct Client {
+    api: ReadClient,
     executor: Executor,
-    base: Url,
+    base: Arc<str>,
     login: Arc<Credentials>,
     format: Format,
 }
@@ -65,8 +52,8 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Who logs in: the HostedSuite customer, a user of its web login, and where the password comes from. The source
-    /// is asked for each request, so a password that is replaced in its file takes effect at once.
+    /// The HostedSuite customer, a user of its web login, and the source of the password. The source
+    /// is read for each request, so a password that is replaced in its file takes effect at once.
     #[must_use]
     pub fn credentials(
         mut self,
@@ -143,41 +130,43 @@ impl ClientBuilder {
         self
     }
 
-    /// Another way to the network. Time-outs of connections and TLS are then its business.
+    /// Another way to the network, which is then responsible for connection time-outs and TLS.
     #[must_use]
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
         self
     }
 
-    /// A function that is told of each operation: what the metrics are made of.
+    /// A function that is called once for each operation: the source of metrics.
     #[must_use]
     pub fn observe(mut self, observe: impl Fn(&RequestEvent) + Send + Sync + 'static) -> Self {
         self.observer = Some(Observer::new(observe));
         self
     }
 
-    /// The client. Fails on a URL that is none, TLS options that do not hold together, and missing credentials; the
-    /// password itself is not read yet.
+    /// The client. Fails on a URL that cannot be used, TLS options that cannot be used, and missing
+    /// credentials; the password itself is not read yet.
     pub fn build(self) -> Result<Client, Error> {
         let base = api_client::base_url(&self.base)?;
+        let base = base.as_str().trim_end_matches('/');
         let Some(password) = self.password else {
-            return Err(Error::Setup(
-                "no credentials: call `credentials` on the builder".to_owned(),
+            return Err(Error::setup(
+                "no credentials: call `credentials` on the builder",
             ));
         };
-        let transport = match self.transport {
-            Some(transport) => transport,
-            None => Arc::new(self.http.build()?),
-        };
+        let http = self.http.build()?;
+        let transport = self.transport.unwrap_or_else(|| Arc::new(http.clone()));
+        let executor = ExecutorBuilder::new("hostedsuite", transport, classify)
+            .retry(self.retry)
+            .total_timeout(self.total_timeout)
+            .body_limit(self.body_limit)
+            .observer(self.observer)
+            .build();
+        let context = RequestContext::new(executor.clone()).format(self.format);
         Ok(Client {
-            executor: ExecutorBuilder::new("hostedsuite", transport)
-                .retry(self.retry)
-                .total_timeout(self.total_timeout)
-                .body_limit(self.body_limit)
-                .observer(self.observer)
-                .build(),
-            base,
+            api: ReadClient::new(base, http, context),
+            executor,
+            base: base.into(),
             login: Arc::new(Credentials {
                 customer: self.customer,
                 username: self.username,
@@ -191,7 +180,7 @@ impl ClientBuilder {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("base", &self.base.as_str())
+            .field("base", &self.base)
             .field("customer", &self.login.customer)
             .field("username", &self.login.username)
             .field("password", &self.login.password)
@@ -199,11 +188,6 @@ impl fmt::Debug for Client {
             .finish_non_exhaustive()
     }
 }
-
-const AUTHENTICATE: &str = "authenticate";
-const LIST_BALANCES: &str = "list_call_allowance_balances";
-const LIST_CALLS: &str = "list_calls";
-const LIST_CLIENTS: &str = "list_clients";
 
 impl Client {
     /// A builder for the API at this URL, whose path ends in `/api`.
@@ -223,49 +207,37 @@ impl Client {
         }
     }
 
-    /// Proves the login: the cheapest request there is. A refused one is [`Error::RefusedLogin`].
+    /// Checks the login with the cheapest request of the API. A refused login is
+    /// [`Reason::RefusedLogin`].
     ///
     /// ```no_run
     /// # async fn example(client: &hostedsuite_client::Client) -> Result<(), hostedsuite_client::Error> {
+    /// use hostedsuite_client::ErrorKind;
+    ///
     /// match client.authenticate().await {
     ///     Ok(user) => println!("signed in as {:?}", user.name),
-    ///     Err(hostedsuite_client::Error::RefusedLogin { .. }) => println!("the password is wrong"),
+    ///     Err(error) if error.kind() == ErrorKind::RefusedLogin => println!("the password is wrong"),
     ///     Err(other) => return Err(other),
     /// }
     /// # Ok(())
     /// # }
     /// ```
     pub async fn authenticate(&self) -> Result<UserInfo, Error> {
-        let tally = Tally::default();
-        self.executor
-            .observe(AUTHENTICATE, &tally, async {
-                let login = self.login()?;
-                let request = AuthenticateRequest {
-                    customer_name: login.customer,
-                    user_name: login.username,
-                    password: login.password,
-                };
-                let answer = self
-                    .post(AUTHENTICATE, "authenticate", &request, &tally)
-                    .await?;
-                let format = format_of(&answer.headers, self.format);
-                let Some(user) = read::<UserInfo>(format, &answer.body) else {
-                    return Err(unreadable(
-                        AUTHENTICATE,
-                        &answer,
-                        "no user's data".to_owned(),
-                    ));
-                };
-                if user.authenticated == Some(false) {
-                    return Err(Error::RefusedLogin {
-                        operation: AUTHENTICATE,
-                        status: answer.status.as_u16(),
-                        code: None,
-                    });
-                }
-                Ok(user)
+        let request = self.prepare(operations::AUTHENTICATE, |login| {
+            Ok(AuthenticateRequest {
+                customer_name: login.customer,
+                user_name: login.username,
+                password: login.password,
             })
-            .await
+        })?;
+        let reply = self.api.authenticate(&request).await?;
+        reply.read_with(|reply| {
+            let user = reply.parse()?;
+            match user.authenticated {
+                Some(false) => Err(reply.error(Reason::RefusedLogin)),
+                _ => Ok(user),
+            }
+        })
     }
 
     /// What clients have used and have left in a range of days.
@@ -284,18 +256,13 @@ impl Client {
     /// # }
     /// ```
     pub async fn balances(&self, query: &BalanceQuery) -> Result<Balances, Error> {
-        let tally = Tally::default();
-        self.executor
-            .observe(LIST_BALANCES, &tally, async {
-                query.check()?;
-                let request = query.request(self.login()?);
-                let answer = self
-                    .post(LIST_BALANCES, "call-allowance/balance", &request, &tally)
-                    .await?;
-                let table = self.table(LIST_BALANCES, balances::COLUMNS, answer)?;
-                Ok(Balances::new(table))
-            })
-            .await
+        let request = self.prepare(operations::LIST_CALL_ALLOWANCE_BALANCES, |login| {
+            query.check()?;
+            Ok(query.request(login))
+        })?;
+        let reply = self.api.list_call_allowance_balances(&request).await?;
+        let table = reply.read_with(|reply| read_table(balances::COLUMNS, reply))?;
+        Ok(Balances::new(table))
     }
 
     /// The clients, with their allowances.
@@ -311,18 +278,14 @@ impl Client {
     /// # }
     /// ```
     pub async fn clients(&self, query: &ClientsQuery) -> Result<Clients, Error> {
-        let tally = Tally::default();
-        self.executor
-            .observe(LIST_CLIENTS, &tally, async {
-                let request = query.request(self.login()?);
-                let answer = self.post(LIST_CLIENTS, "clients", &request, &tally).await?;
-                let table = self.table(LIST_CLIENTS, clients::COLUMNS, answer)?;
-                Ok(Clients::new(table))
-            })
-            .await
+        let request = self.prepare(operations::LIST_CLIENTS, |login| Ok(query.request(login)))?;
+        let reply = self.api.list_clients(&request).await?;
+        let table = reply.read_with(|reply| read_table(clients::COLUMNS, reply))?;
+        Ok(Clients::new(table))
     }
 
-    /// One page of calls, by its number. Whether the first is 0 or 1 is the server's secret; [`Client::calls`] finds out.
+    /// One page of calls, by its number. The API does not say whether the first page is 0 or 1;
+    /// [`Client::calls`] finds out.
     ///
     /// ```no_run
     /// # async fn example(client: &hostedsuite_client::Client) -> Result<(), hostedsuite_client::Error> {
@@ -334,39 +297,14 @@ impl Client {
     /// # }
     /// ```
     pub async fn calls_page(&self, query: &CallsQuery, number: i64) -> Result<CallsPage, Error> {
-        let tally = Tally::default();
-        self.executor
-            .observe(LIST_CALLS, &tally, async {
-                query.check()?;
-                let request = query.request(self.login()?, number);
-                let answer = self.post(LIST_CALLS, "calls", &request, &tally).await?;
-                let bytes = answer.body.len() as u64;
-                let table = self.table(LIST_CALLS, calls::COLUMNS, answer)?;
-                Ok(CallsPage::new(table, bytes, number))
-            })
-            .await
-    }
-
-    /// All calls that a query asks for, page by page. Nothing is sent before the first `next`.
-    ///
-    /// ```no_run
-    /// # async fn example(client: &hostedsuite_client::Client) -> Result<(), hostedsuite_client::Error> {
-    /// use hostedsuite_client::CallsQuery;
-    ///
-    /// let query = CallsQuery::on("2026-08-06".parse().unwrap()).page_size(1000);
-    /// let mut pages = client.calls(&query);
-    /// while let Some(page) = pages.next().await {
-    ///     page?.for_each(|index, call| match call {
-    ///         Ok(call) => println!("{index}: {:?} talked {:?} ms", call.id(), call.talk_time().duration_ms()),
-    ///         Err(error) => eprintln!("{error}"),
-    ///     });
-    /// }
-    /// // For the next walk on the same server: `query.page_base(pages.base())`.
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn calls(&self, query: &CallsQuery) -> CallPages {
-        CallPages::new(self.clone(), query.clone())
+        let request = self.prepare(operations::LIST_CALLS, |login| {
+            query.check()?;
+            Ok(query.request(login, number))
+        })?;
+        let reply = self.api.list_calls(&request).await?;
+        let bytes = reply.body.len() as u64;
+        let table = reply.read_with(|reply| read_table(calls::COLUMNS, reply))?;
+        Ok(CallsPage::new(table, bytes, number))
     }
 
     /// Removes this client's password from any text.
@@ -377,94 +315,46 @@ impl Client {
         }
     }
 
-    fn login(&self) -> Result<Login, Error> {
-        Ok(Login {
-            customer: self.login.customer.clone(),
-            username: self.login.username.clone(),
-            password: self.login.password.read()?,
-        })
-    }
-
-    async fn post(
+    /// Makes a request with the current credentials. A failure is reported to the observer.
+    fn prepare<R>(
         &self,
-        operation: &'static str,
-        path: &str,
-        body: &impl Serialize,
-        tally: &Tally,
-    ) -> Result<Answer, Error> {
-        let mut url = self.base.clone();
-        url.set_path(&format!(
-            "{}/{path}",
-            self.base.path().trim_end_matches('/')
-        ));
-        let unwritable = || Error::InvalidRequest {
-            operation,
-            field: "body",
-            problem: "cannot be written".to_owned(),
-        };
-        let (accept, content_type, text) = match self.format {
-            Format::Json => (
-                "application/json",
-                "application/json",
-                serde_json::to_string(body).map_err(|_| unwritable())?,
-            ),
-            Format::Jsv => {
-                // The type that the vendor's page prints for `Accept` gets a web page; this one and the suffix get JSV.
-                url.set_query(Some("format=jsv"));
-                (
-                    "application/jsv",
-                    "text/jsv",
-                    jsv::to_string(body).map_err(|_| unwritable())?,
-                )
-            }
-        };
-        let mut request = Request::new(Method::POST, url);
-        let headers = request.headers_mut();
-        // Exactly one type: the server looks at the first entry only.
-        headers.insert(ACCEPT, HeaderValue::from_static(accept));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        *request.body_mut() = Some(text.into());
-        let answer = self
-            .executor
-            .send(Operation::read(operation), request, tally, &judge)
-            .await?;
-        match error_of(operation, &answer) {
-            Some(error) => Err(error),
-            None => Ok(answer),
+        operation: Operation,
+        make: impl FnOnce(Login) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let request = self
+            .login
+            .password
+            .read()
+            .map_err(Error::from)
+            .and_then(|password| {
+                make(Login {
+                    customer: self.login.customer.clone(),
+                    username: self.login.username.clone(),
+                    password,
+                })
+            });
+        if let Err(error) = &request {
+            self.executor.report_unsent(operation, error);
         }
-    }
-
-    /// Reads an answer that is a list.
-    fn table(
-        &self,
-        operation: &'static str,
-        columns: &'static [Column],
-        mut answer: Answer,
-    ) -> Result<RawTable, Error> {
-        let format = format_of(&answer.headers, self.format);
-        // The table takes the body over; its beginning stays, to tell a web page by.
-        let body = std::mem::take(&mut answer.body);
-        answer.body = Bytes::copy_from_slice(body.get(..body.len().min(256)).unwrap_or_default());
-        let table = RawTable::read(columns, body, format)
-            .map_err(|Unreadable(reason)| unreadable(operation, &answer, reason))?;
-        if let Some(status) = table.envelope().nested(RESPONSE_STATUS)
-            && let Some(error) = hidden_error(operation, &answer, format, status)
-        {
-            return Err(error);
-        }
-        if !table.has_rows() {
-            return Err(unreadable(operation, &answer, "no list".to_owned()));
-        }
-        Ok(table)
+        request
     }
 }
 
-fn unreadable(operation: &'static str, answer: &Answer, reason: String) -> Error {
-    Error::unreadable(
-        operation,
-        answer.status,
-        &answer.headers,
-        &answer.body,
-        reason,
-    )
+/// Reads an answer that is a list.
+fn read_table<T>(columns: &'static [Column], reply: &mut Reply<T>) -> Result<RawTable, Error> {
+    let format = reply.format();
+    // The table takes the body; its beginning stays, because it shows whether this is a web page.
+    let body = std::mem::take(&mut reply.body);
+    reply.body = Bytes::copy_from_slice(body.get(..body.len().min(256)).unwrap_or_default());
+    let table = RawTable::read(columns, body, format)
+        .map_err(|Unreadable(reason)| reply.unreadable(reason))?;
+    if let Some(status) = table.envelope().nested(RESPONSE_STATUS)
+        && let Some(error) = hidden_error(reply, format, status)
+    {
+        return Err(error);
+    }
+    if !table.has_rows() {
+        return Err(reply.unreadable("no list"));
+    }
+    Ok(table)
 }

@@ -20,10 +20,11 @@
 //! # }
 //! ```
 //!
-//! The server is loose, so the client is careful: member names match without case, a missing number is told apart from
-//! zero and from `NaN`, one unreadable record does not cost its page, and what the server would silently ignore (a
-//! misspelt rounding, an unreadable date) cannot be asked for. See [`Error`] for what can go wrong, [`CallPages`] for
-//! how pages are walked, and [`generated`] for the bare client that is generated from the API's description.
+//! The server is not strict, so the client is careful: member names match without case, a missing
+//! number differs from zero and from `NaN`, one unreadable record does not make its page unreadable,
+//! and values that the server would silently ignore (a misspelt rounding, an unreadable date) cannot
+//! be asked for. See [`Error`] for what can go wrong, [`CallPages`] for how pages are walked, and
+//! [`generated`] for the operations that are generated from the API's description.
 
 mod answer;
 mod balances;
@@ -33,7 +34,6 @@ mod clients;
 #[expect(missing_docs, clippy::pedantic, reason = "generated")]
 pub mod generated;
 mod calls;
-mod generated_hooks;
 mod open;
 mod owned;
 mod paging;
@@ -43,21 +43,20 @@ mod rows;
 mod seen;
 
 pub use api_client::{
-    Cap, Error, Exact, FieldError, HttpOptions, Kind, Number, Observer, Outcome, RequestEvent,
-    RetryPolicy, Scrubber, Secret, SecretError, SecretSource, Tls, TlsError, Transport,
-    TransportError, TransportKind,
+    Cap, Error, ErrorKind, Exact, FieldError, Format, HttpOptions, Number, Observer, Outcome,
+    Reason, RequestContext, RequestEvent, RetryPolicy, Scrubber, Secret, SecretError, SecretSource,
+    Tls, TlsError, Transport, TransportError, TransportKind,
 };
 
 pub use balances::{BalanceRef, Balances};
 pub use calls::{CallRef, CallsPage, InteractionRef};
-pub use client::{Client, ClientBuilder, Format};
+pub use client::{Client, ClientBuilder};
 pub use clients::{ClientRef, Clients};
 pub use generated::types::{CallRoundingType as CallRounding, SortDir, UserInfo};
-pub use generated_hooks::{Inner, MANNERS};
 pub use open::CallAllowanceType;
 pub use owned::{CallRecord, Interaction};
-pub use paging::{CallPages, PageBase, Summary};
-pub use query::{BalanceQuery, CallType, CallsQuery, Caps, ClientsQuery};
+pub use paging::{CallPages, Summary};
+pub use query::{BalanceQuery, CallType, CallsQuery, Caps, ClientsQuery, PageBase};
 pub use rows::RowError;
 
 /// The README's example compiles.

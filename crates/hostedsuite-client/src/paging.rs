@@ -1,28 +1,20 @@
 //! Walking over the pages of call records.
 //!
-//! The API documents neither whether its first page is 0 or 1, nor how many rows a page holds at most, nor whether it
-//! counts pages at all; and records move between pages while calls come in. So the walk finds the first page's number
-//! by comparing, passes over ids that came before, and ends only when nothing new can be left.
+//! The API does not document whether its first page is 0 or 1, how many rows a page can hold, or
+//! whether it counts pages at all; and records move between pages while calls come in. So the walk
+//! compares pages to find the first page's number, skips ids that came before, and ends only when
+//! nothing new can be left.
 
 use std::time::Instant;
 
-use api_client::{Cap, Error, Kind};
+use api_client::{Cap, Error, ErrorKind, Reason};
 use futures_util::Stream;
 
+use crate::calls::CallsPage;
+use crate::client::Client;
+use crate::generated::operations;
+use crate::query::{CallsQuery, PageBase};
 use crate::seen::SeenIds;
-use crate::{CallsPage, CallsQuery, Client};
-
-/// What is known of the number of a server's first page. Remember it between walks: it saves a request for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum PageBase {
-    /// Not known yet.
-    #[default]
-    Unknown,
-    /// The first page is 0.
-    Zero,
-    /// The first page is 1 (and 0 is taken for 1, refused, or empty).
-    One,
-}
 
 /// What a walk has seen so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,9 +26,9 @@ pub struct Summary {
     pub rows: u64,
     /// Different ids among them.
     pub unique: u64,
-    /// Rows whose id came before; they were passed over.
+    /// Rows whose id came before; they were skipped.
     pub repeated: u64,
-    /// Rows without an id, or that could not be read. They were handed out each time they came.
+    /// Rows without an id, and rows that could not be read. They were returned each time they came.
     pub without_id: u64,
     /// Body bytes received.
     pub bytes: u64,
@@ -45,7 +37,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// How many more records the server counts than came; negative when more came. `None` when it does not count.
+    /// How many more records the server counts than came; negative when more came. `None` when it
+    /// does not count.
     pub fn shortfall(&self) -> Option<i64> {
         let collected = i64::try_from(self.collected()).unwrap_or(i64::MAX);
         self.total_count.map(|total| total - collected)
@@ -56,10 +49,35 @@ impl Summary {
     }
 }
 
+impl Client {
+    /// All calls that a query asks for, page by page. Nothing is sent before the first `next`.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &hostedsuite_client::Client) -> Result<(), hostedsuite_client::Error> {
+    /// use hostedsuite_client::CallsQuery;
+    ///
+    /// let query = CallsQuery::on("2026-08-06".parse().unwrap()).page_size(1000);
+    /// let mut pages = client.calls(&query);
+    /// while let Some(page) = pages.next().await {
+    ///     page?.for_each(|index, call| match call {
+    ///         Ok(call) => println!("{index}: {:?} talked {:?} ms", call.id(), call.talk_time().duration_ms()),
+    ///         Err(error) => eprintln!("{error}"),
+    ///     });
+    /// }
+    /// // For the next walk on the same server: `query.page_base(pages.base())`.
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn calls(&self, query: &CallsQuery) -> CallPages {
+        CallPages::new(self.clone(), query.clone())
+    }
+}
+
 /// A walk over the pages of a query; made by [`Client::calls`].
 ///
-/// Pages come in the server's order. The walk ends after the last page, after an error, or with [`Error::Truncated`]
-/// when one of the query's [`Caps`](crate::Caps) is reached: what came before is good.
+/// Pages come in the server's order. The walk ends after the last page, after an error, or with
+/// [`Reason::Truncated`] when one of the query's [`Caps`](crate::Caps) is reached: the pages before
+/// are good.
 #[derive(Debug)]
 pub struct CallPages {
     client: Client,
@@ -71,7 +89,7 @@ pub struct CallPages {
     started: Option<Instant>,
 }
 
-/// Which page comes next, and what its answer will tell.
+/// Which page comes next, and what its answer can show.
 #[derive(Debug)]
 enum Next {
     /// The query has not been checked yet.
@@ -108,7 +126,7 @@ impl CallPages {
         }
     }
 
-    /// The next page; `None` after the last one. Pages without a new row are not handed out.
+    /// The next page; `None` after the last one. Pages without a new row are skipped.
     pub async fn next(&mut self) -> Option<Result<CallsPage, Error>> {
         if matches!(self.next, Next::Start) {
             if let Err(error) = self.query.check() {
@@ -161,11 +179,8 @@ impl CallPages {
 
     fn cap(&self) -> Option<Error> {
         let caps = self.query.bounds();
-        let reached = |cap, limit| Error::Truncated {
-            operation: "list_calls",
-            cap,
-            limit,
-        };
+        let reached =
+            |cap, limit| Error::new(operations::LIST_CALLS.id, Reason::Truncated { cap, limit });
         if self.summary.pages >= caps.pages {
             return Some(reached(Cap::Pages, caps.pages));
         }
@@ -188,13 +203,13 @@ impl CallPages {
             (Err(error), Next::Zero)
                 if matches!(
                     error.kind(),
-                    Kind::Validation | Kind::Server | Kind::NotFound
+                    ErrorKind::Validation | ErrorKind::Server | ErrorKind::NotFound
                 ) =>
             {
                 self.next = Next::OneInsteadOfZero(Some(error));
                 return Step::Skip;
             }
-            // Both refused: the first error says what is wrong. It was no matter of numbers.
+            // Both refused: the first error says what is wrong; the page number is not the cause.
             (Err(_), Next::OneInsteadOfZero(Some(first))) => return Step::Fail(first),
             (Err(_), Next::ZeroAfterAll) => return Step::Skip,
             (Err(error), _) => return Step::Fail(error),
@@ -214,7 +229,7 @@ impl CallPages {
             }
             Next::OneInsteadOfZero(_) if page.is_empty() => return Step::Skip,
             Next::OneInsteadOfZero(_) => self.base = PageBase::One,
-            // Most of page 1 was on page 0: the same page under another number, moved a little by calls that came in.
+            // Most of page 1 was on page 0: it is the same page, moved a little by new calls.
             Next::OneAfterZero if page.repeated() * 2 >= page.len() && !page.is_empty() => {
                 self.base = PageBase::One;
             }
@@ -229,7 +244,7 @@ impl CallPages {
             }
             Next::Zero | Next::Page(_) | Next::Start | Next::Done => {}
         }
-        // A page that brings nothing new ends the walk, but for the page that showed the base.
+        // A page with nothing new ends the walk, except the page that showed the base.
         let same_as_zero = matches!(asked, Next::OneAfterZero) && self.base == PageBase::One;
         let ended = page.is_empty() || (fresh == 0 && !same_as_zero) || self.is_last(number, &page);
         self.next = if !ended {
@@ -250,7 +265,7 @@ impl CallPages {
         }
     }
 
-    /// Counts a page's rows and marks the repeated ones; how many are to be handed out.
+    /// Counts a page's rows and marks the repeated ones; returns how many are new.
     fn take_in(&mut self, page: &mut CallsPage) -> usize {
         let mut repeated = Vec::with_capacity(page.len());
         for id in page.ids() {
@@ -289,7 +304,7 @@ impl CallPages {
         if page.total_pages().is_some_and(|pages| position >= pages) {
             return true;
         }
-        // A full page may have another one behind it, whatever the count says.
+        // Another page may follow a full one, whatever the count says.
         let short = (page.len() as u64) < u64::from(self.query.asked_page_size());
         short && self.summary.shortfall().is_some_and(|missing| missing <= 0)
     }

@@ -1,13 +1,13 @@
-//! What can be asked for. The server silently ignores what it cannot read (and so answers something else), so these
-//! types hold only what it can.
+//! What can be asked for. The server silently ignores values that it cannot read, and answers
+//! something else, so these types hold only values that it can.
 
 use std::time::Duration;
 
 use api_client::{Error, Secret};
 use jiff::civil::{Date, DateTime};
 
-use crate::generated::types;
-use crate::{CallRounding, SortDir};
+use crate::generated::types::{CallRoundingType as CallRounding, SortDir};
+use crate::generated::{operations, types};
 
 /// Which calls. Times are the server's local ones: the API knows no zones.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +22,7 @@ pub struct CallsQuery {
     call_type: Option<CallType>,
     sort: Option<(String, SortDir)>,
     page_size: u32,
-    base: crate::PageBase,
+    base: PageBase,
     caps: Caps,
 }
 
@@ -35,7 +35,20 @@ pub enum CallType {
     Outgoing,
 }
 
-/// Hard bounds on a walk over pages. Reaching one ends it with [`Error::Truncated`].
+/// What is known of the number of a server's first page. Keep it between walks: it saves a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum PageBase {
+    /// Not known yet.
+    #[default]
+    Unknown,
+    /// The first page is 0.
+    Zero,
+    /// The first page is 1 (and 0 is taken for 1, refused, or empty).
+    One,
+}
+
+/// Bounds on a walk over pages. Reaching one ends it with
+/// [`Reason::Truncated`](api_client::Reason).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caps {
     /// Pages asked for.
@@ -75,7 +88,7 @@ impl Default for CallsQuery {
             call_type: None,
             sort: None,
             page_size: PAGE_SIZE,
-            base: crate::PageBase::Unknown,
+            base: PageBase::Unknown,
             caps: Caps::default(),
         }
     }
@@ -87,7 +100,7 @@ impl CallsQuery {
         Self::default()
     }
 
-    /// Calls that began between two times. Whether the end itself belongs to it is not documented.
+    /// Calls that started between two times. Whether the end itself is included is not documented.
     pub fn between(start: DateTime, end: DateTime) -> Self {
         Self {
             start: Some(start),
@@ -136,7 +149,8 @@ impl CallsQuery {
         self
     }
 
-    /// The order, by a member of the record such as `StartTime`. The server ignores names it does not know.
+    /// The order, by a member of the record such as `StartTime`. The server ignores names it does
+    /// not know.
     #[must_use]
     pub fn sort(mut self, member: impl Into<String>, direction: SortDir) -> Self {
         self.sort = Some((member.into(), direction));
@@ -152,7 +166,7 @@ impl CallsQuery {
 
     /// What is known of the number of the first page, from an earlier walk on the same server.
     #[must_use]
-    pub fn page_base(mut self, base: crate::PageBase) -> Self {
+    pub fn page_base(mut self, base: PageBase) -> Self {
         self.base = base;
         self
     }
@@ -168,7 +182,7 @@ impl CallsQuery {
         self.page_size
     }
 
-    pub(crate) fn first_base(&self) -> crate::PageBase {
+    pub(crate) fn first_base(&self) -> PageBase {
         self.base
     }
 
@@ -177,10 +191,8 @@ impl CallsQuery {
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let invalid = |field, problem: &str| Error::InvalidRequest {
-            operation: "list_calls",
-            field,
-            problem: problem.to_owned(),
+        let invalid = |field, problem: &str| {
+            Error::invalid_request(operations::LIST_CALLS.id, field, problem)
         };
         if self.page_size == 0 || i32::try_from(self.page_size).is_err() {
             return Err(invalid("ItemsPerPage", "must be between 1 and 2147483647"));
@@ -227,7 +239,8 @@ impl CallsQuery {
     }
 }
 
-/// Which balances, and what they count. Nothing is billed that is not asked for here: the server's own default is none.
+/// Which balances, and what they count. Only what is asked for here is billed: the server's own
+/// default is nothing.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -247,8 +260,8 @@ pub struct BalanceQuery {
 }
 
 impl BalanceQuery {
-    /// The days from `start` to `end`. Whether the end itself belongs to it is not documented; the vendor's own
-    /// example gives a month's last day.
+    /// The days from `start` to `end`. Whether the end itself is included is not documented; the
+    /// vendor's own example gives a month's last day.
     pub fn between(start: Date, end: Date) -> Self {
         Self {
             start: Some(start),
@@ -307,11 +320,8 @@ impl BalanceQuery {
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let invalid = |field, problem: &str| Error::InvalidRequest {
-            operation: "list_call_allowance_balances",
-            field,
-            problem: problem.to_owned(),
-        };
+        let operation = operations::LIST_CALL_ALLOWANCE_BALANCES;
+        let invalid = |field, problem: &str| Error::invalid_request(operation.id, field, problem);
         if let (Some(start), Some(end)) = (self.start, self.end)
             && start > end
         {
@@ -412,7 +422,7 @@ pub(crate) struct Login {
     pub(crate) password: Secret,
 }
 
-/// `2026-08-06 08:45:00`: the one form that the server is known to read.
+/// `2026-08-06 08:45:00`: the only form that the server is known to read.
 fn date_time(time: DateTime) -> String {
     format!(
         "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",

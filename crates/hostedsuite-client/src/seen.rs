@@ -4,12 +4,13 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// A set of ids, each told by a hash of 128 bits: 17 bytes and no allocation for each, however long it is.
+/// A set of ids, each stored as a hash of 128 bits: 17 bytes and no allocation for each, however
+/// long it is.
 #[derive(Debug, Default)]
 pub(crate) struct SeenIds(HashTable<u128>);
 
 impl SeenIds {
-    /// Whether the id was not yet in.
+    /// Adds an id; false when the set contains it already.
     pub(crate) fn insert(&mut self, id: &str) -> bool {
         let wide = xxh3_128(id.as_bytes());
         match self

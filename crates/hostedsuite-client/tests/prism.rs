@@ -1,14 +1,15 @@
-//! Every operation against Prism, a mock of the API that others make from its description. `cargo xtask conformance` starts it, once with the
-//! description's examples and once with random bodies, and runs this.
+//! Every operation against Prism, a mock server made from the API's description. `cargo xtask
+//! conformance` starts it, once with the description's examples and once with random bodies, and
+//! runs this.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::sync::Arc;
 
-use api_client::ExecutorBuilder;
+use api_client::{Answer, ExecutorBuilder};
 use hostedsuite_client::{
-    BalanceQuery, CallRounding, CallType, CallsQuery, Client, ClientsQuery, Error, HttpOptions,
-    Inner, Kind, MANNERS, RetryPolicy, SortDir, generated,
+    BalanceQuery, CallRounding, CallType, CallsQuery, Client, ClientsQuery, Error, ErrorKind,
+    HttpOptions, RequestContext, RetryPolicy, SortDir, generated,
 };
 
 /// Where Prism listens, and how many calls to make.
@@ -27,7 +28,7 @@ fn prism() -> (String, u32) {
 fn readable<T>(result: Result<T, Error>) -> Option<T> {
     match result {
         Ok(answer) => Some(answer),
-        Err(error) if error.kind() == Kind::RefusedLogin => None,
+        Err(error) if error.kind() == ErrorKind::RefusedLogin => None,
         Err(error) => panic!("{error}"),
     }
 }
@@ -79,10 +80,11 @@ async fn prism_and_the_generated_client_understand_each_other() {
     };
     let (url, calls) = prism();
     let http = HttpOptions::default().build().unwrap();
-    let executor = ExecutorBuilder::new("hostedsuite", Arc::new(http.clone()))
+    let refuse = |answer: &Answer| answer.error_by_status("");
+    let executor = ExecutorBuilder::new("hostedsuite", Arc::new(http.clone()), refuse)
         .retry(RetryPolicy::never())
         .build();
-    let client = generated::Client::new_with_client(&url, http, Inner::new(executor, MANNERS));
+    let client = generated::ReadClient::new(&url, http, RequestContext::new(executor));
 
     for _ in 0..calls.div_ceil(4) {
         client
@@ -92,6 +94,8 @@ async fn prism_and_the_generated_client_understand_each_other() {
                 password: "simulated".into(),
             })
             .await
+            .unwrap()
+            .decode()
             .unwrap();
         client
             .list_call_allowance_balances(&ListCallAllowanceBalanceRequest {
@@ -103,6 +107,8 @@ async fn prism_and_the_generated_client_understand_each_other() {
                 ..Default::default()
             })
             .await
+            .unwrap()
+            .decode()
             .unwrap();
         client
             .list_calls(&ListCallRecordsRequest {
@@ -114,6 +120,8 @@ async fn prism_and_the_generated_client_understand_each_other() {
                 ..Default::default()
             })
             .await
+            .unwrap()
+            .decode()
             .unwrap();
         client
             .list_clients(&ListClientsRequest {
@@ -122,6 +130,8 @@ async fn prism_and_the_generated_client_understand_each_other() {
                 ..Default::default()
             })
             .await
+            .unwrap()
+            .decode()
             .unwrap();
     }
 }

@@ -8,8 +8,8 @@ use portsip_client::{Error, ExportedRates, SecretSource, Session, Tls};
 
 /// Exports the call rates of a PortSIP PBX tenant in one request.
 ///
-/// The password comes from PORTSIP_PASSWORD, or from a file. Where the file's columns cannot be told, it says which
-/// are missing; the example `rates` goes another way.
+/// The password comes from PORTSIP_PASSWORD, or from a file. If the file's columns cannot be
+/// recognized, it says which are missing; the example `rates` goes another way.
 #[derive(Parser)]
 struct Options {
     /// The API, such as https://pbx.example.com:8887/api.

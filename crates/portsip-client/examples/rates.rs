@@ -8,8 +8,8 @@ use portsip_client::{CallRate, Error, RatesQuery, ResourceId, SecretSource, Sess
 
 /// Lists the call rates of a PortSIP PBX tenant.
 ///
-/// The password comes from PORTSIP_PASSWORD, or from a file. The account needs the permission Billing, full access;
-/// nothing is changed.
+/// The password comes from PORTSIP_PASSWORD, or from a file. The account needs the permission
+/// Billing, full access; nothing is changed.
 #[derive(Parser)]
 struct Options {
     /// The API, such as https://pbx.example.com:8887/api.

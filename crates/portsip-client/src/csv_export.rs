@@ -2,54 +2,67 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
 
-use api_client::{Error, Outcome, Tally, TransportError};
+use api_client::{Error, ReplyStream};
 use bytes::{Buf as _, BytesMut};
 use csv::{ReaderBuilder, StringRecord};
-use futures_util::{Stream, TryStreamExt as _};
+use futures_util::Stream;
 use memchr::memchr2_iter;
 
 use crate::export_columns::{Header, MissingColumns};
-use crate::generated::ByteStream;
+use crate::generated::types::CallRate;
 use crate::rates::RowError;
-use crate::{CallRate, Session};
-
-const EXPORT: &str = "export_call_rates";
+use crate::session::Session;
 
 /// What an export turned out to be.
 #[derive(Debug)]
 pub enum ExportedRates {
     /// A file whose columns are all known.
     Rates(Box<RateExport>),
-    /// A file that lacks the header of a needed column; what is wrong with it.
+    /// A file without the header of a required column.
     NoColumns(MissingColumns),
 }
 
 /// The rates of an export, in the file's order.
 pub struct RateExport {
-    session: Session,
-    body: ByteStream,
-    /// What the transfer has cost, and how it goes: told to the observer when this is dropped.
-    tally: Arc<Tally>,
-    outcome: Outcome,
+    body: ReplyStream,
     header: Header,
-    /// What has arrived and has not been parsed: less than one record, once parsing has had its turn.
+    /// What has arrived and has not been parsed: after a parse, less than one record.
     rest: BytesMut,
-    /// How far `rest` has been searched for the end of a record, and whether a quote was open there.
+    /// How far `rest` has been searched for the end of a record, and whether a quote was open
+    /// there.
     searched: usize,
     in_quotes: bool,
     ready: VecDeque<StringRecord>,
-    received: u64,
     index: usize,
     ended: bool,
 }
 
-impl Drop for RateExport {
-    fn drop(&mut self) {
-        self.session
-            .executor()
-            .report(EXPORT, &self.tally, self.outcome);
+impl Session {
+    /// All call rates in one request, read while they arrive. The names of the file's columns are
+    /// not documented; see [`ExportedRates::NoColumns`] for files that cannot be understood, and
+    /// [`Session::deck`] for a method that then reads the rates another way.
+    ///
+    /// ```no_run
+    /// # async fn example(session: &portsip_client::Session) -> Result<(), portsip_client::Error> {
+    /// use portsip_client::ExportedRates;
+    ///
+    /// match session.export().await? {
+    ///     ExportedRates::Rates(mut export) => {
+    ///         while let Some(rate) = export.next().await {
+    ///             match rate? {
+    ///                 Ok(rate) => println!("{:?} {:?}", rate.prefix, rate.price_1),
+    ///                 Err(bad_row) => eprintln!("{bad_row}"),
+    ///             }
+    ///         }
+    ///     }
+    ///     ExportedRates::NoColumns(missing) => eprintln!("{missing}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn export(&self) -> Result<ExportedRates, Error> {
+        open(self).await
     }
 }
 
@@ -57,36 +70,24 @@ impl fmt::Debug for RateExport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateExport")
             .field("header", &self.header)
-            .field("received", &self.received)
+            .field("body", &self.body)
             .finish_non_exhaustive()
     }
 }
 
-pub(crate) async fn open(session: &Session) -> Result<ExportedRates, Error> {
-    let (body, tally) = session
-        .open(EXPORT, |api| async move { api.export_call_rates().await })
-        .await?;
+async fn open(session: &Session) -> Result<ExportedRates, Error> {
+    let body = session.api().export_call_rates().await?;
     let mut export = RateExport {
-        session: session.clone(),
-        body,
-        tally,
-        outcome: Outcome::Ok,
+        body: body.limit(session.export_limit()),
         header: Header::none(),
         rest: BytesMut::new(),
         searched: 0,
         in_quotes: false,
         ready: VecDeque::new(),
-        received: 0,
         index: 0,
         ended: false,
     };
-    let titles = match export.titles().await {
-        Ok(titles) => titles,
-        Err(error) => {
-            export.outcome = Outcome::Failed(error.kind());
-            return Err(error);
-        }
-    };
+    let titles = export.titles().await?;
     Ok(match Header::read(&titles) {
         Ok(header) => {
             export.header = header;
@@ -99,34 +100,25 @@ pub(crate) async fn open(session: &Session) -> Result<ExportedRates, Error> {
 impl RateExport {
     async fn titles(&mut self) -> Result<StringRecord, Error> {
         let Some(titles) = self.record().await? else {
-            return Err(Error::Unreadable {
-                operation: EXPORT,
-                status: 200,
-                content_type: None,
-                reason: "the file is empty".to_owned(),
-            });
+            return Err(self.body.unreadable("the file is empty"));
         };
         if titles
             .get(0)
             .is_some_and(|title| title.trim_start().starts_with('<'))
         {
-            return Err(Error::Html {
-                operation: EXPORT,
-                status: 200,
-            });
+            return Err(self.body.web_page());
         }
         Ok(titles)
     }
 
-    /// The next rate; a row that cannot be read is an `Ok(Err(…))`, a broken transfer the outer error. After that, and
-    /// after the last row, `None`.
+    /// The next rate; a row that cannot be read is an `Ok(Err(…))`, a broken transfer the outer
+    /// error. After that, and after the last row, `None`.
     pub async fn next(&mut self) -> Option<Result<Result<CallRate, RowError>, Error>> {
         let record = match self.record().await {
             Ok(record) => record?,
             Err(error) => {
                 self.ended = true;
                 self.rest.clear();
-                self.outcome = Outcome::Failed(error.kind());
                 return Some(Err(error));
             }
         };
@@ -147,7 +139,7 @@ impl RateExport {
 
     /// Bytes received so far.
     pub fn bytes(&self) -> u64 {
-        self.received
+        self.body.received()
     }
 
     async fn record(&mut self) -> Result<Option<StringRecord>, Error> {
@@ -158,26 +150,17 @@ impl RateExport {
             if self.ended {
                 return Ok(None);
             }
-            match self.body.try_next().await {
-                Ok(Some(chunk)) => {
-                    self.received += chunk.len() as u64;
-                    self.tally.add_bytes(chunk.len() as u64);
-                    if self.received > self.session.export_limit() {
-                        return Err(Error::BodyTooLarge {
-                            operation: EXPORT,
-                            limit: self.session.export_limit(),
-                        });
-                    }
+            match self.body.chunk().await? {
+                Some(chunk) => {
                     self.rest.extend_from_slice(&chunk);
                     if let Some(end) = self.end_of_records() {
                         self.parse(end)?;
                     }
                 }
-                Ok(None) => {
+                None => {
                     self.ended = true;
                     self.parse(self.rest.len())?;
                 }
-                Err(error) => return Err(TransportError::from(error).during(EXPORT)),
             }
         }
     }
@@ -209,16 +192,15 @@ impl RateExport {
             .flexible(true)
             .from_reader(text);
         for record in reader.records() {
-            let record = record.map_err(|error| Error::Unreadable {
-                operation: EXPORT,
-                status: 200,
-                content_type: None,
-                reason: match error.kind() {
-                    csv::ErrorKind::Utf8 { .. } => format!("not UTF-8 near row {}", self.index),
-                    _ => format!("no CSV near row {}", self.index),
-                },
+            let record = record.map_err(|error| {
+                let problem = match error.kind() {
+                    csv::ErrorKind::Utf8 { .. } => "not UTF-8",
+                    _ => "not CSV",
+                };
+                self.body
+                    .unreadable(format!("{problem} near row {}", self.index))
             })?;
-            // Blank lines at the end of a file are no rows.
+            // Blank lines at the end of a file are not rows.
             if record.iter().any(|field| !field.trim().is_empty()) {
                 self.ready.push_back(record);
             }

@@ -1,10 +1,13 @@
-//! All call rates with all their members, by whichever way works.
+//! All call rates with all their members: from the export, or rate by rate.
 
-use api_client::{Error, ResourceId};
+use api_client::{Error, ErrorKind, Reason, ResourceId};
 
+use crate::csv_export::ExportedRates;
 use crate::export_columns::MissingColumns;
-use crate::rates::RowError;
-use crate::{CallRate, ExportedRates, RatesQuery, Session};
+use crate::generated::operations;
+use crate::generated::types::CallRate;
+use crate::rates::{RatesQuery, RowError};
+use crate::session::Session;
 
 /// All call rates of a tenant.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,25 +24,26 @@ pub struct Deck {
 pub enum DeckSource {
     /// The export: one request.
     Export,
-    /// The list and one request for each rate, since the export cannot be used.
+    /// The list and one request for each rate, because the export cannot be used.
     ListAndDetails(WhyNoExport),
 }
 
 /// Why the export cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WhyNoExport {
-    /// Its columns cannot all be told.
+    /// Not all of its columns can be recognized.
     #[error(transparent)]
     Columns(MissingColumns),
-    /// The server has none, does not give it to this login, or sends something else.
+    /// The server has no export, refuses it to this login, or sends something else.
     #[error(transparent)]
     Failed(Error),
 }
 
 impl Session {
-    /// All call rates with all their members: from the export, or, where that cannot be understood or had, from the
-    /// list and one request for each rate. The source tells which, and why. A deck is whole, but for rows that cannot
-    /// be read: one that comes short of the server's own count is an error.
+    /// All call rates with all their members: from the export or, where that fails or cannot be
+    /// understood, from the list and one request for each rate. The source tells which, and why. A
+    /// deck is complete except for rows that cannot be read: a list shorter than the server's own
+    /// count is an error.
     ///
     /// ```no_run
     /// # async fn example(session: &portsip_client::Session) -> Result<(), portsip_client::Error> {
@@ -66,14 +70,14 @@ impl Session {
                 });
             }
             Ok(ExportedRates::NoColumns(missing)) => WhyNoExport::Columns(missing),
-            Err(
-                error @ (Error::NotFound { .. }
-                | Error::PermissionDenied { .. }
-                | Error::Validation { .. }
-                | Error::Html { .. }
-                | Error::Unreadable { .. }),
-            ) => WhyNoExport::Failed(error),
-            Err(error) => return Err(error),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound
+                | ErrorKind::PermissionDenied
+                | ErrorKind::Validation
+                | ErrorKind::Html
+                | ErrorKind::Unreadable => WhyNoExport::Failed(error),
+                _ => return Err(error),
+            },
         };
         let mut rates = Vec::new();
         let mut pages = self.rates(&RatesQuery::default());
@@ -87,12 +91,11 @@ impl Session {
         }
         // A deck with gaps would look like one from which rates were removed.
         if let Some(missing @ 1..) = pages.shortfall() {
-            return Err(Error::Unreadable {
-                operation: "list_call_rates",
-                status: 200,
+            let reason = Reason::Unreadable {
                 content_type: None,
-                reason: format!("the list ended {missing} rates short of the server's count"),
-            });
+                problem: format!("the list ended {missing} rates short of the server's count"),
+            };
+            return Err(Error::new(operations::LIST_CALL_RATES.id, reason).with_status(200));
         }
         Ok(Deck {
             rates,
@@ -100,7 +103,8 @@ impl Session {
         })
     }
 
-    /// The whole of a rate that a list gave in part. One that is gone meanwhile, or has no usable id, stays as it is.
+    /// All members of a rate that a list gave in part. A rate that has been removed meanwhile, or
+    /// has no usable id, stays as it is.
     async fn with_details(&self, summary: CallRate) -> Result<CallRate, Error> {
         let Some(id) = summary
             .id
@@ -111,7 +115,7 @@ impl Session {
         };
         match self.rate(&id).await {
             Ok(rate) => Ok(rate),
-            Err(Error::NotFound { .. }) => Ok(summary),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(summary),
             Err(error) => Err(error),
         }
     }

@@ -1,14 +1,17 @@
 //! The columns of an export, found by their headers.
 //!
-//! What they are called is documented nowhere. The portal's other exports have titles for people ("Provider ID"), so
-//! headers are matched without case, blanks and punctuation, and under every likely name.
+//! Their names are not documented. The portal's other exports have titles for people ("Provider
+//! ID"), so headers are matched without case, blanks and punctuation, and by every likely name.
 
+use api_client::Amount;
 use csv::StringRecord;
 
+use crate::generated::types::CallRate;
+use crate::open::CallRateType;
 use crate::rates::RowError;
-use crate::{Amount, CallRate, CallRateType};
 
-/// A member of a rate: its name in the API, whether a rate is of no use without it, and what its column may be called.
+/// A member of a rate: its name in the API, whether a rate is useless without it, and the possible
+/// names of its column.
 struct Member {
     name: &'static str,
     needed: bool,
@@ -122,7 +125,7 @@ const fn member(name: &'static str, needed: bool, titles: &'static [&'static str
     }
 }
 
-/// An export whose columns cannot all be told.
+/// An export in which not all columns can be recognized.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the export has no column for {}: its headers are {}", .members.join(", "), .headers.join(", "))]
 pub struct MissingColumns {
@@ -132,7 +135,7 @@ pub struct MissingColumns {
     pub headers: Vec<String>,
 }
 
-/// Where each member stands in a row.
+/// The column of each member.
 #[derive(Debug, Clone)]
 pub(crate) struct Header {
     places: [Option<usize>; MEMBERS.len()],
@@ -185,7 +188,8 @@ impl Header {
         })
     }
 
-    /// A row as a rate. Empty fields are missing members; a field that cannot be read costs the row.
+    /// A row as a rate. Empty fields are missing members; a field that cannot be read makes the row
+    /// an error.
     pub(crate) fn rate(&self, index: usize, row: &StringRecord) -> Result<CallRate, RowError> {
         let field = |member: usize| {
             let place = self.places.get(member).copied().flatten()?;

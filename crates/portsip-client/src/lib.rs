@@ -22,28 +22,29 @@
 //! # }
 //! ```
 //!
-//! A [`Session`] signs in by itself, refreshes its token before it expires, and signs in again once when it is refused.
-//! It only reads; [`Session::writable`] gives the other half. Money is an exact decimal ([`Amount`]), never a double.
-//! See [`Error`] for what can go wrong, and [`generated`] for the bare client that is generated from the description.
+//! A [`Session`] signs in as needed, refreshes its token before it expires, and signs in again once
+//! when the token is refused. It only reads; [`SessionBuilder::build_writable`] gives a session that
+//! may also write. Money is an exact decimal ([`Amount`]), never a double. [`Session::api`] has every
+//! operation of the API that reads, generated from its description. See [`Error`] for what can go
+//! wrong.
 
 mod answer;
-mod auth;
 mod csv_export;
 mod deck;
 #[rustfmt::skip]
 #[expect(missing_docs, clippy::pedantic, reason = "generated")]
 pub mod generated;
 mod export_columns;
-mod generated_hooks;
 mod open;
 mod rates;
 mod session;
+mod tokens;
 mod writable;
 
 pub use api_client::{
-    Amount, Cap, Error, FieldError, HttpOptions, Kind, Observer, Outcome, RequestEvent, ResourceId,
-    ResourceIdError, RetryPolicy, Scrubber, Secret, SecretError, SecretSource, Tls, TlsError,
-    Transport, TransportError, TransportKind,
+    Amount, Cap, Error, ErrorKind, FieldError, HttpOptions, Observer, Outcome, Reason, Reply,
+    ReplyStream, RequestContext, RequestEvent, ResourceId, ResourceIdError, RetryPolicy, Scrubber,
+    Secret, SecretError, SecretSource, Tls, TlsError, Transport, TransportError, TransportKind,
 };
 pub use rust_decimal::Decimal;
 
@@ -53,7 +54,6 @@ pub use export_columns::MissingColumns;
 pub use generated::types::{
     CallRate, CallRateCreate, CallRateUpdate, Tenant, TenantBilling, TenantBillingUpdate,
 };
-pub use generated_hooks::{Inner, MANNERS};
 pub use open::{BillingAccount, CallRateType, ChargingType};
 pub use rates::{RatePages, RatesPage, RatesQuery, RowError};
 pub use session::{Session, SessionBuilder};

@@ -1,21 +1,22 @@
 //! The list of call rates, page by page.
 //!
-//! The API pages by rows to skip. Without an order its pages overlap, so prefixes are asked for in theirs (they are
-//! unique), and ids that came before are passed over. Whether skipping counts from 0 or 1 is stated both ways; an
-//! overlap of one row costs nothing here.
+//! The API pages by the number of rows to skip. Without an order its pages overlap, so the rates
+//! are sorted by prefix (prefixes are unique), and ids that came before are skipped. The vendor's
+//! pages disagree on whether skipping counts from 0 or 1; an overlap of one row does no harm here.
 
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 
-use api_client::{Cap, Error, Number};
+use api_client::{Cap, Error, Number, Reason};
 use bytes::Bytes;
 use futures_util::Stream;
 use serde::Deserialize;
 
-use crate::generated::types::{CallRatePage, CallRateSummary};
-use crate::{CallRate, Session};
+use crate::generated::operations;
+use crate::generated::types::{CallRate, CallRatePage, CallRateSummary};
+use crate::session::Session;
 
-const LIST: &str = "list_call_rates";
+const LIST: &str = operations::LIST_CALL_RATES.id;
 
 /// The most rows that a page may hold.
 const TOP: u32 = 100;
@@ -24,15 +25,16 @@ const TOP: u32 = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RatesQuery {
-    /// A filter in the API's words, such as `contains(prefix,'49')`.
+    /// A filter in the API's syntax, such as `contains(prefix,'49')`.
     pub filter: Option<String>,
     /// Free text to search for.
     pub search: Option<String>,
-    /// The order, `prefix` by default. Pages of another one may overlap or leave gaps while rates change.
+    /// The order, `prefix` by default. Pages of another one may overlap or leave gaps while rates
+    /// change.
     pub orderby: String,
     /// Rows to ask for on a page: 1 to 100.
     pub top: u32,
-    /// The most rows to take; reaching it ends the walk with [`Error::Truncated`].
+    /// The most rows to read; at that number the walk ends with [`Reason::Truncated`].
     pub max_rows: u64,
 }
 
@@ -49,7 +51,7 @@ impl Default for RatesQuery {
 }
 
 impl RatesQuery {
-    /// Only rates that match a filter in the API's words.
+    /// Only rates that match a filter in the API's syntax.
     #[must_use]
     pub fn filter(mut self, filter: impl Into<String>) -> Self {
         self.filter = Some(filter.into());
@@ -70,7 +72,7 @@ impl RatesQuery {
         self
     }
 
-    /// The most rows to take.
+    /// The most rows to read.
     #[must_use]
     pub fn max_rows(mut self, rows: u64) -> Self {
         self.max_rows = rows;
@@ -80,11 +82,11 @@ impl RatesQuery {
     fn check(&self) -> Result<NonZeroU32, Error> {
         match NonZeroU32::new(self.top) {
             Some(top) if self.top <= TOP => Ok(top),
-            _ => Err(Error::InvalidRequest {
-                operation: LIST,
-                field: "top",
-                problem: format!("must be between 1 and {TOP}"),
-            }),
+            _ => Err(Error::invalid_request(
+                LIST,
+                "top",
+                format!("must be between 1 and {TOP}"),
+            )),
         }
     }
 }
@@ -93,7 +95,8 @@ impl RatesQuery {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RatesPage {
-    /// The rates in the server's order, without those that came before; unreadable ones as errors in their place.
+    /// The rates in the server's order, without those that came before; unreadable ones as errors
+    /// in their place.
     pub rates: Vec<Result<CallRate, RowError>>,
     /// How many rates the server says there are in all.
     pub count: Option<i64>,
@@ -109,6 +112,28 @@ pub struct RowError {
     pub index: usize,
     /// What is wrong; never its content.
     pub reason: String,
+}
+
+impl Session {
+    /// The call rates, page by page. The API's lists leave out the connect fee; [`Session::rate`]
+    /// and [`Session::export`] have it.
+    ///
+    /// ```no_run
+    /// # async fn example(session: &portsip_client::Session) -> Result<(), portsip_client::Error> {
+    /// use portsip_client::RatesQuery;
+    ///
+    /// let mut pages = session.rates(&RatesQuery::default().filter("startswith(prefix,'49')"));
+    /// while let Some(page) = pages.next().await {
+    ///     for rate in page?.rates.into_iter().flatten() {
+    ///         println!("{:?}: {:?} a minute", rate.prefix, rate.price_n);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn rates(&self, query: &RatesQuery) -> RatePages {
+        RatePages::new(self.clone(), query.clone())
+    }
 }
 
 /// A walk over the pages of a query; made by [`Session::rates`].
@@ -149,7 +174,8 @@ impl RatePages {
                 let missing = self
                     .count
                     .is_some_and(|count| i64::try_from(self.collected).unwrap_or(i64::MAX) < count);
-                // A short page is the last one, unless the server counts more: it may send fewer than asked for.
+                // A short page is the last one, unless the server counts more: it may send fewer
+                // than asked for.
                 let short = page.len_with_repeats() < u64::from(self.query.top);
                 self.done = page.rates.is_empty() || (short && !missing);
             }
@@ -161,7 +187,8 @@ impl RatePages {
         }
     }
 
-    /// How many more rates the server counts than came; negative when more came. `None` when it does not count.
+    /// How many more rates the server counts than came; negative when more came. `None` when it
+    /// does not count.
     pub fn shortfall(&self) -> Option<i64> {
         let collected = i64::try_from(self.collected).unwrap_or(i64::MAX);
         self.count.map(|count| count - collected)
@@ -178,46 +205,30 @@ impl RatePages {
     async fn fetch(&mut self) -> Result<RatesPage, Error> {
         let top = self.query.check()?;
         if self.received >= self.query.max_rows {
-            return Err(Error::Truncated {
-                operation: LIST,
-                cap: Cap::Rows,
-                limit: self.query.max_rows,
-            });
+            return Err(truncated(self.query.max_rows));
         }
-        let skip = self.skip;
-        let query = &self.query;
-        let answer = self
+        let reply = self
             .session
-            .call_keeping_body(LIST, |api| {
-                let query = query.clone();
-                async move {
-                    api.list_call_rates(
-                        query.filter.as_deref(),
-                        Some(&query.orderby),
-                        query.search.as_deref(),
-                        Some(skip),
-                        Some(top),
-                    )
-                    .await
-                }
-            })
-            .await;
-        let (count, rows) = match answer {
-            // Without a list there is no telling an empty deck from an answer to something else: only a count of 0 can.
+            .api()
+            .list_call_rates(
+                self.query.filter.as_deref(),
+                Some(&self.query.orderby),
+                self.query.search.as_deref(),
+                Some(self.skip),
+                Some(top),
+            )
+            .await?;
+        let (count, rows) = reply.read_with(|reply| match reply.parse() {
+            // Only a count of 0 tells an empty deck from an answer to something else.
             Ok(CallRatePage { items: None, count }) if count != Some(0) => {
-                return Err(Error::Unreadable {
-                    operation: LIST,
-                    status: 200,
+                Err(reply.error(Reason::Unreadable {
                     content_type: None,
-                    reason: "no list of rates".to_owned(),
-                });
+                    problem: "no list of rates".to_owned(),
+                }))
             }
-            Ok(page) => rows_of(page),
-            Err(failed) => match failed.body.as_ref().and_then(one_by_one) {
-                Some(rows) => rows,
-                None => return Err(failed.error),
-            },
-        };
+            Ok(page) => Ok(rows_of(page)),
+            Err(error) => one_by_one(&reply.body).ok_or(error),
+        })?;
         self.take_in(count, rows)
     }
 
@@ -234,13 +245,7 @@ impl RatePages {
             .and_then(|rows| self.skip.checked_add(rows))
         {
             Some(skip) => skip,
-            None => {
-                return Err(Error::Truncated {
-                    operation: LIST,
-                    cap: Cap::Rows,
-                    limit: u64::from(i32::MAX.unsigned_abs()),
-                });
-            }
+            None => return Err(truncated(u64::from(i32::MAX.unsigned_abs()))),
         };
         let seen = &mut self.seen;
         let rates: Vec<_> = rows
@@ -265,6 +270,11 @@ impl RatesPage {
     }
 }
 
+fn truncated(limit: u64) -> Error {
+    let cap = Cap::Rows;
+    Error::new(LIST, Reason::Truncated { cap, limit })
+}
+
 type Rows = (Option<i64>, Vec<Result<CallRate, RowError>>);
 
 fn rows_of(page: CallRatePage) -> Rows {
@@ -277,7 +287,7 @@ fn rows_of(page: CallRatePage) -> Rows {
     )
 }
 
-/// Reads a page whose whole cannot be read, row by row; `None` when it is no page at all.
+/// Reads a page row by row, after it could not be read as a whole; `None` when it is not a page.
 fn one_by_one(body: &Bytes) -> Option<Rows> {
     #[derive(Deserialize)]
     struct Around {
@@ -288,7 +298,7 @@ fn one_by_one(body: &Bytes) -> Option<Rows> {
     let rows = rows.into_iter().enumerate().map(|(index, row)| {
         row.map_err(|error| RowError {
             index,
-            // The messages of these types say what is expected, and may quote what came: the place has to do.
+            // The messages of these types may quote the value, so only its place is given.
             reason: format!("a member of the wrong kind at column {}", error.column()),
         })
     });

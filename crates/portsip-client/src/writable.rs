@@ -1,22 +1,37 @@
-//! The operations that change things, apart from those that do not.
+//! The operations that change something, in a type that has to be built explicitly.
 
 use api_client::{Error, ResourceId};
 
-use crate::{CallRateCreate, CallRateUpdate, Session, TenantBillingUpdate};
+use crate::generated::WriteClient;
+use crate::generated::types::{CallRateCreate, CallRateUpdate, TenantBillingUpdate};
+use crate::session::{Session, SessionBuilder};
 
-/// A session that may also change billing settings and call rates. Each change is sent once, never repeated; one whose
-/// outcome is not known (a time-out) has to be looked up.
+/// A session that may also change billing settings and call rates. Each change is sent once, never
+/// repeated; after a time-out, look up whether it was made.
 #[derive(Debug, Clone)]
-pub struct WritableSession(Session);
+pub struct WritableSession {
+    reader: Session,
+    api: WriteClient,
+}
+
+impl SessionBuilder {
+    /// A session that may also change things. A program that only watches should call
+    /// [`build`](Self::build): a [`Session`] cannot be turned into a session that writes.
+    pub fn build_writable(self) -> Result<WritableSession, Error> {
+        let (reader, api) = self.connect()?;
+        Ok(WritableSession { reader, api })
+    }
+}
 
 impl WritableSession {
-    pub(crate) fn new(session: Session) -> Self {
-        Self(session)
-    }
-
     /// The session that reads.
     pub fn reader(&self) -> &Session {
-        &self.0
+        &self.reader
+    }
+
+    /// All operations of the API that write, as the description has them.
+    pub fn api(&self) -> &WriteClient {
+        &self.api
     }
 
     /// Changes the billing settings; members that are `None` stay as they are.
@@ -32,15 +47,10 @@ impl WritableSession {
     /// # }
     /// ```
     pub async fn update_billing(&self, change: &TenantBillingUpdate) -> Result<(), Error> {
-        self.0
-            .call("update_tenant_billing", |api| {
-                let change = change.clone();
-                async move { api.update_tenant_billing(&change).await }
-            })
-            .await
+        self.api.update_tenant_billing(change).await.map(drop)
     }
 
-    /// Adds a call rate; its id, if the server says it.
+    /// Adds a call rate; returns its id, if the server gives it.
     ///
     /// ```no_run
     /// # async fn example(session: &portsip_client::WritableSession) -> Result<(), portsip_client::Error> {
@@ -66,13 +76,7 @@ impl WritableSession {
     /// # }
     /// ```
     pub async fn create_rate(&self, rate: &CallRateCreate) -> Result<Option<ResourceId>, Error> {
-        let created = self
-            .0
-            .call("create_call_rate", |api| {
-                let rate = rate.clone();
-                async move { api.create_call_rate(&rate).await }
-            })
-            .await?;
+        let created = self.api.create_call_rate(rate).await?.decode()?;
         Ok(created.id.and_then(|id| ResourceId::try_from(id).ok()))
     }
 
@@ -89,15 +93,10 @@ impl WritableSession {
     /// # }
     /// ```
     pub async fn update_rate(&self, id: &ResourceId, change: &CallRateUpdate) -> Result<(), Error> {
-        self.0
-            .call("update_call_rate", |api| {
-                let (id, change) = (id.clone(), change.clone());
-                async move { api.update_call_rate(&id, &change).await }
-            })
-            .await
+        self.api.update_call_rate(id, change).await.map(drop)
     }
 
-    /// Removes a call rate for good.
+    /// Removes a call rate permanently.
     ///
     /// ```no_run
     /// # async fn example(session: &portsip_client::WritableSession) -> Result<(), portsip_client::Error> {
@@ -106,11 +105,6 @@ impl WritableSession {
     /// # }
     /// ```
     pub async fn destroy_rate(&self, id: &ResourceId) -> Result<(), Error> {
-        self.0
-            .call("destroy_call_rate", |api| {
-                let id = id.clone();
-                async move { api.destroy_call_rate(&id).await }
-            })
-            .await
+        self.api.destroy_call_rate(id).await.map(drop)
     }
 }

@@ -1,19 +1,20 @@
-//! Every operation against Prism, a mock of the API that others make from its description. `cargo xtask conformance` starts it, once with the
-//! description's examples and once with random bodies, and runs this.
+//! Every operation against Prism, a mock server made from the API's description. `cargo xtask
+//! conformance` starts it, once with the description's examples and once with random bodies, and
+//! runs this.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::sync::Arc;
 
-use api_client::ExecutorBuilder;
-use futures_util::StreamExt as _;
+use api_client::{Answer, ExecutorBuilder, Secret};
 use portsip_client::generated::types::{
     CallRateCreate, CallRateUpdate, FormTokenRequest, RefreshTokenRequest, SignInRequest,
     TenantBillingUpdate,
 };
+use portsip_client::generated::{ReadClient, SignInClient, WriteClient};
 use portsip_client::{
-    BillingAccount, CallRateType, ChargingType, HttpOptions, Inner, MANNERS, RatesQuery,
-    ResourceId, RetryPolicy, Session, generated,
+    BillingAccount, CallRateType, ChargingType, HttpOptions, RatesQuery, RequestContext,
+    ResourceId, RetryPolicy, Session,
 };
 
 /// Where Prism listens, and how many calls to make.
@@ -49,15 +50,18 @@ fn new_rate() -> CallRateCreate {
 async fn prism_and_the_generated_client_understand_each_other() {
     let (url, calls) = prism();
     let http = HttpOptions::default().build().unwrap();
-    let executor = ExecutorBuilder::new("portsip", Arc::new(http.clone()))
+    let refuse = |answer: &Answer| answer.error_by_status("");
+    let executor = ExecutorBuilder::new("portsip", Arc::new(http.clone()), refuse)
         .retry(RetryPolicy::never())
         .build();
-    let inner = Inner::new(executor, MANNERS).bearer(Some("token".into()));
-    let client = generated::Client::new_with_client(&url, http, inner);
+    let context = RequestContext::new(executor).tokens(Arc::new(Secret::from("token")));
+    let sign_in = SignInClient::new(&url, http.clone(), context.clone());
+    let reader = ReadClient::new(&url, http.clone(), context.clone());
+    let writer = WriteClient::new(&url, http, context);
     let id: ResourceId = "NzAwNTUxOTA5NzczMTQ4MTYw".parse().unwrap();
 
     for _ in 0..calls.div_ceil(13) {
-        client
+        sign_in
             .sign_in(
                 None,
                 &SignInRequest {
@@ -67,14 +71,18 @@ async fn prism_and_the_generated_client_understand_each_other() {
                 },
             )
             .await
+            .unwrap()
+            .decode()
             .unwrap();
-        client
+        sign_in
             .refresh_token(&RefreshTokenRequest {
                 refresh_token: "token".into(),
             })
             .await
+            .unwrap()
+            .decode()
             .unwrap();
-        client
+        sign_in
             .form_token(&FormTokenRequest {
                 grant_type: "password".to_owned(),
                 client_id: "9d806019-75b2-4b3d-bb8b-f5a3a412cc0a".to_owned(),
@@ -84,11 +92,13 @@ async fn prism_and_the_generated_client_understand_each_other() {
                 ..FormTokenRequest::default()
             })
             .await
+            .unwrap()
+            .decode()
             .unwrap();
-        client.get_tenant().await.unwrap();
-        client.get_tenant_balance().await.unwrap();
-        client.get_tenant_billing().await.unwrap();
-        client
+        reader.get_tenant().await.unwrap().decode().unwrap();
+        reader.get_tenant_balance().await.unwrap().decode().unwrap();
+        reader.get_tenant_billing().await.unwrap().decode().unwrap();
+        writer
             .update_tenant_billing(&TenantBillingUpdate {
                 enabled: Some(true),
                 account: Some(BillingAccount::User),
@@ -97,7 +107,7 @@ async fn prism_and_the_generated_client_understand_each_other() {
             .await
             .unwrap();
         let top = 100.try_into().unwrap();
-        client
+        reader
             .list_call_rates(
                 Some("prefix eq '49'"),
                 Some("prefix"),
@@ -106,19 +116,19 @@ async fn prism_and_the_generated_client_understand_each_other() {
                 Some(top),
             )
             .await
+            .unwrap()
+            .decode()
             .unwrap();
-        client.create_call_rate(&new_rate()).await.unwrap();
-        let mut file = client
-            .export_call_rates()
+        writer
+            .create_call_rate(&new_rate())
             .await
             .unwrap()
-            .into_inner()
-            .into_inner();
-        while let Some(part) = file.next().await {
-            part.unwrap();
-        }
-        client.get_call_rate(&id).await.unwrap();
-        client
+            .decode()
+            .unwrap();
+        let mut file = reader.export_call_rates().await.unwrap();
+        while file.chunk().await.unwrap().is_some() {}
+        reader.get_call_rate(&id).await.unwrap().decode().unwrap();
+        writer
             .update_call_rate(
                 &id,
                 &CallRateUpdate {
@@ -128,7 +138,7 @@ async fn prism_and_the_generated_client_understand_each_other() {
             )
             .await
             .unwrap();
-        client.destroy_call_rate(&id).await.unwrap();
+        writer.destroy_call_rate(&id).await.unwrap();
     }
 }
 
@@ -137,15 +147,17 @@ async fn prism_and_the_generated_client_understand_each_other() {
 async fn prism_and_the_session_understand_each_other() {
     let (url, calls) = prism();
     if calls > 1 {
-        // A random answer to the sign-in is no sign-in; the generated client reads random bodies above.
+        // A random answer to the sign-in is no sign-in; the generated client reads random bodies
+        // above.
         return;
     }
-    let session = Session::builder(url)
+    let writable = Session::builder(url)
         .credentials("billing", "simulated")
         .domain("pbx.example.com")
         .retry(RetryPolicy::never())
-        .build()
+        .build_writable()
         .unwrap();
+    let session = writable.reader();
     session.sign_in().await.unwrap();
     assert_eq!(
         session.balance().await.unwrap(),
@@ -174,7 +186,6 @@ async fn prism_and_the_session_understand_each_other() {
     );
     session.export().await.unwrap();
 
-    let writable = session.writable();
     writable
         .update_billing(&TenantBillingUpdate {
             enabled: Some(true),

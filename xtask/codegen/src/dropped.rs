@@ -1,7 +1,7 @@
-//! Keys of a spec that progenitor's reader skips without a word.
+//! Keys of a spec that progenitor silently skips.
 //!
-//! `openapiv3` ignores what it does not know, so `maxlength: 64` would be accepted and mean nothing. Writing the model back
-//! and comparing it with the file shows each such key.
+//! `openapiv3` ignores unknown keys, so `maxlength: 64` would be accepted and have no effect.
+//! Writing the model back and comparing it with the file finds each such key.
 
 use serde_json::Value;
 
@@ -21,7 +21,8 @@ fn compare(written: &Value, read: &Value, pointer: &str, dropped: &mut Vec<Strin
                 let pointer = join(pointer, key);
                 match read.get(key) {
                     Some(read) => compare(value, read, &pointer, dropped),
-                    // An absent list or flag that says "none" or "no" is the same as one that is written.
+                    // An absent list or flag that says "none" or "no" is the same as one that is
+                    // written.
                     None if says_nothing(value) => {}
                     None => dropped.push(pointer),
                 }

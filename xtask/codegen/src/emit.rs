@@ -1,25 +1,22 @@
-//! From a plan and a model to the text of the two generated files.
+//! Writes the text of the two generated files from a plan and a model.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use openapiv3::OpenAPI;
-use progenitor::{
-    GenerationSettings, Generator, HooksMode, InterfaceStyle, TagStyle, TypeImpl, TypePatch,
-};
-use quote::quote;
+use progenitor::{GenerationSettings, Generator, InterfaceStyle, TagStyle, TypeImpl, TypePatch};
 
 use crate::passes;
 use crate::plan::{Counts, OpenEnum, Plan, variant};
 use crate::widen::widen;
 
-/// Why no code could be made of a spec that breaks no rule.
+/// Why a spec that breaks no rule gives no code.
 #[derive(Debug, thiserror::Error)]
 pub enum EmitError {
     /// Progenitor refused the model.
     #[error("progenitor: {0}; a rule for this is missing in xtask/codegen/src/rules.rs")]
     Progenitor(#[from] progenitor::Error),
-    /// What progenitor made is not Rust.
+    /// The output of progenitor is not Rust, or not as this generator expects.
     #[error("progenitor's output cannot be parsed: {0}")]
     Parse(#[from] syn::Error),
     /// A pass did not find what the spec says it must find.
@@ -64,7 +61,7 @@ fn client(model: &OpenAPI, plan: &Plan, spec: &str) -> Result<String, EmitError>
             return Err(EmitError::NotReplaced(name.clone()));
         }
     }
-    let found = passes::apply(&mut file, plan);
+    let found = passes::apply(&mut file, plan)?;
     if found != plan.expected {
         return Err(EmitError::Counts {
             found,
@@ -75,7 +72,7 @@ fn client(model: &OpenAPI, plan: &Plan, spec: &str) -> Result<String, EmitError>
         "{}\n{}",
         header(
             spec,
-            "The client of every operation, and the types that it sends and receives."
+            "The operations as methods of clients, and the types that they send and receive."
         ),
         prettyplease::unparse(&file)
     ))
@@ -86,8 +83,6 @@ fn settings(plan: &Plan) -> GenerationSettings {
     settings
         .with_interface(InterfaceStyle::Positional)
         .with_tag(TagStyle::Merged)
-        .with_hooks(HooksMode::Expected)
-        .with_inner_type(quote!(crate::Inner))
         .with_derive("PartialEq")
         .with_map_type("::std::collections::BTreeMap");
     for name in &plan.secrets {
@@ -137,7 +132,7 @@ fn defines(file: &syn::File, name: &str) -> bool {
 fn open_enums(enums: &[OpenEnum], spec: &str) -> String {
     let mut text = header(
         spec,
-        "Enums of answers: the documented values, and whatever else a server sends.",
+        "Enums of answers: the documented values, and any other that a server sends.",
     );
     for item in enums {
         text.push_str("\n::api_client::open_enum! {\n");

@@ -10,7 +10,7 @@ use crate::plan::{Api, Plan};
 use crate::rules::{self, Breach};
 use crate::source::{ReadError, Source};
 
-/// Why an API's files could not be made.
+/// Why an API's files could not be generated.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
     /// The spec cannot be read.
@@ -19,7 +19,7 @@ pub enum GenerateError {
     /// The spec breaks rules.
     #[error("{}", listed(.0))]
     Rules(Vec<Breach>),
-    /// No code could be made of it.
+    /// The spec gives no code.
     #[error("{spec}: {source}")]
     Emit {
         /// The spec.
@@ -32,7 +32,7 @@ pub enum GenerateError {
     File {
         /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// The cause.
         source: std::io::Error,
     },
 }
@@ -42,22 +42,26 @@ fn listed(breaches: &[Breach]) -> String {
     for breach in breaches {
         let _ = writeln!(text, "{breach}");
     }
-    let _ = write!(text, "{} to change before code can be made", breaches.len());
+    let _ = write!(
+        text,
+        "{} to change before code can be generated",
+        breaches.len()
+    );
     text
 }
 
-/// A generated file that is not as it should be.
+/// A generated file that is out of date.
 #[derive(Debug)]
 pub struct Change {
     /// The file, from the repository's root.
     pub file: PathBuf,
-    /// From what is there to what should be.
+    /// From the current text to the generated one.
     pub diff: String,
-    /// What should be there.
+    /// The generated text.
     pub text: String,
 }
 
-/// What is to be changed in an API's generated files. Nothing is written.
+/// The generated files of an API that are out of date. Nothing is written.
 pub fn changes(root: &Path, api: &Api) -> Result<Vec<Change>, GenerateError> {
     let source = Source::open(&root.join(api.spec), Path::new(api.spec))?;
     let breaches = rules::check(&source);

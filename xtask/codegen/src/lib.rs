@@ -1,9 +1,11 @@
-//! From an OpenAPI description to a client that survives the servers it describes.
+//! Makes, from an OpenAPI description, a client that copes with the servers it describes.
 //!
-//! A spec is read with the line of every value ([`source`]); keys that progenitor would skip ([`dropped`]) and shapes that it gets wrong
-//! ([`rules`]) are refused; what the code needs is read off the spec ([`plan`]); the model is widened ([`widen`]), turned into code and
-//! changed ([`passes`]); the text is written ([`emit`]).
+//! [`source`] reads a spec with the line of every value. [`dropped`] finds keys that progenitor
+//! would skip, and [`rules`] shapes that it gets wrong; both are refused. [`plan`] reads from the
+//! spec what the code needs, [`widen`] changes the model, progenitor turns it into code, and
+//! [`passes`] and [`client`] change that code. [`emit`] writes the text.
 
+pub mod client;
 pub mod dropped;
 pub mod emit;
 pub mod generate;

@@ -1,9 +1,10 @@
-//! What is to be done with each API, read off its spec as far as it can be.
+//! What the generator does with each API, as far as possible read from its spec.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::client::OperationCounts;
 use crate::schemas::{self, Side, members, text};
 use crate::source::{Source, join};
 
@@ -23,10 +24,11 @@ pub struct Api {
 /// How the numbers of an API's answers are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Numbers {
-    /// A number that cannot be read is kept as it came, beside the rest of its record: `api_client::Number`.
+    /// A number that cannot be read is kept as it came, beside the rest of its record:
+    /// `api_client::Number`.
     Kept,
-    /// Integers as integers; any other number is money and keeps its exact decimal digits: `api_client::Amount`. What cannot be
-    /// read spoils its record.
+    /// Integers as integers; any other number is money and keeps its exact decimal digits:
+    /// `api_client::Amount`. A record with a number that cannot be read is an error.
     Exact,
 }
 
@@ -46,12 +48,13 @@ pub const APIS: [Api; 2] = [
     },
 ];
 
-/// What the spec says about how its code is to be made.
+/// What the spec says about its code.
 #[derive(Debug)]
 pub struct Plan {
     /// How numbers of answers are read.
     pub numbers: Numbers,
-    /// Enums of answers, which must keep values that nobody has heard of: replaced by those of `open.rs`.
+    /// Enums of answers, which must keep values that are not documented: replaced by those of
+    /// `open.rs`.
     pub open_enums: Vec<OpenEnum>,
     /// Schemas that hold secrets (`format: password`): replaced by a type that prints nothing.
     pub secrets: Vec<String>,
@@ -61,12 +64,14 @@ pub struct Plan {
     pub defaults: Vec<String>,
     /// The Rust names of the structs that are decoded from answers.
     pub answers: BTreeSet<String>,
+    /// The operations, in the order of their paths.
+    pub operations: Vec<PlannedOperation>,
     /// What the passes must find.
     pub expected: Counts,
 }
 
-/// How often each pass found its work. The spec says how often it must ([`Plan::expected`]), so a change of progenitor's output cannot
-/// silently switch a pass off.
+/// How often each pass found something to change. The spec says how often it must
+/// ([`Plan::expected`]), so that a change of progenitor's output cannot silently disable a pass.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     /// Number members of answers that are read leniently.
@@ -75,14 +80,88 @@ pub struct Counts {
     pub answer_booleans: usize,
     /// Number members of requests that are written as exact decimals.
     pub request_money: usize,
-    /// Bodies of answers.
-    pub decodes: usize,
-    /// Bodies of errors.
-    pub error_decodes: usize,
-    /// Operations that no longer send `api-version`.
-    pub version_headers: usize,
-    /// `Client::new`, removed.
-    pub constructors: usize,
+    /// Operations.
+    pub operations: OperationCounts,
+}
+
+/// An operation, and how it is sent.
+#[derive(Debug)]
+pub struct PlannedOperation {
+    /// Such as `get_call_rate`.
+    pub id: String,
+    /// Such as `get`.
+    pub method: String,
+    /// Such as `/call_rates/{id}`.
+    pub path: String,
+    /// The type whose method it is.
+    pub client: ClientType,
+    /// Whether it may be sent again after a failure.
+    pub repeatable: bool,
+}
+
+/// The types that operations are methods of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClientType {
+    /// Operations that take no token, of an API whose others do.
+    SignIn,
+    /// Operations that read.
+    Read,
+    /// Operations that write.
+    Write,
+}
+
+impl ClientType {
+    /// The name of the generated type.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SignIn => "SignInClient",
+            Self::Read => "ReadClient",
+            Self::Write => "WriteClient",
+        }
+    }
+
+    /// The documentation of the generated type.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::SignIn => "The operations that take no token: they get one.",
+            Self::Read => "The operations that read. None of them changes anything on the server.",
+            Self::Write => "The operations that change something on the server.",
+        }
+    }
+}
+
+/// The key that says what an operation does where its method does not.
+pub const ACCESS: &str = "x-access";
+
+/// What an operation does to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It reads, and may be repeated.
+    Read,
+    /// It reads, and must not be repeated.
+    ReadOnce,
+    /// It changes something.
+    Write,
+}
+
+impl Access {
+    /// What [`ACCESS`] says.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "read" => Some(Self::Read),
+            "read-once" => Some(Self::ReadOnce),
+            "write" => Some(Self::Write),
+            _ => None,
+        }
+    }
+
+    /// What an operation of this method does unless the spec says otherwise.
+    pub fn of_method(method: &str) -> Self {
+        match method {
+            "get" | "head" | "options" => Self::Read,
+            _ => Self::Write,
+        }
+    }
 }
 
 /// An enum whose values are those that the vendor documents, and any other.
@@ -97,7 +176,7 @@ pub struct OpenEnum {
 }
 
 impl Plan {
-    /// Reads the plan off a spec that breaks no rule.
+    /// Reads the plan from a spec that breaks no rule.
     pub fn new(source: &Source, numbers: Numbers) -> Self {
         let components: BTreeMap<&String, &Value> =
             members(source.root.pointer(schemas::COMPONENTS)).collect();
@@ -156,12 +235,14 @@ impl Plan {
             ids: ids.into_iter().collect(),
             defaults,
             answers,
+            operations: operations(source),
             expected: expected(source, numbers, &used_in_answers, &used_in_requests),
         }
     }
 }
 
-/// Whether a request has required members, all of which have an empty value. (Without required members it has a default anyway.)
+/// Whether a request has required members, all of which have an empty value. (Without required
+/// members it has a default anyway.)
 fn has_default(source: &Source, schema: &Value) -> bool {
     let required: Vec<&str> = schema
         .get("required")
@@ -204,15 +285,14 @@ fn expected(
             .count()
     };
     let operations = schemas::operations(source);
-    let decodes = operations
+    let streams = operations
         .iter()
         .flat_map(|operation| members(operation.value.get("responses")))
-        .filter(|(code, answer)| {
-            code.starts_with('2')
-                && source
-                    .resolve(answer)
-                    .pointer("/content/application~1json")
-                    .is_some()
+        .filter(|(_, answer)| {
+            source
+                .resolve(answer)
+                .pointer("/content/application~1octet-stream")
+                .is_some()
         })
         .count();
     Counts {
@@ -222,15 +302,52 @@ fn expected(
             Numbers::Kept => 0,
             Numbers::Exact => count(requests, &["number"]),
         },
-        decodes,
-        // 4XX and 5XX of every operation.
-        error_decodes: operations.len() * 2,
-        version_headers: operations.len(),
-        constructors: 1,
+        operations: OperationCounts {
+            operations: operations.len(),
+            bodies: operations
+                .iter()
+                .filter(|operation| operation.value.get("requestBody").is_some())
+                .count(),
+            streams,
+        },
     }
 }
 
-/// The variant of an enum's value: `NotBillable` for itself, `Offline` for `OFFLINE`, `TwoWords` for `TWO_WORDS`.
+/// How each operation is sent.
+fn operations(source: &Source) -> Vec<PlannedOperation> {
+    let takes_token = |value: &Value| {
+        let security = value.get("security").and_then(Value::as_array);
+        security.map(|schemes| !schemes.is_empty())
+    };
+    let api_takes_token = takes_token(&source.root).unwrap_or(false);
+    schemas::operations(source)
+        .into_iter()
+        .map(|operation| {
+            let access = text(operation.value, ACCESS)
+                .and_then(Access::named)
+                .unwrap_or_else(|| Access::of_method(operation.method));
+            let client = match access {
+                _ if api_takes_token && takes_token(operation.value) == Some(false) => {
+                    ClientType::SignIn
+                }
+                Access::Read | Access::ReadOnce => ClientType::Read,
+                Access::Write => ClientType::Write,
+            };
+            PlannedOperation {
+                id: text(operation.value, "operationId")
+                    .unwrap_or_default()
+                    .to_owned(),
+                method: operation.method.to_owned(),
+                path: operation.path.to_owned(),
+                client,
+                repeatable: access == Access::Read,
+            }
+        })
+        .collect()
+}
+
+/// The variant of an enum's value: `NotBillable` for itself, `Offline` for `OFFLINE`, `TwoWords`
+/// for `TWO_WORDS`.
 pub fn variant(value: &str) -> String {
     let shouted = !value.chars().any(char::is_lowercase);
     value

@@ -1,4 +1,5 @@
-//! Shapes of a spec that progenitor refuses, panics on, or turns into code that does not compile or fails on real answers.
+//! Shapes of a spec that progenitor refuses, panics on, or turns into code that does not compile or
+//! fails on real answers.
 //!
 //! Each rule has a small spec that breaks it in `tests/bad/`, named after it.
 
@@ -21,7 +22,7 @@ pub struct Breach {
     pub line: u64,
     /// The name of the rule.
     pub rule: &'static str,
-    /// What stands there and what comes of it.
+    /// What is wrong, and the consequence.
     pub what: String,
     /// What to write instead.
     pub instead: String,
@@ -41,7 +42,7 @@ impl fmt::Display for Breach {
     }
 }
 
-/// A rule: its name, and what finds its breaches.
+/// A rule: its name, and the function that finds its breaches.
 type Rule = (&'static str, fn(&Source, &mut Findings<'_>));
 
 /// All rules.
@@ -49,6 +50,7 @@ const RULES: &[Rule] = &[
     ("openapi-version", operations::version),
     ("path-reference", operations::path_references),
     ("operation-id", operations::operation_ids),
+    ("access", operations::access),
     ("answer-codes", operations::answer_codes),
     ("answer-body", operations::answer_bodies),
     ("request-body", operations::request_bodies),
@@ -98,7 +100,7 @@ pub fn check(source: &Source) -> Vec<Breach> {
         rule: DROPPED,
         breaches: &mut breaches,
     };
-    // A model that cannot be written back has lost everything; it has no keys then.
+    // A model that cannot be written back has no keys.
     let read = serde_json::to_value(&source.model).unwrap_or_default();
     for pointer in dropped::keys(&source.root, &read) {
         let owner = pointer.rfind('/').map_or("", |cut| &pointer[..cut]);
@@ -107,7 +109,7 @@ pub fn check(source: &Source) -> Vec<Breach> {
             .pointer(owner)
             .is_some_and(|owner| owner.get("$ref").is_some())
         {
-            continue; // the rule on siblings says it better
+            continue; // the rule on siblings has a better message
         }
         let key = pointer.rsplit('/').next().unwrap_or_default().to_owned();
         findings.add(
@@ -116,14 +118,14 @@ pub fn check(source: &Source) -> Vec<Breach> {
             "it as OpenAPI 3.0 spells it, or leave it out",
         );
     }
-    // A shared schema is reached on several ways.
+    // A shared schema is reached more than once.
     let mut seen = BTreeSet::new();
     breaches.retain(|breach| seen.insert((breach.line, breach.rule, breach.what.clone())));
     breaches.sort_by_key(|breach| breach.line);
     breaches
 }
 
-/// Where a rule puts what it finds.
+/// Collects what a rule finds.
 struct Findings<'a> {
     source: &'a Source,
     rule: &'static str,

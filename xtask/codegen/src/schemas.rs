@@ -1,4 +1,4 @@
-//! Which schemas of a spec go out in requests, which come back in answers, and walking through them.
+//! Finds the schemas that requests use and those that answers use, and walks through them.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ pub enum Side {
     Answer,
 }
 
-/// An operation as it stands in the spec.
+/// An operation as the spec has it.
 #[derive(Debug, Clone, Copy)]
 pub struct Operation<'a> {
     /// Such as `/call_rates/{id}`.
@@ -127,8 +127,8 @@ pub fn used(source: &Source, side: Side) -> BTreeSet<String> {
     names
 }
 
-/// Calls `visit` with the pointer and value of the schema at `pointer`, of every schema inside it, and of every schema that those refer to;
-/// each component once.
+/// Calls `visit` with the pointer and value of the schema at `pointer`, of every schema inside it,
+/// and of every schema that those refer to; each component once.
 pub fn walk(source: &Source, pointer: &str, visit: &mut dyn FnMut(&str, &Value)) {
     let mut seen = BTreeSet::new();
     let mut waiting = vec![pointer.to_owned()];
@@ -176,7 +176,7 @@ pub fn component(pointer: &str) -> Option<&str> {
     pointer.strip_prefix(COMPONENTS)?.strip_prefix('/')
 }
 
-/// The members of an object; none of anything else.
+/// The members of an object; a value of another type has none.
 pub fn members(value: Option<&Value>) -> impl Iterator<Item = (&String, &Value)> {
     value.and_then(Value::as_object).into_iter().flatten()
 }

@@ -9,12 +9,12 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
-/// A spec as written: every value by its JSON pointer, with the line it stands on.
+/// A spec as written: every value by its JSON pointer, with its line.
 #[derive(Debug)]
 pub struct Source {
     /// The file's name, as messages show it.
     pub name: PathBuf,
-    /// The values, in JSON's terms.
+    /// The values, as JSON.
     pub root: Value,
     /// What progenitor reads. It skips keys that it does not know; see [`crate::dropped`].
     pub model: OpenAPI,
@@ -29,17 +29,17 @@ pub enum ReadError {
     Open {
         /// The spec.
         file: PathBuf,
-        /// What the system said.
+        /// The cause.
         source: std::io::Error,
     },
-    /// Not YAML, a key that stands twice, or not OpenAPI.
+    /// Not YAML, a duplicate key, or not OpenAPI.
     #[error("{file}:{line}: {what}", file = file.display())]
     Parse {
         /// The spec.
         file: PathBuf,
         /// Where, from 1; 0 when the parser does not know.
         line: u64,
-        /// What the parser said.
+        /// The message of the parser.
         what: String,
     },
 }
@@ -87,7 +87,7 @@ impl Source {
         }
     }
 
-    /// The value at `pointer`, following one `$ref` if that is what stands there.
+    /// The value at `pointer`, following one `$ref`.
     pub fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
         value
             .get("$ref")
@@ -98,12 +98,13 @@ impl Source {
     }
 }
 
-/// `pointer` with `key` appended, escaped as RFC 6901 wants it.
+/// `pointer` with `key` appended, escaped as RFC 6901 requires.
 pub fn join(pointer: &str, key: &str) -> String {
     format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
-/// A YAML value whose parts know their lines. A mapping's members are located by their keys: that is where a reader looks.
+/// A YAML value with the line of each part. The line of a member is that of its key, where a reader
+/// looks.
 #[derive(Debug)]
 enum Node {
     Null,

@@ -1,11 +1,12 @@
-//! Changes to the model before code is made of it; the file stays as the vendor's page has it.
+//! Changes to the model before code generation; the spec stays as the vendor's page has it.
 
 use openapiv3::{OpenAPI, ReferenceOr, Schema, SchemaKind, StatusCode, Type};
 
-/// Takes any 2xx for the documented one, and leaves the defaults of request members to the server.
+/// Accepts any 2xx instead of the documented one, and leaves the defaults of request members to the
+/// server.
 ///
-/// A server that answers 201 where 200 is documented has done what was asked. And progenitor always sends a member that has a default,
-/// so that an update would set what its caller left out.
+/// A server that answers 201 where 200 is documented has done what was asked. And progenitor always
+/// sends a member that has a default, so an update would set members that its caller left out.
 pub fn widen(model: &mut OpenAPI) {
     for (_, path) in &mut model.paths.paths {
         let ReferenceOr::Item(item) = path else {

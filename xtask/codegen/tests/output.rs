@@ -1,5 +1,5 @@
-//! What code comes of a spec. The generated files themselves are checked by `codegen --check`; here is what a reader of a spec's
-//! change wants to see, and what the passes do.
+//! The code that a spec gives. `codegen --check` checks the generated files themselves; these
+//! snapshots show a reviewer what a change of a spec does, and what the passes do.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use callmeter_codegen::generate::{changes, write};
-use callmeter_codegen::plan::{APIS, Api, Numbers, Plan};
+use callmeter_codegen::plan::{APIS, Api, ClientType, Numbers, Plan, PlannedOperation};
 use callmeter_codegen::schemas::operations;
 use callmeter_codegen::source::Source;
 use callmeter_codegen::{emit, passes};
@@ -45,6 +45,7 @@ fn surface(api: &Api) -> String {
     for item in &file.items {
         match item {
             Item::Impl(implementation) if implementation.trait_.is_none() => {
+                let _ = writeln!(text, "{}", short(&implementation.self_ty));
                 for member in &implementation.items {
                     let ImplItem::Fn(method) = member else {
                         continue;
@@ -161,9 +162,16 @@ fn the_passes() {
             ids: Vec::new(),
             defaults: Vec::new(),
             answers: ["Thing".to_owned()].into(),
+            operations: vec![PlannedOperation {
+                id: "get_thing".to_owned(),
+                method: "get".to_owned(),
+                path: "/thing".to_owned(),
+                client: ClientType::Read,
+                repeatable: true,
+            }],
             expected: callmeter_codegen::plan::Counts::default(),
         };
-        let counts = passes::apply(&mut file, &plan);
+        let counts = passes::apply(&mut file, &plan).unwrap();
         let _ = writeln!(
             text,
             "// {numbers:?}: {counts:?}\n{}",

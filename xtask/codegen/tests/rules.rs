@@ -1,4 +1,4 @@
-//! One small bad spec for each rule, and what is said of it.
+//! A small bad spec for each rule, and the messages it gives.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Why a poll failed, and what that means for the next one.
 
-use api_client::Kind;
+use api_client::ErrorKind;
 use callmeter_journal::JournalError;
 
 use super::schedule::Ending;
@@ -50,8 +50,8 @@ impl PollError {
     pub(super) fn ending(&self) -> Ending {
         match self {
             Self::Api(error) => match error.kind() {
-                Kind::RefusedLogin => Ending::Refused,
-                Kind::PermissionDenied => Ending::Denied,
+                ErrorKind::RefusedLogin => Ending::Refused,
+                ErrorKind::PermissionDenied => Ending::Denied,
                 _ => Ending::Failed {
                     retry_after: error.retry_after(),
                 },
@@ -79,6 +79,6 @@ impl PollError {
 
     /// Whether the API said that this user may not read this.
     pub fn is_permission_denied(&self) -> bool {
-        matches!(self, Self::Api(error) if error.kind() == Kind::PermissionDenied)
+        matches!(self, Self::Api(error) if error.kind() == ErrorKind::PermissionDenied)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use portsip_client::{Kind, Session};
+use portsip_client::{ErrorKind, Session};
 
 use crate::canned::{Reply, answer, json, with_headers};
 use crate::{builder, session, signed_in};
@@ -200,17 +200,17 @@ async fn table() {
 #[tokio::test]
 async fn writes_are_sent_once() {
     let server = signed_in(|_| with_headers("503 Service Unavailable", &[], "")).await;
-    let writer = session(&server).writable();
+    let writer = builder(&server.url()).build_writable().unwrap();
     let id = "1".parse().unwrap();
     assert_eq!(
         writer.destroy_rate(&id).await.unwrap_err().kind(),
-        Kind::Server
+        ErrorKind::Server
     );
     assert_eq!(server.seen().len(), 2);
     // The same status on a read is worth three sends.
     assert_eq!(
         writer.reader().rate(&id).await.unwrap_err().kind(),
-        Kind::Server
+        ErrorKind::Server
     );
     assert_eq!(server.seen().len(), 5);
 }

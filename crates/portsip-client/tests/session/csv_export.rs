@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use portsip_client::{CallRate, DeckSource, Error, ExportedRates, Kind};
+use portsip_client::{CallRate, DeckSource, Error, ErrorKind, ExportedRates};
 use proptest::prelude::*;
 
 use crate::canned::{Canned, Reply, answer};
@@ -78,10 +78,10 @@ async fn a_row_that_cannot_be_read_costs_itself() {
 
 #[tokio::test]
 async fn empty_web_page_cut_and_too_long() {
-    assert_eq!(read(b"").await.unwrap_err().kind(), Kind::Unreadable);
+    assert_eq!(read(b"").await.unwrap_err().kind(), ErrorKind::Unreadable);
     assert_eq!(
         read(b"<html>login</html>").await.unwrap_err().kind(),
-        Kind::Html
+        ErrorKind::Html
     );
     assert!(read(PLAIN.as_bytes()).await.unwrap().is_empty());
 
@@ -95,18 +95,21 @@ async fn empty_web_page_cut_and_too_long() {
     assert!(export.next().await.unwrap().unwrap().is_ok());
     assert_eq!(
         export.next().await.unwrap().unwrap_err().kind(),
-        Kind::Transport
+        ErrorKind::Transport
     );
     assert!(export.next().await.is_none(), "half a row is no row");
     // A deck that was cut off is an error, not a smaller deck.
     assert_eq!(
         session(&server).deck().await.unwrap_err().kind(),
-        Kind::Transport
+        ErrorKind::Transport
     );
 
     let server = exporting(PLAIN.repeat(100).into_bytes()).await;
     let short = builder(&server.url()).export_limit(1000).build().unwrap();
-    assert_eq!(short.deck().await.unwrap_err().kind(), Kind::BodyTooLarge);
+    assert_eq!(
+        short.deck().await.unwrap_err().kind(),
+        ErrorKind::BodyTooLarge
+    );
 }
 
 #[tokio::test]

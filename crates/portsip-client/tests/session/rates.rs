@@ -1,6 +1,6 @@
 //! Walking over the list of rates.
 
-use portsip_client::{DeckSource, Error, RatesQuery, WhyNoExport};
+use portsip_client::{DeckSource, ErrorKind, RatesQuery, Reason, WhyNoExport};
 use proptest::prelude::*;
 
 use crate::canned::{Reply, Seen, answer, json, with_headers};
@@ -14,7 +14,8 @@ fn parameter(request: &Seen, name: &str) -> usize {
     value.unwrap().parse().unwrap()
 }
 
-/// A server of `rows` rates that sends at most `most` at a time and whose `skip` counts from `from`.
+/// A server of `rows` rates that sends at most `most` at a time and whose `skip` counts from
+/// `from`.
 fn page(request: &Seen, rows: usize, most: usize, from: usize, counts: bool) -> Reply {
     let (skip, top) = (
         parameter(request, "skip"),
@@ -62,7 +63,7 @@ async fn bounds_are_checked_here_as_the_server_may_not() {
     for top in [0, 101] {
         let error = first(RatesQuery::default().top(top)).await.unwrap_err();
         assert!(
-            matches!(error, Error::InvalidRequest { field: "top", .. }),
+            matches!(error.reason(), Reason::InvalidRequest { field: "top", .. }),
             "{error}"
         );
     }
@@ -72,9 +73,11 @@ async fn bounds_are_checked_here_as_the_server_may_not() {
         results.push(page);
     }
     assert_eq!(results.len(), 3);
+    let error = results.remove(2).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Truncated);
     assert!(matches!(
-        results[2],
-        Err(Error::Truncated { limit: 150, .. })
+        error.reason(),
+        Reason::Truncated { limit: 150, .. }
     ));
     assert_eq!(pages.shortfall(), Some(300));
 }

@@ -8,7 +8,7 @@ use portsip_client::{
 };
 
 use crate::canned::{Seen, answer, json, with_headers};
-use crate::{builder, session, signed_in};
+use crate::{builder, signed_in};
 
 #[tokio::test]
 async fn requests() {
@@ -27,7 +27,8 @@ async fn requests() {
         }
     })
     .await;
-    let session = session(&server);
+    let writer = builder(&server.url()).build_writable().unwrap();
+    let session = writer.reader();
     session.sign_in().await.unwrap();
     session.billing().await.unwrap();
     session.balance().await.unwrap();
@@ -44,7 +45,6 @@ async fn requests() {
         Ok(ExportedRates::NoColumns(_))
     ));
 
-    let writer = session.writable();
     writer
         .update_billing(&TenantBillingUpdate {
             enabled: Some(true),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use callmeter_simulator::{LedgerQuery, Options, Running, SignIn, Tls};
 use hostedsuite_client::{BalanceQuery, CallRounding, CallsQuery, Client, ClientsQuery, Format};
-use portsip_client::{DeckSource, ResourceId, Session};
+use portsip_client::{DeckSource, ResourceId, Session, SessionBuilder};
 use serde_json::json;
 
 use crate::common::{options, start, start_with};
@@ -24,6 +24,10 @@ fn secret(text: &str) -> hostedsuite_client::SecretSource {
 }
 
 fn portsip(running: &Running) -> Session {
+    portsip_builder(running).build().expect("a session")
+}
+
+fn portsip_builder(running: &Running) -> SessionBuilder {
     let mut builder = Session::builder(running.portsip_url())
         .credentials("billing", secret("simulated"))
         .domain("pbx.example.com");
@@ -31,7 +35,7 @@ fn portsip(running: &Running) -> Session {
         let tls = portsip_client::Tls::default();
         builder = builder.tls(tls.ca_pem(pem));
     }
-    builder.build().expect("a session")
+    builder
 }
 
 /// Walks all pages and returns the ids, and the sum of the talk times in ms.
@@ -214,8 +218,10 @@ async fn a_token_is_renewed_before_and_after_it_expires() {
 #[tokio::test]
 async fn a_rate_is_written_read_and_removed() {
     let running = start(options()).await;
-    let session = portsip(&running);
-    let writable = session.writable();
+    let writable = portsip_builder(&running)
+        .build_writable()
+        .expect("a session");
+    let session = writable.reader();
     let rate = serde_json::from_str(
         &json!({
             "prefix": "00998", "type": "NATIONAL", "free_seconds": 0, "grace_period": 0,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Findings;
+use crate::plan::{ACCESS, Access};
 use crate::schemas::{self, Operation, members, operations, reference, text};
 use crate::source::{Source, join};
 
@@ -36,17 +37,6 @@ pub(super) fn path_references(source: &Source, findings: &mut Findings<'_>) {
 }
 
 pub(super) fn operation_ids(source: &Source, findings: &mut Findings<'_>) {
-    const TAKEN: [&str; 9] = [
-        "new",
-        "new_with_client",
-        "exec",
-        "pre",
-        "post",
-        "client",
-        "baseurl",
-        "inner",
-        "api_version",
-    ];
     let mut first: BTreeMap<&str, String> = BTreeMap::new();
     for operation in operations(source) {
         let pointer = join(&operation.pointer(), "operationId");
@@ -66,10 +56,10 @@ pub(super) fn operation_ids(source: &Source, findings: &mut Findings<'_>) {
                 "lower-case words with underscores between them",
             );
         }
-        if TAKEN.contains(&id) {
+        if id == "new" {
             findings.add(
                 &pointer,
-                format!("the operationId {id} is the name of a method that every client has"),
+                format!("the operationId {id} is the name of a function that every client has"),
                 "another name",
             );
         }
@@ -91,6 +81,31 @@ fn is_snake_case(id: &str) -> bool {
                     .chars()
                     .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit())
         })
+}
+
+pub(super) fn access(source: &Source, findings: &mut Findings<'_>) {
+    for operation in operations(source) {
+        let Some(value) = operation.value.get(ACCESS) else {
+            continue;
+        };
+        let pointer = join(&operation.pointer(), ACCESS);
+        match value.as_str().and_then(Access::named) {
+            None => findings.add(
+                &pointer,
+                format!("{ACCESS} is {value}, which says nothing about the operation"),
+                "read, read-once (it must not be sent again after a failure) or write",
+            ),
+            Some(access) if access == Access::of_method(operation.method) => findings.add(
+                &pointer,
+                format!(
+                    "{ACCESS} says what the method {} says already",
+                    operation.method
+                ),
+                format!("no {ACCESS}: it is for operations that do not do what their method says"),
+            ),
+            Some(_) => {}
+        }
+    }
 }
 
 pub(super) fn answer_codes(source: &Source, findings: &mut Findings<'_>) {
@@ -230,7 +245,7 @@ pub(super) fn parameter_places(source: &Source, findings: &mut Findings<'_>) {
                         "the parameter {name} is in {}, which the client cannot send",
                         place.unwrap_or("no place")
                     ),
-                    "in: path or in: query; headers and cookies are the hooks' business",
+                    "in: path or in: query; headers and cookies are set by api_client::RequestContext",
                 ),
             }
             if text(parameter, "style") == Some("deepObject") || parameter.get("content").is_some()

@@ -9,7 +9,8 @@ use crate::plan::variant;
 use crate::schemas::{self, COMPONENTS, Side, children, members, reference, roots, text, walk};
 use crate::source::{Source, join};
 
-/// Calls `visit` for every schema of the spec: those of the components, those that operations name, and all inside.
+/// Calls `visit` for every schema of the spec: those of the components, those that operations name,
+/// and all inside them.
 fn every(source: &Source, mut visit: impl FnMut(&str, &Value)) {
     let components =
         members(source.root.pointer(COMPONENTS)).map(|(name, _)| join(COMPONENTS, name));
@@ -35,7 +36,7 @@ fn side(source: &Source, side: Side, mut visit: impl FnMut(&str, &Value)) {
 pub(super) fn dangling_references(source: &Source, findings: &mut Findings<'_>) {
     let mut waiting = vec![(String::new(), &source.root)];
     while let Some((pointer, value)) = waiting.pop() {
-        // What stands under `example` is data, not description.
+        // The content of `example` is data, not description.
         let entries: Vec<(String, &Value)> = match value {
             Value::Object(all) => all
                 .iter()
@@ -222,7 +223,7 @@ pub(super) fn member_names(source: &Source, findings: &mut Findings<'_>) {
     });
 }
 
-/// The field that progenitor makes of a member.
+/// The name of the field that progenitor makes for a member.
 fn field_name(member: &str) -> String {
     let mut field = String::new();
     let mut before = ' ';

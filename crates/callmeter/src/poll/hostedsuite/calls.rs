@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api_client::Cap;
+use api_client::{Cap, ErrorKind, Reason};
 use callmeter_journal::{AccountState, IngestSession, PageCounts, PollOptions, Purpose};
 use callmeter_records::{Stream, TimeReader};
 use hostedsuite_client::{CallsPage, CallsQuery, Caps, Client, Error, PageBase};
@@ -246,7 +246,8 @@ impl CallsReader {
                     }
                 }
                 DayEnd::Capped(error) => {
-                    let no_time_left = matches!(error, Error::Truncated { cap: Cap::Time, .. });
+                    let no_time_left =
+                        matches!(error.reason(), Reason::Truncated { cap: Cap::Time, .. });
                     capped.get_or_insert(format!("{}: {error}", day.date));
                     if no_time_left {
                         return Ok(TimeLeft::No);
@@ -300,7 +301,9 @@ impl CallsReader {
                         stop.unless_stopped(rest).await.ok_or(PollError::Stopped)?;
                     }
                 }
-                Some(Err(error @ Error::Truncated { .. })) => return Ok(DayEnd::Capped(error)),
+                Some(Err(error)) if error.kind() == ErrorKind::Truncated => {
+                    return Ok(DayEnd::Capped(error));
+                }
                 Some(Err(error)) => return Err(error.into()),
                 None => break,
             }

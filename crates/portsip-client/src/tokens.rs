@@ -1,52 +1,98 @@
-//! Tokens: signing in (two generations of it), refreshing, and not trying too often.
+//! Tokens: signing in by either generation of the API, refreshing, and not trying too often.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::time::Duration;
 
-use api_client::{Error, Executor, Kind, Secret, SecretSource};
+use api_client::{Error, ErrorKind, Operation, Reason, Secret, SecretSource, TokenSource};
+use futures_util::future::BoxFuture;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::answer::error_of;
-use crate::generated::types::ApiError;
 use crate::generated::types::{
     FormTokenRequest, RefreshTokenRequest, SignInRequest, SignInRequestDomain,
     SignInRequestUsername, SignInResult,
 };
-use crate::generated::{Client as Api, Error as Generated, ResponseValue};
-use crate::{Inner, MANNERS};
+use crate::generated::{SignInClient, operations};
 
 /// The client id that the vendor's documentation prescribes for the form login.
 const FORM_CLIENT_ID: &str = "9d806019-75b2-4b3d-bb8b-f5a3a412cc0a";
 
-/// After a refusal the same credentials are not tried again for this long, doubling up to the second figure.
+/// After a refusal, the same credentials are not tried again for this long; it doubles with each
+/// refusal up to the second value.
 const FIRST_REST: Duration = Duration::from_secs(30);
 const LONGEST_REST: Duration = Duration::from_mins(15);
 
-/// For this long after a fresh token did not help an operation, its refusals are taken for a missing right.
+/// After a fresh token did not help an operation, its refusals count as a missing right for this
+/// long.
 const NO_RIGHT_REST: Duration = Duration::from_mins(10);
 
-/// The same where it is the token that the server does not accept: it may be in the middle of a restart.
+/// The same when the server does not accept the token: it may be restarting.
 const NO_TOKEN_REST: Duration = Duration::from_secs(30);
 
-/// Who signs in, and how the API is reached.
+/// The credentials, and the operations that turn them into tokens.
 pub(crate) struct Login {
     pub(crate) username: String,
     pub(crate) password: SecretSource,
     pub(crate) domain: Option<String>,
-    pub(crate) executor: Executor,
-    /// Builds requests; they are sent by the executor.
-    pub(crate) http: reqwest::Client,
-    pub(crate) base: String,
+    pub(crate) api: SignInClient,
+}
+
+/// The tokens of a session, which its clones share.
+pub(crate) struct SessionTokens {
+    login: Login,
+    // Locked while signing in: tasks that come meanwhile wait and share the token.
+    state: Mutex<Tokens>,
+}
+
+impl SessionTokens {
+    pub(crate) fn new(login: Login) -> Self {
+        Self {
+            login,
+            state: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn login(&self) -> &Login {
+        &self.login
+    }
+}
+
+impl TokenSource for SessionTokens {
+    fn token(&self) -> BoxFuture<'_, Result<Secret, Error>> {
+        Box::pin(async { self.state.lock().await.access(&self.login).await })
+    }
+
+    fn renew<'a>(
+        &'a self,
+        operation: Operation,
+        refused: &'a Secret,
+    ) -> BoxFuture<'a, Result<Option<Secret>, Error>> {
+        Box::pin(async move {
+            let mut state = self.state.lock().await;
+            if !state.may_renew(operation, refused) {
+                return Ok(None);
+            }
+            state.access(&self.login).await.map(Some)
+        })
+    }
+
+    fn renewal_refused<'a>(&'a self, operation: Operation, error: &'a Error) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            self.state
+                .lock()
+                .await
+                .note_futile_renewal(operation, error);
+        })
+    }
 }
 
 /// The state of a sign-in.
 #[derive(Default)]
-pub(crate) struct Tokens {
+struct Tokens {
     current: Option<Token>,
     generation: Generation,
     refused: Option<Refusal>,
-    /// The operations that a fresh token did not cure, and until when.
+    /// The operations that fail with a fresh token, too, and until when none is fetched for them.
     futile: HashMap<&'static str, Instant>,
 }
 
@@ -56,14 +102,14 @@ struct Token {
     life: Option<Life>,
 }
 
-/// When a token should be refreshed, and when it is over.
+/// When a token should be refreshed, and when it expires.
 #[derive(Clone, Copy)]
 struct Life {
     refresh_at: Instant,
     ends_at: Instant,
 }
 
-/// How the server signs in: by the newer way until it says that it does not know it.
+/// How the server signs in: the newer way, until the server says that it does not know it.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Generation {
     #[default]
@@ -79,8 +125,8 @@ struct Refusal {
 }
 
 impl Tokens {
-    /// The access token: the one at hand, refreshed, or a new one.
-    pub(crate) async fn access(&mut self, login: &Login) -> Result<Secret, Error> {
+    /// The access token: the current one, refreshed if need be, or a new one.
+    async fn access(&mut self, login: &Login) -> Result<Secret, Error> {
         let now = Instant::now();
         let Some(token) = &self.current else {
             return self.sign_in(login).await;
@@ -96,20 +142,21 @@ impl Tokens {
         };
         match (refreshed, still_good) {
             (Ok(access), _) => Ok(access),
-            // No way through to the server: the token at hand may still do.
+            // The server cannot be reached: the current token may still do.
             (Err(error), Some(access)) if error.is_retryable() => Ok(access),
             (Err(error), _) if error.is_retryable() => Err(error),
             (Err(_), _) => self.sign_in(login).await,
         }
     }
 
-    /// Whether to try an operation again with another token after this one was refused. The token is forgotten then,
-    /// unless another task has put a fresh one in its place already. Where a fresh token did not help lately, none is
-    /// fetched: not each poll of what the account may not read signs in anew.
-    pub(crate) fn may_renew(&mut self, operation: &'static str, refused: &Secret) -> bool {
+    /// Whether to try an operation again with another token after this one was refused. If so, the
+    /// token is forgotten, unless another task has replaced it already. If a fresh token did not
+    /// help recently, none is fetched: otherwise each poll of data that the account may not read
+    /// would sign in again.
+    fn may_renew(&mut self, operation: Operation, refused: &Secret) -> bool {
         if self
             .futile
-            .get(operation)
+            .get(operation.id)
             .is_some_and(|until| Instant::now() < *until)
         {
             return false;
@@ -124,13 +171,13 @@ impl Tokens {
         true
     }
 
-    /// Notes that a fresh token was refused like the one before it.
-    pub(crate) fn note_futile_renewal(&mut self, operation: &'static str, error: &Error) {
-        let rest = match error {
-            Error::PermissionDenied { .. } => NO_RIGHT_REST,
+    /// Notes that a fresh token was refused, too.
+    fn note_futile_renewal(&mut self, operation: Operation, error: &Error) {
+        let rest = match error.kind() {
+            ErrorKind::PermissionDenied => NO_RIGHT_REST,
             _ => NO_TOKEN_REST,
         };
-        self.futile.insert(operation, Instant::now() + rest);
+        self.futile.insert(operation.id, Instant::now() + rest);
     }
 
     async fn sign_in(&mut self, login: &Login) -> Result<Secret, Error> {
@@ -143,7 +190,7 @@ impl Tokens {
         }
         let result = match self.generation {
             Generation::Json => match json_sign_in(login, &password).await {
-                Err(Error::NotFound { .. } | Error::Validation { status: 405, .. }) => {
+                Err(error) if has_no_such_operation(&error) => {
                     let result = form_sign_in(login, &password).await;
                     if result.is_ok() {
                         self.generation = Generation::Form;
@@ -158,27 +205,27 @@ impl Tokens {
             Ok(answer) => answer,
             Err(error) => {
                 // Other failures (a proxy's page, a certificate) lock nobody out.
-                if matches!(error.kind(), Kind::RefusedLogin | Kind::PermissionDenied) {
+                if matches!(
+                    error.kind(),
+                    ErrorKind::RefusedLogin | ErrorKind::PermissionDenied
+                ) {
                     self.note_refusal(password, &error);
                 }
                 return Err(error);
             }
         };
         self.refused = None;
-        self.take(answer, "sign_in")
+        self.store(answer, operations::SIGN_IN)
     }
 
     async fn refresh(&mut self, login: &Login, refresh: Secret) -> Result<Secret, Error> {
-        let (operation, answer) = match self.generation {
+        let (operation, reply) = match self.generation {
             Generation::Json => {
                 let body = RefreshTokenRequest {
                     refresh_token: refresh.clone(),
                 };
-                let result = run(login, "refresh_token", |api| async move {
-                    api.refresh_token(&body).await
-                })
-                .await;
-                ("refresh_token", result?)
+                let reply = login.api.refresh_token(&body).await?;
+                (operations::REFRESH_TOKEN, reply)
             }
             Generation::Form => {
                 let body = FormTokenRequest {
@@ -187,14 +234,11 @@ impl Tokens {
                     refresh_token: Some(refresh.clone()),
                     ..FormTokenRequest::default()
                 };
-                let result = run(login, "form_token", |api| async move {
-                    api.form_token(&body).await
-                })
-                .await;
-                ("form_token", result?)
+                let reply = login.api.form_token(&body).await?;
+                (operations::FORM_TOKEN, reply)
             }
         };
-        let access = self.take(answer, operation)?;
+        let access = self.store(reply.decode()?, operation)?;
         // A server that does not rotate refresh tokens may leave the old one out.
         if let Some(token) = &mut self.current {
             token.refresh.get_or_insert(refresh);
@@ -202,24 +246,25 @@ impl Tokens {
         Ok(access)
     }
 
-    fn take(&mut self, answer: SignInResult, operation: &'static str) -> Result<Secret, Error> {
+    /// Stores the tokens of an answer, and returns the access token.
+    fn store(&mut self, answer: SignInResult, operation: Operation) -> Result<Secret, Error> {
         let Some(access) = answer.access_token.filter(|token| !token.is_empty()) else {
             if answer.two_factor_enabled == Some(true) {
-                return Err(Error::SecondFactorRequired { operation });
+                return Err(second_factor(operation));
             }
-            return Err(Error::Unreadable {
-                operation,
-                status: 200,
+            let reason = Reason::Unreadable {
                 content_type: None,
-                reason: "no access token in it".to_owned(),
-            });
+                problem: "it holds no access token".to_owned(),
+            };
+            return Err(Error::new(operation.id, reason).with_status(200));
         };
         let now = Instant::now();
         let life = answer
             .expires_in
             .and_then(|seconds| u64::try_from(seconds).ok())
             .map(|seconds| {
-                // No token of a PBX lives for more than days; the bound keeps the sum within the clock.
+                // Tokens of a PBX live for days at most; the bound keeps the sum within the clock's
+                // range.
                 let life = Duration::from_secs(seconds.min(30 * 86_400));
                 let early = (life / 10).min(Duration::from_mins(1));
                 Life {
@@ -249,12 +294,22 @@ impl Tokens {
     }
 }
 
+/// Whether a server of an older version says that it does not know the operation.
+fn has_no_such_operation(error: &Error) -> bool {
+    match error.reason() {
+        Reason::NotFound => true,
+        Reason::Validation { .. } => error.status() == Some(405),
+        _ => false,
+    }
+}
+
+fn second_factor(operation: Operation) -> Error {
+    Error::new(operation.id, Reason::SecondFactorRequired)
+}
+
 async fn json_sign_in(login: &Login, password: &Secret) -> Result<SignInResult, Error> {
-    let invalid = |field, problem: &str| Error::InvalidRequest {
-        operation: "sign_in",
-        field,
-        problem: problem.to_owned(),
-    };
+    let operation = operations::SIGN_IN;
+    let invalid = |field, problem: &str| Error::invalid_request(operation.id, field, problem);
     let body = SignInRequest {
         username: SignInRequestUsername::try_from(login.username.as_str())
             .map_err(|_| invalid("username", "must have 1 to 64 characters"))?,
@@ -267,14 +322,9 @@ async fn json_sign_in(login: &Login, password: &Secret) -> Result<SignInResult, 
             ),
         },
     };
-    let answer = run(login, "sign_in", |api| async move {
-        api.sign_in(None, &body).await
-    })
-    .await?;
+    let answer = login.api.sign_in(None, &body).await?.decode()?;
     if answer.access_token.is_none() && answer.two_factor_enabled == Some(true) {
-        return Err(Error::SecondFactorRequired {
-            operation: "sign_in",
-        });
+        return Err(second_factor(operation));
     }
     Ok(answer)
 }
@@ -289,33 +339,5 @@ async fn form_sign_in(login: &Login, password: &Secret) -> Result<SignInResult, 
         scope: Some("all".to_owned()),
         refresh_token: None,
     };
-    run(login, "form_token", |api| async move {
-        api.form_token(&body).await
-    })
-    .await
-}
-
-/// Runs an operation without a token.
-async fn run<F>(
-    login: &Login,
-    operation: &'static str,
-    send: impl FnOnce(Api) -> F,
-) -> Result<SignInResult, Error>
-where
-    F: Future<Output = Result<ResponseValue<SignInResult>, Generated<ApiError>>>,
-{
-    let call = Inner::new(login.executor.clone(), MANNERS);
-    let tally = call.tally();
-    let api = Api::new_with_client(&login.base, login.http.clone(), call);
-    // Boxed, for a generated method is some 5 KB, and these futures nest.
-    let sending = Box::pin(send(api));
-    login
-        .executor
-        .observe(operation, &tally, async {
-            match sending.await {
-                Ok(answer) => Ok(answer.into_inner()),
-                Err(error) => Err(error_of(operation, error)),
-            }
-        })
-        .await
+    login.api.form_token(&body).await?.decode()
 }
