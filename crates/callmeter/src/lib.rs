@@ -1,9 +1,10 @@
-//! The inside of the `callmeter` program: configuration, polling, wiring, web server, commands.
+//! The `callmeter` program: configuration, sources, pipeline, web server, commands.
 //!
-//! A library so that tests and benches reach it. [`app`] is the program's life on one page;
-//! `main.rs` only chooses the command.
+//! It is a library so that tests and benchmarks can use it. [`app`] is `callmeter run` from start to
+//! shutdown; `main.rs` only selects the command.
 
 pub mod app;
+mod backoff;
 pub mod build;
 pub mod cli;
 pub mod commands;
@@ -13,9 +14,10 @@ mod error_chain;
 pub mod exit;
 pub mod logging;
 pub mod pipeline;
-pub mod poll;
+mod reload;
 pub mod secret_redactor;
 pub mod selfmetrics;
+pub mod sources;
 pub mod status;
 pub mod stop;
 pub mod web;

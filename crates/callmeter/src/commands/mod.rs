@@ -10,3 +10,4 @@ pub mod journal;
 pub mod metrics;
 pub mod plugin;
 pub mod run;
+mod runtime;

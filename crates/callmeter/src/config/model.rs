@@ -44,19 +44,19 @@ pub enum Api {
 }
 
 impl Api {
-    /// The value of the `api` label.
-    pub fn label(&self) -> &'static str {
+    /// Which API it is.
+    pub fn kind(&self) -> callmeter_meter::Api {
         match self {
-            Self::HostedSuite(_) => "hostedsuite",
-            Self::PortSip(_) => "portsip",
+            Self::HostedSuite(_) => callmeter_meter::Api::HostedSuite,
+            Self::PortSip(_) => callmeter_meter::Api::PortSip,
         }
     }
 
-    /// The polls after whose failure the account's gauges vanish.
-    pub fn stale_after(&self) -> u32 {
+    /// How it is reached.
+    pub fn link(&self) -> &Link {
         match self {
-            Self::HostedSuite(api) => api.link.stale_after,
-            Self::PortSip(api) => api.link.stale_after,
+            Self::HostedSuite(api) => &api.link,
+            Self::PortSip(api) => &api.link,
         }
     }
 }

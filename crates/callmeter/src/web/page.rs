@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use callmeter_meter::Api;
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -139,9 +140,8 @@ fn account_card(account: &AccountStatus, now: Timestamp) -> Markup {
         None => (Mark::Waiting, "waiting"),
     };
     let api = match account.api {
-        "hostedsuite" => "HostedSuite",
-        "portsip" => "PortSIP PBX",
-        other => other,
+        Api::HostedSuite => "HostedSuite",
+        Api::PortSip => "PortSIP PBX",
     };
     html! {
         article class=(mark.class()) {
@@ -386,6 +386,7 @@ mod tests {
         let account = |name: &str, api, watermark, tasks: Vec<(Task, TaskStatus)>| AccountStatus {
             name: name.to_owned(),
             api,
+            stale_after: 3,
             watermark,
             tasks: tasks.into_iter().collect(),
         };
@@ -413,8 +414,8 @@ mod tests {
                 warnings: vec!["callmeter.yml:20:5: accounts[1].portsip.tls.insecure: certificates are not checked".to_owned()],
             },
             accounts: vec![
-                account("acme", "hostedsuite", Some(hour), vec![(Task::Calls, calls), (Task::Balances, truncated)]),
-                account("hq", "portsip", None, vec![(Task::Billing, failing), (Task::Rates, starting)]),
+                account("acme", Api::HostedSuite, Some(hour), vec![(Task::Calls, calls), (Task::Balances, truncated)]),
+                account("hq", Api::PortSip, None, vec![(Task::Billing, failing), (Task::Rates, starting)]),
             ],
             outputs: vec![
                 OutputStatus {

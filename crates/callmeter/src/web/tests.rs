@@ -37,10 +37,18 @@ fn state(args: WebArgs) -> (WebState, tokio::sync::mpsc::Receiver<ReloadRequest>
     ledger.configure("acme", Api::HostedSuite);
     ledger.set_gauges("acme", |state| state.up = Some(true));
     let (reload, reloads) = Reload::channel();
+    let meter = Arc::new(Meter::new(ledger));
+    let metrics = SelfMetrics::new().unwrap();
+    let status = StatusStore::new(
+        Path::new("callmeter.yml"),
+        jiff::Timestamp::now(),
+        Arc::clone(&meter),
+        metrics.clone(),
+    );
     let state = WebState {
-        meter: Arc::new(Meter::new(ledger)),
-        metrics: SelfMetrics::new().unwrap(),
-        status: Arc::new(StatusStore::new(Path::new("callmeter.yml"))),
+        meter,
+        metrics,
+        status: Arc::new(status),
         redactor: Arc::new(SecretRedactor::new()),
         config_page: Arc::new(ArcSwap::from_pointee("accounts: []\n".to_owned())),
         created_lines: false,

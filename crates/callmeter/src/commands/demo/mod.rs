@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use callmeter_simulator::{Options, Running, Simulator};
 
-use super::run::runtime;
+use super::runtime::runtime;
 use crate::app::{self, Startup};
 use crate::cli::DemoArgs;
 use crate::exit::Failure;
@@ -71,7 +71,7 @@ async fn demo(
     let startup = Startup::new(config_file, args.web, redactor).await?;
     say_where(&startup.addresses(), directory, &simulator, &receiver)?;
     let (_never, ended) = stop();
-    let outcome = app::live(startup, ended).await;
+    let outcome = app::run(startup, ended).await;
     writeln!(
         std::io::stdout(),
         "The receiver took {} posts with {} records.",

@@ -1,4 +1,5 @@
-//! Calls: day by day, page by page, each page journaled and counted before the next is asked for.
+//! The poll of an account's calls: day by day, page by page. Each page is journaled and counted
+//! before the next is requested.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -14,55 +15,21 @@ use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
 use super::convert::CallConverter;
+use super::days::{Day, days_to_read, span, steps};
 use crate::config::Calls;
-use crate::poll::blocking::blocking;
-use crate::poll::days::{Day, days_to_read, span, steps};
-use crate::poll::error::PollError;
-use crate::poll::runner::{AccountContext, Poll, Polled};
+use crate::sources::blocking::blocking;
+use crate::sources::error::PollError;
+use crate::sources::poll::{AccountContext, Poll, Polled};
 use crate::status::Task;
 
 /// The poll of an account's calls.
-pub(in crate::poll) struct CallsTask {
+pub(in crate::sources) struct CallsTask {
     reader: CallsReader,
-    late: u64,
-    duplicate: u64,
-    outside_window: u64,
 }
 
 impl CallsTask {
-    pub(in crate::poll) fn new(reader: CallsReader) -> Self {
-        Self {
-            reader,
-            late: 0,
-            duplicate: 0,
-            outside_window: 0,
-        }
-    }
-
-    /// Shows what a poll saw, also one that failed later on.
-    fn show(&mut self, run: &PollRun) {
-        let counts = run.counts;
-        self.late += counts.late;
-        self.duplicate += counts.known + counts.repeated;
-        self.outside_window += counts.outside_window;
-        let (late, duplicate, outside_window) = (self.late, self.duplicate, self.outside_window);
-        let watermark = run.state.watermark;
-        let context = &self.reader.context;
-        context.app.meter.update(|ledger| {
-            ledger.set_gauges(&context.account, |state| {
-                state.late = late;
-                state.duplicate = duplicate;
-                state.outside_window = outside_window;
-                state.watermark = watermark;
-            });
-        });
-        let watermark = watermark.and_then(|micros| Timestamp::from_microsecond(micros).ok());
-        context
-            .app
-            .status
-            .change_account(&context.account, |account| {
-                account.watermark = watermark;
-            });
+    pub(in crate::sources) fn new(reader: CallsReader) -> Self {
+        Self { reader }
     }
 }
 
@@ -84,11 +51,11 @@ impl Poll for CallsTask {
         let days = days_to_read(watermark, lookback, history, now, &self.reader.zone);
         let start = span(&days).start;
         let lookback_micros = i64::try_from(lookback.as_micros()).unwrap_or(i64::MAX);
-        let mut found = PollSummary::default();
+        let mut summary = PollSummary::default();
         let mut truncated = None;
         for step in steps(&days, lookback) {
             let step_span = span(step);
-            // What may repeat or be edited lies within the lookback; what is older is not held in memory.
+            // Only calls within the lookback may repeat or be edited; older ones are not kept in memory.
             let known_from = step_span.start.saturating_sub(lookback_micros).max(start);
             let range = known_from..step_span.end;
             let mut run = self.reader.begin(Purpose::Regular, range).await?;
@@ -96,24 +63,27 @@ impl Poll for CallsTask {
                 .reader
                 .read_days(&mut run, step, now, deadline, &mut truncated)
                 .await;
-            self.show(&run);
-            found.add(&run);
+            // Also when the step failed: the pages before are journaled and counted.
+            let context = &self.reader.context;
+            let accounts = context.app.status.accounts();
+            accounts.calls_read(&context.account, run.state.watermark, run.counts);
+            summary.add(&run);
             if outcome? == TimeLeft::No {
                 break;
             }
         }
         Ok(Polled {
-            found: found.in_words(days.len()),
+            found: summary.describe(days.len()),
             truncated,
         })
     }
 
-    fn vanish(&mut self) {
-        // Counters stay while the account is configured; there is no gauge of the last poll.
+    fn remove_gauges(&mut self) {
+        // Calls have counters only, which stay.
     }
 }
 
-/// What one poll did.
+/// What one poll read.
 #[derive(Default)]
 struct PollSummary {
     counts: PageCounts,
@@ -126,7 +96,7 @@ impl PollSummary {
         self.unreadable += run.unreadable;
     }
 
-    fn in_words(&self, days: usize) -> String {
+    fn describe(&self, days: usize) -> String {
         let PageCounts {
             new,
             revised,
@@ -138,7 +108,7 @@ impl PollSummary {
         for (count, word) in [
             (revised, "edited"),
             (unsettled, "not settled yet"),
-            (outside_window, "outside the day asked for"),
+            (outside_window, "outside the requested day"),
             (self.unreadable, "unreadable"),
         ] {
             if count > 0 {
@@ -150,7 +120,7 @@ impl PollSummary {
     }
 }
 
-/// Whether a poll may go on.
+/// Whether the poll has time to continue.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TimeLeft {
     Yes,
@@ -160,44 +130,44 @@ enum TimeLeft {
 /// Reads days of calls into journal and meter.
 #[derive(Clone)]
 pub(crate) struct CallsReader {
-    pub(in crate::poll) context: AccountContext,
-    pub(in crate::poll) client: Client,
-    pub(in crate::poll) config: Calls,
-    pub(in crate::poll) zone: TimeZone,
-    /// Rest after each page, for who has time.
-    pub(in crate::poll) pause: Duration,
+    pub(in crate::sources) context: AccountContext,
+    pub(in crate::sources) client: Client,
+    pub(in crate::sources) config: Calls,
+    pub(in crate::sources) zone: TimeZone,
+    /// Pause after each page.
+    pub(in crate::sources) pause: Duration,
 }
 
-/// One way through some days.
+/// The state of reading some days.
 pub(crate) struct PollRun {
-    /// Absent only while a page is worked on elsewhere.
-    poll: Option<IngestSession>,
+    /// `None` only while another thread journals a page.
+    session: Option<IngestSession>,
     times: Option<TimeReader>,
     state: AccountState,
     base: PageBase,
-    /// What became of the rows so far.
+    /// How the records so far were classified.
     pub(crate) counts: PageCounts,
-    /// Rows that could not be read at all.
+    /// Records that could not be read at all.
     pub(crate) unreadable: u64,
 }
 
-/// What reading one day came to.
+/// How reading one day ended.
 enum DayEnd {
-    /// All of it was read.
+    /// The whole day was read.
     Complete,
-    /// A cap ended it.
+    /// A cap was reached.
     Capped(Error),
 }
 
 impl CallsReader {
-    /// How far the account has been read.
+    /// The time up to which the account has been read, and its page base.
     pub(crate) async fn state(&self) -> Result<AccountState, PollError> {
         let journal = self.context.app.journal.clone();
         let account = Arc::clone(&self.context.account);
         Ok(blocking(move || journal.account_state(&account)).await??)
     }
 
-    /// Begins a run through days in a range of UTC microseconds, in which calls are known again.
+    /// Begins to read days. Calls within `range`, in UTC microseconds, are recognized as known.
     pub(crate) async fn begin(
         &self,
         purpose: Purpose,
@@ -210,8 +180,8 @@ impl CallsReader {
         };
         let journal = self.context.app.journal.clone();
         let account = Arc::clone(&self.context.account);
-        let poll = blocking(move || journal.ingest_session(&account, options)).await??;
-        let state = poll.state();
+        let session = blocking(move || journal.ingest_session(&account, options)).await??;
+        let state = session.state();
         Ok(PollRun {
             base: match (self.config.page_base, state.page_base) {
                 (Some(0), _) | (None, Some(0)) => PageBase::Zero,
@@ -219,15 +189,15 @@ impl CallsReader {
                 (None, _) => PageBase::Unknown,
             },
             state,
-            poll: Some(poll),
+            session: Some(session),
             times: Some(TimeReader::new(self.zone.clone())),
             counts: PageCounts::default(),
             unreadable: 0,
         })
     }
 
-    /// Reads the days in order; the watermark follows as long as nothing was left out. The first
-    /// cap that is reached is put into `capped`, in words.
+    /// Reads the days in order, and moves the watermark as long as nothing was left out. Describes
+    /// the first cap that is reached in `capped`.
     async fn read_days(
         &self,
         run: &mut PollRun,
@@ -257,7 +227,7 @@ impl CallsReader {
         Ok(TimeLeft::Yes)
     }
 
-    /// Reads one day for a backfill. Returns the cap that was reached, in words.
+    /// Reads one day for a backfill. Returns a description of the cap that was reached.
     pub(crate) async fn read_past_day(
         &self,
         run: &mut PollRun,
@@ -294,10 +264,10 @@ impl CallsReader {
                 .ok_or(PollError::Stopped)?;
             match next {
                 Some(Ok(page)) => {
-                    self.take_page(run, page, day).await?;
+                    self.record_page(run, page, day).await?;
                     if !self.pause.is_zero() {
-                        let rest = tokio::time::sleep(self.pause);
-                        stop.unless_stopped(rest).await.ok_or(PollError::Stopped)?;
+                        let pause = tokio::time::sleep(self.pause);
+                        stop.unless_stopped(pause).await.ok_or(PollError::Stopped)?;
                     }
                 }
                 Some(Err(error @ Error::Truncated { .. })) => return Ok(DayEnd::Capped(error)),
@@ -306,38 +276,45 @@ impl CallsReader {
             }
         }
         run.base = pages.base();
-        // The client passes over rows that it has handed out already.
+        // The client skips records that it has already returned.
         run.counts.repeated += pages.summary().repeated;
         Ok(DayEnd::Complete)
     }
 
-    /// Journals and counts a page, off the threads that serve the network.
-    async fn take_page(
+    /// Journals and counts a page on a thread for blocking work.
+    async fn record_page(
         &self,
         run: &mut PollRun,
         page: CallsPage,
         day: Day,
     ) -> Result<(), PollError> {
-        let (Some(mut poll), Some(mut times)) = (run.poll.take(), run.times.take()) else {
+        let (Some(mut session), Some(mut times)) = (run.session.take(), run.times.take()) else {
             return Err(PollError::Internal("a page was interrupted".to_owned()));
         };
         let context = self.context.clone();
         let window = span(&[day]);
         let observed_at = Timestamp::now().as_microsecond();
-        let (taken, poll, times) = blocking(move || {
-            let taken = take(&context, &mut poll, &mut times, &page, window, observed_at);
-            (taken, poll, times)
+        let (result, session, times) = blocking(move || {
+            let result = commit_page(
+                &context,
+                &mut session,
+                &mut times,
+                &page,
+                window,
+                observed_at,
+            );
+            (result, session, times)
         })
         .await?;
-        run.poll = Some(poll);
+        run.session = Some(session);
         run.times = Some(times);
-        let taken = taken?;
-        run.counts += taken.counts;
-        run.unreadable += taken.unreadable;
+        let PageResult { counts, unreadable } = result?;
+        run.counts += counts;
+        run.unreadable += unreadable;
         Ok(())
     }
 
-    /// Stores the watermark, where it moves, along with what is known of the page base.
+    /// Stores the watermark and the page base if they have changed.
     async fn move_watermark(&self, run: &mut PollRun, read_to: i64) -> Result<(), PollError> {
         let state = AccountState {
             watermark: run.state.watermark.max(Some(read_to)),
@@ -350,39 +327,39 @@ impl CallsReader {
         if state == run.state {
             return Ok(());
         }
-        let Some(mut poll) = run.poll.take() else {
+        let Some(mut session) = run.session.take() else {
             return Err(PollError::Internal("a page was interrupted".to_owned()));
         };
-        let (stored, poll) = blocking(move || {
-            let stored = poll
+        let (stored, session) = blocking(move || {
+            let stored = session
                 .page(0..0, read_to)
                 .and_then(|page| page.commit(Some(state)));
-            (stored, poll)
+            (stored, session)
         })
         .await?;
-        run.poll = Some(poll);
+        run.session = Some(session);
         stored?;
         run.state = state;
         Ok(())
     }
 }
 
-/// What a page came to.
+/// The result of one page.
 struct PageResult {
     counts: PageCounts,
     unreadable: u64,
 }
 
-/// Commits a page and counts what was new in it, in one go: nothing may come between.
-fn take(
+/// Commits a page and counts its new calls at once, so that nothing comes between the two.
+fn commit_page(
     context: &AccountContext,
-    poll: &mut IngestSession,
+    session: &mut IngestSession,
     times: &mut TimeReader,
     page: &CallsPage,
     window: Range<i64>,
     observed_at: i64,
 ) -> Result<PageResult, PollError> {
-    let mut pending = poll.page(window, observed_at)?;
+    let mut pending = session.page(window, observed_at)?;
     let mut converter = CallConverter::new(times);
     let mut unreadable = 0;
     for row in page.calls() {
@@ -402,7 +379,8 @@ fn take(
         timer.observe_duration();
         app.count(Stream::Calls, &committed.batches)?;
     }
-    context.count_unreadable(Task::Calls, unreadable);
+    let accounts = app.status.accounts();
+    accounts.records_unreadable(&context.account, Task::Calls, unreadable);
     Ok(PageResult {
         counts: committed.counts,
         unreadable,

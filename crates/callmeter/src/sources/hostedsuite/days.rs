@@ -1,9 +1,8 @@
-//! Which days of calls a poll asks for, and which period a balance is asked for.
+//! The days whose calls a poll requests.
 //!
-//! Calls are asked by whole days of the account's time zone. A whole day is a question whose answer
-//! does not depend on how the server treats the ends of a range (nobody documents whether the end
-//! belongs to it), and today's is asked to its end, so that a server whose clock runs ahead of ours
-//! loses nothing.
+//! Calls are requested by whole days of the account's time zone. The result of a whole day does not
+//! depend on whether the server includes the end of a range, which is not documented. Today is
+//! requested to its end, so that nothing is lost if the server's clock is ahead of ours.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -24,7 +23,7 @@ pub struct Day {
 }
 
 impl Day {
-    /// The day of `zone` that carries this date; nothing at the ends of the calendar.
+    /// The day of `zone` with this date; `None` at the ends of the calendar.
     pub fn of(date: Date, zone: &TimeZone) -> Option<Self> {
         let start = date.to_zoned(zone.clone()).ok()?;
         let next = date.tomorrow().ok()?.to_zoned(zone.clone()).ok()?;
@@ -37,8 +36,8 @@ impl Day {
     }
 }
 
-/// The days that cover `[watermark − lookback, now]`, oldest first; without a watermark (the first
-/// poll of all) those that cover `[now − history, now]`.
+/// The days that cover `[watermark − lookback, now]`, oldest first; without a watermark, in the very
+/// first poll, those that cover `[now − history, now]`.
 pub(super) fn days_to_read(
     watermark: Option<Timestamp>,
     lookback: Duration,
@@ -46,7 +45,7 @@ pub(super) fn days_to_read(
     now: Timestamp,
     zone: &TimeZone,
 ) -> Vec<Day> {
-    // A watermark ahead of the clock means that the clock was set back: what lies between is read again.
+    // A watermark ahead of the clock means that the clock was set back: read that time again.
     let (anchor, reach) = match watermark {
         Some(watermark) => (watermark.min(now), lookback),
         None => (now, history),
@@ -69,46 +68,13 @@ pub(super) fn span(days: &[Day]) -> Range<i64> {
     }
 }
 
-/// The days in steps that a lookback fills: what a step has to know of the past is then a lookback
-/// and the step itself, however many days there are. A regular poll is one step.
+/// The days in steps of about one lookback, so that a step has to know the calls of one lookback and
+/// of itself, however many days there are. A regular poll is one step.
 pub(super) fn steps(days: &[Day], lookback: Duration) -> impl Iterator<Item = &[Day]> {
     let lookback_days = lookback.as_secs().div_ceil(86_400);
-    // The watermark's day and today come on top, and a change of clocks may cut one more day.
+    // Plus the watermark's day, today, and a day that a clock change may cut.
     let length = usize::try_from(lookback_days).map_or(usize::MAX, |days| days.saturating_add(3));
     days.chunks(length)
-}
-
-/// A billing period: from a day of the month to the day before the same of the next month.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Period {
-    /// First day.
-    pub(super) first: Date,
-    /// Last day, which belongs to the period.
-    pub(super) last: Date,
-    /// Its first moment.
-    pub(super) start: Timestamp,
-    /// The first moment after it.
-    pub(super) end: Timestamp,
-}
-
-impl Period {
-    /// The period in which `now` lies, where periods start on `start_day` (1 to 28) of each month.
-    pub(super) fn current(now: Timestamp, start_day: i8, zone: &TimeZone) -> Option<Self> {
-        let today = now.to_zoned(zone.clone()).date();
-        let this_month = today.with().day(start_day).build().ok()?;
-        let first = if today.day() >= start_day {
-            this_month
-        } else {
-            this_month.checked_sub(1.month()).ok()?
-        };
-        let next = first.checked_add(1.month()).ok()?;
-        Some(Self {
-            first,
-            last: next.yesterday().ok()?,
-            start: first.to_zoned(zone.clone()).ok()?.timestamp(),
-            end: next.to_zoned(zone.clone()).ok()?.timestamp(),
-        })
-    }
 }
 
 #[cfg(test)]
@@ -187,22 +153,8 @@ mod tests {
         assert_eq!(dates(&days), ["2026-08-05", "2026-08-06"]);
     }
 
-    #[test]
-    fn a_period_runs_from_its_day_to_the_day_before() {
-        let utc = TimeZone::UTC;
-        let period = |now: &str, day| {
-            let period = Period::current(at(now), day, &utc).unwrap();
-            format!("{}..{}", period.first, period.last)
-        };
-        assert_eq!(period("2026-08-06T00:00:00Z", 1), "2026-08-01..2026-08-31");
-        assert_eq!(period("2026-08-06T00:00:00Z", 15), "2026-07-15..2026-08-14");
-        assert_eq!(period("2026-08-15T00:00:00Z", 15), "2026-08-15..2026-09-14");
-        assert_eq!(period("2026-01-03T00:00:00Z", 28), "2025-12-28..2026-01-27");
-        assert_eq!(period("2026-03-01T00:00:00Z", 28), "2026-02-28..2026-03-27");
-    }
-
     proptest! {
-        /// Whatever the zone and the moment: days touch without gap or overlap and cover the window.
+        /// In every zone and at every time, days cover the window without gap or overlap.
         #[test]
         fn days_cover_the_window_without_gaps(
             now in 946_684_800_i64..4_102_444_800,
@@ -226,13 +178,6 @@ mod tests {
             for pair in days.windows(2) {
                 prop_assert_eq!(pair[0].end, pair[1].start);
             }
-        }
-
-        #[test]
-        fn now_lies_in_its_period(now in 946_684_800_i64..4_102_444_800, day in 1_i8..=28) {
-            let now = Timestamp::from_second(now).unwrap();
-            let period = Period::current(now, day, &zone("Europe/Zurich")).unwrap();
-            prop_assert!(period.start <= now && now < period.end);
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Work that waits for the disk, done where it holds up nobody.
+//! Runs work that waits for the disk on threads where it delays nothing else.
 
 use super::error::PollError;
 
-/// Runs `work` on a thread for blocking work. It is not cut off when the caller goes away: what has
-/// been journaled is always counted as well.
+/// Runs `work` on a thread for blocking work. It continues if the caller is dropped, so that
+/// journaled records are always counted.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, PollError> {

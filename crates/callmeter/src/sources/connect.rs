@@ -1,4 +1,4 @@
-//! API clients from the configuration, with every request counted.
+//! Sets up the API clients as configured; every request is counted and logged.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use crate::config;
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
 
-/// What calls itself at the APIs.
-pub(super) const USER_AGENT: &str = concat!("callmeter/", env!("CARGO_PKG_VERSION"));
+/// The `User-Agent` of every request.
+const USER_AGENT: &str = concat!("callmeter/", env!("CARGO_PKG_VERSION"));
 
 /// A HostedSuite client. Nothing is sent yet.
 ///
 /// # Errors
-/// When certificates cannot be read or the address is none.
+/// If certificates cannot be read or the address is invalid.
 pub(super) fn hosted_suite(
     account: &str,
     api: &config::HostedSuite,
@@ -45,7 +45,7 @@ pub(super) fn hosted_suite(
 /// A session with a PortSIP PBX that can only read. Nothing is sent yet.
 ///
 /// # Errors
-/// When certificates cannot be read or the address is none.
+/// If certificates cannot be read or the address is invalid.
 pub(super) fn port_sip(
     account: &str,
     api: &config::PortSip,
@@ -72,14 +72,14 @@ pub(super) fn port_sip(
 }
 
 fn tls(tls: &config::Tls) -> Tls {
-    let mut made = Tls::new().danger_accept_any_certificate(tls.insecure_skip_verify);
+    let mut client_tls = Tls::new().danger_accept_any_certificate(tls.insecure_skip_verify);
     if let Some(file) = &tls.ca_file {
-        made = made.ca_file(file);
+        client_tls = client_tls.ca_file(file);
     }
     if let Some(name) = &tls.server_name {
-        made = made.server_name(name);
+        client_tls = client_tls.server_name(name);
     }
-    made
+    client_tls
 }
 
 fn observer(

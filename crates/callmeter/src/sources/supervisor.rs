@@ -1,4 +1,4 @@
-//! Which accounts are polled: starts, stops and exchanges them without touching the others.
+//! Starts, stops and restarts the polls of accounts, without touching the accounts that stay the same.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::account::{PreparedAccount, forget, prepare};
+use super::account::PreparedAccount;
 use crate::config::Account;
 use crate::context::AppContext;
 use crate::stop::{StopSender, stop};
@@ -26,24 +26,25 @@ struct RunningAccount {
     polls: JoinSet<()>,
 }
 
-/// Why an account cannot be polled at all.
+/// Why an account cannot be polled.
 #[derive(Debug, thiserror::Error)]
-#[error("account {account}: {source}")]
+#[error("account {account}")]
 pub struct AccountError {
     account: String,
     source: api_client::Error,
 }
 
-/// How the accounts are to change; made without touching any of them.
+/// The accounts to start and to stop. Nothing has changed yet.
 #[derive(Debug)]
 pub struct Changes {
+    /// With the account's index in the configuration.
     start: Vec<(usize, PreparedAccount)>,
     stop: Vec<String>,
-    total: usize,
+    accounts: usize,
 }
 
 impl Supervisor {
-    /// Nothing runs yet.
+    /// A supervisor of no accounts.
     pub fn new(app: AppContext) -> Self {
         Self {
             app,
@@ -51,23 +52,24 @@ impl Supervisor {
         }
     }
 
-    /// What has to start and stop so that these accounts, and no others, are polled.
+    /// What has to start and stop so that exactly these accounts are polled.
     ///
     /// # Errors
-    /// When a client cannot be made; nothing has changed then.
+    /// If the client of an account cannot be set up.
     pub fn plan(&self, accounts: &[Account]) -> Result<Changes, AccountError> {
         let mut start = Vec::new();
-        for (place, account) in accounts.iter().enumerate() {
+        for (index, account) in accounts.iter().enumerate() {
             let same = self
                 .running
                 .get(&account.name)
                 .is_some_and(|running| running.config == *account);
             if !same {
-                let prepared = prepare(account, &self.app).map_err(|source| AccountError {
-                    account: account.name.clone(),
-                    source,
-                })?;
-                start.push((place, prepared));
+                let prepared =
+                    PreparedAccount::new(account, &self.app).map_err(|source| AccountError {
+                        account: account.name.clone(),
+                        source,
+                    })?;
+                start.push((index, prepared));
             }
         }
         let stop = self
@@ -75,49 +77,49 @@ impl Supervisor {
             .keys()
             .filter(|name| {
                 let kept = accounts.iter().any(|account| account.name == **name);
-                let exchanged = start.iter().any(|(_, new)| new.name() == name.as_str());
-                !kept || exchanged
+                let restarted = start.iter().any(|(_, new)| new.name() == name.as_str());
+                !kept || restarted
             })
             .cloned()
             .collect();
         Ok(Changes {
             start,
             stop,
-            total: accounts.len(),
+            accounts: accounts.len(),
         })
     }
 
-    /// Stops and starts what a plan says. Waits until what stops has stopped, so that no account is
-    /// ever polled by two at once.
+    /// Stops and starts accounts. Waits until the stopped ones have ended, so that no account is
+    /// polled twice at the same time.
     pub async fn apply(&mut self, changes: Changes) {
         let Changes {
             start,
-            stop: leave,
-            total,
+            stop: stopping,
+            accounts,
         } = changes;
-        let mut leaving = Vec::new();
-        for name in leave {
+        let mut stopped = Vec::new();
+        for name in stopping {
             if let Some(account) = self.running.remove(&name) {
                 account.stop.stop();
-                leaving.push((name, account));
+                stopped.push((name, account));
             }
         }
-        for (name, mut account) in leaving {
+        for (name, mut account) in stopped {
             finish(&name, &mut account.polls).await;
             if !start.iter().any(|(_, new)| new.name() == name) {
-                forget(&self.app, &name);
+                self.app.status.accounts().remove(&name);
                 info!(account = name, "account is no longer polled");
             }
         }
-        for (place, prepared) in start {
+        for (index, prepared) in start {
             let name = prepared.name().to_owned();
             let config = prepared.config().clone();
             let (sender, listener) = stop();
             let mut polls = JoinSet::new();
-            prepared.start(&self.app, place, total, &listener, &mut polls);
+            prepared.start(&self.app, (index, accounts), &listener, &mut polls);
             info!(
                 account = name,
-                api = config.api.label(),
+                api = config.api.kind().label(),
                 "account is polled"
             );
             let running = RunningAccount {
@@ -129,7 +131,7 @@ impl Supervisor {
         }
     }
 
-    /// Stops everything, waiting no longer than `limit`.
+    /// Stops all accounts, waiting no longer than `limit`.
     pub async fn stop(mut self, limit: Duration) {
         let deadline = Instant::now() + limit;
         for account in self.running.values() {
@@ -140,7 +142,7 @@ impl Supervisor {
             if stopped.await.is_err() {
                 warn!(
                     account = name,
-                    "polls did not end in time; what they read last will be read again"
+                    "polls did not end in time; the next start reads their last page again"
                 );
             }
         }
@@ -151,7 +153,7 @@ impl Supervisor {
 async fn finish(account: &str, polls: &mut JoinSet<()>) {
     while let Some(ended) = polls.join_next().await {
         if let Err(failure) = ended {
-            error!(account, %failure, "a poll's task broke");
+            error!(account, %failure, "the task of a poll failed");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use callmeter::app::{Shutdown, Startup, live};
+use callmeter::app::{self, Shutdown, Startup};
 use callmeter::cli::WebArgs;
 use callmeter::exit::Failure;
 use callmeter::secret_redactor::SecretRedactor;
@@ -137,7 +137,7 @@ impl Life {
         Self {
             address,
             stop,
-            task: tokio::spawn(live(startup, ended)),
+            task: tokio::spawn(app::run(startup, ended)),
         }
     }
 

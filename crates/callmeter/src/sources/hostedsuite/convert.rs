@@ -79,7 +79,7 @@ impl<'p, 't> CallConverter<'p, 't> {
 }
 
 /// What the client read, in the data path's words.
-pub(in crate::poll) fn reading<T>(read: Result<Option<T>, &str>) -> Reading<'_, T> {
+pub(in crate::sources) fn reading<T>(read: Result<Option<T>, &str>) -> Reading<'_, T> {
     match read {
         Ok(Some(value)) => Reading::Known(value),
         Ok(None) => Reading::Missing,
@@ -88,7 +88,7 @@ pub(in crate::poll) fn reading<T>(read: Result<Option<T>, &str>) -> Reading<'_, 
 }
 
 /// A number that must be whole and fit 32 bits.
-pub(in crate::poll) fn whole(number: Number<&str>) -> Reading<'_, i32> {
+pub(in crate::sources) fn whole(number: Number<&str>) -> Reading<'_, i32> {
     let read = reading(number.into_whole());
     match number.into_text() {
         Some(text) => read.and_then(text, |value| i32::try_from(value).ok()),
@@ -97,7 +97,7 @@ pub(in crate::poll) fn whole(number: Number<&str>) -> Reading<'_, i32> {
 }
 
 /// A decimal in units of 10⁻⁹.
-pub(in crate::poll) fn decimal(number: Number<&str>) -> Reading<'_, i128> {
+pub(in crate::sources) fn decimal(number: Number<&str>) -> Reading<'_, i128> {
     reading(number.into_scaled(9))
 }
 
