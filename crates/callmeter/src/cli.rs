@@ -38,10 +38,11 @@ pub enum Command {
     ///
     /// Secret files and plugin libraries must be there; no API is asked and no journal is opened.
     CheckConfig(CheckConfigArgs),
-    /// Show everything at work against a simulated HostedSuite and PortSIP
+    /// Run everything against a simulated HostedSuite and PortSIP PBX
     ///
     /// Starts the simulator, a webhook receiver and the exporter with both plugins in one process,
     /// and prints where to look. Needs no configuration and no network.
+    #[cfg(feature = "demo")]
     Demo(DemoArgs),
     /// Read the calls of past days into the journal
     ///
@@ -149,6 +150,7 @@ pub struct CheckConfigArgs {
 }
 
 /// Flags of `demo`.
+#[cfg(feature = "demo")]
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
     /// Where journal, CSV files and dead letters go; kept. Without it a temporary directory is used and removed

@@ -4,6 +4,7 @@ pub mod backfill;
 pub mod check_config;
 pub mod completions;
 pub mod dead_letters;
+#[cfg(feature = "demo")]
 pub mod demo;
 pub mod export;
 pub mod journal;
