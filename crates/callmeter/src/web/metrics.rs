@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use callmeter_exposition::{Coding, Compressed, Exposition, Negotiated, Options};
 use tokio::sync::Semaphore;
 
-use super::WebState;
+use super::state::WebState;
 
 /// Tells a server when all counters began that start with the process.
 const PROCESS_START: HeaderName = HeaderName::from_static("process-start-time-unix");

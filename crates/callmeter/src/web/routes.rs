@@ -12,7 +12,8 @@ use axum::routing::{get, post};
 use tracing::debug;
 
 use super::metrics::{self, Scrapes};
-use super::{WebState, access, page};
+use super::state::WebState;
+use super::{access, page};
 
 /// All paths, behind the rules of access.
 pub(super) fn router(state: WebState) -> Router {

@@ -1,4 +1,4 @@
-//! The server as clients meet it, over a socket.
+//! Tests of the server over a socket.
 
 mod access;
 
@@ -6,12 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use callmeter_meter::{Api, Ledger, Limits, Meter};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::server::Bounds;
 use super::*;
+use crate::cli::WebArgs;
+use crate::secret_redactor::SecretRedactor;
+use crate::selfmetrics::SelfMetrics;
+use crate::status::StatusStore;
 use crate::stop::{StopSender, stop};
 
 /// A server at work, with what it shows.

@@ -1,13 +1,8 @@
-//! Who may ask: TLS, users, headers and rate limit from the file of `--web.config.file`, in the format that the Prometheus exporters
-//! share.
+//! Applies the access rules to requests, and reloads them.
 //!
-//! The file and those it names are looked at every second, apart from requests: new certificates and users take effect without a
-//! restart, and no request waits for a disk. A file that has become invalid changes nothing and is logged.
-
-mod client_certs;
-mod file;
-mod tls;
-mod users;
+//! The file and the files that it names are read every second, apart from requests: new certificates
+//! and users take effect without a restart, and no request waits for a disk. A file that has become
+//! invalid changes nothing and is logged.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,14 +15,15 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::{error, info};
 
-pub use file::AccessError;
-use file::{RateLimit, Settings};
-use users::Users;
+use super::bucket::Bucket;
+use super::file::{AccessError, Files, Settings};
+use super::tls;
+use super::users::{self, Users};
 
-/// Time between two looks at the files.
-const LOOK: Duration = Duration::from_secs(1);
+/// The interval at which the files are read.
+const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The rules of access, as they are at this moment.
+/// The access rules in effect.
 pub struct Access {
     current: ArcSwap<Rules>,
     users: Users,
@@ -37,9 +33,9 @@ pub struct Access {
 /// One reading of the file.
 pub(super) struct Rules {
     settings: Settings,
-    /// How connections are encrypted; plain when there is none.
+    /// The TLS configuration; `None` for plain HTTP.
     pub(super) tls: Option<Arc<rustls::ServerConfig>>,
-    /// All bytes that were read, to notice a change.
+    /// Of all files that were read, to detect changes.
     digest: u64,
 }
 
@@ -50,11 +46,12 @@ impl std::fmt::Debug for Access {
 }
 
 impl Access {
-    /// Reads the file, and again whenever it or a file that it names has changed, for as long as the returned value lives.
-    /// Without a file everybody may ask, in plain HTTP. Must be called in a runtime.
+    /// Reads the file now, and again whenever it or a file that it names has changed, until the
+    /// returned value is dropped. Without a file, everyone has access over plain HTTP. Must be called
+    /// in a runtime.
     ///
     /// # Errors
-    /// When the file cannot be read or is not valid.
+    /// If the file cannot be read or is not valid.
     pub fn open(file: Option<&Path>) -> Result<Arc<Self>, AccessError> {
         let rules = match file {
             Some(file) => Rules::read(file)?,
@@ -74,7 +71,7 @@ impl Access {
             tokio::spawn(async move {
                 let mut reported = None;
                 loop {
-                    tokio::time::sleep(LOOK).await;
+                    tokio::time::sleep(INTERVAL).await;
                     let Some(access) = access.upgrade() else {
                         return;
                     };
@@ -82,7 +79,7 @@ impl Access {
                     let read =
                         tokio::task::spawn_blocking(move || (Rules::read(&file), file)).await;
                     if let Ok((read, file)) = read {
-                        access.take(read, &file, &mut reported);
+                        access.apply(read, &file, &mut reported);
                     }
                 }
             });
@@ -90,8 +87,8 @@ impl Access {
         Ok(access)
     }
 
-    /// Puts newly read rules into force, unless they are the old ones. `reported` is the error that was logged last.
-    fn take(&self, read: Result<Rules, AccessError>, file: &Path, reported: &mut Option<String>) {
+    /// Applies new rules if they have changed. `reported` is the error that was logged last.
+    fn apply(&self, read: Result<Rules, AccessError>, file: &Path, reported: &mut Option<String>) {
         match read {
             Ok(rules) => {
                 *reported = None;
@@ -112,7 +109,7 @@ impl Access {
                 if reported.as_ref() != Some(&reason) {
                     error!(
                         reason,
-                        "web configuration not reloaded; the one before stays in force"
+                        "web configuration not reloaded; the old one stays in effect"
                     );
                     *reported = Some(reason);
                 }
@@ -120,8 +117,8 @@ impl Access {
         }
     }
 
-    /// How a new connection is encrypted.
-    pub(super) fn tls(&self) -> Option<Arc<rustls::ServerConfig>> {
+    /// The TLS configuration of new connections.
+    pub(in crate::web) fn tls(&self) -> Option<Arc<rustls::ServerConfig>> {
         self.current.load().tls.clone()
     }
 
@@ -143,7 +140,7 @@ impl Rules {
     }
 
     fn read(file: &Path) -> Result<Self, AccessError> {
-        let mut files = file::Files::default();
+        let mut files = Files::default();
         let settings = Settings::read(file, &mut files)?;
         let tls = match &settings.tls {
             Some(settings) => Some(tls::server_config(settings, &mut files)?),
@@ -157,8 +154,8 @@ impl Rules {
     }
 }
 
-/// Lets a request pass, or answers it in the handler's place.
-pub(super) async fn guard(
+/// Passes a request to its handler, or rejects it.
+pub(in crate::web) async fn guard(
     State(access): State<Arc<Access>>,
     request: Request,
     next: Next,
@@ -178,8 +175,8 @@ pub(super) async fn guard(
         if known {
             next.run(request).await
         } else {
-            let ask = [(header::WWW_AUTHENTICATE, "Basic")];
-            (StatusCode::UNAUTHORIZED, ask, "Unauthorized\n").into_response()
+            let challenge = [(header::WWW_AUTHENTICATE, "Basic")];
+            (StatusCode::UNAUTHORIZED, challenge, "Unauthorized\n").into_response()
         }
     };
     let headers = response.headers_mut();
@@ -187,61 +184,4 @@ pub(super) async fn guard(
         headers.insert(HeaderName::clone(name), HeaderValue::clone(value));
     }
     response
-}
-
-/// A token bucket: so many requests at once, and one more every interval.
-#[derive(Debug)]
-struct Bucket {
-    limit: RateLimit,
-    /// Requests that may pass now.
-    tokens: f64,
-    filled: Option<Instant>,
-}
-
-impl Bucket {
-    fn full(limit: RateLimit) -> Self {
-        Self {
-            limit,
-            tokens: f64::from(limit.burst),
-            filled: None,
-        }
-    }
-
-    fn take(&mut self, now: Instant) -> bool {
-        let passed = now.saturating_duration_since(self.filled.unwrap_or(now));
-        let grown = passed.as_secs_f64() / self.limit.interval.as_secs_f64();
-        self.tokens = (self.tokens + grown).min(f64::from(self.limit.burst));
-        self.filled = Some(now);
-        if self.tokens < 1.0 {
-            return false;
-        }
-        self.tokens -= 1.0;
-        true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bucket_lets_a_burst_pass_and_then_one_each_interval() {
-        let interval = Duration::from_secs(2);
-        let mut bucket = Bucket::full(RateLimit { interval, burst: 3 });
-        let begin = Instant::now();
-        let passed =
-            |bucket: &mut Bucket, after: u64| bucket.take(begin + Duration::from_secs(after));
-        for _ in 0..3 {
-            assert!(passed(&mut bucket, 0));
-        }
-        assert!(!passed(&mut bucket, 0));
-        assert!(!passed(&mut bucket, 1));
-        assert!(passed(&mut bucket, 2));
-        assert!(!passed(&mut bucket, 3));
-        // A long rest fills it, but not above its size.
-        for _ in 0..3 {
-            assert!(passed(&mut bucket, 100));
-        }
-        assert!(!passed(&mut bucket, 100));
-    }
 }

@@ -1,0 +1,13 @@
+//! Who has access: TLS, users, headers and rate limit from the file of `--web.config.file`, in the
+//! format that the Prometheus exporters share.
+
+mod bucket;
+mod client_certs;
+mod file;
+mod guard;
+mod tls;
+mod users;
+
+pub use file::AccessError;
+pub use guard::Access;
+pub(super) use guard::guard;

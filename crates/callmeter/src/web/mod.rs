@@ -1,0 +1,22 @@
+//! The web server: metrics, status page, health, reload.
+//!
+//! Nothing here waits for an API, a disk or a plugin: handlers read the published snapshot, the
+//! registry and a copy of the status. What clients may use is limited: connections and time in
+//! `server`, concurrent scrapes in `metrics`.
+
+mod access;
+mod listen;
+mod metrics;
+mod page;
+mod routes;
+mod serve;
+mod server;
+mod stall;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use access::{Access, AccessError};
+pub use listen::{ListenError, bind};
+pub use serve::serve;
+pub use state::{Reload, ReloadRequest, WebState};
