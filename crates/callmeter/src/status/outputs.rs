@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::json::optional_time;
 
-/// How one stream of an output stands.
+/// The status of one stream of an output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OutputStreamStatus {
-    /// Records handed over since the program started.
+    /// Records passed to it since the program started.
     pub received: u64,
     /// Records acknowledged since the program started.
     pub delivered: u64,
@@ -18,7 +18,7 @@ pub struct OutputStreamStatus {
     pub dropped: u64,
     /// Records in the journal that are not acknowledged.
     pub lag: u64,
-    /// When the oldest of those was journaled.
+    /// When the oldest of them was journaled.
     #[serde(serialize_with = "optional_time")]
     pub oldest: Option<Timestamp>,
 }
@@ -30,13 +30,13 @@ pub struct OutputStatus {
     pub name: String,
     /// The library.
     pub plugin: String,
-    /// What the library calls itself, with its version.
+    /// The name and version that the library states.
     pub description: Option<String>,
     /// Whether it works.
     pub up: bool,
-    /// How it stands, in a word or two.
+    /// Its state, in a word or two.
     pub state: String,
-    /// What last went wrong, in plain words.
+    /// The last error.
     pub error: Option<String>,
     /// Its streams.
     pub streams: BTreeMap<String, OutputStreamStatus>,

@@ -7,21 +7,21 @@ use super::account::AccountStatus;
 use super::json::{optional_time, time};
 use super::outputs::OutputStatus;
 
-/// How the configuration stands.
+/// The status of the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConfigStatus {
     /// The file.
     pub file: String,
-    /// When it was last read with success.
+    /// When it was last loaded.
     #[serde(serialize_with = "optional_time")]
     pub loaded: Option<Timestamp>,
-    /// Why the last reading failed; nothing when it did not.
+    /// Why the last reload failed; `None` if it did not.
     pub error: Option<String>,
-    /// What is allowed but unwise.
+    /// What is valid but unwise.
     pub warnings: Vec<String>,
 }
 
-/// How the journal stands.
+/// The status of the journal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct JournalStatus {
     /// The file.
@@ -30,7 +30,7 @@ pub struct JournalStatus {
     pub bytes: u64,
     /// The number of its last batch.
     pub last_batch: u64,
-    /// Why it does not take records at this time; nothing when it does.
+    /// Why it does not accept records now; `None` if it does.
     pub error: Option<String>,
 }
 
@@ -43,22 +43,22 @@ pub struct Versions {
     pub revision: &'static str,
     /// Of its compiler.
     pub rustc: &'static str,
-    /// What it was compiled for.
+    /// Of its target.
     pub target: &'static str,
 }
 
-/// Everything, at one moment.
+/// Everything, at one point in time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
-    /// When this was true.
+    /// The time of this status.
     #[serde(serialize_with = "time")]
     pub now: Timestamp,
     /// When the program started.
     #[serde(serialize_with = "time")]
     pub started: Timestamp,
-    /// Whether journal, meter and outputs are up and polling has begun.
+    /// Whether journal, meter and outputs work and polling has started.
     pub ready: bool,
-    /// What runs.
+    /// The versions of this build.
     pub versions: Versions,
     /// The configuration.
     pub config: ConfigStatus,

@@ -1,4 +1,5 @@
-//! The status page: how every account and output stands, in plain words. Works without JavaScript and asks for nothing from outside.
+//! The status page: the state of every account and output in plain words. It works without JavaScript
+//! and loads nothing else.
 
 use std::fmt::Write as _;
 
@@ -10,7 +11,7 @@ use crate::status::{AccountStatus, OutputStatus, Status, TaskState, TaskStatus};
 
 const STYLE: &str = include_str!("page.css");
 
-/// How something stands, as colour and word show it.
+/// A state, shown as colour and word.
 #[derive(Clone, Copy, PartialEq)]
 enum Mark {
     Good,
@@ -120,7 +121,7 @@ fn config(status: &Status) -> Markup {
         @if let Some(error) = &config.error {
             section.notice.bad {
                 h2 { "The configuration could not be reloaded" }
-                p { "The one before stays in force. " code { (config.file) } " says:" }
+                p { "The old configuration stays in effect. Mistakes in " code { (config.file) } ":" }
                 pre { (error) }
             }
         }
@@ -190,7 +191,7 @@ fn task_state(poll: &TaskStatus) -> Markup {
     }
 }
 
-/// Whether an output's first instance is being made, with no trouble so far.
+/// Whether an output is starting and has had no error.
 fn waits(output: &OutputStatus) -> bool {
     !output.up && output.state == "starting" && output.error.is_none()
 }
@@ -262,7 +263,7 @@ fn optional(time: Option<Timestamp>, now: Timestamp, none: &str) -> Markup {
     time.map_or_else(|| html! { (none) }, |time| moment(time, now))
 }
 
-/// A time as people say it, with the exact one to be seen when pointed at.
+/// A time relative to now; the exact time is its tooltip.
 fn moment(time: Timestamp, now: Timestamp) -> Markup {
     let seconds = time.as_second() - now.as_second();
     let span = span_of(seconds.unsigned_abs());
@@ -275,7 +276,7 @@ fn moment(time: Timestamp, now: Timestamp) -> Markup {
     html! { time datetime=(exact) title=(exact) { (words) } }
 }
 
-/// A span of time in its largest unit, or two where one says too little.
+/// A time span in its largest unit, or in two units if one is too coarse.
 fn span_of(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     let two = |large: u64, unit: &str, small: u64, smaller: &str| match small {
@@ -300,7 +301,7 @@ fn plural(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// A number with its thousands apart.
+/// A number with its thousands separated.
 fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 2);

@@ -1,4 +1,4 @@
-//! The commands that work on a journal, on one that a life has written.
+//! Tests of the commands that read or write a journal.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use callmeter::exit::Failure;
 use callmeter_simulator::Options;
 use clap::Parser as _;
 
-use crate::support::{Life, World, published};
+use crate::support::{Program, World, published};
 
 /// Runs a command line as the program would, on a thread of its own: commands bring their own runtime.
 fn run(line: &[&str]) -> Result<(), Failure> {
@@ -37,16 +37,18 @@ async fn backfill_completes_the_journal_and_exports_hold_all_of_it() {
     let config = format!("--config.file={}", config.display());
     let truth = world.ledger();
 
-    // The first life reads the lookback, no further.
-    let life = world.start().await;
-    life.until("polled", async |life| {
-        life.metrics()
-            .await
-            .sum("callmeter_polls_total", &["acme", "task=\"calls\""])
-            > 1.0
-    })
-    .await;
-    let recent = life.metrics().await.sums("acme").calls;
+    // The first run reads the lookback only.
+    let program = world.start().await;
+    program
+        .until("polled", async |program| {
+            program
+                .metrics()
+                .await
+                .sum("callmeter_polls_total", &["acme", "task=\"calls\""])
+                > 1.0
+        })
+        .await;
+    let recent = program.metrics().await.sums("acme").calls;
     assert!(
         recent > 0 && recent < 600,
         "{recent} of 600 calls are recent"
@@ -68,7 +70,7 @@ async fn backfill_completes_the_journal_and_exports_hold_all_of_it() {
     ];
     let held = run(&backfill).unwrap_err();
     assert!(matches!(held, Failure::Journal(_)), "{held}");
-    life.end().await;
+    program.end().await;
 
     let asked_before = requests(&world);
     until_free(&backfill);
@@ -78,9 +80,9 @@ async fn backfill_completes_the_journal_and_exports_hold_all_of_it() {
     run(&backfill).unwrap();
     assert_eq!(requests(&world) - asked_before, asked);
 
-    let life = world.start().await;
-    assert_eq!(life.metrics().await.sums("acme"), published(truth.total));
-    life.end().await;
+    let program = world.start().await;
+    assert_eq!(program.metrics().await.sums("acme"), published(truth.total));
+    program.end().await;
 
     run(&["journal", "verify", &config]).unwrap();
     run(&["journal", "stats", &config]).unwrap();
@@ -100,26 +102,31 @@ async fn a_long_history_is_read_once() {
         .suite("acme")
         .replace("lookback: 4d", "lookback: 1d, history: 21d");
     world.configure(&[suite]);
-    let life = world.start().await;
-    let polls = async |life: &Life| {
+    let program = world.start().await;
+    let polls = async |program: &Program| {
         let labels = ["acme", "task=\"calls\""];
-        life.metrics().await.sum("callmeter_polls_total", &labels)
+        program
+            .metrics()
+            .await
+            .sum("callmeter_polls_total", &labels)
     };
     let truth = published(world.ledger().total);
-    life.until("counted", async |life| {
-        life.metrics().await.sums("acme") == truth
-    })
-    .await;
-    let (asked, polled) = (requests(&world), polls(&life).await);
+    program
+        .until("counted", async |program| {
+            program.metrics().await.sums("acme") == truth
+        })
+        .await;
+    let (asked, polled) = (requests(&world), polls(&program).await);
     assert!(asked >= 20, "{asked} requests for 20 days");
-    life.until("polled again", async |life| {
-        polls(life).await >= polled + 2.0
-    })
-    .await;
+    program
+        .until("polled again", async |program| {
+            polls(program).await >= polled + 2.0
+        })
+        .await;
     // Two days or three, as the clock has it; two polls, and perhaps the third.
     let again = requests(&world) - asked;
     assert!(again <= 3 * 4, "{again} requests for a day's lookback");
-    life.end().await;
+    program.end().await;
 }
 
 fn exports_hold_everything(
@@ -184,7 +191,7 @@ fn requests(world: &World) -> u64 {
     world.simulator.requests().to("calls")
 }
 
-/// Runs a command, again while threads of the life before still hold the journal.
+/// Runs a command, and again while threads of the previous program still lock the journal.
 fn until_free(line: &[&str]) {
     for _ in 0..100 {
         match run(line) {

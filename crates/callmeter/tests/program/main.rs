@@ -1,7 +1,7 @@
-//! The program's life, started inside the test and seen from outside, against the simulator.
+//! Tests of the whole program, running inside the test, against the simulator.
 
 #![expect(clippy::float_cmp, reason = "whole numbers")]
-#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod commands;
 mod support;
@@ -15,19 +15,21 @@ async fn totals_are_the_ledgers_and_a_restart_keeps_them() {
     world.configure(&[world.suite("acme"), world.pbx("hq")]);
     let truth = world.ledger();
 
-    let life = world.start().await;
-    life.until("counted", async |life| {
-        life.metrics().await.sum("callmeter_calls_total", &[]) >= 1_500.0
-    })
-    .await;
-    life.until("read", async |life| {
-        let metrics = life.metrics().await;
-        metrics.count("callmeter_portsip_balance", &[]) == 1
-            && metrics.sum("callmeter_call_rates", &[]) == 50.0
-            && metrics.count("callmeter_allowance_balance", &[]) > 0
-    })
-    .await;
-    let metrics = life.metrics().await;
+    let program = world.start().await;
+    program
+        .until("counted", async |program| {
+            program.metrics().await.sum("callmeter_calls_total", &[]) >= 1_500.0
+        })
+        .await;
+    program
+        .until("read", async |program| {
+            let metrics = program.metrics().await;
+            metrics.count("callmeter_portsip_balance", &[]) == 1
+                && metrics.sum("callmeter_call_rates", &[]) == 50.0
+                && metrics.count("callmeter_allowance_balance", &[]) > 0
+        })
+        .await;
+    let metrics = program.metrics().await;
     assert_eq!(metrics.sums("acme"), published(truth.total));
     for group in &truth.groups {
         let labels = [
@@ -41,49 +43,54 @@ async fn totals_are_the_ledgers_and_a_restart_keeps_them() {
         assert_eq!(calls, expected, "{labels:?}");
     }
     assert_eq!(metrics.sum("callmeter_up", &[]), 2.0);
-    life.end().await;
+    program.end().await;
 
     // The restarted program knows its totals before it has asked anything.
     world.simulator.freeze(true);
-    let life = world.start().await;
-    let metrics = life.metrics().await;
+    let program = world.start().await;
+    let metrics = program.metrics().await;
     assert_eq!(metrics.sums("acme"), published(truth.total));
     // And asking again counts nothing twice.
-    life.until("polled again", async |life| {
-        life.metrics()
-            .await
-            .sum("callmeter_polls_total", &["acme", "task=\"calls\""])
-            > 2.0
-    })
-    .await;
-    assert_eq!(life.metrics().await.sums("acme"), published(truth.total));
-    life.end().await;
+    program
+        .until("polled again", async |program| {
+            program
+                .metrics()
+                .await
+                .sum("callmeter_polls_total", &["acme", "task=\"calls\""])
+                > 2.0
+        })
+        .await;
+    assert_eq!(program.metrics().await.sums("acme"), published(truth.total));
+    program.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_adds_and_removes_accounts_without_touching_the_others() {
     let world = World::with_calls(300).await;
     let config = world.configure(&[world.suite("acme")]);
-    let life = world.start().await;
+    let program = world.start().await;
     let polls = async |account: &str| {
         let account = format!("account=\"{account}\"");
-        life.metrics()
+        program
+            .metrics()
             .await
             .sum("callmeter_polls_total", &[&account])
     };
-    life.until("polled", async |_| polls("acme").await >= 3.0)
+    program
+        .until("polled", async |_| polls("acme").await >= 3.0)
         .await;
 
     world.configure(&[world.suite("acme"), world.suite("second"), world.pbx("hq")]);
     let before = polls("acme").await;
-    assert_eq!(life.request("POST", "/-/reload").await.0, 200);
+    assert_eq!(program.request("POST", "/-/reload").await.0, 200);
     // Counters of a restarted account would begin anew.
     assert!(polls("acme").await >= before);
-    life.until("all counted", async |life| {
-        let metrics = life.metrics().await;
-        metrics.sums("acme").calls == 300 && metrics.sums("second").calls == 300
-    })
-    .await;
+    program
+        .until("all counted", async |program| {
+            let metrics = program.metrics().await;
+            metrics.sums("acme").calls == 300 && metrics.sums("second").calls == 300
+        })
+        .await;
 
     // A bad file answers 500 with the reason and changes nothing.
     let good = std::fs::read_to_string(&config).unwrap();
@@ -91,13 +98,13 @@ async fn a_reload_adds_and_removes_accounts_without_touching_the_others() {
         "callmeter.yml",
         &good.replace("page_size: 100", "pagesize: 100"),
     );
-    let (status, reason) = life.request("PUT", "/-/reload").await;
+    let (status, reason) = program.request("PUT", "/-/reload").await;
     assert_eq!(status, 500);
     assert!(
         reason.contains("callmeter.yml:9:") && reason.contains("page_size"),
         "{reason}"
     );
-    let metrics = life.metrics().await;
+    let metrics = program.metrics().await;
     assert_eq!(
         metrics.sum("callmeter_config_last_reload_successful", &[]),
         0.0
@@ -106,8 +113,8 @@ async fn a_reload_adds_and_removes_accounts_without_touching_the_others() {
 
     world.configure(&[world.suite("acme"), world.pbx("hq")]);
     let before = polls("acme").await;
-    assert_eq!(life.request("POST", "/-/reload").await.0, 200);
-    let metrics = life.metrics().await;
+    assert_eq!(program.request("POST", "/-/reload").await.0, 200);
+    let metrics = program.metrics().await;
     assert_eq!(
         metrics.count("callmeter_calls_total", &["account=\"second\""]),
         0
@@ -124,18 +131,18 @@ async fn a_reload_adds_and_removes_accounts_without_touching_the_others() {
 
     // An account that comes back has its totals.
     world.configure(&[world.suite("acme"), world.suite("second")]);
-    assert_eq!(life.request("POST", "/-/reload").await.0, 200);
-    assert_eq!(life.metrics().await.sums("second").calls, 300);
+    assert_eq!(program.request("POST", "/-/reload").await.0, 200);
+    assert_eq!(program.metrics().await.sums("second").calls, 300);
 
     // What takes effect at a start only is refused, not silently ignored.
     let moved = std::fs::read_to_string(&config)
         .unwrap()
         .replace("journal.db", "other.db");
     world.write("callmeter.yml", &moved);
-    let (status, reason) = life.request("POST", "/-/reload").await;
+    let (status, reason) = program.request("POST", "/-/reload").await;
     assert_eq!(status, 500);
     assert!(reason.contains("journal.path"), "{reason}");
-    life.end().await;
+    program.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,33 +150,37 @@ async fn a_refused_login_is_shown_and_its_repair_noticed() {
     let world = World::with_calls(50).await;
     world.configure(&[world.suite("acme"), world.pbx("hq")]);
     world.write("suite.password", "s3cret wrong\n");
-    let life = world.start().await;
-    life.until("refused", async |life| {
-        life.get("/api/v1/status")
-            .await
-            .1
-            .contains("\"state\":\"refused\"")
-    })
-    .await;
-    let (_, status) = life.get("/api/v1/status").await;
+    let program = world.start().await;
+    program
+        .until("refused", async |program| {
+            program
+                .get("/api/v1/status")
+                .await
+                .1
+                .contains("\"state\":\"refused\"")
+        })
+        .await;
+    let (_, status) = program.get("/api/v1/status").await;
     assert!(status.contains("login refused"), "{status}");
     assert!(!status.contains("s3cret"), "{status}");
-    let metrics = life.metrics().await;
+    let metrics = program.metrics().await;
     assert_eq!(metrics.sum("callmeter_up", &["acme"]), 0.0);
     let refused = metrics.sum("callmeter_poll_failures_total", &["acme", "refused_login"]);
     assert!(refused >= 1.0);
-    life.until("the other account works", async |life| {
-        life.metrics().await.sum("callmeter_up", &["hq"]) == 1.0
-    })
-    .await;
+    program
+        .until("the other account works", async |program| {
+            program.metrics().await.sum("callmeter_up", &["hq"]) == 1.0
+        })
+        .await;
 
     world.write("suite.password", "simulated\n");
-    life.until("repaired", async |life| {
-        let metrics = life.metrics().await;
-        metrics.sum("callmeter_up", &["acme"]) == 1.0 && metrics.sums("acme").calls == 50
-    })
-    .await;
-    life.end().await;
+    program
+        .until("repaired", async |program| {
+            let metrics = program.metrics().await;
+            metrics.sum("callmeter_up", &["acme"]) == 1.0 && metrics.sums("acme").calls == 50
+        })
+        .await;
+    program.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,25 +193,27 @@ async fn what_is_too_old_vanishes_and_counters_stay() {
         .pbx("hq")
         .replace("billing:", "stale_after: 2\n      billing:");
     world.configure(&[suite, pbx]);
-    let life = world.start().await;
-    life.until("read", async |life| {
-        let metrics = life.metrics().await;
-        metrics.sums("acme").calls == 80
-            && metrics.count("callmeter_allowance_balance", &[]) > 0
-            && metrics.count("callmeter_portsip_balance", &[]) == 1
-    })
-    .await;
+    let program = world.start().await;
+    program
+        .until("read", async |program| {
+            let metrics = program.metrics().await;
+            metrics.sums("acme").calls == 80
+                && metrics.count("callmeter_allowance_balance", &[]) > 0
+                && metrics.count("callmeter_portsip_balance", &[]) == 1
+        })
+        .await;
     let truth = world.ledger().total;
     world.simulator.stop().await;
-    life.until("vanished", async |life| {
-        let metrics = life.metrics().await;
-        metrics.count("callmeter_allowance_balance", &[]) == 0
-            && metrics.count("callmeter_client_info", &[]) == 0
-            && metrics.count("callmeter_portsip_balance", &[]) == 0
-            && metrics.count("callmeter_call_rates", &[]) == 0
-    })
-    .await;
-    let metrics = life.metrics().await;
+    program
+        .until("vanished", async |program| {
+            let metrics = program.metrics().await;
+            metrics.count("callmeter_allowance_balance", &[]) == 0
+                && metrics.count("callmeter_client_info", &[]) == 0
+                && metrics.count("callmeter_portsip_balance", &[]) == 0
+                && metrics.count("callmeter_call_rates", &[]) == 0
+        })
+        .await;
+    let metrics = program.metrics().await;
     assert_eq!(metrics.sums("acme"), published(truth));
     assert_eq!(metrics.count("callmeter_up", &[]), 2);
     assert_eq!(metrics.sum("callmeter_up", &[]), 0.0);
@@ -208,7 +221,7 @@ async fn what_is_too_old_vanishes_and_counters_stay() {
         metrics.count("callmeter_last_success_timestamp_seconds", &[]),
         2
     );
-    life.end().await;
+    program.end().await;
 }
 
 /// While calls come in, are edited and come late, every scrape shows counters that do not fall, and in
@@ -224,10 +237,10 @@ async fn a_lively_world_is_counted_exactly() {
     })
     .await;
     world.configure(&[world.suite("acme")]);
-    let life = world.start().await;
+    let program = world.start().await;
     let mut last = 0;
     for _ in 0..40 {
-        let calls = life.metrics().await.sums("acme").calls;
+        let calls = program.metrics().await.sums("acme").calls;
         assert!(calls >= last, "{calls} after {last}");
         last = calls;
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -237,9 +250,10 @@ async fn a_lively_world_is_counted_exactly() {
         without_ids: true,
         ..LedgerQuery::default()
     });
-    life.until("caught up", async |life| {
-        life.metrics().await.sums("acme") == published(truth.total)
-    })
-    .await;
-    life.end().await;
+    program
+        .until("caught up", async |program| {
+            program.metrics().await.sums("acme") == published(truth.total)
+        })
+        .await;
+    program.end().await;
 }

@@ -1,4 +1,4 @@
-//! A life of the program inside the test, against a simulator of its own.
+//! Starts the program inside the test, against a simulator.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -94,32 +94,32 @@ impl World {
     }
 
     /// Starts callmeter with the configuration that was written last.
-    pub(crate) async fn start(&self) -> Life {
+    pub(crate) async fn start(&self) -> Program {
         let begun = Instant::now();
         loop {
-            let life = Life::start(&self.path("callmeter.yml")).await;
-            while !life.task.is_finished() {
-                if life.get("/-/ready").await.0 == 200 {
-                    return life;
+            let program = Program::start(&self.path("callmeter.yml")).await;
+            while !program.task.is_finished() {
+                if program.get("/-/ready").await.0 == 200 {
+                    return program;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            // Within one process the threads of the life before may hold the journal a moment longer.
-            let failure = life.task.await.unwrap().unwrap_err();
+            // Threads of the previous program may lock the journal a moment longer.
+            let failure = program.task.await.unwrap().unwrap_err();
             let held = matches!(failure, Failure::Journal(_)) && begun.elapsed() < PATIENCE;
             assert!(held, "{failure}");
         }
     }
 }
 
-/// A callmeter that runs.
-pub(crate) struct Life {
+/// A running callmeter.
+pub(crate) struct Program {
     pub(crate) address: SocketAddr,
     stop: StopSender,
     task: JoinHandle<Result<Shutdown, Failure>>,
 }
 
-impl Life {
+impl Program {
     async fn start(config_file: &Path) -> Self {
         let web = WebArgs {
             listen_address: vec!["127.0.0.1:0".to_owned()],
