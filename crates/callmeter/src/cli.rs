@@ -153,7 +153,8 @@ pub struct CheckConfigArgs {
 #[cfg(feature = "demo")]
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
-    /// Directory of journal, CSV files and dead letters. By default, a temporary one that is removed at the end
+    /// Directory of journal, CSV files and dead letters. By default, a temporary one that is
+    /// removed at the end
     #[arg(long, value_name = "DIRECTORY")]
     pub directory: Option<PathBuf>,
     /// How many times faster than real time the simulation runs
@@ -329,6 +330,12 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_demo_is_listed_only_with_its_feature() {
+        let demo = Cli::command().find_subcommand("demo").is_some();
+        assert_eq!(demo, cfg!(feature = "demo"));
     }
 
     #[test]

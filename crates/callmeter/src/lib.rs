@@ -1,7 +1,7 @@
 //! The `callmeter` program: configuration, sources, pipeline, web server, commands.
 //!
-//! It is a library so that tests and benchmarks can use it. [`app`] is `callmeter run` from start to
-//! shutdown; `main.rs` only selects the command.
+//! It is a library so that tests and benchmarks can use it. [`app`] is `callmeter run` from start
+//! to shutdown; `main.rs` only selects the command.
 
 pub mod app;
 mod backoff;

@@ -177,8 +177,8 @@ impl Table<'_> {
     }
 }
 
-/// Removes the series whose `label` has this value. The crate removes whole label sets only, so they
-/// are collected first. This happens at a reload, not at a scrape.
+/// Removes the series whose `label` has this value. The crate removes whole label sets only, so
+/// they are collected first. This happens at a reload, not at a scrape.
 fn forget(counters: &IntCounterVec, label: &str, value: &str) {
     for labels in label_sets(counters, label, value) {
         let labels: Vec<&str> = labels.iter().map(String::as_str).collect();

@@ -1,7 +1,7 @@
 //! `callmeter backfill`: reads the calls of past days into the journal.
 //!
-//! A file beside the journal lists the days that were read, so that an interrupted run continues where
-//! it stopped. Calls in the journal are never counted again, with or without that file.
+//! A file beside the journal lists the days that were read, so that an interrupted run continues
+//! where it stopped. Calls in the journal are never counted again, with or without that file.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,8 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// Reads the days of the flags.
 ///
 /// # Errors
-/// If the account is not at HostedSuite, another process holds the journal, or a day cannot be read.
+/// If the account is not at HostedSuite, another process holds the journal, or a day cannot be
+/// read.
 pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
     let redactor = Arc::new(SecretRedactor::new());
     logging::start(args.log.level, args.log.format, &redactor);

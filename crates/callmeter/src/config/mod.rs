@@ -28,4 +28,4 @@ pub use plugin_secrets::resolve as resolve_plugin_secrets;
 pub use problem::{ConfigError, Place, Problem};
 pub use redact::redacted;
 pub use secret::SecretSource;
-pub use values::{format_duration, format_size, parse_duration, parse_size};
+pub use values::parse_duration;

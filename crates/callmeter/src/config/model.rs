@@ -1,5 +1,6 @@
-//! The validated configuration. Only [`load`](super::load) creates it: every value is in range, every
-//! path is absolute or relative to the working directory, and secrets are named, not contained.
+//! The validated configuration. Only [`load`](super::load) creates it: every value is in range,
+//! every path is absolute or relative to the working directory, and secrets are named, not
+//! contained.
 
 use std::path::PathBuf;
 use std::time::Duration;

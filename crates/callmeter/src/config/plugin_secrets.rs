@@ -1,5 +1,5 @@
-//! Secrets in the settings of a plugin: `secret_file: /path` or `secret_env: NAME` become `secret: …`
-//! before the plugin gets them, so that plugins need not read secrets themselves.
+//! Secrets in the settings of a plugin: `secret_file: /path` or `secret_env: NAME` become `secret:
+//! …` before the plugin gets them, so that plugins need not read secrets themselves.
 
 use std::path::Path;
 

@@ -80,11 +80,6 @@ impl ConfigError {
             hint,
         }])
     }
-
-    /// The mistakes, in the order of the file.
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
-    }
 }
 
 impl fmt::Display for ConfigError {

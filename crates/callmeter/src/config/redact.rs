@@ -1,7 +1,7 @@
 //! The configuration without secrets, for the page `/config`.
 //!
-//! callmeter's own keys contain no secrets. The settings of plugins are not known here, so only those
-//! that cannot be secret are shown.
+//! callmeter's own keys contain no secrets. The settings of plugins are not known here, so only
+//! those that cannot be secret are shown.
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -57,7 +57,8 @@ fn mask_members(members: &mut Map<String, Value>, shown: Shown) {
     }
 }
 
-/// Whether a value with this key may be secret. The path of a file or the name of a variable is not.
+/// Whether a value with this key may be secret. The path of a file or the name of a variable is
+/// not.
 fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     let words = [

@@ -120,7 +120,8 @@ impl<'f> Section<'f> {
         }
     }
 
-    /// The list under a key; `None`, and a mistake, if it is something else. A missing list is empty.
+    /// The list under a key; `None`, and a mistake, if it is something else. A missing list is
+    /// empty.
     pub(super) fn list(&mut self, name: &'static str) -> Option<&'f [Node]> {
         match self.node(name).map(|node| &node.value) {
             None => Some(&[]),

@@ -41,7 +41,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Formats a duration for [`parse_duration`], in the largest units that keep it exact.
-pub fn format_duration(duration: Duration) -> String {
+pub(super) fn format_duration(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if rest == 0 {
         return "0s".to_owned();
@@ -69,7 +69,7 @@ pub fn format_duration(duration: Duration) -> String {
 ///
 /// # Errors
 /// With a message in lower case that says what to write instead.
-pub fn parse_size(text: &str) -> Result<u64, String> {
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     const TEACH: &str = "write a whole number and a unit, such as 500MB or 10GiB";
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -96,7 +96,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 /// Formats a size for [`parse_size`], in the largest binary unit that keeps it exact.
-pub fn format_size(bytes: u64) -> String {
+pub(super) fn format_size(bytes: u64) -> String {
     [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)]
         .into_iter()
         .find(|(_, shift)| bytes > 0 && bytes.is_multiple_of(1 << shift))

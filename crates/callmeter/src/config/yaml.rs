@@ -1,4 +1,5 @@
-//! A YAML file as a tree in which every node has its place, so that one reading reports all mistakes.
+//! A YAML file as a tree in which every node has its place, so that one reading reports all
+//! mistakes.
 
 use std::fmt;
 use std::path::Path;

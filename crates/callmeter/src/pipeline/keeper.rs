@@ -1,5 +1,5 @@
-//! Regular work on the journal: shows its status and that of the outputs, stores the totals, removes
-//! old batches.
+//! Regular work on the journal: shows its status and that of the outputs, stores the totals,
+//! removes old batches.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

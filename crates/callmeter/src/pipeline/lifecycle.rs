@@ -111,8 +111,8 @@ impl Pipeline {
             .unwrap_or_else(PoisonError::into_inner) = policy;
     }
 
-    /// Closes in order: outputs flush within `limit`, then the totals are stored for the next start.
-    /// Returns the outputs that did not end in time.
+    /// Closes in order: outputs flush within `limit`, then the totals are stored for the next
+    /// start. Returns the outputs that did not end in time.
     pub async fn close(self, limit: Duration) -> Vec<String> {
         let outputs = Arc::clone(&self.app.outputs);
         let late = tokio::task::spawn_blocking(move || outputs.shutdown(limit)).await;

@@ -1,4 +1,5 @@
-//! Starts, stops and restarts the polls of accounts, without touching the accounts that stay the same.
+//! Starts, stops and restarts the polls of accounts, without touching the accounts that stay the
+//! same.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -71,7 +71,8 @@ impl AccountStore {
         self.inner().accounts.values().cloned().collect()
     }
 
-    /// Adds an account, or changes the tasks of one that is there. Tasks that stay keep their state.
+    /// Adds an account, or changes the tasks of one that is there. Tasks that stay keep their
+    /// state.
     pub fn add(&self, setup: &AccountSetup<'_>) {
         let AccountSetup { name, api, .. } = *setup;
         self.start_counters(setup);
@@ -245,8 +246,8 @@ impl AccountStore {
         self.meter.update(|ledger| self.set_gauges(ledger, name));
     }
 
-    /// Sets the account's gauges from its state, unless the account is gone. The state is read while
-    /// the ledger is locked, so that of two reports at once the later state is set last.
+    /// Sets the account's gauges from its state, unless the account is gone. The state is read
+    /// while the ledger is locked, so that of two reports at once the later state is set last.
     fn set_gauges(&self, ledger: &mut Ledger, name: &str) {
         let inner = self.inner();
         if let Some(account) = inner.accounts.get(name) {

@@ -1,5 +1,5 @@
-//! Responds to scrapes: snapshot and registry, in the negotiated format and compression, encoded while
-//! they are sent.
+//! Responds to scrapes: snapshot and registry, in the negotiated format and compression, encoded
+//! while they are sent.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

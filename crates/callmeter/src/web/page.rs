@@ -1,5 +1,5 @@
-//! The status page: the state of every account and output in plain words. It works without JavaScript
-//! and loads nothing else.
+//! The status page: the state of every account and output in plain words. It works without
+//! JavaScript and loads nothing else.
 
 use std::fmt::Write as _;
 

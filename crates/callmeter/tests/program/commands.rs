@@ -10,7 +10,8 @@ use clap::Parser as _;
 
 use crate::support::{Program, World, published};
 
-/// Runs a command line as the program would, on a thread of its own: commands bring their own runtime.
+/// Runs a command line as the program would, on a thread of its own: commands bring their own
+/// runtime.
 fn run(line: &[&str]) -> Result<(), Failure> {
     let cli = Cli::try_parse_from(std::iter::once(&"callmeter").chain(line)).unwrap();
     std::thread::spawn(move || match cli.command.unwrap() {

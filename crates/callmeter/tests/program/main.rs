@@ -45,12 +45,12 @@ async fn totals_are_the_ledgers_and_a_restart_keeps_them() {
     assert_eq!(metrics.sum("callmeter_up", &[]), 2.0);
     program.end().await;
 
-    // The restarted program knows its totals before it has asked anything.
+    // The restarted program has its totals before the first request.
     world.simulator.freeze(true);
     let program = world.start().await;
     let metrics = program.metrics().await;
     assert_eq!(metrics.sums("acme"), published(truth.total));
-    // And asking again counts nothing twice.
+    // Polling again counts nothing twice.
     program
         .until("polled again", async |program| {
             program
@@ -83,7 +83,7 @@ async fn a_reload_adds_and_removes_accounts_without_touching_the_others() {
     world.configure(&[world.suite("acme"), world.suite("second"), world.pbx("hq")]);
     let before = polls("acme").await;
     assert_eq!(program.request("POST", "/-/reload").await.0, 200);
-    // Counters of a restarted account would begin anew.
+    // The counters of a restarted account do not decrease.
     assert!(polls("acme").await >= before);
     program
         .until("all counted", async |program| {
@@ -224,8 +224,8 @@ async fn what_is_too_old_vanishes_and_counters_stay() {
     program.end().await;
 }
 
-/// While calls come in, are edited and come late, every scrape shows counters that do not fall, and in
-/// the end counters and corrections are the truth.
+/// While calls come in, are edited and come late, every scrape shows counters that do not fall, and
+/// in the end counters and corrections are the truth.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lively_world_is_counted_exactly() {
     let world = World::new(Options {

@@ -60,7 +60,7 @@ impl World {
         path
     }
 
-    /// A HostedSuite account as it stands in a configuration.
+    /// The configuration of a HostedSuite account.
     pub(crate) fn suite(&self, name: &str) -> String {
         format!(
             "  - name: {name}\n    hostedsuite:\n      url: {}\n      customer: Acme\n      username: exporter\n      \
@@ -70,7 +70,7 @@ impl World {
         )
     }
 
-    /// A PortSIP account as it stands in a configuration.
+    /// The configuration of a PortSIP account.
     pub(crate) fn pbx(&self, name: &str) -> String {
         format!(
             "  - name: {name}\n    portsip:\n      url: {}\n      username: billing\n      \
@@ -152,7 +152,8 @@ impl Program {
         self.request("GET", path).await
     }
 
-    /// Status and body of an answer. HTTP/1.0, so that the end of the body is the end of the stream.
+    /// Status and body of an answer. HTTP/1.0, so that the end of the body is the end of the
+    /// stream.
     pub(crate) async fn request(&self, method: &str, path: &str) -> (u16, String) {
         let Ok(mut stream) = TcpStream::connect(self.address).await else {
             return (0, String::new());

@@ -51,8 +51,8 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
         filter: Filter {
             stream: Some(stream),
             account: args.account.clone(),
-            // Edits are stored under the start of their call, but the openmetrics format counts them
-            // when they were read. So it has to read all batches.
+            // Edits are stored under the start of their call, but the openmetrics format counts
+            // them when they were read. So it has to read all batches.
             from: (args.format != ExportFormat::Openmetrics).then_some(window.from),
             to: (args.format != ExportFormat::Openmetrics).then_some(window.to),
         },

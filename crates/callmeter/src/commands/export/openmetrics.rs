@@ -67,7 +67,8 @@ pub(super) fn write(
             kept.push(batch.records);
         }
     }
-    // The sort is stable: rows of the same time stay in the journal's order, an edit after its call.
+    // The sort is stable: rows of the same time stay in the journal's order, an edit after its
+    // call.
     events.sort_by_key(|event| event.time);
     let series = count(&kept, &events, window, step)?;
     check_size(&series, window, step)?;

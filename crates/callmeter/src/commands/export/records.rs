@@ -54,8 +54,8 @@ pub(super) fn ndjson(
     })
 }
 
-/// Calls `write` with the named values of each record in the window. A column that is newer than the
-/// batch is null.
+/// Calls `write` with the named values of each record in the window. A column that is newer than
+/// the batch is null.
 fn each_row(
     batches: Batches,
     stream: Stream,

@@ -55,7 +55,8 @@ impl Poll for CallsTask {
         let mut truncated = None;
         for step in steps(&days, lookback) {
             let step_span = span(step);
-            // Only calls within the lookback may repeat or be edited; older ones are not kept in memory.
+            // Only calls within the lookback may repeat or be edited; older ones are not kept in
+            // memory.
             let known_from = step_span.start.saturating_sub(lookback_micros).max(start);
             let range = known_from..step_span.end;
             let mut run = self.reader.begin(Purpose::Regular, range).await?;

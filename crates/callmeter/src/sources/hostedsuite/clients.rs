@@ -1,5 +1,5 @@
-//! The poll of an account's client list, which gives the allowance balances their limits. A user may
-//! lack the permission to read it.
+//! The poll of an account's client list, which gives the allowance balances their limits. A user
+//! may lack the permission to read it.
 
 use std::sync::Arc;
 

@@ -36,8 +36,8 @@ impl Day {
     }
 }
 
-/// The days that cover `[watermark − lookback, now]`, oldest first; without a watermark, in the very
-/// first poll, those that cover `[now − history, now]`.
+/// The days that cover `[watermark − lookback, now]`, oldest first; without a watermark, in the
+/// very first poll, those that cover `[now − history, now]`.
 pub(super) fn days_to_read(
     watermark: Option<Timestamp>,
     lookback: Duration,
@@ -68,8 +68,8 @@ pub(super) fn span(days: &[Day]) -> Range<i64> {
     }
 }
 
-/// The days in steps of about one lookback, so that a step has to know the calls of one lookback and
-/// of itself, however many days there are. A regular poll is one step.
+/// The days in steps of about one lookback, so that a step has to know the calls of one lookback
+/// and of itself, however many days there are. A regular poll is one step.
 pub(super) fn steps(days: &[Day], lookback: Duration) -> impl Iterator<Item = &[Day]> {
     let lookback_days = lookback.as_secs().div_ceil(86_400);
     // Plus the watermark's day, today, and a day that a clock change may cut.

@@ -11,7 +11,8 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, 
 use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-/// Accepts any certificate whose key the client has: `RequestClientCert` and `RequireAnyClientCert`.
+/// Accepts any certificate whose key the client has: `RequestClientCert` and
+/// `RequireAnyClientCert`.
 #[derive(Debug)]
 pub(super) struct AnyCertificate {
     mandatory: bool,
@@ -68,8 +69,8 @@ impl ClientCertVerifier for AnyCertificate {
     }
 }
 
-/// Requires, in addition to another check, that the certificate has one of the allowed names (DNS, IP,
-/// e-mail, URI), literally.
+/// Requires, in addition to another check, that the certificate has one of the allowed names (DNS,
+/// IP, e-mail, URI), literally.
 #[derive(Debug)]
 pub(super) struct AllowedSans {
     inner: Arc<dyn ClientCertVerifier>,

@@ -1,8 +1,8 @@
 //! Applies the access rules to requests, and reloads them.
 //!
-//! The file and the files that it names are read every second, apart from requests: new certificates
-//! and users take effect without a restart, and no request waits for a disk. A file that has become
-//! invalid changes nothing and is logged.
+//! The file and the files that it names are read every second, apart from requests: new
+//! certificates and users take effect without a restart, and no request waits for a disk. A file
+//! that has become invalid changes nothing and is logged.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,8 +47,8 @@ impl std::fmt::Debug for Access {
 
 impl Access {
     /// Reads the file now, and again whenever it or a file that it names has changed, until the
-    /// returned value is dropped. Without a file, everyone has access over plain HTTP. Must be called
-    /// in a runtime.
+    /// returned value is dropped. Without a file, everyone has access over plain HTTP. Must be
+    /// called in a runtime.
     ///
     /// # Errors
     /// If the file cannot be read or is not valid.
