@@ -4,20 +4,20 @@ use std::time::Duration;
 
 /// The wait after `failures` failures in a row.
 ///
-/// It starts at `least`, doubles with each further failure, and never exceeds `most`. The result is
-/// a random duration between half of that and all of it, so that many clients do not return at once.
+/// It starts at `least` and doubles with each further failure, up to `most`. Up to a fifth is added
+/// at random, so that what failed together does not return together.
 ///
 /// ```
 /// use std::time::Duration;
 ///
 /// let (least, most) = (Duration::from_secs(1), Duration::from_mins(1));
 /// let wait = callmeter_backoff::wait(3, least, most);
-/// assert!(wait >= Duration::from_secs(2) && wait <= Duration::from_secs(4));
+/// assert!(wait >= Duration::from_secs(4) && wait <= Duration::from_millis(4_800));
 /// ```
 pub fn wait(failures: u32, least: Duration, most: Duration) -> Duration {
     let doublings = failures.saturating_sub(1).min(31);
     let full = least.saturating_mul(1 << doublings).min(most);
-    full.mul_f64(0.5 + fastrand::f64() / 2.0)
+    full.saturating_add(full.div_f64(5.0).mul_f64(fastrand::f64()))
 }
 
 #[cfg(test)]
@@ -31,12 +31,12 @@ mod tests {
             let full = (least * 2_u32.pow(failures.saturating_sub(1).min(10))).min(most);
             let waited = wait(failures, least, most);
             assert!(
-                waited >= full / 2 && waited <= full,
+                waited >= full && waited <= full + full / 5,
                 "{failures}: {waited:?}"
             );
         }
         assert!((0..50).any(|_| wait(9, least, most) != wait(9, least, most)));
         let longest = wait(u32::MAX, Duration::MAX / 2, Duration::MAX / 2);
-        assert!(longest >= Duration::MAX / 8);
+        assert!(longest >= Duration::MAX / 2);
     }
 }

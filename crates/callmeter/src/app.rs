@@ -1,46 +1,46 @@
-//! The life of `callmeter run`, from the configuration to the orderly end, on one page.
+//! `callmeter run`, from the configuration to the orderly shutdown.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::cli::WebArgs;
-use crate::config::{self, Loaded};
+use crate::config;
 use crate::exit::Failure;
 use crate::pipeline::Pipeline;
-use crate::poll::Supervisor;
+use crate::reload::Reloader;
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
-use crate::status::StatusStore;
-use crate::stop::{Stop, stop};
+use crate::sources::Supervisor;
+use crate::stop::{Stop, StopSender, stop};
 use crate::web::{self, Access, Reload, ReloadRequest, WebState};
 
-/// What a life begins with.
+/// What is needed to start.
 #[derive(Debug)]
 pub struct Startup {
     /// The configuration file.
     pub config_file: PathBuf,
     /// The flags of the web server.
     pub web: WebArgs,
-    /// Where secrets are remembered for scrubbing.
+    /// Removes secrets from everything that is shown.
     pub redactor: Arc<SecretRedactor>,
-    /// Where the web server answers.
+    /// The sockets of the web server.
     pub listeners: Vec<TcpListener>,
 }
 
 impl Startup {
-    /// Listens on the addresses that the flags name.
+    /// Listens on the addresses of the flags.
     ///
     /// # Errors
-    /// When one of them is none, is taken, or may not be used.
+    /// If an address is invalid, in use, or not permitted.
     pub async fn new(
         config_file: PathBuf,
         web: WebArgs,
@@ -58,238 +58,167 @@ impl Startup {
         })
     }
 
-    /// The addresses listened on, ports as the system chose them.
+    /// The addresses of the sockets, with the ports that the system chose.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let address = |listener: &TcpListener| listener.local_addr().ok();
         self.listeners.iter().filter_map(address).collect()
     }
 }
 
-/// How a life ended.
+/// How the program shut down.
 #[derive(Debug)]
 pub struct Shutdown {
-    /// Outputs whose plugins are still at work: their process must not exit in the usual way, see
+    /// Outputs whose plugins are still running. Their process must not exit in the usual way, see
     /// [`callmeter_plugin_host::exit_now`].
     pub late_outputs: Vec<String>,
 }
 
-/// Time for polls to end after a page, and for outputs to flush, when the program ends.
-const POLLS_END: Duration = Duration::from_secs(10);
-const OUTPUTS_END: Duration = Duration::from_secs(15);
+/// How long the shutdown waits for polls to end after a page.
+const POLLS_LIMIT: Duration = Duration::from_secs(10);
+/// How long the shutdown waits for outputs to flush.
+const OUTPUTS_LIMIT: Duration = Duration::from_secs(15);
+/// How long the shutdown waits for requests in progress.
+const REQUESTS_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs until SIGTERM, SIGINT or `ended`.
 ///
 /// # Errors
-/// When the program cannot start. Once it runs, what fails is shown and tried again.
-pub async fn live(startup: Startup, ended: Stop) -> Result<Shutdown, Failure> {
-    let Startup {
-        config_file,
-        web,
-        redactor,
-        listeners,
-    } = startup;
-    let status = Arc::new(StatusStore::new(&config_file));
-    let metrics = SelfMetrics::new().map_err(Failure::failed)?;
+/// If the program cannot start. Later failures are shown and retried.
+pub async fn run(startup: Startup, ended: Stop) -> Result<Shutdown, Failure> {
+    let mut app = App::start(startup).await?;
+    app.run_until(ended).await?;
+    Ok(app.shut_down().await)
+}
 
-    let loaded = config::load(&config_file)?;
-    let access = Access::open(web.web_config_file.as_deref()).map_err(Failure::failed)?;
-    info!(
-        version = crate::build::VERSION,
-        revision = crate::build::REVISION,
-        config = %config_file.display(),
-        "callmeter starts"
-    );
+/// The running program.
+struct App {
+    pipeline: Pipeline,
+    supervisor: Supervisor,
+    reloader: Reloader,
+    reload_requests: mpsc::Receiver<ReloadRequest>,
+    servers: JoinSet<std::io::Result<()>>,
+    stop_servers: StopSender,
+}
 
-    let mut pipeline = Pipeline::open(&loaded.config, &metrics, &status, &redactor).await?;
-    let mut supervisor = Supervisor::new(pipeline.app());
-    let changes = supervisor
-        .plan(&loaded.config.accounts)
-        .map_err(Failure::failed)?;
-    pipeline
-        .set_outputs(&loaded.config.outputs)
-        .await
-        .map_err(Failure::failed)?;
-    supervisor.apply(changes).await;
+impl App {
+    async fn start(startup: Startup) -> Result<Self, Failure> {
+        let started = Timestamp::now();
+        let Startup {
+            config_file,
+            web,
+            redactor,
+            listeners,
+        } = startup;
+        let metrics = SelfMetrics::new().map_err(Failure::failed)?;
+        let loaded = config::load(&config_file)?;
+        let access = Access::open(web.web_config_file.as_deref()).map_err(Failure::failed)?;
+        info!(
+            version = crate::build::VERSION,
+            revision = crate::build::REVISION,
+            config = %config_file.display(),
+            "callmeter is starting"
+        );
+        let mut pipeline = Pipeline::open(&loaded, started, &metrics, &redactor).await?;
+        let app = pipeline.app();
+        let mut supervisor = Supervisor::new(app.clone());
+        let changes = supervisor
+            .plan(&loaded.config.accounts)
+            .map_err(Failure::failed)?;
+        pipeline
+            .set_outputs(&loaded.config.outputs)
+            .await
+            .map_err(Failure::failed)?;
+        supervisor.apply(changes).await;
 
-    let config_page = Arc::new(ArcSwap::from_pointee(String::new()));
-    let mut running = Running {
-        loaded,
-        config_page,
-        metrics: metrics.clone(),
-        status: Arc::clone(&status),
-        redactor,
-    };
-    running.note_loaded();
-
-    let (reload, reloads) = Reload::channel();
-    let (stop_web, web_stop) = stop();
-    let mut servers = JoinSet::new();
-    for listener in listeners {
-        if let Ok(address) = listener.local_addr() {
-            info!(%address, "listening");
-        }
+        let created_lines = loaded.config.metrics.created_timestamps;
+        let reloader = Reloader::new(loaded, &app);
+        let (reload, reload_requests) = Reload::channel();
         let state = WebState {
-            meter: Arc::clone(&pipeline.app().meter),
-            metrics: metrics.clone(),
-            status: Arc::clone(&status),
-            redactor: Arc::clone(&running.redactor),
-            config_page: Arc::clone(&running.config_page),
-            created_lines: running.loaded.config.metrics.created_timestamps,
-            access: Arc::clone(&access),
-            reload: reload.clone(),
-            args: web.clone(),
+            meter: app.meter,
+            metrics,
+            status: Arc::clone(&app.status),
+            redactor,
+            config_page: reloader.config_page(),
+            created_lines,
+            access,
+            reload,
+            args: web,
         };
-        servers.spawn(web::serve(listener, state, web_stop.clone()));
+        let (stop_servers, stopped) = stop();
+        let servers = serve(listeners, &state, &stopped);
+        app.status.set_ready(true);
+        Ok(Self {
+            pipeline,
+            supervisor,
+            reloader,
+            reload_requests,
+            servers,
+            stop_servers,
+        })
     }
-    status.set_ready(true);
 
-    running
-        .until_ended(&mut pipeline, &mut supervisor, reloads, &mut servers, ended)
-        .await?;
-
-    info!("callmeter ends");
-    status.set_ready(false);
-    supervisor.stop(POLLS_END).await;
-    let late_outputs = pipeline.close(OUTPUTS_END).await;
-    stop_web.stop();
-    let served = tokio::time::timeout(Duration::from_secs(5), async {
-        while servers.join_next().await.is_some() {}
-    });
-    if served.await.is_err() {
-        warn!("requests under way were cut off");
-    }
-    info!("callmeter has ended");
-    Ok(Shutdown { late_outputs })
-}
-
-/// What changes by a reload.
-struct Running {
-    loaded: Loaded,
-    config_page: Arc<ArcSwap<String>>,
-    metrics: SelfMetrics,
-    status: Arc<StatusStore>,
-    redactor: Arc<SecretRedactor>,
-}
-
-impl Running {
-    /// Reloads when asked to, and returns when it is time to end.
-    async fn until_ended(
-        &mut self,
-        pipeline: &mut Pipeline,
-        supervisor: &mut Supervisor,
-        mut reloads: mpsc::Receiver<ReloadRequest>,
-        servers: &mut JoinSet<std::io::Result<()>>,
-        mut ended: Stop,
-    ) -> Result<(), Failure> {
+    /// Reloads the configuration on request, and returns when it is time to shut down.
+    async fn run_until(&mut self, mut ended: Stop) -> Result<(), Failure> {
         let listen = |kind| signal(kind).map_err(Failure::failed);
-        let mut terminate: Signal = listen(SignalKind::terminate())?;
-        let mut interrupt: Signal = listen(SignalKind::interrupt())?;
-        let mut hang_up: Signal = listen(SignalKind::hangup())?;
+        let mut terminate = listen(SignalKind::terminate())?;
+        let mut interrupt = listen(SignalKind::interrupt())?;
+        let mut hangup = listen(SignalKind::hangup())?;
         loop {
             tokio::select! {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
                 () = ended.stopped() => return Ok(()),
-                Some(result) = servers.join_next() => {
+                Some(result) = self.servers.join_next() => {
                     return Err(Failure::failed(format!("the web server ended: {result:?}")));
                 }
-                _ = hang_up.recv() => {
-                    // The outcome is in log, status and metrics; nobody waits for an answer.
-                    let _told_elsewhere = self.reload(pipeline, supervisor).await;
+                _ = hangup.recv() => {
+                    // The result is in log, status and metrics.
+                    let _shown = self.reload().await;
                 }
-                Some(answer) = reloads.recv() => {
-                    let outcome = self.reload(pipeline, supervisor).await;
-                    // Who asked may have gone away.
-                    let _nobody_waits = answer.send(outcome);
+                Some(request) = self.reload_requests.recv() => {
+                    let result = self.reload().await;
+                    // The client may have gone away.
+                    let _sent = request.send(result);
                 }
             }
         }
     }
 
-    /// Takes the configuration file as it is now, or leaves everything as it is.
-    async fn reload(
-        &mut self,
-        pipeline: &mut Pipeline,
-        supervisor: &mut Supervisor,
-    ) -> Result<(), String> {
-        match self.try_reload(pipeline, supervisor).await {
-            Ok(()) => {
-                self.note_loaded();
-                info!(config = %self.loaded.file.display(), "configuration reloaded");
-                Ok(())
-            }
-            Err(reason) => {
-                let reason = self.redactor.scrub(&reason);
-                error!(
-                    reason,
-                    "configuration not reloaded; the one before stays in force"
-                );
-                self.metrics.config_reload_successful.set(0);
-                self.status.config_refused(reason.clone());
-                Err(reason)
-            }
-        }
+    async fn reload(&mut self) -> Result<(), String> {
+        self.reloader
+            .reload(&mut self.pipeline, &mut self.supervisor)
+            .await
     }
 
-    async fn try_reload(
-        &mut self,
-        pipeline: &mut Pipeline,
-        supervisor: &mut Supervisor,
-    ) -> Result<(), String> {
-        let file = self.loaded.file.clone();
-        let loaded = tokio::task::spawn_blocking(move || config::load(&file))
-            .await
-            .map_err(|error| error.to_string())?
-            .map_err(|error| error.to_string())?;
-        let (new, old) = (&loaded.config, &self.loaded.config);
-        if new.journal.path != old.journal.path {
-            return Err(
-                "journal.path takes effect at a start only; restart callmeter, or put it back"
-                    .to_owned(),
-            );
+    async fn shut_down(mut self) -> Shutdown {
+        info!("callmeter is shutting down");
+        self.pipeline.app().status.set_ready(false);
+        self.supervisor.stop(POLLS_LIMIT).await;
+        let late_outputs = self.pipeline.close(OUTPUTS_LIMIT).await;
+        self.stop_servers.stop();
+        let served = tokio::time::timeout(REQUESTS_LIMIT, async {
+            while self.servers.join_next().await.is_some() {}
+        });
+        if served.await.is_err() {
+            warn!("requests in progress were aborted");
         }
-        if new.metrics != old.metrics {
-            return Err(
-                "metrics takes effect at a start only; restart callmeter, or put it back"
-                    .to_owned(),
-            );
-        }
-        let changes = supervisor
-            .plan(&new.accounts)
-            .map_err(|error| error.to_string())?;
-        // Outputs first: they can refuse, accounts cannot any more.
-        pipeline
-            .set_outputs(&new.outputs)
-            .await
-            .map_err(|error| error.to_string())?;
-        pipeline.set_retention(new);
-        supervisor.apply(changes).await;
-        self.loaded = loaded;
-        Ok(())
+        info!("callmeter has shut down");
+        Shutdown { late_outputs }
     }
+}
 
-    /// Shows the configuration that was taken.
-    fn note_loaded(&self) {
-        self.metrics.config_reload_successful.set(1);
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "seconds since 1970 are far below 2^53"
-        )]
-        self.metrics
-            .config_reload_timestamp
-            .set(jiff::Timestamp::now().as_second() as f64);
-        let warnings: Vec<String> = self
-            .loaded
-            .warnings
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        for warning in &warnings {
-            warn!(warning, "configuration");
+/// Starts a server for each socket.
+fn serve(
+    listeners: Vec<TcpListener>,
+    state: &WebState,
+    stopped: &Stop,
+) -> JoinSet<std::io::Result<()>> {
+    let mut servers = JoinSet::new();
+    for listener in listeners {
+        if let Ok(address) = listener.local_addr() {
+            info!(%address, "listening");
         }
-        self.status.config_loaded(warnings);
-        let page = config::redacted(&self.loaded.text)
-            .unwrap_or_else(|error| format!("# cannot be shown: {error}\n"));
-        self.config_page.store(Arc::new(self.redactor.scrub(&page)));
+        servers.spawn(web::serve(listener, state.clone(), stopped.clone()));
     }
+    servers
 }

@@ -1,4 +1,4 @@
-//! What this program was built from.
+//! The versions of this build.
 
 /// The version of the package.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -8,7 +8,7 @@ pub const REVISION: &str = env!("CALLMETER_BUILD_REVISION");
 pub const RUSTC: &str = env!("CALLMETER_BUILD_RUSTC");
 /// The target triple.
 pub const TARGET: &str = env!("CALLMETER_BUILD_TARGET");
-/// All of it, for `--version`.
+/// All of them, for `--version`.
 pub const LONG: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (revision ",

@@ -1,4 +1,4 @@
-//! The command line: flags named as Prometheus users know them, help texts that teach.
+//! The command line. Flags have the names that Prometheus and its exporters use.
 
 use std::path::PathBuf;
 
@@ -10,8 +10,8 @@ use crate::logging::{LogFormat, LogLevel};
 
 /// Prometheus exporter for HostedSuite and PortSIP PBX with exact call counters.
 ///
-/// Polls every configured account in the background, keeps what it saw in a journal, publishes
-/// metrics on port 10177 and hands every record to output plugins. Without a command it runs.
+/// Polls every configured account in the background, stores every record in a journal, publishes
+/// metrics on port 10177 and delivers every record to output plugins. The default command is `run`.
 #[derive(Debug, Parser)]
 #[command(
     name = "callmeter",
@@ -21,7 +21,7 @@ use crate::logging::{LogFormat, LogLevel};
     subcommand_negates_reqs = true
 )]
 pub struct Cli {
-    /// What to do; `run` when left out.
+    /// The command; `run` by default.
     #[command(subcommand)]
     pub command: Option<Command>,
     /// The flags of `run`, for `callmeter --config.file=…` without a command.
@@ -32,33 +32,34 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Poll, journal, publish and deliver until told to stop
+    /// Poll, store, publish and deliver until stopped
     Run(RunArgs),
-    /// Read a configuration, print every mistake with its place, and end
+    /// Check a configuration and print every mistake with its place
     ///
-    /// Secret files and plugin libraries must be there; no API is asked and no journal is opened.
+    /// Secret files and plugin libraries must exist. Sends no request and opens no journal.
     CheckConfig(CheckConfigArgs),
-    /// Show everything at work against a simulated HostedSuite and PortSIP
+    /// Run everything against a simulated HostedSuite and PortSIP PBX
     ///
     /// Starts the simulator, a webhook receiver and the exporter with both plugins in one process,
     /// and prints where to look. Needs no configuration and no network.
+    #[cfg(feature = "demo")]
     Demo(DemoArgs),
     /// Read the calls of past days into the journal
     ///
-    /// Days already read are not asked again, so an interrupted run continues where it stopped.
-    /// The running exporter holds the journal: stop it first, start it after.
+    /// Days that were read already are skipped, so an interrupted run continues where it stopped.
+    /// The running exporter locks the journal: stop it first, and start it afterwards.
     Backfill(BackfillArgs),
-    /// Look into the journal
+    /// Inspect the journal
     #[command(subcommand)]
     Journal(JournalCommand),
     /// Write journaled records to standard output or a file
     Export(ExportArgs),
     /// Print the table of all metrics
     Metrics(MetricsArgs),
-    /// Look at output plugins
+    /// Inspect output plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Look at, or deliver again, the batches that an output refused
+    /// List the batches that an output rejected, or deliver them again
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
     /// Print a completion script for a shell
@@ -68,7 +69,7 @@ pub enum Command {
     },
 }
 
-/// Where the configuration is.
+/// The configuration file.
 #[derive(Debug, Clone, Args)]
 pub struct ConfigFileArg {
     /// The configuration file (YAML)
@@ -81,13 +82,13 @@ pub struct ConfigFileArg {
     pub config_file: PathBuf,
 }
 
-/// How the log is written.
+/// Flags of the log.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct LogArgs {
     /// Write log lines of this level and above
     #[arg(long = "log.level", value_enum, value_name = "LEVEL", default_value_t = LogLevel::Info)]
     pub level: LogLevel,
-    /// How a log line is written
+    /// Format of log lines
     #[arg(long = "log.format", value_enum, value_name = "FORMAT", default_value_t = LogFormat::Logfmt)]
     pub format: LogFormat,
 }
@@ -95,7 +96,7 @@ pub struct LogArgs {
 /// Flags of the web server.
 #[derive(Debug, Clone, Args)]
 pub struct WebArgs {
-    /// Address to listen on; may be given several times
+    /// Address to listen on; can be repeated
     #[arg(
         long = "web.listen-address",
         value_name = "ADDRESS",
@@ -112,10 +113,10 @@ pub struct WebArgs {
         default_value = "/metrics"
     )]
     pub telemetry_path: String,
-    /// Scrapes answered at the same time; 0 for no limit
+    /// Maximum number of concurrent scrapes; 0 for no limit
     #[arg(long = "web.max-requests", value_name = "COUNT", default_value_t = 40)]
     pub max_requests: usize,
-    /// Allow reloading by POST or PUT to /-/reload (SIGHUP always reloads)
+    /// Enable reloading with POST or PUT to /-/reload (SIGHUP always reloads)
     #[arg(long = "web.enable-lifecycle")]
     pub enable_lifecycle: bool,
 }
@@ -124,16 +125,16 @@ pub struct WebArgs {
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "the type says it")]
+    #[expect(missing_docs, reason = "the type is documented")]
     pub config: ConfigFileArg,
-    /// Only check the configuration and end, like the command check-config
+    /// Only check the configuration, like the command check-config
     #[arg(long = "config.check")]
     pub check: bool,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "the type says it")]
+    #[expect(missing_docs, reason = "the type is documented")]
     pub web: WebArgs,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "the type says it")]
+    #[expect(missing_docs, reason = "the type is documented")]
     pub log: LogArgs,
 }
 
@@ -141,7 +142,7 @@ pub struct RunArgs {
 #[derive(Debug, Clone, Args)]
 pub struct CheckConfigArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "the type says it")]
+    #[expect(missing_docs, reason = "the type is documented")]
     pub config: ConfigFileArg,
     /// The configuration file, as an argument
     #[arg(value_name = "FILE")]
@@ -149,25 +150,27 @@ pub struct CheckConfigArgs {
 }
 
 /// Flags of `demo`.
+#[cfg(feature = "demo")]
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
-    /// Where journal, CSV files and dead letters go; kept. Without it a temporary directory is used and removed
+    /// Directory of journal, CSV files and dead letters. By default, a temporary one that is
+    /// removed at the end
     #[arg(long, value_name = "DIRECTORY")]
     pub directory: Option<PathBuf>,
-    /// How many times faster than the real day the simulated one runs
+    /// How many times faster than real time the simulation runs
     #[arg(long, value_name = "FACTOR", default_value_t = 60.0)]
     pub speed: f64,
     /// Seed of the simulated world; the same seed gives the same calls
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
-    /// Directory of the plugin libraries; the program's own when left out
+    /// Directory of the plugin libraries; by default, that of callmeter
     #[arg(long, value_name = "DIRECTORY")]
     pub plugins: Option<PathBuf>,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "the type says it")]
+    #[expect(missing_docs, reason = "the type is documented")]
     pub web: WebArgs,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "the type says it")]
+    #[expect(missing_docs, reason = "the type is documented")]
     pub log: LogArgs,
 }
 
@@ -175,7 +178,7 @@ pub struct DemoArgs {
 #[derive(Debug, Clone, Args)]
 pub struct BackfillArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "the type says it")]
+    #[expect(missing_docs, reason = "the type is documented")]
     pub config: ConfigFileArg,
     /// The account whose calls are read
     #[arg(long, value_name = "NAME")]
@@ -183,27 +186,27 @@ pub struct BackfillArgs {
     /// First day, in the account's time zone, such as 2026-01-01
     #[arg(long, value_name = "DAY")]
     pub from: Date,
-    /// Last day, itself included
+    /// Last day, inclusive
     #[arg(long, value_name = "DAY")]
     pub to: Date,
-    /// Rest after each request, so that the API stays free for others
+    /// Pause after each request, to limit the load on the API
     #[arg(long, value_name = "DURATION", default_value = "200ms", value_parser = crate::config::parse_duration)]
     pub pause: std::time::Duration,
-    /// Read days again that an earlier backfill has read
+    /// Also read days that an earlier backfill has read
     #[arg(long)]
     pub again: bool,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "the type says it")]
+    #[expect(missing_docs, reason = "the type is documented")]
     pub log: LogArgs,
 }
 
-/// Which journal: by configuration or directly.
+/// The journal, directly or from the configuration.
 #[derive(Debug, Clone, Args)]
 pub struct JournalArg {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "the type says it")]
+    #[expect(missing_docs, reason = "the type is documented")]
     pub config: ConfigFileArg,
-    /// The journal file, instead of the configuration's
+    /// The journal file, instead of the one in the configuration
     #[arg(long = "journal", value_name = "FILE")]
     pub journal: Option<PathBuf>,
 }
@@ -211,9 +214,9 @@ pub struct JournalArg {
 /// Commands on the journal.
 #[derive(Debug, Subcommand)]
 pub enum JournalCommand {
-    /// Read all of it and report every damage
+    /// Read the whole journal and report all damage
     Verify(JournalArg),
-    /// Print what it holds: rows, spans of time, bytes, what each output still owes
+    /// Print its contents: records, time spans, sizes, and what each output has yet to deliver
     Stats(JournalArg),
 }
 
@@ -222,7 +225,7 @@ pub enum JournalCommand {
 pub enum ExportFormat {
     /// A header line, then a line per record
     Csv,
-    /// A JSON object a line
+    /// A JSON object per line
     Ndjson,
     /// Counters with timestamps, for `promtool tsdb create-blocks-from openmetrics`
     Openmetrics,
@@ -232,18 +235,18 @@ pub enum ExportFormat {
 #[derive(Debug, Clone, Args)]
 pub struct ExportArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "the type says it")]
+    #[expect(missing_docs, reason = "the type is documented")]
     pub journal: JournalArg,
     /// First day (UTC) or time, such as 2026-01-01 or 2026-01-01T06:00:00Z
     #[arg(long, value_name = "TIME")]
     pub from: String,
-    /// End, itself excluded
+    /// End, exclusive
     #[arg(long, value_name = "TIME")]
     pub to: String,
-    /// How records are written
+    /// Format of the records
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = ExportFormat::Csv)]
     pub format: ExportFormat,
-    /// Which records
+    /// Stream of the records
     #[arg(long, value_enum, value_name = "STREAM", default_value_t = StreamArg::Calls)]
     pub stream: StreamArg,
     /// Only this account
@@ -252,7 +255,7 @@ pub struct ExportArgs {
     /// The step between samples of the openmetrics format
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = crate::config::parse_duration)]
     pub step: std::time::Duration,
-    /// The file to write; standard output when left out
+    /// The file to write; standard output by default
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -273,7 +276,7 @@ pub enum StreamArg {
 /// Flags of `metrics`.
 #[derive(Debug, Clone, Args)]
 pub struct MetricsArgs {
-    /// How the table is written
+    /// Format of the table
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = MetricsFormat::Text)]
     pub format: MetricsFormat,
 }
@@ -290,21 +293,21 @@ pub enum MetricsFormat {
 /// Commands on plugins.
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
-    /// Say what a library is, and whether it would load
+    /// Describe a library and check whether it loads
     Check {
         /// The library
         path: PathBuf,
     },
-    /// List the configured outputs with what their libraries are
+    /// List the configured outputs and describe their libraries
     List(ConfigFileArg),
 }
 
 /// Commands on dead letters.
 #[derive(Debug, Subcommand)]
 pub enum DeadLettersCommand {
-    /// List the refused batches with their reasons
+    /// List the rejected batches with the reasons
     List(DeadLettersArgs),
-    /// Offer the refused batches to the output again
+    /// Deliver the rejected batches again
     Replay(DeadLettersArgs),
 }
 
@@ -312,7 +315,7 @@ pub enum DeadLettersCommand {
 #[derive(Debug, Clone, Args)]
 pub struct DeadLettersArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "the type says it")]
+    #[expect(missing_docs, reason = "the type is documented")]
     pub config: ConfigFileArg,
     /// Only this output
     #[arg(long, value_name = "NAME")]
@@ -327,6 +330,12 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_demo_is_listed_only_with_its_feature() {
+        let demo = Cli::command().find_subcommand("demo").is_some();
+        assert_eq!(demo, cfg!(feature = "demo"));
     }
 
     #[test]

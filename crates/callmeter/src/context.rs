@@ -1,4 +1,4 @@
-//! The parts of the program that every account and the web server use.
+//! The parts of the program that every account and every command uses.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
 use crate::status::StatusStore;
 
-/// Handles to the parts; cheap to clone, all clones are the same program.
+/// Handles to the parts. They are cheap to clone.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "the types say it")]
+#[expect(missing_docs, reason = "the types are documented")]
 pub struct AppContext {
     pub journal: Journal,
     pub meter: Arc<Meter>,
@@ -24,12 +24,12 @@ pub struct AppContext {
 }
 
 impl AppContext {
-    /// Counts batches that have just been journaled. To be called by who journaled them, before
-    /// anything else, so that an account's batches are counted in the journal's order. The outputs
-    /// wait at the journal by themselves.
+    /// Counts batches that have just been journaled. Call it right after journaling, so that the
+    /// batches of an account are counted in the journal's order. Outputs read the journal on their
+    /// own.
     ///
     /// # Errors
-    /// When a batch is not what its stream's are: a defect of this program.
+    /// If a batch does not have its stream's columns: a bug in callmeter.
     pub fn count(&self, stream: Stream, batches: &[StoredBatch]) -> Result<(), ApplyError> {
         if batches.is_empty() {
             return Ok(());

@@ -1,9 +1,9 @@
-//! Words for people: error chains in one line.
+//! Writes an error with its causes in one line.
 
 use std::error::Error;
 
-/// An error with its causes, `outer: inner: innermost`, leaving out a cause whose words its
-/// outer error already says.
+/// An error with its causes, `outer: inner: innermost`. A cause is left out if the text of the
+/// error before it already ends with it.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,34 +1,34 @@
-//! How the program ends: the exit codes that scripts and service managers rely on.
+//! Why the program fails, and the exit codes for scripts and service managers.
 
 use std::fmt;
 use std::process::ExitCode;
 
-/// Why the program ends without having done its work. Each reason has an exit code of its own;
-/// 0 is success and 2 a wrong command line (both given by the command line parser as well).
+/// Why the program failed. Each reason has an exit code; 0 is success, and 2 an invalid command
+/// line, which the command line parser reports.
 #[derive(Debug)]
 pub enum Failure {
-    /// 1: what was asked for failed while it ran; the text says why.
+    /// 1: the command failed; the text says why.
     Failed(String),
     /// 3: the configuration is not valid.
     Config(crate::config::ConfigError),
-    /// 4: the journal cannot be opened, or another process holds it.
+    /// 4: the journal cannot be opened, or another process has locked it.
     Journal(String),
-    /// 5: a check found damage (`journal verify`, `plugin check`).
+    /// 5: a check failed (`journal verify`, `plugin check`, `plugin list`).
     Damaged(String),
 }
 
 /// The exit codes as `--help` prints them.
 pub const EXIT_CODES: &str = "\
 Exit codes:
-  0  done, or stopped by SIGTERM or SIGINT after an orderly end
+  0  success, or an orderly shutdown by SIGTERM or SIGINT
   1  failed while running; the last log line says why
-  2  wrong command line
-  3  configuration not valid; each mistake is printed with file, line, column and key
-  4  journal cannot be opened, or another callmeter holds it
-  5  a check found damage (journal verify, plugin check)";
+  2  invalid command line
+  3  invalid configuration; each mistake is printed with file, line, column and key
+  4  the journal cannot be opened, or another process has locked it
+  5  a check failed (journal verify, plugin check, plugin list)";
 
 impl Failure {
-    /// A failure of the first kind from anything that has words.
+    /// A failure with exit code 1.
     pub fn failed(error: impl fmt::Display) -> Self {
         Self::Failed(error.to_string())
     }

@@ -1,7 +1,7 @@
-//! The inside of the `callmeter` program: configuration, polling, wiring, web server, commands.
+//! The `callmeter` program: configuration, sources, pipeline, web server, commands.
 //!
-//! A library so that tests and benches reach it. [`app`] is the program's life on one page;
-//! `main.rs` only chooses the command.
+//! It is a library so that tests and benchmarks can use it. [`app`] is `callmeter run` from start
+//! to shutdown; `main.rs` only selects the command.
 
 pub mod app;
 pub mod build;
@@ -12,11 +12,11 @@ pub mod context;
 mod error_chain;
 pub mod exit;
 pub mod logging;
-pub mod output_status;
 pub mod pipeline;
-pub mod poll;
+mod reload;
 pub mod secret_redactor;
 pub mod selfmetrics;
+pub mod sources;
 pub mod status;
 pub mod stop;
 pub mod web;

@@ -1,9 +1,9 @@
-//! The program's log: one line an event on standard error, logfmt or JSON, scrubbed of secrets.
+//! The log: one line per event on standard error, as logfmt or JSON, without secrets.
 //!
-//! Levels mean the same everywhere. `error`: the operator must act, figures are missing or will be.
-//! `warn`: something failed and is tried again, or is configured unwisely. `info`: what changes in
-//! the program's life (start, reload, an account that fails or comes back), never once per poll.
-//! `debug`: each poll and request. No level carries personal data or secrets.
+//! Levels have the same meaning everywhere. `error`: the operator must act, data is or will be
+//! missing. `warn`: something failed and is retried, or is configured unwisely. `info`: changes of
+//! state (start, reload, an account that fails or works again), never once per poll. `debug`: each
+//! poll and request. No level contains personal data or secrets.
 
 use std::fmt;
 use std::io;
@@ -21,25 +21,25 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::secret_redactor::SecretRedactor;
 
-/// How a log line is written.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
     /// `time=… level=info msg="…" key=value`
     Logfmt,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// The least level that is written.
+/// The lowest level that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogLevel {
     /// Each poll and request.
     Debug,
-    /// What changes in the program's life.
+    /// Changes of state.
     Info,
-    /// What failed and is tried again.
+    /// Failures that are retried.
     Warn,
-    /// What the operator must act on.
+    /// Failures on which the operator must act.
     Error,
 }
 
@@ -54,13 +54,13 @@ impl From<LogLevel> for LevelFilter {
     }
 }
 
-/// Starts the log. Lines of libraries are written from `warn` on only: what they say below that
-/// may hold request bodies.
+/// Starts the log. Libraries log at `warn` and above only: their lower levels may contain request
+/// bodies.
 pub fn start(level: LogLevel, format: LogFormat, redactor: &Arc<SecretRedactor>) {
     let filter = filter(level.into());
     let writer = ScrubbedStderr(Arc::clone(redactor));
     let registry = tracing_subscriber::registry().with(filter);
-    // A second start (tests in one process) leaves the first in place.
+    // A second start, as in tests, has no effect.
     let _already_started = match format {
         LogFormat::Logfmt => registry
             .with(
@@ -98,7 +98,7 @@ fn filter(level: LevelFilter) -> Targets {
         )
 }
 
-/// Standard error, each line scrubbed before it is written.
+/// Standard error. Each line is scrubbed before it is written.
 struct ScrubbedStderr(Arc<SecretRedactor>);
 
 impl<'a> MakeWriter<'a> for ScrubbedStderr {
@@ -112,7 +112,7 @@ impl<'a> MakeWriter<'a> for ScrubbedStderr {
 struct ScrubbedLine<'a>(&'a SecretRedactor);
 
 impl io::Write for ScrubbedLine<'_> {
-    // The subscriber hands over each event as one whole line.
+    // The subscriber writes each event as one whole line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
         io::stderr()
@@ -126,7 +126,7 @@ impl io::Write for ScrubbedLine<'_> {
     }
 }
 
-/// `time=… level=… msg=… key=value`, as Go's slog writes it and Prometheus users read it.
+/// Writes `time=… level=… msg=… key=value`, as Go's slog and the Prometheus exporters do.
 struct Logfmt;
 
 impl<S, N> FormatEvent<S, N> for Logfmt
@@ -193,7 +193,7 @@ impl Visit for LogfmtFields {
     }
 }
 
-/// A value bare where logfmt allows it, else quoted with escapes so that a line stays one line.
+/// Writes a value, quoted and escaped if logfmt needs that, so that a line stays one line.
 fn write_value(out: &mut impl fmt::Write, value: &str) -> fmt::Result {
     let bare = !value.is_empty()
         && value
@@ -232,10 +232,10 @@ mod tests {
     }
 
     #[test]
-    fn libraries_speak_from_warn_on() {
+    fn libraries_log_from_warn_on() {
         let filter = filter(LevelFilter::DEBUG);
         assert!(!filter.would_enable("hyper::proto", &Level::DEBUG));
         assert!(filter.would_enable("hyper::proto", &Level::WARN));
-        assert!(filter.would_enable("callmeter::poll", &Level::DEBUG));
+        assert!(filter.would_enable("callmeter::sources", &Level::DEBUG));
     }
 }

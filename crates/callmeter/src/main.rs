@@ -1,6 +1,4 @@
-//! The callmeter program.
-//!
-//! What `callmeter run` does from start to end stands on one page in [`callmeter::life`].
+//! The `callmeter` program: selects the command.
 
 use std::process::ExitCode;
 
@@ -11,7 +9,7 @@ use callmeter_plugin_host::CHILD_ARGUMENT;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    // A child that runs one isolated plugin is this program as well; it does nothing else.
+    // A plugin's child process is this same program. It does nothing else.
     if std::env::args_os()
         .nth(1)
         .is_some_and(|argument| argument == CHILD_ARGUMENT)
@@ -35,6 +33,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::CheckConfig(args) => {
             commands::check_config::run(args.file.as_deref().unwrap_or(&args.config.config_file))
         }
+        #[cfg(feature = "demo")]
         Command::Demo(args) => commands::demo::run(args),
         Command::Backfill(args) => commands::backfill::run(&args),
         Command::Journal(command) => commands::journal::run(command),

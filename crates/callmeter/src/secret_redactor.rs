@@ -1,4 +1,4 @@
-//! The secrets that this process has read, kept for one purpose: to find them in text that leaves it.
+//! Removes the secrets that this process has read from every text that leaves it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,16 +7,16 @@ use arc_swap::ArcSwap;
 
 use crate::config::SecretSource;
 
-/// Collects every secret as it is read and removes it from log lines, status texts and pages.
+/// Remembers every secret that is read, and removes it from log lines, status texts and pages.
 ///
-/// Clients scrub what came back from their server already; this is the second net, under all text.
+/// API clients already scrub what their server sends. This covers all other text.
 #[derive(Default)]
 pub struct SecretRedactor {
     known: Mutex<Vec<Secret>>,
     scrubber: ArcSwap<Scrubber>,
 }
 
-/// A password is rotated a few times a year; more than this many are not kept for scrubbing.
+/// The number of secrets that are remembered. Passwords are rotated a few times a year.
 const MAX_KNOWN: usize = 10_000;
 
 impl SecretRedactor {
@@ -25,7 +25,7 @@ impl SecretRedactor {
         Self::default()
     }
 
-    /// Remembers a secret, so that it is scrubbed from now on.
+    /// Remembers a secret. It is scrubbed from now on.
     pub fn remember(&self, secret: &Secret) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if secret.is_empty() || known.contains(secret) {
@@ -38,7 +38,7 @@ impl SecretRedactor {
         self.scrubber.store(Arc::new(Scrubber::new(known.iter())));
     }
 
-    /// Reads a secret from its home and remembers it.
+    /// Reads a secret from its source and remembers it.
     ///
     /// # Errors
     /// As [`SecretSource::read`].
@@ -48,7 +48,7 @@ impl SecretRedactor {
         Ok(secret)
     }
 
-    /// The source as the API clients take it: read at each use, each value remembered.
+    /// The source for an API client. It is read at each use, and each value is remembered.
     pub fn source(self: &Arc<Self>, source: &SecretSource) -> api_client::SecretSource {
         let redactor = Arc::clone(self);
         let source = source.clone();

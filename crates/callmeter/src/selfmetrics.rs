@@ -1,11 +1,11 @@
-//! The exporter's metrics about itself, in the `prometheus` crate's registry. Names, help texts and
-//! labels come from the family table.
+//! The exporter's metrics about itself, in a registry of the `prometheus` crate. Names, help texts
+//! and labels come from the family table.
 
 use callmeter_meter::{Family, FamilyId};
 use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
-/// Every self-metric; cheap to clone, all clones count together.
+/// All of them. Cheap to clone; clones share their values.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the family table describes each")]
 pub struct SelfMetrics {
@@ -26,20 +26,20 @@ pub struct SelfMetrics {
     pub config_reload_timestamp: prometheus::Gauge,
 }
 
-/// Bounds for requests and polls, in seconds: from a quick answer to the longest time-out.
+/// Buckets of requests and polls, in seconds: from a fast response to the longest timeout.
 const SECONDS: [f64; 12] = [
     0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0,
 ];
-/// Bounds for a commit, in seconds: from a fast disk's to a struggling one's.
+/// Buckets of commits, in seconds: from a fast disk to an overloaded one.
 const COMMIT_SECONDS: [f64; 10] = [
     0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5,
 ];
 
 impl SelfMetrics {
-    /// All of them in a registry of their own, along with `process_*` and `callmeter_build_info`.
+    /// A new registry with all of them, `process_*` and `callmeter_build_info`.
     ///
     /// # Errors
-    /// When the family table has an entry that the registry refuses; a test says that it has not.
+    /// If the registry rejects an entry of the family table. A test checks that it does not.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let table = Table {
@@ -76,7 +76,7 @@ impl SelfMetrics {
         })
     }
 
-    /// Removes an account's series, for when it is configured no more.
+    /// Removes the series of an account that was removed.
     pub fn forget_account(&self, account: &str) {
         forget(&self.api_requests, "account", account);
         forget_histograms(&self.api_request_duration, account);
@@ -93,7 +93,7 @@ impl SelfMetrics {
     }
 }
 
-/// Makes metrics of the table's entries and registers them.
+/// Creates and registers the metrics of the family table.
 struct Table<'r> {
     registry: &'r Registry,
 }
@@ -141,12 +141,11 @@ impl Table<'_> {
     }
 }
 
-/// Removes the series whose `label` has this value. The crate removes by whole label sets only, so
-/// they are found by collecting; this happens at a reload, not at a scrape.
+/// Removes the series whose `label` has this value. The crate removes whole label sets only, so
+/// they are collected first. This happens at a reload, not at a scrape.
 fn forget(counters: &IntCounterVec, label: &str, value: &str) {
     for labels in label_sets(counters, label, value) {
         let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
-        // It may be gone already: nothing is lost.
         let _already_gone = counters.remove_label_values(&labels);
     }
 }
@@ -192,9 +191,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_entry_of_the_table_that_lives_in_the_registry_is_made() {
+    fn every_registry_family_of_the_table_is_created() {
         let metrics = SelfMetrics::new().unwrap();
-        // Vectors without a series are not gathered: give each one.
+        // Vectors without a series are not gathered, so each gets one.
         for (counters, labels) in [
             (&metrics.api_requests, 4),
             (&metrics.polls, 2),
@@ -224,8 +223,8 @@ mod tests {
         for id in FamilyId::ALL {
             let family = id.family();
             // The pipeline registers those of the outputs.
-            let of_an_output = family.labels.contains(&"output");
-            if family.source == callmeter_meter::Source::Registry && !of_an_output {
+            let is_of_output = family.labels.contains(&"output");
+            if family.source == callmeter_meter::Source::Registry && !is_of_output {
                 assert!(
                     made.iter().any(|name| name == family.name),
                     "{}",
@@ -236,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_that_goes_takes_its_series_along() {
+    fn a_removed_account_has_no_series() {
         let metrics = SelfMetrics::new().unwrap();
         for account in ["acme", "hq"] {
             metrics.polls.with_label_values(&[account, "calls"]).inc();

@@ -1,41 +1,41 @@
-//! Telling tasks to end, and waiting for it.
+//! Stops tasks, and lets them wait for it.
 
 use tokio::sync::watch;
 
-/// Tells every [`Stop`] made of it to end, at the latest when it is dropped.
+/// Stops the holders of every [`Stop`] that belongs to it, at the latest when it is dropped.
 #[derive(Debug)]
 pub struct StopSender(watch::Sender<bool>);
 
-/// Hears of the end.
+/// Tells a task when to stop.
 #[derive(Debug, Clone)]
 pub struct Stop(watch::Receiver<bool>);
 
-/// A sender with its first listener.
+/// A sender and its first receiver. Clone the receiver for more.
 pub fn stop() -> (StopSender, Stop) {
     let (sender, receiver) = watch::channel(false);
     (StopSender(sender), Stop(receiver))
 }
 
 impl StopSender {
-    /// Says that it is time to end.
+    /// Stops all receivers.
     pub fn stop(&self) {
         self.0.send_replace(true);
     }
 }
 
 impl Stop {
-    /// Whether it is time to end.
+    /// Whether it is time to stop.
     pub fn is_stopped(&self) -> bool {
         *self.0.borrow() || self.0.has_changed().is_err()
     }
 
-    /// Returns when it is time to end.
+    /// Waits until it is time to stop.
     pub async fn stopped(&mut self) {
-        // An error means that the sender is gone, which says the same.
+        // An error means that the sender was dropped, which has the same meaning.
         let _sender_gone = self.0.wait_for(|stopped| *stopped).await;
     }
 
-    /// The future's result, or nothing when it is time to end before.
+    /// The result of the future; `None` if it is time to stop first.
     pub async fn unless_stopped<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_listener_hears_of_it() {
+    async fn every_receiver_is_stopped() {
         let (sender, mut stop) = stop();
         let mut other = stop.clone();
         sender.stop();

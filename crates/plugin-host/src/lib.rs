@@ -12,7 +12,6 @@
 //! or an `exit`.
 #![allow(unsafe_code)]
 
-mod backoff;
 mod batch_log;
 mod callbacks;
 mod dead_letters;

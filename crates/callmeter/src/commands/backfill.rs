@@ -1,7 +1,7 @@
 //! `callmeter backfill`: reads the calls of past days into the journal.
 //!
-//! Days that were read are noted in a file beside the journal, so that an interrupted run goes on where it
-//! stopped. What is counted is safe either way: a call that is in the journal is not counted again.
+//! A file beside the journal lists the days that were read, so that an interrupted run continues
+//! where it stopped. Calls in the journal are never counted again, with or without that file.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,38 +10,43 @@ use std::time::Duration;
 
 use callmeter_meter::{Ledger, Meter};
 use callmeter_plugin_host::Outputs;
-use jiff::ToSpan as _;
 use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan as _};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::journal::progress;
-use super::run::runtime;
+use super::runtime::runtime;
 use crate::cli::BackfillArgs;
 use crate::config::{self, Account, Api};
 use crate::context::AppContext;
+use crate::error_chain::chain;
 use crate::exit::Failure;
 use crate::logging;
 use crate::pipeline::{meter_limits, open_journal};
-use crate::poll::{Backfill, Day, DayRead, PollError};
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
+use crate::sources::{self, Backfill, Day, DayRead, PollError};
 use crate::status::StatusStore;
 use crate::stop::{Stop, stop};
 
-/// Time that one day may take.
+/// Longest time for one day.
 const DAY_LIMIT: Duration = Duration::from_hours(1);
-/// Attempts at a day before the run ends.
+/// Attempts to read a day before the command fails.
 const ATTEMPTS: u32 = 5;
+/// First and longest pause between attempts.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// Reads the days that were asked for.
+/// Reads the days of the flags.
 ///
 /// # Errors
-/// When the account is none of HostedSuite, the journal is held, or a day cannot be read.
+/// If the account is not at HostedSuite, another process holds the journal, or a day cannot be
+/// read.
 pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
     let redactor = Arc::new(SecretRedactor::new());
     logging::start(args.log.level, args.log.format, &redactor);
     if args.from > args.to {
-        return Err(Failure::failed("--from must not lie after --to"));
+        return Err(Failure::failed("--from must not be after --to"));
     }
     let loaded = config::load(&args.config.config_file)?;
     let account = loaded
@@ -52,7 +57,7 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
         .ok_or_else(|| Failure::failed(format!("no account {:?} is configured", args.account)))?;
     let Api::HostedSuite(api) = &account.api else {
         return Err(Failure::failed(format!(
-            "account {:?} is at a PBX, whose past states cannot be asked for",
+            "account {:?} is at a PortSIP PBX, which keeps no past records to read",
             args.account
         )));
     };
@@ -86,12 +91,20 @@ async fn backfill(
     mut noted: DaysRead,
 ) -> Result<(), Failure> {
     let journal = open_journal(&config.journal.path)?;
+    // Nothing is published here. The next start of the exporter counts the new records.
+    let meter = Arc::new(Meter::new(Ledger::new(meter_limits(&config.metrics))));
+    let metrics = SelfMetrics::new().map_err(Failure::failed)?;
+    let status = StatusStore::new(
+        &args.config.config_file,
+        Timestamp::now(),
+        Arc::clone(&meter),
+        metrics.clone(),
+    );
     let app = AppContext {
-        // Nothing is published here: the next start of the exporter counts what was journaled.
-        meter: Arc::new(Meter::new(Ledger::new(meter_limits(&config.metrics)))),
+        meter,
         outputs: Arc::new(Outputs::new(Arc::new(journal.clone())).map_err(Failure::failed)?),
-        metrics: SelfMetrics::new().map_err(Failure::failed)?,
-        status: Arc::new(StatusStore::new(&args.config.config_file)),
+        metrics,
+        status: Arc::new(status),
         redactor,
         journal,
     };
@@ -105,8 +118,8 @@ async fn backfill(
         }
         sender.stop();
     });
-    let backfill =
-        Backfill::new(account, &app, stop.clone(), args.pause).map_err(Failure::failed)?;
+    let backfill = sources::backfill(account, &app, stop.clone(), args.pause)
+        .map_err(|error| Failure::failed(chain(&error)))?;
     let bar = progress(days.len() as u64);
     let mut sums = Sums::default();
     for day in &days {
@@ -117,7 +130,7 @@ async fn backfill(
         let Some(read) = read_day(&backfill, *day, &stop).await? else {
             bar.abandon();
             return Err(Failure::failed(format!(
-                "interrupted at {}; the same command goes on from there",
+                "interrupted at {}; run the same command to continue there",
                 day.date
             )));
         };
@@ -142,10 +155,9 @@ struct Sums {
     new: u64,
 }
 
-/// Reads a day, again after failures; nothing when told to stop.
+/// Reads a day, with retries; `None` if stopped.
 async fn read_day(backfill: &Backfill, day: Day, stop: &Stop) -> Result<Option<Sums>, Failure> {
     let mut stop = stop.clone();
-    let mut wait = Duration::from_secs(5);
     let mut attempts = 0;
     loop {
         attempts += 1;
@@ -162,11 +174,13 @@ async fn read_day(backfill: &Backfill, day: Day, stop: &Stop) -> Result<Option<S
             Err(PollError::Stopped) => return Ok(None),
             Err(error) => error,
         };
-        if attempts == ATTEMPTS || !error.may_pass() {
-            return Err(Failure::failed(format!("{}: {error}", day.date)));
+        if attempts == ATTEMPTS || !error.is_transient() {
+            return Err(Failure::failed(format!("{}: {}", day.date, chain(&error))));
         }
-        tracing::warn!(day = %day.date, %error, "day not read; trying again");
-        let pause = error.retry_after().unwrap_or(wait);
+        tracing::warn!(day = %day.date, error = %chain(&error), "cannot read the day; trying again");
+        let pause = error
+            .retry_after()
+            .unwrap_or_else(|| callmeter_backoff::wait(attempts, FIRST_PAUSE, LONGEST_PAUSE));
         if stop
             .unless_stopped(tokio::time::sleep(pause))
             .await
@@ -174,11 +188,10 @@ async fn read_day(backfill: &Backfill, day: Day, stop: &Stop) -> Result<Option<S
         {
             return Ok(None);
         }
-        wait *= 2;
     }
 }
 
-/// The days of an account that were read, in a file beside the journal.
+/// The days of an account that a backfill has read, in a file beside the journal.
 struct DaysRead {
     file: PathBuf,
     days: BTreeSet<Date>,
@@ -190,7 +203,7 @@ impl DaysRead {
         file.push(format!(".backfill-{account}"));
         let file = PathBuf::from(file);
         let days = match std::fs::read_to_string(&file) {
-            // A torn last line is a day that is read again.
+            // If the last line is incomplete, its day is read again.
             Ok(text) => text.lines().filter_map(|line| line.parse().ok()).collect(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeSet::new(),
             Err(error) => {

@@ -1,4 +1,4 @@
-//! `callmeter check-config`: reads a configuration and says what is wrong with it.
+//! `callmeter check-config`: checks a configuration.
 
 use std::io::Write as _;
 use std::path::Path;

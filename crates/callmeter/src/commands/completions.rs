@@ -1,4 +1,4 @@
-//! `callmeter completions`: completion scripts for shells.
+//! `callmeter completions`: prints completion scripts for shells.
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
@@ -9,7 +9,7 @@ use crate::exit::Failure;
 /// Prints the script for a shell.
 ///
 /// # Errors
-/// When standard output cannot be written.
+/// If standard output cannot be written.
 pub fn run(shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "callmeter", &mut script);

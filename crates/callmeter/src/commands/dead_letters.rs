@@ -1,4 +1,4 @@
-//! `callmeter dead-letters`: the batches that outputs refused for good.
+//! `callmeter dead-letters`: the batches that outputs rejected permanently.
 
 use std::io::Write as _;
 
@@ -12,7 +12,7 @@ use crate::pipeline::dead_letters;
 /// Runs one of the commands.
 ///
 /// # Errors
-/// When the directory cannot be read or written.
+/// If the directory cannot be read or written.
 pub fn run(command: DeadLettersCommand) -> Result<(), Failure> {
     match command {
         DeadLettersCommand::List(args) => list(&args),
@@ -20,7 +20,7 @@ pub fn run(command: DeadLettersCommand) -> Result<(), Failure> {
     }
 }
 
-/// The outputs that are meant: the one that was named, or all.
+/// The output of the flags, or all outputs.
 fn outputs(args: &DeadLettersArgs) -> Result<Vec<Output>, Failure> {
     let outputs = config::load(&args.config.config_file)?.config.outputs;
     let Some(name) = &args.output else {
@@ -68,16 +68,16 @@ fn replay(args: &DeadLettersArgs) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     for output in outputs(args)? {
         let letters = dead_letters(&output);
-        let mut handed = 0;
+        let mut replayed = 0;
         for letter in letters.list_output(&output.name).map_err(Failure::failed)? {
             letters
                 .replay(&output.name, &letter.name())
                 .map_err(Failure::failed)?;
-            handed += 1;
+            replayed += 1;
         }
         writeln!(
             out,
-            "output {}: {handed} batches handed back; callmeter delivers them within half a minute, or when it starts",
+            "output {}: {replayed} batches queued; callmeter delivers them within half a minute, or when it starts",
             output.name
         )
         .map_err(Failure::failed)?;

@@ -1,4 +1,4 @@
-//! `callmeter journal`: what the journal holds, and whether it is sound. Reads beside a running exporter.
+//! `callmeter journal`: contents and damage of the journal. The exporter may be running.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::pipeline::journal_failure;
 /// Runs one of the commands.
 ///
 /// # Errors
-/// When the journal cannot be read, or damage was found.
+/// If the journal cannot be read, or is damaged.
 pub fn run(command: JournalCommand) -> Result<(), Failure> {
     match command {
         JournalCommand::Verify(arg) => verify(&arg),
@@ -23,7 +23,7 @@ pub fn run(command: JournalCommand) -> Result<(), Failure> {
     }
 }
 
-/// The journal that was named, by itself or by a configuration.
+/// The journal of the flags or of the configuration.
 pub(super) fn path(arg: &JournalArg) -> Result<PathBuf, Failure> {
     match &arg.journal {
         Some(path) => Ok(path.clone()),
@@ -47,7 +47,7 @@ fn verify(arg: &JournalArg) -> Result<(), Failure> {
         report.bytes
     );
     if report.is_sound() {
-        return say(&format!("{summary}: sound\n"));
+        return print(&format!("{summary}: sound\n"));
     }
     let mut text = format!("{summary}: {} findings", report.found);
     for finding in &report.findings {
@@ -66,7 +66,7 @@ fn verify(arg: &JournalArg) -> Result<(), Failure> {
     Err(Failure::Damaged(text))
 }
 
-/// A bar on the terminal; nothing where there is none.
+/// A progress bar, if standard error is a terminal.
 pub(super) fn progress(length: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -79,15 +79,15 @@ fn stats(arg: &JournalArg) -> Result<(), Failure> {
     let path = path(arg)?;
     let reader = Reader::open(&path).map_err(journal_failure)?;
     let stats = reader.stats().map_err(journal_failure)?;
-    say(&table(&path.display().to_string(), &stats))
+    print(&table(&path.display().to_string(), &stats))
 }
 
-/// Writing to a String does not fail.
-fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
-    let _ = std::fmt::Write::write_fmt(text, words);
+/// Appends to a text, which cannot fail.
+fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+    let _ = std::fmt::Write::write_fmt(text, line);
 }
 
-fn say(text: &str) -> Result<(), Failure> {
+fn print(text: &str) -> Result<(), Failure> {
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(Failure::failed)

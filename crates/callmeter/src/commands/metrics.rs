@@ -1,4 +1,4 @@
-//! `callmeter metrics`: the family table for people.
+//! `callmeter metrics`: prints the table of all metrics.
 
 use std::io::Write as _;
 
@@ -10,7 +10,7 @@ use crate::exit::Failure;
 /// Prints the table.
 ///
 /// # Errors
-/// When standard output cannot be written.
+/// If standard output cannot be written.
 pub fn run(args: &MetricsArgs) -> Result<(), Failure> {
     let page = match args.format {
         MetricsFormat::Text => reference::text(),

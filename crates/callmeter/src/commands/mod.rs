@@ -4,9 +4,11 @@ pub mod backfill;
 pub mod check_config;
 pub mod completions;
 pub mod dead_letters;
+#[cfg(feature = "demo")]
 pub mod demo;
 pub mod export;
 pub mod journal;
 pub mod metrics;
 pub mod plugin;
 pub mod run;
+mod runtime;

@@ -1,4 +1,4 @@
-//! `callmeter plugin`: what a plugin's library is, and what the configured outputs run.
+//! `callmeter plugin`: describes plugins and checks whether they load.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -13,7 +13,7 @@ use crate::exit::Failure;
 /// Runs one of the commands.
 ///
 /// # Errors
-/// When a library would not load.
+/// If a library does not load.
 pub fn run(command: PluginCommand) -> Result<(), Failure> {
     match command {
         PluginCommand::Check { path } => check(&path),
@@ -24,7 +24,7 @@ pub fn run(command: PluginCommand) -> Result<(), Failure> {
 fn check(path: &Path) -> Result<(), Failure> {
     let path = std::path::absolute(path).map_err(Failure::failed)?;
     let inspection = inspect(&path, None, Trust::default());
-    say(&describe(&inspection))?;
+    print(&describe(&inspection))?;
     match inspection.decision {
         LoadDecision::Loads => Ok(()),
         LoadDecision::Refused(reason) => {
@@ -40,7 +40,7 @@ fn list(arg: &ConfigFileArg) -> Result<(), Failure> {
         let path = std::path::absolute(&output.plugin).map_err(Failure::failed)?;
         let inspection = inspect(&path, output.sha256.as_deref(), Trust::default());
         let streams: Vec<&str> = output.streams.iter().map(|stream| stream.name()).collect();
-        say(&format!(
+        print(&format!(
             "output {} ({})\n{}\n",
             output.name,
             streams.join(", "),
@@ -88,7 +88,7 @@ fn describe(inspection: &Inspection) -> String {
     text
 }
 
-fn say(text: &str) -> Result<(), Failure> {
+fn print(text: &str) -> Result<(), Failure> {
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(Failure::failed)

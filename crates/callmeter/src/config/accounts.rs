@@ -2,55 +2,41 @@
 
 use std::collections::HashMap;
 
-use serde_saphyr::{Location, Spanned};
-
-use super::checker::Checker;
 use super::hostedsuite::hosted_suite;
 use super::model::{Account, Api};
 use super::portsip::port_sip;
-use super::raw::{self, Text};
+use super::section::Section;
+use super::yaml::Node;
 
-/// Accounts are not unbounded: each has a loop, connections and series of its own.
+/// The number of accounts is limited: each has tasks, connections and series.
 const MAX_ACCOUNTS: usize = 1_000;
 
-pub(super) fn accounts(
-    check: &mut Checker<'_>,
-    raw: Option<&Vec<Spanned<raw::Account>>>,
-) -> Vec<Account> {
-    let raw = raw.map(Vec::as_slice).unwrap_or_default();
-    if raw.is_empty() {
-        check.problem(
+pub(super) fn accounts(file: &mut Section<'_>) -> Vec<Account> {
+    let Some(nodes) = file.list("accounts") else {
+        return Vec::new();
+    };
+    if nodes.is_empty() {
+        let hint = "list at least one, with a name and either hostedsuite or portsip";
+        file.problems().mistake(
             None,
             "accounts",
             "no account is configured",
-            Some("list at least one, with a name and either hostedsuite or portsip".to_owned()),
+            Some(hint.to_owned()),
         );
     }
-    if let Some(first_too_many) = raw.get(MAX_ACCOUNTS) {
-        check.problem(
+    if let Some(first_too_many) = nodes.get(MAX_ACCOUNTS) {
+        file.problems().mistake(
             Some(first_too_many.referenced),
             "accounts",
             format!("more than {MAX_ACCOUNTS} accounts"),
             Some("run a second exporter for the rest".to_owned()),
         );
     }
-    let mut seen: HashMap<&str, usize> = HashMap::new();
-    raw.iter()
-        .enumerate()
-        .filter_map(|(index, raw)| {
-            let key = format!("accounts[{index}]");
-            let name = label_name(check, raw.referenced, &key, raw.value.name.as_ref());
-            if let Some(text) = raw.value.name.as_ref()
-                && let Some(first) = seen.insert(text.value.as_str(), index)
-            {
-                check.problem(
-                    Some(text.referenced),
-                    &format!("{key}.name"),
-                    format!("{:?} is the name of accounts[{first}] as well", text.value),
-                    Some("give each account a name of its own: it labels the series".to_owned()),
-                );
-            }
-            let api = api(check, raw, &key);
+    let accounts = sections(file, "accounts", nodes, "it is a label of its series");
+    accounts
+        .into_iter()
+        .filter_map(|(name, mut account)| {
+            let api = api(&mut account);
             Some(Account {
                 name: name?,
                 api: api?,
@@ -59,56 +45,75 @@ pub(super) fn accounts(
         .collect()
 }
 
-/// A name that becomes a label value, a file name and a place in a log line.
-pub(super) fn label_name(
-    check: &mut Checker<'_>,
-    parent: Location,
-    key: &str,
-    name: Option<&Text>,
-) -> Option<String> {
-    let key = format!("{key}.name");
-    let text = check.required(parent, &key, name, "a short name, such as acme")?;
-    let fits = text.value.len() <= 64
-        && text
-            .value
+/// The maps of a list with their names, which must be unique. `why` says why.
+pub(super) fn sections<'f>(
+    file: &Section<'f>,
+    list: &str,
+    nodes: &'f [Node],
+    why: &str,
+) -> Vec<(Option<String>, Section<'f>)> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut sections = Vec::new();
+    for (index, node) in nodes.iter().enumerate() {
+        let key = format!("{list}[{index}]");
+        let Some(mut section) = Section::new(file.problems(), key, node) else {
+            continue;
+        };
+        let name = label_name(&mut section);
+        if let Some(name) = &name
+            && let Some(first) = seen.insert(name.clone(), index)
+        {
+            let message = format!("{name:?} is also the name of {list}[{first}]");
+            section.mistake("name", message, Some(format!("choose another name: {why}")));
+        }
+        sections.push((name, section));
+    }
+    sections
+}
+
+/// A name that is used as a label value, a file name and a field of log lines.
+fn label_name(section: &mut Section<'_>) -> Option<String> {
+    let name = section
+        .required("name", "a short name, such as acme")?
+        .value;
+    let valid = name.len() <= 64
+        && name
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
-        && !text.value.starts_with('.');
-    if !fits {
-        check.problem(
-            Some(text.referenced),
-            &key,
-            format!("{:?} cannot be a name", text.value),
-            Some("use up to 64 letters, digits, '_', '-' and '.', not '.' first".to_owned()),
+        && !name.starts_with('.');
+    if !valid {
+        let hint = "use up to 64 letters, digits, '_', '-' and '.', not '.' first";
+        section.mistake(
+            "name",
+            format!("{name:?} is not a valid name"),
+            Some(hint.to_owned()),
         );
         return None;
     }
-    Some(text.value.clone())
+    Some(name)
 }
 
-fn api(check: &mut Checker<'_>, raw: &Spanned<raw::Account>, key: &str) -> Option<Api> {
-    match (&raw.value.hostedsuite, &raw.value.portsip) {
-        (Some(suite), None) => {
-            hosted_suite(check, suite, &format!("{key}.hostedsuite")).map(Api::HostedSuite)
-        }
-        (None, Some(pbx)) => port_sip(check, pbx, &format!("{key}.portsip")).map(Api::PortSip),
-        (Some(_), Some(pbx)) => {
-            check.problem(
-                Some(pbx.referenced),
-                key,
-                "has both hostedsuite and portsip",
-                Some("make two accounts of it, each with its own name".to_owned()),
-            );
-            None
-        }
-        (None, None) => {
-            check.problem(
-                Some(raw.referenced),
-                key,
-                "says no API",
-                Some("add hostedsuite or portsip".to_owned()),
-            );
-            None
-        }
+fn api(account: &mut Section<'_>) -> Option<Api> {
+    let suite = account.node("hostedsuite").is_some();
+    let pbx = account.node("portsip").is_some();
+    if suite == pbx {
+        let (at, message, hint) = if suite {
+            let message = "has both hostedsuite and portsip";
+            let hint = "split it into two accounts with different names";
+            (account.place("portsip"), message, hint)
+        } else {
+            let hint = "add hostedsuite or portsip";
+            (account.at(), "has no API", hint)
+        };
+        let problems = account.problems();
+        problems.mistake(at, account.key(), message, Some(hint.to_owned()));
+        return None;
+    }
+    if suite {
+        let mut suite = account.section("hostedsuite")?;
+        hosted_suite(&mut suite).map(Api::HostedSuite)
+    } else {
+        let mut pbx = account.section("portsip")?;
+        port_sip(&mut pbx).map(Api::PortSip)
     }
 }

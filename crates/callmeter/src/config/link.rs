@@ -1,109 +1,39 @@
-//! Validation of what both APIs need to be reached: address, credentials, certificates, time-outs.
+//! Validation of what both APIs need: address, credentials, certificates, time limits.
 
 use std::time::Duration;
 
-use serde::de::IgnoredAny;
-use serde_saphyr::{Location, Spanned};
 use url::{Host, Url};
 
-use super::checker::{Checker, HOUR, MINUTE, SECOND, place_of};
 use super::model::{Link, Tls};
-use super::raw::{self, Text};
 use super::secret::SecretSource;
+use super::section::{HOUR, MINUTE, SECOND, Section, Text};
 
-/// What both APIs write alike.
-pub(super) struct RawLink<'r> {
-    url: Option<&'r Text>,
-    example: &'static str,
-    username: Option<&'r Text>,
-    password: Option<&'r Spanned<IgnoredAny>>,
-    password_file: Option<&'r Text>,
-    password_env: Option<&'r Text>,
-    tls: Option<&'r raw::Tls>,
-    connect_timeout: Option<&'r Text>,
-    timeout: Option<&'r Text>,
-    max_body: Option<&'r Text>,
-    stale_after: Option<&'r Text>,
-}
-
-impl<'r> From<&'r raw::HostedSuite> for RawLink<'r> {
-    fn from(raw: &'r raw::HostedSuite) -> Self {
-        Self {
-            url: raw.url.as_ref(),
-            example: "https://cpo.hostedsuite.com/api",
-            username: raw.username.as_ref(),
-            password: raw.password.as_ref(),
-            password_file: raw.password_file.as_ref(),
-            password_env: raw.password_env.as_ref(),
-            tls: raw.tls.as_ref(),
-            connect_timeout: raw.connect_timeout.as_ref(),
-            timeout: raw.timeout.as_ref(),
-            max_body: raw.max_body.as_ref(),
-            stale_after: raw.stale_after.as_ref(),
-        }
-    }
-}
-
-impl<'r> From<&'r raw::PortSip> for RawLink<'r> {
-    fn from(raw: &'r raw::PortSip) -> Self {
-        Self {
-            url: raw.url.as_ref(),
-            example: "https://pbx.example.com:8887/api",
-            username: raw.username.as_ref(),
-            password: raw.password.as_ref(),
-            password_file: raw.password_file.as_ref(),
-            password_env: raw.password_env.as_ref(),
-            tls: raw.tls.as_ref(),
-            connect_timeout: raw.connect_timeout.as_ref(),
-            timeout: raw.timeout.as_ref(),
-            max_body: raw.max_body.as_ref(),
-            stale_after: raw.stale_after.as_ref(),
-        }
-    }
-}
-
-pub(super) fn link(
-    check: &mut Checker<'_>,
-    at: Location,
-    key: &str,
-    raw: &RawLink<'_>,
-) -> Option<Link> {
-    let of = |name: &str| format!("{key}.{name}");
-    let tls = tls(check, raw.tls, &of("tls"));
-    let url = base_url(check, at, &of("url"), raw.url, raw.example);
-    if let (Some(url), Some(text)) = (&url, raw.url)
+/// Reads the keys of `api` that both APIs have. `example` is a valid address.
+pub(super) fn link(api: &mut Section<'_>, example: &str) -> Option<Link> {
+    let tls = api.section("tls").map(|mut section| tls(&mut section));
+    let url = base_url(api, example);
+    if let Some(url) = &url
         && url.scheme() == "http"
         && !is_loopback(url)
     {
-        check.warning(
-            Some(text.referenced),
-            &of("url"),
-            "is plain http: password and call records cross the network readable by anyone",
+        api.problems().warning(
+            api.place("url"),
+            &api.key_of("url"),
+            "is plain http: anyone on the network can read the password and the call records",
         );
     }
-    let username = check
-        .required(at, &of("username"), raw.username, "the user who signs in")
-        .map(|text| text.value.clone());
-    let password = password(check, at, key, raw);
-    let stale_after = check.small(&of("stale_after"), raw.stale_after, 3, 1..=1_000);
-    let connect_timeout = check.duration(
-        &of("connect_timeout"),
-        raw.connect_timeout,
-        10 * SECOND,
-        Duration::from_millis(100)..=5 * MINUTE,
-    );
-    let timeout = check.duration(
-        &of("timeout"),
-        raw.timeout,
-        MINUTE,
-        Duration::from_millis(100)..=HOUR,
-    );
-    let max_body = check.size(&of("max_body"), raw.max_body, 64 << 20, 64 << 10..=1 << 30);
+    let username = api.required("username", "the user who signs in");
+    let password = password(api);
+    let stale_after = api.number("stale_after", 3, 1..=1_000);
+    let least = Duration::from_millis(100);
+    let connect_timeout = api.duration("connect_timeout", 10 * SECOND, least..=5 * MINUTE);
+    let timeout = api.duration("timeout", MINUTE, least..=HOUR);
+    let max_body = api.size("max_body", 64 << 20, 64 << 10..=1 << 30);
     Some(Link {
         url: url?,
-        username: username?,
+        username: username?.value,
         password: password?,
-        tls,
+        tls: tls?,
         connect_timeout,
         timeout,
         max_body,
@@ -111,100 +41,69 @@ pub(super) fn link(
     })
 }
 
-fn password(
-    check: &mut Checker<'_>,
-    at: Location,
-    key: &str,
-    raw: &RawLink<'_>,
-) -> Option<SecretSource> {
-    if let Some(password) = raw.password {
-        check.problem(
-            Some(password.referenced),
-            &format!("{key}.password"),
-            "a secret stands in the configuration file",
-            Some("put it into a file of its own and name that as password_file".to_owned()),
+fn password(api: &mut Section<'_>) -> Option<SecretSource> {
+    let file = api.node("password_file").is_some();
+    let variable = api.node("password_env").is_some();
+    if api.node("password").is_some() {
+        let hint = "put it into a file of its own and name that file as password_file";
+        api.mistake(
+            "password",
+            "a secret must not be in the configuration file",
+            Some(hint.to_owned()),
         );
         return None;
     }
-    match (raw.password_file, raw.password_env) {
-        (Some(file), None) => {
-            let source = SecretSource::File(check.path(file));
-            readable(check, file, &format!("{key}.password_file"), source)
+    let (name, source): (_, fn(&Section<'_>, &Text) -> SecretSource) = match (file, variable) {
+        (true, false) => ("password_file", |api, text| {
+            SecretSource::File(api.path(text))
+        }),
+        (false, true) => ("password_env", |_, text| {
+            SecretSource::Env(text.value.clone())
+        }),
+        (true, true) => {
+            let hint = "keep one of the two";
+            let message = "conflicts with password_file";
+            api.mistake("password_env", message, Some(hint.to_owned()));
+            return None;
         }
-        (None, Some(variable)) => {
-            let source = SecretSource::Env(variable.value.clone());
-            readable(check, variable, &format!("{key}.password_env"), source)
+        (false, false) => {
+            let hint = "name a file that contains the password, or a variable as password_env";
+            api.mistake("password_file", "is missing", Some(hint.to_owned()));
+            return None;
         }
-        (Some(_), Some(variable)) => {
-            check.problem(
-                Some(variable.referenced),
-                &format!("{key}.password_env"),
-                "stands beside password_file",
-                Some("keep one of the two".to_owned()),
-            );
-            None
-        }
-        (None, None) => {
-            check.problem(
-                Some(at),
-                &format!("{key}.password_file"),
-                "is missing",
-                Some(
-                    "name a file that holds the password, or a variable by password_env".to_owned(),
-                ),
-            );
-            None
-        }
-    }
-}
-
-fn readable(
-    check: &mut Checker<'_>,
-    text: &Text,
-    key: &str,
-    source: SecretSource,
-) -> Option<SecretSource> {
+    };
+    let text = api.text(name)?;
+    let source = source(api, &text);
     match source.read() {
         Ok(_) => Some(source),
         Err(error) => {
-            check.problem(Some(text.referenced), key, error.to_string(), None);
+            api.mistake(name, error.to_string(), None);
             None
         }
     }
 }
 
-fn base_url(
-    check: &mut Checker<'_>,
-    at: Location,
-    key: &str,
-    text: Option<&Text>,
-    example: &str,
-) -> Option<Url> {
-    let text = check.required(
-        at,
-        key,
-        text,
-        &format!("the base address, such as {example}"),
-    )?;
+fn base_url(api: &mut Section<'_>, example: &str) -> Option<Url> {
+    let teach = format!("the base address, such as {example}");
+    let text = api.required("url", &teach)?.value;
     let hint = Some(format!("write it like {example}"));
-    let at = Some(text.referenced);
-    let Ok(mut url) = Url::parse(text.value.trim()) else {
-        check.problem(at, key, format!("{:?} is not an address", text.value), hint);
+    let Ok(mut url) = Url::parse(text.trim()) else {
+        api.mistake("url", format!("{text:?} is not an address"), hint);
         return None;
     };
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        let message = format!("{:?} is neither an http nor an https address", text.value);
-        check.problem(at, key, message, hint);
+        let message = format!("{text:?} is neither an http nor an https address");
+        api.mistake("url", message, hint);
         return None;
     }
     if !url.username().is_empty() || url.password().is_some() {
-        // The text itself is not shown: it holds a password.
-        let hint = Some("use username and password_file".to_owned());
-        check.problem(at, key, "carries credentials", hint);
+        // The text itself is not shown: it contains a password.
+        let hint = "use username and password_file".to_owned();
+        api.mistake("url", "contains credentials", Some(hint));
         return None;
     }
     if url.query().is_some() || url.fragment().is_some() {
-        check.problem(at, key, "carries a query or a fragment", hint);
+        api.mistake("url", "contains a query or a fragment", hint);
         return None;
     }
     let path = url.path().trim_end_matches('/').to_owned();
@@ -221,43 +120,31 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn tls(check: &mut Checker<'_>, raw: Option<&raw::Tls>, key: &str) -> Tls {
-    let Some(raw) = raw else {
-        return Tls::default();
-    };
-    let ca_file = raw.ca_file.as_ref().map(|text| {
-        let path = check.path(text);
-        if let Err(error) = std::fs::File::open(&path) {
-            let message = format!("cannot read {}: {error}", path.display());
-            check.problem(
-                Some(text.referenced),
-                &format!("{key}.ca_file"),
-                message,
-                None,
-            );
-        }
-        path
-    });
-    let flag = format!("{key}.insecure_skip_verify");
-    let insecure_skip_verify = check.boolean(&flag, raw.insecure_skip_verify.as_ref(), false);
+fn tls(section: &mut Section<'_>) -> Tls {
+    let ca_file = section.text("ca_file").map(|text| section.path(&text));
+    if let Some(path) = &ca_file
+        && let Err(error) = std::fs::File::open(path)
+    {
+        let message = format!("cannot read {}: {error}", path.display());
+        section.mistake("ca_file", message, None);
+    }
+    let flag = "insecure_skip_verify";
+    let insecure_skip_verify = section.boolean(flag, false);
     if insecure_skip_verify {
-        check.warning(
-            place_of(raw.insecure_skip_verify.as_ref()),
-            &flag,
-            "the server's certificate is not checked: anyone on the way can read the password",
+        section.problems().warning(
+            section.place(flag),
+            &section.key_of(flag),
+            "the server's certificate is not checked: anyone on the network can read the password",
         );
-        if raw.ca_file.is_some() {
-            check.problem(
-                place_of(raw.ca_file.as_ref()),
-                &format!("{key}.ca_file"),
-                "has no effect beside insecure_skip_verify",
-                Some("remove insecure_skip_verify".to_owned()),
-            );
+        if ca_file.is_some() {
+            let hint = "remove insecure_skip_verify".to_owned();
+            let message = "has no effect with insecure_skip_verify";
+            section.mistake("ca_file", message, Some(hint));
         }
     }
     Tls {
         ca_file,
-        server_name: raw.server_name.as_ref().map(|text| text.value.clone()),
+        server_name: section.text("server_name").map(|text| text.value),
         insecure_skip_verify,
     }
 }

@@ -1,6 +1,6 @@
-//! The validated configuration: the only one that can be passed on. It is made by
-//! [`load`](super::load) alone, every value is in range, every path absolute or relative to the
-//! working directory, and it holds no secret, only where secrets are read.
+//! The validated configuration. Only [`load`](super::load) creates it: every value is in range,
+//! every path is absolute or relative to the working directory, and secrets are named, not
+//! contained.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,11 +17,11 @@ use super::secret::SecretSource;
 pub struct Config {
     /// The accounts, in the file's order, names unique.
     pub accounts: Vec<Account>,
-    /// Where the journal lies and how long it keeps.
+    /// The journal.
     pub journal: Journal,
     /// The outputs, in the file's order, names unique.
     pub outputs: Vec<Output>,
-    /// Limits and options of what is published.
+    /// Limits and options of the metrics.
     pub metrics: Metrics,
 }
 
@@ -30,11 +30,11 @@ pub struct Config {
 pub struct Account {
     /// The name that labels its series.
     pub name: String,
-    /// How its API is reached and what is asked of it.
+    /// Its API: how it is reached and what is read.
     pub api: Api,
 }
 
-/// Which API an account speaks.
+/// The API of an account.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Api {
     /// HostedSuite: calls, allowance balances, the client list.
@@ -44,19 +44,19 @@ pub enum Api {
 }
 
 impl Api {
-    /// The value of the `api` label.
-    pub fn label(&self) -> &'static str {
+    /// Which API it is.
+    pub fn kind(&self) -> callmeter_meter::Api {
         match self {
-            Self::HostedSuite(_) => "hostedsuite",
-            Self::PortSip(_) => "portsip",
+            Self::HostedSuite(_) => callmeter_meter::Api::HostedSuite,
+            Self::PortSip(_) => callmeter_meter::Api::PortSip,
         }
     }
 
-    /// The polls after whose failure the account's gauges vanish.
-    pub fn stale_after(&self) -> u32 {
+    /// How it is reached.
+    pub fn link(&self) -> &Link {
         match self {
-            Self::HostedSuite(api) => api.link.stale_after,
-            Self::PortSip(api) => api.link.stale_after,
+            Self::HostedSuite(api) => &api.link,
+            Self::PortSip(api) => &api.link,
         }
     }
 }
@@ -64,21 +64,21 @@ impl Api {
 /// What both APIs need to be reached.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Link {
-    /// Base address, ending in the API's own path.
+    /// Base address, with the path of the API.
     pub url: Url,
-    /// Who signs in.
+    /// The user who signs in.
     pub username: String,
-    /// Where the password is read, again whenever it changes.
+    /// Where the password is read. It is read for every request.
     pub password: SecretSource,
     /// How the server's certificate is checked.
     pub tls: Tls,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
-    /// Longest wait for a whole answer.
+    /// Longest time for a response.
     pub timeout: Duration,
-    /// Largest answer that is read, in bytes after decompression.
+    /// Largest response that is read, in bytes after decompression.
     pub max_body: u64,
-    /// Failed polls in a row after which the account's gauges vanish.
+    /// Consecutive failures after which the gauges of the last successful poll are not shown.
     pub stale_after: u32,
 }
 
@@ -87,32 +87,32 @@ pub struct Link {
 pub struct Tls {
     /// Further certificate authorities, PEM.
     pub ca_file: Option<PathBuf>,
-    /// The name that the certificate must carry, where it is not the address's host.
+    /// The name that the certificate must have, if it is not the host of the address.
     pub server_name: Option<String>,
-    /// No check at all; warned about at each start.
+    /// The certificate is not checked. Each start warns about it.
     pub insecure_skip_verify: bool,
 }
 
 /// An account at HostedSuite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostedSuite {
-    /// Address, credentials, time-outs.
+    /// Address, credentials, time limits.
     pub link: Link,
     /// The HostedSuite customer name.
     pub customer: String,
-    /// The zone in which the server writes times without one.
+    /// The zone of the times that the server writes without one.
     pub time_zone: TimeZone,
-    /// The encoding of the answers.
+    /// The format of the responses.
     pub format: Format,
-    /// How calls are read; nothing when they are not.
+    /// How calls are polled; `None` if they are not.
     pub calls: Option<Calls>,
-    /// How allowance balances are read; nothing when they are not.
+    /// How allowance balances are polled; `None` if they are not.
     pub balances: Option<Balances>,
-    /// How often the client list is read; nothing when it is not.
+    /// How the client list is polled; `None` if it is not.
     pub clients: Option<Clients>,
 }
 
-/// The encoding of HostedSuite's answers.
+/// The format of HostedSuite's responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// JSON, which the vendor supports.
@@ -126,30 +126,30 @@ pub enum Format {
 pub struct Calls {
     /// Time between the starts of two polls.
     pub every: Duration,
-    /// How far behind the watermark is read again, for late and edited calls.
+    /// How far behind the watermark a poll reads again, for late and edited calls.
     pub lookback: Duration,
-    /// How far back the first poll of all reaches; no less than `lookback`.
+    /// How far back the very first poll reads; no less than `lookback`.
     pub history: Duration,
-    /// The age of a call's end before which it is not yet counted.
+    /// How long after its end a call counts.
     pub settle: Duration,
-    /// Rows asked for per page.
+    /// Rows requested per page.
     pub page_size: u32,
-    /// The number of the first page, where the configuration knows it.
+    /// The number of the first page; `None` to detect it.
     pub page_base: Option<u32>,
-    /// Pages read of one day at most.
+    /// Maximum pages of one day.
     pub max_pages: u32,
-    /// Rows read in one day's window at most.
+    /// Maximum rows of one day.
     pub max_rows: u64,
-    /// Time that one poll may take.
+    /// Longest time of one poll.
     pub time_limit: Duration,
 }
 
-/// How allowance balances are polled. Flags and rounding are checked here, because the server
-/// silently ignores what it cannot read.
+/// How allowance balances are polled. The server silently ignores invalid parameters, so they are
+/// checked here.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "they are the API's own switches"
+    reason = "they are parameters of the API"
 )]
 pub struct Balances {
     /// Time between the starts of two polls.
@@ -166,9 +166,9 @@ pub struct Balances {
     pub bill_ring: bool,
     /// How each call's billed time is rounded.
     pub rounding: Rounding,
-    /// Talk time below which a call is not billed.
+    /// Talk time below which calls are not billed.
     pub min_call_duration: Option<Duration>,
-    /// Talk time above which a call is not billed.
+    /// Talk time above which calls are not billed.
     pub max_call_duration: Option<Duration>,
 }
 
@@ -193,13 +193,13 @@ pub struct Clients {
 /// A tenant at a PortSIP PBX.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PortSip {
-    /// Address, credentials, time-outs.
+    /// Address, credentials, time limits.
     pub link: Link,
-    /// The tenant's SIP domain; nothing for a user who belongs to none.
+    /// The tenant's SIP domain; `None` for a user without a tenant.
     pub domain: Option<String>,
-    /// How often billing settings and balance are read; nothing when they are not.
+    /// How billing settings and balance are polled; `None` if they are not.
     pub billing: Option<Billing>,
-    /// How the rate deck is read; nothing when it is not.
+    /// How the rate deck is polled; `None` if it is not.
     pub rates: Option<Rates>,
 }
 
@@ -219,63 +219,63 @@ pub struct Rates {
     pub max_export: u64,
 }
 
-/// Where the journal lies and what it keeps.
+/// The journal: its file and what it keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {
     /// The database file.
     pub path: PathBuf,
-    /// Age after which batches may go.
+    /// Age after which batches are removed.
     pub keep: Duration,
-    /// Size beyond which the oldest batches may go, in bytes.
+    /// Size above which the oldest batches are removed, in bytes.
     pub max_bytes: u64,
-    /// Whether batches may go that an output has not yet acknowledged.
+    /// Whether batches are removed that an output has not acknowledged.
     pub drop_undelivered: bool,
 }
 
-/// Where an output begins that the journal has not met before.
+/// Where a new output starts in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputFrom {
-    /// With all that the journal keeps.
+    /// At the oldest record.
     Oldest,
-    /// With what comes after it was configured.
+    /// After the newest record.
     Now,
 }
 
 /// Where a plugin's code runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
-    /// In a child process, whose end does not end the exporter.
+    /// In a child process, whose crash does not stop the exporter.
     Process,
-    /// In the exporter's own process.
+    /// In the process of the exporter.
     None,
 }
 
-/// One output: a plugin with its configuration.
+/// An output: a plugin and its configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Output {
     /// The name that labels its series.
     pub name: String,
     /// The library.
     pub plugin: PathBuf,
-    /// What it is given.
+    /// The streams it gets.
     pub streams: Vec<Stream>,
-    /// The plugin's own configuration, secrets not yet read.
+    /// The plugin's settings, without the values of secrets.
     pub config: serde_json::Map<String, serde_json::Value>,
     /// Where its code runs.
     pub isolation: Isolation,
-    /// The digest that the library must have, lower-case hex.
+    /// The SHA-256 digest that the library must have, in lower-case hex.
     pub sha256: Option<String>,
-    /// Where it begins when it is new.
+    /// Where it starts if it is new.
     pub from: OutputFrom,
-    /// The directory under which batches go that it refuses for good.
+    /// The directory of the batches that it rejects permanently.
     pub dead_letters: PathBuf,
 }
 
-/// Limits and options of what is published.
+/// Limits and options of the metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metrics {
-    /// Label sets a family may have; the rest is folded into one.
+    /// Maximum label sets per family and account; the rest is folded into one.
     pub max_label_sets: usize,
-    /// Whether OpenMetrics answers carry `_created` samples.
+    /// Whether OpenMetrics responses contain `_created` samples.
     pub created_timestamps: bool,
 }

@@ -1,5 +1,5 @@
-//! Secrets in an output's `config`: `secret_file: /path` or `secret_env: NAME` there become
-//! `secret: …` before the plugin sees them, so that no plugin has to read secrets by itself.
+//! Secrets in the settings of a plugin: `secret_file: /path` or `secret_env: NAME` become `secret:
+//! …` before the plugin gets them, so that plugins need not read secrets themselves.
 
 use std::path::Path;
 
@@ -7,24 +7,24 @@ use serde_json::{Map, Value};
 
 use super::secret::SecretSource;
 
-/// The keys that name a secret. `X_file` and `X_env` are resolved for these, also where another
-/// word stands before (`signing_secret_file`); any other `…_file` is the plugin's own business.
+/// The names of secrets. `X_file` and `X_env` are resolved for these, also after another word
+/// (`signing_secret_file`). Any other `…_file` is passed to the plugin as it is.
 const SECRET_NAMES: [&str; 3] = ["secret", "password", "token"];
 
-/// The secret that a member of a plugin's configuration stands for, and the name it resolves to.
+/// The name and the source of the secret that a setting refers to.
 fn named_secret<'k>(key: &'k str, value: &Value) -> Option<(&'k str, SecretSource)> {
-    let home = value.as_str()?;
+    let source = value.as_str()?;
     let (name, source) = if let Some(name) = key.strip_suffix("_file") {
-        (name, SecretSource::File(home.into()))
+        (name, SecretSource::File(source.into()))
     } else {
         let name = key.strip_suffix("_env")?;
-        (name, SecretSource::Env(home.to_owned()))
+        (name, SecretSource::Env(source.to_owned()))
     };
     let last_word = name.rsplit('_').next()?;
     SECRET_NAMES.contains(&last_word).then_some((name, source))
 }
 
-/// Counts the relative paths of secret files from `directory`, that of the configuration file.
+/// Makes the relative paths of secret files relative to `directory`.
 pub(super) fn anchor(config: &mut Map<String, Value>, directory: &Path) {
     for (key, value) in config {
         if let Some((_, SecretSource::File(path))) = named_secret(key, value) {
@@ -41,11 +41,10 @@ pub(super) fn anchor(config: &mut Map<String, Value>, directory: &Path) {
     }
 }
 
-/// The configuration with its secrets read by `read`.
+/// The settings with their secrets, read by `read`.
 ///
 /// # Errors
-/// The key and the reason of the first secret that cannot be read, or that stands beside its own
-/// resolved name.
+/// With key and reason, if a secret cannot be read, or is set twice.
 pub fn resolve<E: std::fmt::Display>(
     config: &Map<String, Value>,
     read: &mut impl FnMut(&SecretSource) -> Result<String, E>,
@@ -54,14 +53,16 @@ pub fn resolve<E: std::fmt::Display>(
     for (key, value) in config {
         if let Some((name, source)) = named_secret(key, value) {
             if config.contains_key(name) {
-                return Err(format!("{key} stands beside {name}; keep one of the two"));
+                return Err(format!("{key} conflicts with {name}; keep one of the two"));
             }
             let secret = read(&source).map_err(|error| format!("{key}: {error}"))?;
             if resolved
                 .insert(name.to_owned(), Value::String(secret))
                 .is_some()
             {
-                return Err(format!("{name} is given both by a file and by a variable"));
+                return Err(format!(
+                    "{name} is set both by a file and by a variable; keep one of the two"
+                ));
             }
         } else {
             let value = match value {
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_read_and_other_files_left_alone() {
+    fn secrets_are_read_and_other_files_are_not() {
         let config = json!({
             "url": "https://x",
             "secret_file": "/s",
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn relative_secret_files_lie_beside_the_configuration() {
+    fn relative_secret_files_are_beside_the_configuration() {
         let mut config =
             json!({ "secret_file": "s", "ca_file": "c", "x": [{ "token_file": "/t" }] });
         anchor(config.as_object_mut().unwrap(), Path::new("/etc/callmeter"));
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_has_one_home() {
+    fn a_secret_has_one_source() {
         for config in [
             json!({ "secret": "x", "secret_file": "/s" }),
             json!({ "secret_env": "S", "secret_file": "/s" }),

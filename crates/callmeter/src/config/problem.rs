@@ -1,4 +1,4 @@
-//! What is wrong in a configuration file, said so that it can be put right without a manual.
+//! A mistake in a configuration file: its place, its key, and how to correct it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place of a YAML node, or nothing where the reader does not know it.
+    /// The place of a YAML node; `None` if the parser does not know it.
     pub(super) fn of(location: Location) -> Option<Self> {
         (location.line() > 0).then(|| Self {
             line: location.line(),
@@ -24,18 +24,18 @@ impl Place {
     }
 }
 
-/// One mistake in one file, with its place, its key and what to write instead.
+/// One mistake, or one warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The file as the user named it.
     pub file: PathBuf,
-    /// Where in the file; nothing when the file could not be read at all.
+    /// Where in the file; `None` if it concerns the whole file.
     pub place: Option<Place>,
     /// The key in dotted form, `accounts[0].hostedsuite.url`; empty for the file as a whole.
     pub key: String,
-    /// What is wrong, a lower-case fragment.
+    /// What is wrong, in lower case and without a full stop.
     pub message: String,
-    /// What to do, where that is known.
+    /// How to correct it, if known.
     pub hint: Option<String>,
 }
 
@@ -57,20 +57,20 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Why a configuration was not taken: every mistake found in one reading, in the file's order.
+/// Why a configuration was rejected: all mistakes, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<Problem>,
 }
 
 impl ConfigError {
-    /// An error of one problem or more, put into the order of the file.
+    /// An error of one mistake or more.
     pub(super) fn new(mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.place);
         Self { problems }
     }
 
-    /// An error that concerns a file as a whole.
+    /// An error that concerns the whole file.
     pub(super) fn whole(file: &Path, message: String, hint: Option<String>) -> Self {
         Self::new(vec![Problem {
             file: file.to_path_buf(),
@@ -79,11 +79,6 @@ impl ConfigError {
             message,
             hint,
         }])
-    }
-
-    /// The mistakes, in the order of the file.
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
     }
 }
 
@@ -100,6 +95,20 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// A hint for a word that is not known: the word that was probably meant, or all of them after
+/// `otherwise`.
+pub(super) fn suggest<'w>(
+    written: &str,
+    known: impl IntoIterator<Item = &'w str>,
+    otherwise: &str,
+) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    match did_you_mean(written, known.iter().copied()) {
+        Some(word) => format!("did you mean {word:?}?"),
+        None => format!("{otherwise} {}", known.join(", ")),
+    }
+}
 
 /// The word of `known` that `written` was probably meant to be.
 pub(super) fn did_you_mean<W: AsRef<str>>(

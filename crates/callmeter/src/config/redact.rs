@@ -1,18 +1,18 @@
-//! The configuration as the page `/config` may show it.
+//! The configuration without secrets, for the page `/config`.
 //!
-//! callmeter's own keys hold no secret by construction. An output's `config` belongs to its plugin,
-//! which nobody here knows: of its texts only those that cannot be secret are shown.
+//! callmeter's own keys contain no secrets. The settings of plugins are not known here, so only
+//! those that cannot be secret are shown.
 
 use serde_json::{Map, Value};
 use url::Url;
 
-/// What stands in a secret's place, as Prometheus writes it.
+/// Replaces a secret, as in Prometheus.
 const MASK: &str = "<secret>";
 
-/// The text of a configuration file as YAML without comments, texts of plugins masked.
+/// A configuration file as YAML without comments, with the secrets of plugins masked.
 ///
 /// # Errors
-/// When the text is not YAML; it was when it was loaded.
+/// If the text is not valid YAML.
 pub fn redacted(text: &str) -> Result<String, String> {
     let mut tree: Value = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
     if let Some(outputs) = tree.get_mut("outputs").and_then(Value::as_array_mut) {
@@ -25,10 +25,10 @@ pub fn redacted(text: &str) -> Result<String, String> {
     serde_saphyr::to_string(&tree).map_err(|error| error.to_string())
 }
 
-/// How a value's texts are treated.
+/// Whether the scalars of a value are shown.
 #[derive(Clone, Copy, PartialEq)]
 enum Shown {
-    /// As the key above them says.
+    /// Unless their key may be that of a secret.
     ByKey,
     /// Not at all.
     Never,
@@ -57,7 +57,8 @@ fn mask_members(members: &mut Map<String, Value>, shown: Shown) {
     }
 }
 
-/// Whether a value under this key may be secret. A path to a file or the name of a variable is not.
+/// Whether a value with this key may be secret. The path of a file or the name of a variable is
+/// not.
 fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     let words = [
@@ -79,7 +80,7 @@ fn is_secret(key: &str) -> bool {
         && !key.ends_with("_env")
 }
 
-/// Scheme and host of an address. Hooks often carry their secret in the path.
+/// Scheme and host of an address. Webhooks often have a secret in the path.
 fn address_without_path(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     let host = url.host_str()?;
@@ -125,7 +126,7 @@ outputs:
     }
 
     #[test]
-    fn what_is_shown_reads_as_yaml() {
+    fn the_page_is_valid_yaml() {
         let text = std::fs::read_to_string("testdata/config/valid.yml").unwrap();
         let shown: Value = serde_saphyr::from_str(&redacted(&text).unwrap()).unwrap();
         let written: Value = serde_saphyr::from_str(&text).unwrap();

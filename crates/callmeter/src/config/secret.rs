@@ -1,24 +1,24 @@
-//! Where a secret is read. The configuration itself never holds one.
+//! Where a secret is read. The configuration never contains one.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use api_client::{Secret, SecretError};
 
-/// The home of a secret; it is read when needed, so that a rotated one is taken without a restart.
+/// The source of a secret. It is read at each use, so a rotated secret needs no restart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SecretSource {
-    /// A file; one trailing line end does not belong to the secret.
+    /// A file. One line end at its end is not part of the secret.
     File(PathBuf),
     /// An environment variable of this process.
     Env(String),
 }
 
 impl SecretSource {
-    /// Reads the secret as it is now.
+    /// Reads the current secret.
     ///
     /// # Errors
-    /// When it cannot be read, is empty, too long, or is not text.
+    /// If it cannot be read, is empty, too long, or not text.
     pub fn read(&self) -> Result<Secret, SecretError> {
         match self {
             Self::File(path) => api_client::SecretSource::file(path),

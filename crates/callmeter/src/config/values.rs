@@ -1,13 +1,13 @@
-//! Values as people write them: durations (`30s`, `1h30m`, `3d`) and sizes (`10GiB`, `500MB`).
+//! Parses and formats durations (`30s`, `1h30m`, `3d`) and sizes (`10GiB`, `500MB`).
 
 use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
 
-/// Reads a duration of whole milliseconds or more: numbers with units from `ms` to `w`, without a sign.
+/// Parses a duration: numbers with units from `ms` to `w`, without a sign.
 ///
 /// # Errors
-/// A lower-case fragment that says what to write instead.
+/// With a message in lower case that says what to write instead.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     const TEACH: &str = "write a number and a unit, such as 30s, 5m, 1h30m or 3d";
     let text = text.trim();
@@ -19,7 +19,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
             "{text:?} has no unit; did you mean {text}s (seconds)?"
         ));
     }
-    // ISO 8601 ("PT5M") is accepted by the library and refused here: one way of writing is enough.
+    // The library also accepts ISO 8601 ("PT5M").
     if text.starts_with(['P', 'p', '-', '+']) {
         return Err(format!("{text:?} is not a duration; {TEACH}"));
     }
@@ -28,7 +28,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .map_err(|_| format!("{text:?} is not a duration; {TEACH}"))?;
     if span.get_years() != 0 || span.get_months() != 0 {
         return Err(format!(
-            "{text:?} counts months or years, which differ in length; write days or weeks"
+            "{text:?} has months or years, whose length varies; write days or weeks"
         ));
     }
     if span.is_negative() {
@@ -40,8 +40,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("{text:?} is too long"))
 }
 
-/// Writes a duration the way [`parse_duration`] reads it, in the largest units that keep it exact.
-pub fn format_duration(duration: Duration) -> String {
+/// Formats a duration for [`parse_duration`], in the largest units that keep it exact.
+pub(super) fn format_duration(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if rest == 0 {
         return "0s".to_owned();
@@ -64,12 +64,12 @@ pub fn format_duration(duration: Duration) -> String {
     text
 }
 
-/// Reads a number of bytes: a whole number with `B`, `kB`, `MB`, `GB`, `TB` (powers of 1000) or
+/// Parses a number of bytes: a whole number with `B`, `kB`, `MB`, `GB`, `TB` (powers of 1000) or
 /// `KiB`, `MiB`, `GiB`, `TiB` (powers of 1024).
 ///
 /// # Errors
-/// A lower-case fragment that says what to write instead.
-pub fn parse_size(text: &str) -> Result<u64, String> {
+/// With a message in lower case that says what to write instead.
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     const TEACH: &str = "write a whole number and a unit, such as 500MB or 10GiB";
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -95,8 +95,8 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("{text:?} is too large"))
 }
 
-/// Writes a size the way [`parse_size`] reads it, in the largest binary unit that keeps it exact.
-pub fn format_size(bytes: u64) -> String {
+/// Formats a size for [`parse_size`], in the largest binary unit that keeps it exact.
+pub(super) fn format_size(bytes: u64) -> String {
     [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)]
         .into_iter()
         .find(|(_, shift)| bytes > 0 && bytes.is_multiple_of(1 << shift))
@@ -112,7 +112,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn durations_read_as_people_write_them() {
+    fn durations_are_parsed() {
         for (text, seconds) in [
             ("30s", 30.0),
             ("5m", 300.0),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_tell_decimal_and_binary_units_apart() {
+    fn sizes_have_decimal_and_binary_units() {
         assert_eq!(parse_size("10GiB"), Ok(10 << 30));
         assert_eq!(parse_size("500 MB"), Ok(500_000_000));
         assert_eq!(parse_size("7b"), Ok(7));
@@ -166,13 +166,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_written_size_reads_back(bytes in proptest::num::u64::ANY, shift in 0_u32..40) {
+        fn a_formatted_size_is_parsed_back(bytes in proptest::num::u64::ANY, shift in 0_u32..40) {
             let bytes = bytes >> shift << shift;
             prop_assert_eq!(parse_size(&format_size(bytes)), Ok(bytes));
         }
 
         #[test]
-        fn a_written_duration_reads_back(millis in 0_u64..10_000_000_000) {
+        fn a_formatted_duration_is_parsed_back(millis in 0_u64..10_000_000_000) {
             let duration = Duration::from_millis(millis);
             prop_assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
         }

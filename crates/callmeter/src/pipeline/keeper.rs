@@ -1,4 +1,5 @@
-//! Periodic work on the journal: shows its size, stores snapshots of the totals, drops old batches.
+//! Regular work on the journal: shows its status, stores the totals, removes old
+//! batches.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,22 +10,24 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
 use crate::context::AppContext;
+use crate::error_chain::chain;
 use crate::stop::Stop;
 
-/// Time between two looks at the journal.
-const LOOK: Duration = Duration::from_secs(2);
-/// Time between two snapshots of the totals. After a crash, at most this much is counted again.
+/// The interval at which status and metrics are updated.
+const UPDATE: Duration = Duration::from_secs(2);
+/// The interval at which totals are stored. A start after a crash counts the batches since then.
 const SNAPSHOT: Duration = Duration::from_mins(5);
-/// Time between two runs of retention.
+/// The interval of retention.
 const RETENTION: Duration = Duration::from_mins(10);
-/// The first run of retention comes sooner, for a journal that was over its limits at the last stop.
+/// The first retention is sooner, for a journal that was over its limits when the program ended.
 const FIRST_RETENTION: Duration = Duration::from_secs(30);
 
-/// Does the work until it is told to stop.
+/// Does this work until it is stopped.
 pub(super) struct Keeper {
     app: AppContext,
     policy: Arc<Mutex<RetentionPolicy>>,
-    kept: BatchSeq,
+    /// The last batch in the stored totals.
+    stored: BatchSeq,
 }
 
 impl Keeper {
@@ -32,17 +35,17 @@ impl Keeper {
         Self {
             app,
             policy,
-            kept: BatchSeq::START,
+            stored: BatchSeq::START,
         }
     }
 
     pub(super) async fn run(mut self, mut stop: Stop) {
-        let mut look = tokio::time::interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let started = Instant::now();
-        let mut next_snapshot = started + SNAPSHOT;
-        let mut next_retention = started + FIRST_RETENTION;
-        while stop.unless_stopped(look.tick()).await.is_some() {
+        let mut update = tokio::time::interval(UPDATE);
+        update.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let start = Instant::now();
+        let mut next_snapshot = start + SNAPSHOT;
+        let mut next_retention = start + FIRST_RETENTION;
+        while stop.unless_stopped(update.tick()).await.is_some() {
             let now = Instant::now();
             let snapshot = now >= next_snapshot;
             let retention = now >= next_retention;
@@ -54,33 +57,33 @@ impl Keeper {
             }
             self = self.work(snapshot || retention, retention).await;
         }
-        // So that the next start need not count again what came in until now.
+        // So that the next start has nothing to count.
         self.work(true, false).await;
     }
 
-    /// Does what is due, on a thread that may wait for the disk.
+    /// Does what is due, on a thread for blocking work.
     async fn work(mut self, snapshot: bool, retention: bool) -> Self {
         let app = self.app.clone();
         let policy = Arc::clone(&self.policy);
         let done = tokio::task::spawn_blocking(move || {
-            // The snapshot first, because retention drops only what a snapshot counts.
+            // Totals first: retention removes only batches that the stored totals contain.
             if snapshot {
-                self.keep_totals();
+                self.store_totals();
             }
             if retention {
-                self.drop_old();
+                self.remove_old();
             }
-            self.look();
+            self.update();
             self
         })
         .await;
         done.unwrap_or_else(|error| {
-            warn!(%error, "the keeper of the journal panicked; it is started again");
+            warn!(%error, "the journal's keeper failed; starting it again");
             Self::new(app, policy)
         })
     }
 
-    fn look(&self) {
+    fn update(&self) {
         let journal = &self.app.journal;
         let bytes = file_bytes(journal.path());
         self.app
@@ -94,24 +97,24 @@ impl Keeper {
         });
     }
 
-    fn keep_totals(&mut self) {
-        let kept = self.kept;
+    fn store_totals(&mut self) {
+        let stored = self.stored;
         let totals = self.app.meter.inspect(|ledger| {
             let seq = BatchSeq(ledger.applied_through());
-            (seq > kept).then(|| (seq, ledger.encode()))
+            (seq > stored).then(|| (seq, ledger.encode()))
         });
         let Some((seq, bytes)) = totals else {
             return;
         };
         match self.app.journal.store_snapshot(seq, &bytes) {
-            Ok(()) => self.kept = seq,
+            Ok(()) => self.stored = seq,
             Err(error) => {
-                warn!(error = %crate::error_chain::chain(&error), "cannot store a snapshot of the totals; the next start takes longer");
+                warn!(error = %chain(&error), "cannot store the totals; the next start counts more batches");
             }
         }
     }
 
-    fn drop_old(&self) {
+    fn remove_old(&self) {
         let policy = self
             .policy
             .lock()
@@ -125,7 +128,7 @@ impl Keeper {
                         output,
                         stream = stream.name(),
                         records,
-                        "retention dropped records that the output had not acknowledged"
+                        "retention removed records that the output had not acknowledged"
                     );
                 }
                 if report.batches > 0 {
@@ -133,31 +136,31 @@ impl Keeper {
                         batches = report.batches,
                         records = report.records,
                         bytes = report.bytes,
-                        "old batches dropped"
+                        "old batches removed"
                     );
                 }
                 let over = policy.max_bytes.is_some_and(|max| report.bytes > max);
                 if let (true, Some(hold)) = (over, &report.held_by) {
                     warn!(bytes = report.bytes, held_by = ?hold, "the journal is larger than max_bytes, but its oldest batches are still needed");
                 }
-                self.note_error(None);
+                self.set_error(None);
             }
             Err(error) => {
-                warn!(error = %crate::error_chain::chain(&error), "cannot drop old batches; trying again");
-                self.note_error(Some(&error));
+                warn!(error = %chain(&error), "cannot remove old batches; trying again");
+                self.set_error(Some(&error));
             }
         }
     }
 
-    fn note_error(&self, error: Option<&JournalError>) {
-        let error = error.map(|error| crate::error_chain::chain(error));
+    fn set_error(&self, error: Option<&JournalError>) {
+        let error = error.map(|error| chain(error));
         self.app
             .status
             .change_journal(|status| status.error = error);
     }
 }
 
-/// The bytes of the journal's file and its write-ahead log on disk.
+/// Bytes of the journal's file and its write-ahead log on disk.
 fn file_bytes(path: &std::path::Path) -> u64 {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");

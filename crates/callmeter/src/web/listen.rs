@@ -1,20 +1,20 @@
-//! Addresses to listen on, as Prometheus users write them: `:10177`, `127.0.0.1:10177`, `[::1]:10177`, `localhost:10177`.
+//! Listens on addresses in the format of Prometheus: `:10177`, `127.0.0.1:10177`, `[::1]:10177`,
+//! `localhost:10177`.
 
 use tokio::net::TcpListener;
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}; choose another by --web.listen-address")]
+#[error("cannot listen on {address}: {source}; choose another address with --web.listen-address")]
 pub struct ListenError {
     address: String,
     source: std::io::Error,
 }
 
-/// Listens on an address. One without a host means all addresses of this machine, of both families
-/// where there are both.
+/// Listens on an address. Without a host, it is all IPv6 and IPv4 addresses of this machine.
 ///
 /// # Errors
-/// When the address is none, is taken, or may not be used.
+/// If the address is invalid, in use, or not permitted.
 pub async fn bind(address: &str) -> Result<TcpListener, ListenError> {
     let bound = match address.strip_prefix(':') {
         Some(port) => match TcpListener::bind(format!("[::]:{port}")).await {
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn addresses_as_people_write_them() {
+    async fn every_format_of_an_address_is_accepted() {
         for address in [":0", "127.0.0.1:0", "localhost:0"] {
             assert!(bind(address).await.is_ok(), "{address}");
         }

@@ -1,4 +1,5 @@
-//! A scrape: what the snapshot and the registry say, in the format and compression asked for, made while it is sent.
+//! Responds to scrapes: snapshot and registry, in the negotiated format and compression, encoded
+//! while they are sent.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,35 +11,40 @@ use axum::response::{IntoResponse, Response};
 use callmeter_exposition::{Coding, Compressed, Exposition, Negotiated, Options};
 use tokio::sync::Semaphore;
 
-use super::WebState;
+use super::state::WebState;
 
-/// Tells a server when all counters began that start with the process.
+/// Tells Prometheus when the counters that start with the process started.
 const PROCESS_START: HeaderName = HeaderName::from_static("process-start-time-unix");
 
-/// What scrapes share.
+/// What all scrapes share.
 #[derive(Clone)]
 pub(super) struct Scrapes {
     state: Arc<WebState>,
-    /// Places for scrapes at one time; as many as you like when there is none.
-    places: Option<Arc<Semaphore>>,
+    /// Permits for concurrent scrapes; `None` for no limit.
+    permits: Option<Arc<Semaphore>>,
 }
 
 impl Scrapes {
     pub(super) fn new(state: Arc<WebState>) -> Self {
         let most = state.args.max_requests;
-        let places = (most > 0).then(|| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))));
-        Self { state, places }
+        let permits =
+            (most > 0).then(|| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))));
+        Self { state, permits }
     }
 }
 
-/// Answers a scrape.
+/// Responds to a scrape.
 pub(super) async fn scrape(
     State(scrapes): State<Scrapes>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    let place = match scrapes.places.map(Semaphore::try_acquire_owned).transpose() {
-        Ok(place) => place,
+    let permit = match scrapes
+        .permits
+        .map(Semaphore::try_acquire_owned)
+        .transpose()
+    {
+        Ok(permit) => permit,
         Err(_full) => {
             let most = scrapes.state.args.max_requests;
             let text = format!("Limit of concurrent requests reached ({most}), try again later.\n");
@@ -63,9 +69,9 @@ pub(super) async fn scrape(
             return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response();
         }
     };
-    // The place is given up when the last chunk has been sent, or the client has gone.
+    // The permit is returned when the last chunk has been sent, or the client has gone away.
     let chunks = chunks.inspect(move |_| {
-        let _held = &place;
+        let _held = &permit;
     });
     let mut response = Response::new(Body::from_stream(futures_util::stream::iter(chunks)));
     let headers = response.headers_mut();
@@ -83,7 +89,7 @@ pub(super) async fn scrape(
     response
 }
 
-/// The families that the query asks for by `name[]`.
+/// The families selected by `name[]` in the query.
 fn names(uri: &Uri) -> BTreeSet<String> {
     url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
         .filter(|(key, _)| key == "name[]")

@@ -1,16 +1,17 @@
-//! The status page: how every account and output stands, in plain words. Works without JavaScript and asks for nothing from outside.
+//! The status page: the state of every account and output in plain words. It works without
+//! JavaScript and loads nothing else.
 
 use std::fmt::Write as _;
 
+use callmeter_meter::Api;
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::output_status::{self, OutputStatus};
-use crate::status::{AccountStatus, Status, TaskState, TaskStatus};
+use crate::status::{AccountStatus, OutputStatus, Status, TaskState, TaskStatus, oldest};
 
 const STYLE: &str = include_str!("page.css");
 
-/// How something stands, as colour and word show it.
+/// A state, shown as colour and word.
 #[derive(Clone, Copy, PartialEq)]
 enum Mark {
     Good,
@@ -120,7 +121,7 @@ fn config(status: &Status) -> Markup {
         @if let Some(error) = &config.error {
             section.notice.bad {
                 h2 { "The configuration could not be reloaded" }
-                p { "The one before stays in force. " code { (config.file) } " says:" }
+                p { "The old configuration stays in effect. Mistakes in " code { (config.file) } ":" }
                 pre { (error) }
             }
         }
@@ -140,9 +141,8 @@ fn account_card(account: &AccountStatus, now: Timestamp) -> Markup {
         None => (Mark::Waiting, "waiting"),
     };
     let api = match account.api {
-        "hostedsuite" => "HostedSuite",
-        "portsip" => "PortSIP PBX",
-        other => other,
+        Api::HostedSuite => "HostedSuite",
+        Api::PortSip => "PortSIP PBX",
     };
     html! {
         article class=(mark.class()) {
@@ -191,7 +191,7 @@ fn task_state(poll: &TaskStatus) -> Markup {
     }
 }
 
-/// Whether an output's first instance is being made, with no trouble so far.
+/// Whether an output is starting and has had no error.
 fn waits(output: &OutputStatus) -> bool {
     !output.up && output.state == "starting" && output.error.is_none()
 }
@@ -220,7 +220,7 @@ fn output_card(output: &OutputStatus, now: Timestamp) -> Markup {
                         tr {
                             th data-label="Stream" { (figures.stream.name()) }
                             td data-label="Waiting" { (number(figures.backlog.records)) }
-                            td data-label="Oldest waiting" { (optional(output_status::oldest(figures), now, "–")) }
+                            td data-label="Oldest waiting" { (optional(oldest(figures), now, "–")) }
                             td data-label="Delivered" { (number(figures.delivered)) }
                             td data-label="Dropped" { (number(figures.dropped)) }
                         }
@@ -263,7 +263,7 @@ fn optional(time: Option<Timestamp>, now: Timestamp, none: &str) -> Markup {
     time.map_or_else(|| html! { (none) }, |time| moment(time, now))
 }
 
-/// A time as people say it, with the exact one to be seen when pointed at.
+/// A time relative to now; the exact time is its tooltip.
 fn moment(time: Timestamp, now: Timestamp) -> Markup {
     let seconds = time.as_second() - now.as_second();
     let span = span_of(seconds.unsigned_abs());
@@ -276,7 +276,7 @@ fn moment(time: Timestamp, now: Timestamp) -> Markup {
     html! { time datetime=(exact) title=(exact) { (words) } }
 }
 
-/// A span of time in its largest unit, or two where one says too little.
+/// A time span in its largest unit, or in two units if one is too coarse.
 fn span_of(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     let two = |large: u64, unit: &str, small: u64, smaller: &str| match small {
@@ -301,7 +301,7 @@ fn plural(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// A number with its thousands apart.
+/// A number with its thousands separated.
 fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 2);
@@ -390,6 +390,7 @@ mod tests {
         let account = |name: &str, api, watermark, tasks: Vec<(Task, TaskStatus)>| AccountStatus {
             name: name.to_owned(),
             api,
+            stale_after: 3,
             watermark,
             tasks: tasks.into_iter().collect(),
         };
@@ -421,8 +422,8 @@ mod tests {
                 warnings: vec!["callmeter.yml:20:5: accounts[1].portsip.tls.insecure: certificates are not checked".to_owned()],
             },
             accounts: vec![
-                account("acme", "hostedsuite", Some(hour), vec![(Task::Calls, calls), (Task::Balances, truncated)]),
-                account("hq", "portsip", None, vec![(Task::Billing, failing), (Task::Rates, starting)]),
+                account("acme", Api::HostedSuite, Some(hour), vec![(Task::Calls, calls), (Task::Balances, truncated)]),
+                account("hq", Api::PortSip, None, vec![(Task::Billing, failing), (Task::Rates, starting)]),
             ],
             outputs: vec![
                 OutputStatus {

@@ -1,4 +1,4 @@
-//! The paths and what answers on them.
+//! The paths and their handlers.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,9 +12,10 @@ use axum::routing::{get, post};
 use tracing::debug;
 
 use super::metrics::{self, Scrapes};
-use super::{WebState, access, page};
+use super::state::WebState;
+use super::{access, page};
 
-/// All paths, behind the rules of access.
+/// All paths, behind the access rules.
 pub(super) fn router(state: WebState) -> Router {
     let state = Arc::new(state);
     let scrapes = Router::new()
@@ -36,14 +37,14 @@ pub(super) fn router(state: WebState) -> Router {
             Arc::clone(&state.access),
             access::guard,
         ))
-        .layer(middleware::from_fn_with_state(state, note))
+        .layer(middleware::from_fn_with_state(state, count))
 }
 
-/// Counts a request, and sets what every answer has.
-async fn note(State(state): State<Arc<WebState>>, request: Request, next: Next) -> Response {
-    let begun = Instant::now();
+/// Counts and logs a request, and sets the headers of every response.
+async fn count(State(state): State<Arc<WebState>>, request: Request, next: Next) -> Response {
+    let start = Instant::now();
     let method = request.method().clone();
-    // Only paths that there are become label values.
+    // Only known paths are label values.
     let path = match request.extensions().get::<MatchedPath>() {
         Some(path) => path.as_str().to_owned(),
         None => "other".to_owned(),
@@ -55,7 +56,7 @@ async fn note(State(state): State<Arc<WebState>>, request: Request, next: Next) 
         .http_requests
         .with_label_values(&[path.as_str(), code.as_str()])
         .inc();
-    debug!(%method, path, code = code.as_u16(), microseconds = begun.elapsed().as_micros(), "request");
+    debug!(%method, path, code = code.as_u16(), microseconds = start.elapsed().as_micros(), "request");
     let headers = response.headers_mut();
     let nosniff = HeaderValue::from_static("nosniff");
     headers
@@ -68,7 +69,7 @@ async fn landing(State(state): State<Arc<WebState>>) -> Response {
     let page = page::render(&state.status.status(), &state.args.telemetry_path);
     let mut response = axum::response::Html(state.redactor.scrub(&page)).into_response();
     let headers = response.headers_mut();
-    // The page needs nothing but its own style, so nothing else can get in.
+    // The page needs only its own style, so everything else is forbidden.
     let policy = HeaderValue::from_static(
         "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'",
     );

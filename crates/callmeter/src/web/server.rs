@@ -1,4 +1,5 @@
-//! Connections: encrypted if so configured, bounded in number, in the size of a request's head, and in patience.
+//! Accepts connections, with TLS if configured, and limits their number, their time and the size of
+//! request heads.
 
 use std::io;
 use std::sync::Arc;
@@ -19,18 +20,18 @@ use super::access::Access;
 use super::stall::StallGuard;
 use crate::stop::Stop;
 
-/// What a client may take of the server.
+/// The limits for clients.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// Connections at one time to one address; more wait in the system's queue.
+    /// Concurrent connections per address. More wait in the queue of the system.
     pub(super) connections: usize,
     /// Time for a TLS handshake.
     pub(super) handshake: Duration,
-    /// Time for a request's head, and between two requests.
+    /// Time for the head of a request, and between two requests.
     pub(super) head: Duration,
-    /// Time for which a client may take no byte of a response.
+    /// Time without a client accepting a byte of the response.
     pub(super) stall: Duration,
-    /// Bytes of a request's head.
+    /// Size of the head of a request.
     pub(super) head_bytes: usize,
 }
 
@@ -46,7 +47,7 @@ impl Default for Bounds {
     }
 }
 
-/// Serves until told to stop, then lets requests under way finish.
+/// Serves until stopped, then lets requests in progress finish.
 pub(super) async fn serve(
     listener: TcpListener,
     app: Router,
@@ -66,7 +67,7 @@ pub(super) async fn serve(
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of file descriptors, mostly: give those that are open time to close.
+                // Usually no file descriptor is left: wait for others to close.
                 debug!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
@@ -94,7 +95,7 @@ async fn connection(
     bounds: Bounds,
     watcher: hyper_util::server::graceful::Watcher,
 ) -> Result<(), String> {
-    // Chunks are large already: waiting to fill packets would only delay the last one.
+    // Chunks are large: waiting to fill packets would only delay the last one.
     stream
         .set_nodelay(true)
         .map_err(|error| error.to_string())?;
@@ -105,7 +106,7 @@ async fn connection(
             let handshake = TlsAcceptor::from(config).accept(stream);
             let stream = tokio::time::timeout(bounds.handshake, handshake)
                 .await
-                .map_err(|_| "TLS handshake took too long".to_owned())?
+                .map_err(|_| "the TLS handshake took too long".to_owned())?
                 .map_err(|error| format!("TLS handshake: {error}"))?;
             http(stream, app, bounds, watcher).await
         }

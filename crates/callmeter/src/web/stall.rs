@@ -1,4 +1,4 @@
-//! Cuts off clients that take no bytes: a response to one that does not read must not hold its connection for ever.
+//! Closes connections whose clients do not read the response.
 
 use std::io;
 use std::pin::Pin;
@@ -8,26 +8,26 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// A stream whose writes fail when the other side takes nothing for a while.
+/// A stream whose writes fail if the other side accepts nothing for a while.
 pub(super) struct StallGuard<S> {
     stream: S,
-    patience: Duration,
+    limit: Duration,
     /// Runs while a write waits.
     timer: Pin<Box<Sleep>>,
     waiting: bool,
 }
 
 impl<S> StallGuard<S> {
-    pub(super) fn new(stream: S, patience: Duration) -> Self {
+    pub(super) fn new(stream: S, limit: Duration) -> Self {
         Self {
             stream,
-            patience,
-            timer: Box::pin(sleep(patience)),
+            limit,
+            timer: Box::pin(sleep(limit)),
             waiting: false,
         }
     }
 
-    /// Passes a write's outcome on, or fails when it has waited too long.
+    /// Returns the result of a write, or an error if it has waited too long.
     fn watch<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -39,7 +39,7 @@ impl<S> StallGuard<S> {
         }
         if !self.waiting {
             self.waiting = true;
-            self.timer.as_mut().reset(Instant::now() + self.patience);
+            self.timer.as_mut().reset(Instant::now() + self.limit);
         }
         ready!(self.timer.as_mut().poll(context));
         self.waiting = false;
@@ -106,7 +106,7 @@ mod tests {
             let mut four = [0; 4];
             near.read_exact(&mut four).await.unwrap();
         }
-        // Eight blanks that are still owed are never read.
+        // The rest is never read.
         let error = writer.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }

@@ -1,4 +1,4 @@
-//! The server as clients meet it, over a socket.
+//! Tests of the server over a socket.
 
 mod access;
 
@@ -6,12 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use callmeter_meter::{Api, Ledger, Limits, Meter};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::server::Bounds;
 use super::*;
+use crate::cli::WebArgs;
+use crate::secret_redactor::SecretRedactor;
+use crate::selfmetrics::SelfMetrics;
+use crate::status::StatusStore;
 use crate::stop::{StopSender, stop};
 
 /// A server at work, with what it shows.
@@ -37,10 +42,18 @@ fn state(args: WebArgs) -> (WebState, tokio::sync::mpsc::Receiver<ReloadRequest>
     ledger.configure("acme", Api::HostedSuite);
     ledger.set_gauges("acme", |state| state.up = Some(true));
     let (reload, reloads) = Reload::channel();
+    let meter = Arc::new(Meter::new(ledger));
+    let metrics = SelfMetrics::new().unwrap();
+    let status = StatusStore::new(
+        Path::new("callmeter.yml"),
+        jiff::Timestamp::now(),
+        Arc::clone(&meter),
+        metrics.clone(),
+    );
     let state = WebState {
-        meter: Arc::new(Meter::new(ledger)),
-        metrics: SelfMetrics::new().unwrap(),
-        status: Arc::new(StatusStore::new(Path::new("callmeter.yml"))),
+        meter,
+        metrics,
+        status: Arc::new(status),
         redactor: Arc::new(SecretRedactor::new()),
         config_page: Arc::new(ArcSwap::from_pointee("accounts: []\n".to_owned())),
         created_lines: false,

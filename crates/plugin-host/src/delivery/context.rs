@@ -5,7 +5,6 @@ use std::sync::Arc;
 use callmeter_records::Stream;
 
 use super::shared::Shared;
-use crate::backoff;
 use crate::batch_log::BatchLog;
 use crate::dead_letters::DeadLetters;
 use crate::settings::{Limits, OutputSettings};
@@ -39,7 +38,8 @@ impl Context {
     /// Waits after so many failures in a row. Returns false if the output is to stop.
     pub(super) fn pause(&self, failures: u32) -> bool {
         self.update_backlog();
-        let wait = backoff::wait(failures, self.limits.retry_least, self.limits.retry_most);
+        let wait =
+            callmeter_backoff::wait(failures, self.limits.retry_least, self.limits.retry_most);
         self.shared.pause(wait)
     }
 

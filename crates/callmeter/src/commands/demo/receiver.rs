@@ -1,4 +1,4 @@
-//! A tiny webhook receiver: counts what is posted and shows the last posts on a page of plain text.
+//! A minimal webhook receiver: counts posts and lists the last ones on a page of plain text.
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,13 +12,13 @@ use axum::routing::{get, post};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 
-/// The signing secret that sender and receiver of the demo share; it guards nothing.
+/// The signing secret of the demo. It protects nothing.
 pub(super) const SECRET: &str = "whsec_ZGVtb25zdHJhdGlvbi1vbmx5LTEyMzQ1Njc4";
 
-/// Posts that the page shows.
+/// The number of posts on the page.
 const SHOWN: usize = 20;
 
-/// A receiver that ends with the program.
+/// A receiver that runs until the program exits.
 pub(super) struct Receiver {
     address: SocketAddr,
     inner: Arc<Mutex<Inner>>,
@@ -42,7 +42,7 @@ impl Receiver {
             .route("/", get(page))
             .layer(DefaultBodyLimit::max(64 << 20))
             .with_state(Arc::clone(&inner));
-        // It ends with the runtime; what it does then is nobody's concern.
+        // It stops with the runtime. Its result is not needed.
         tokio::spawn(async move { axum::serve(listener, app).await });
         Ok(Self { address, inner })
     }
@@ -102,7 +102,7 @@ async fn take(
     StatusCode::NO_CONTENT
 }
 
-/// Records of a post: the items of its JSON array, those under `data`, or its lines.
+/// The number of records in a post: the items of its JSON array, those under `data`, or its lines.
 fn records_in(body: &[u8]) -> u64 {
     let count = match serde_json::from_slice::<serde_json::Value>(body) {
         Ok(serde_json::Value::Array(items)) => items.len(),
@@ -121,7 +121,7 @@ fn records_in(body: &[u8]) -> u64 {
 async fn page(State(inner): State<Arc<Mutex<Inner>>>) -> String {
     let inner = lock(&inner);
     let mut page = format!(
-        "{} posts, {} records; the last ones:\n\n",
+        "{} posts, {} records. The last posts:\n\n",
         inner.posts, inner.records
     );
     for line in inner.last.iter().rev() {

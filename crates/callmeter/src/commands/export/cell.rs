@@ -1,4 +1,4 @@
-//! One value of a batch, for people and programs that do not speak Arrow.
+//! One value of a batch as JSON.
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
@@ -8,9 +8,9 @@ use callmeter_records::money;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::ExportError;
+use super::error::ExportError;
 
-/// The value of a row as JSON: times in RFC 3339, decimals as texts so that no digit is lost.
+/// The value of a row as JSON: times in RFC 3339, decimals as strings so that no digit is lost.
 pub(super) fn cell(array: &ArrayRef, row: usize) -> Result<Value, ExportError> {
     if array.is_null(row) {
         return Ok(Value::Null);

@@ -1,9 +1,9 @@
 //! The calls counters as OpenMetrics text with timestamps, at a steady step, for
 //! `promtool tsdb create-blocks-from openmetrics`.
 //!
-//! A call counts at its start, an edit when it was seen: each counter thus only goes up, and ends at
-//! what `/metrics` says. Every series has a first sample of 0 at the begin, so that `increase()` sees
-//! its first call. Counters begin at 0 with the window, not with the journal.
+//! A call counts at its start, an edit when it was read. So counters never decrease, and end at the
+//! value of `/metrics`. Every series starts with a sample of 0, so that `increase()` includes its
+//! first call. Counters start at 0 with the window, not with the journal.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -13,7 +13,8 @@ use arrow_array::RecordBatch;
 use callmeter_meter::{Api, FamilyId, Ledger, Limits, Snapshot, Values};
 use callmeter_records::{CallsView, Change, Stream};
 
-use super::{Batches, ExportError, Window};
+use super::batches::{Batches, Window};
+use super::error::ExportError;
 
 const FAMILIES: [FamilyId; 3] = [
     FamilyId::Calls,
@@ -21,17 +22,17 @@ const FAMILIES: [FamilyId; 3] = [
     FamilyId::CallsFlagged,
 ];
 
-/// More samples than this are a mistake of the step: 100 million lines, some 10 GB.
+/// More samples than this mean that the step is wrong: 100 million lines, about 10 GB.
 const MAX_SAMPLES: u64 = 100_000_000;
 
-/// A row that counts, with the time at which it does.
+/// A row, with the time at which it counts.
 struct Event {
     time: i64,
     batch: usize,
     row: usize,
 }
 
-/// The values that a series took: step and value, where it changed.
+/// The changes of a series: end of the step and new value.
 type Changes = Vec<(i64, u64)>;
 
 pub(super) fn write(
@@ -66,14 +67,15 @@ pub(super) fn write(
             kept.push(batch.records);
         }
     }
-    // Stable: rows of one moment stay in the journal's order, so that an edit follows its call.
+    // The sort is stable: rows of the same time stay in the journal's order, an edit after its
+    // call.
     events.sort_by_key(|event| event.time);
     let series = count(&kept, &events, window, step)?;
     check_size(&series, window, step)?;
     print(&series, window, step, out)
 }
 
-/// Counts the events step by step and notes where a series changed.
+/// Counts the events step by step and records the changes of each series.
 fn count(
     batches: &[RecordBatch],
     events: &[Event],
@@ -100,19 +102,19 @@ fn count(
             number += 1;
             ledger.apply(number, Stream::Calls, &row)?;
         }
-        note_changes(&ledger.snapshot(), end, &mut series);
+        record_changes(&ledger.snapshot(), end, &mut series);
     }
     Ok(series)
 }
 
-/// The end of the step in which a moment lies; of the last one, the end of the window.
+/// The end of the step that contains `time`; for the last step, the end of the window.
 fn step_end(time: i64, window: Window, step: i64) -> i64 {
     let passed = (time - window.from) / step + 1;
     let end = window.from.saturating_add(passed.saturating_mul(step));
     end.min(window.to)
 }
 
-fn note_changes(
+fn record_changes(
     snapshot: &Snapshot,
     time: i64,
     series: &mut BTreeMap<(FamilyId, String), Changes>,
@@ -142,7 +144,7 @@ fn check_size(
     let samples = steps.saturating_mul(series.len() as u64);
     if samples > MAX_SAMPLES {
         return Err(ExportError::Column(format!(
-            "{samples} samples are more than {MAX_SAMPLES}; choose a longer --step or a shorter span"
+            "{samples} samples are more than {MAX_SAMPLES}; choose a longer --step or a shorter time span"
         )));
     }
     Ok(())
@@ -154,13 +156,13 @@ fn print(
     step: i64,
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
-    let mut headed = None;
+    let mut header_of = None;
     for ((family, labels), changes) in series {
-        if headed != Some(*family) {
+        if header_of != Some(*family) {
             let entry = family.family();
             writeln!(out, "# HELP {} {}", entry.base_name(), entry.help)?;
             writeln!(out, "# TYPE {} counter", entry.base_name())?;
-            headed = Some(*family);
+            header_of = Some(*family);
         }
         let mut changes = changes.iter().peekable();
         let mut value = 0;
@@ -185,7 +187,7 @@ fn print(
     Ok(())
 }
 
-/// Microseconds as seconds, without the detour over a float.
+/// Microseconds written as seconds, without rounding.
 struct Seconds(i64);
 
 impl std::fmt::Display for Seconds {

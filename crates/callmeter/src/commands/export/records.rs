@@ -1,14 +1,15 @@
-//! Records as CSV and NDJSON: every column, in the schema's order.
+//! Writes records as CSV and NDJSON: every column, in the order of the schema.
 
 use std::io::Write;
 
 use callmeter_records::Stream;
 use serde_json::Value;
 
+use super::batches::{Batches, Window, event_times};
 use super::cell::cell;
-use super::{Batches, ExportError, Window, event_times};
+use super::error::ExportError;
 
-/// A header line, then a line per record. A missing value is empty, a list is JSON.
+/// Writes a header line, then a line per record. A missing value is empty, a list is JSON.
 pub(super) fn csv(
     batches: Batches,
     stream: Stream,
@@ -33,7 +34,7 @@ pub(super) fn csv(
     Ok(())
 }
 
-/// An object a line; a missing value is null.
+/// Writes an object per line. A missing value is null.
 pub(super) fn ndjson(
     batches: Batches,
     stream: Stream,
@@ -41,7 +42,7 @@ pub(super) fn ndjson(
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
     each_row(batches, stream, window, |values| {
-        // Member by member: a map would forget the schema's order.
+        // Member by member: a map would lose the order of the schema.
         for (place, (name, value)) in values.iter().enumerate() {
             out.write_all(if place == 0 { b"{" } else { b"," })?;
             serde_json::to_writer(&mut *out, name)?;
@@ -53,8 +54,8 @@ pub(super) fn ndjson(
     })
 }
 
-/// Calls `write` with the named values of each record in the window. A column that the batch does
-/// not have yet, because it was written before there was one, is null.
+/// Calls `write` with the named values of each record in the window. A column that is newer than
+/// the batch is null.
 fn each_row(
     batches: Batches,
     stream: Stream,

@@ -1,4 +1,4 @@
-//! The checks of client certificates that rustls does not bring along: none at all, and that of names.
+//! Checks of client certificates that rustls lacks: no check, and the check of names.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, 
 use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-/// Takes any certificate whose key the client has: `RequestClientCert` and `RequireAnyClientCert`.
+/// Accepts any certificate whose key the client has: `RequestClientCert` and
+/// `RequireAnyClientCert`.
 #[derive(Debug)]
 pub(super) struct AnyCertificate {
     mandatory: bool,
@@ -68,7 +69,8 @@ impl ClientCertVerifier for AnyCertificate {
     }
 }
 
-/// Beside another check, demands one of some names (DNS, IP, e-mail, URI) in the certificate, letter by letter.
+/// Requires, in addition to another check, that the certificate has one of the allowed names (DNS,
+/// IP, e-mail, URI), literally.
 #[derive(Debug)]
 pub(super) struct AllowedSans {
     inner: Arc<dyn ClientCertVerifier>,
@@ -136,7 +138,7 @@ impl ClientCertVerifier for AllowedSans {
     }
 }
 
-/// The subject alternative names of a certificate; nothing when it cannot be read.
+/// The subject alternative names of a certificate; `None` if it cannot be read.
 fn names(certificate: &CertificateDer<'_>) -> Option<Vec<String>> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let Some(extension) = certificate.subject_alternative_name().ok()? else {

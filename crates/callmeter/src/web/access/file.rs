@@ -1,4 +1,4 @@
-//! The web configuration file: strict YAML in the format that all exporters built on Prometheus' toolkit read, and that
+//! The web configuration file: strict YAML in the format of Prometheus' exporter toolkit, which
 //! `promtool check web-config` checks.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
-/// Why the rules of access cannot be taken.
+/// Why the access rules cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// A file cannot be read.
@@ -20,7 +20,7 @@ pub enum AccessError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is not what it should be.
+    /// The file is not valid.
     #[error("{file}: {problem}")]
     Invalid {
         /// The web configuration file.
@@ -30,7 +30,7 @@ pub enum AccessError {
     },
 }
 
-/// Reads files and remembers what was in them.
+/// Reads files and remembers their content.
 #[derive(Debug, Default)]
 pub(super) struct Files {
     web_config: String,
@@ -48,7 +48,7 @@ impl Files {
         Ok(content)
     }
 
-    /// A number that another one of which says that something has changed.
+    /// A digest of the content of all files.
     pub(super) fn digest(&self) -> u64 {
         use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
         BuildHasherDefault::<DefaultHasher>::default().hash_one(&self.content)
@@ -63,7 +63,7 @@ impl Files {
     }
 }
 
-/// What the file says, checked.
+/// The validated file.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     pub(super) tls: Option<TlsSettings>,
@@ -71,11 +71,11 @@ pub(super) struct Settings {
     /// bcrypt hashes by user.
     pub(super) users: BTreeMap<String, String>,
     pub(super) rate_limit: Option<RateLimit>,
-    /// What is taken but does not do all that it says.
+    /// What is accepted but has no full effect.
     pub(super) warnings: Vec<String>,
 }
 
-/// So many requests at once, and one more every interval.
+/// A burst of requests, then one per interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct RateLimit {
     pub(super) interval: Duration,
@@ -96,7 +96,7 @@ pub(super) struct TlsSettings {
     pub(super) curves: Vec<String>,
 }
 
-/// PEM text, or where it is.
+/// PEM text, or the file that contains it.
 #[derive(Debug)]
 pub(super) enum Pem {
     Text(String),
@@ -112,17 +112,17 @@ impl Pem {
     }
 }
 
-/// What is asked of a client's certificate.
+/// What is required of client certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClientAuth {
     None,
-    /// Asked for, never checked.
+    /// Requested, never checked.
     Request,
-    /// Must be there, is not checked against a CA.
+    /// Required, not checked against a CA.
     RequireAny,
-    /// Checked if there is one.
+    /// Checked if present.
     VerifyIfGiven,
-    /// Must be there and is checked.
+    /// Required and checked.
     RequireAndVerify,
 }
 
@@ -155,7 +155,7 @@ struct RawTls {
 
 impl std::fmt::Debug for RawTls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // It may hold the key itself.
+        // It may contain the private key.
         f.write_str("RawTls")
     }
 }
@@ -163,7 +163,7 @@ impl std::fmt::Debug for RawTls {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawHttp {
-    /// Taken and without effect: callmeter speaks HTTP/1.1 only.
+    /// Accepted without effect: callmeter supports HTTP/1.1 only.
     http2: Option<bool>,
     headers: Option<BTreeMap<String, String>>,
 }
@@ -175,7 +175,7 @@ struct RawRateLimit {
     burst: u32,
 }
 
-/// The headers that may be set, with the values that are allowed (any where the list is empty).
+/// The headers that may be set, with the allowed values; an empty list allows any.
 const HEADERS: &[(&str, &[&str])] = &[
     ("Strict-Transport-Security", &[]),
     ("X-Content-Type-Options", &["nosniff"]),
@@ -204,7 +204,7 @@ impl Settings {
         for (user, hash) in &users {
             if bcrypt::HashParts::from_str(hash).is_err() {
                 let problem = format!(
-                    "basic_auth_users: the hash of {user:?} is not one of bcrypt; make one by `htpasswd -nBC 10 {user}`"
+                    "basic_auth_users: the hash of {user:?} is not a bcrypt hash; create one with `htpasswd -nBC 10 {user}`"
                 );
                 return Err(files.invalid(problem));
             }
@@ -232,10 +232,7 @@ fn parse(text: &str) -> Result<RawFile, String> {
         match (error, error.location()) {
             (serde_saphyr::Error::DuplicateMappingKey { key, .. }, Some(at)) => {
                 let key = key.as_deref().unwrap_or_default();
-                format!(
-                    "line {}: the key {key:?} stands here a second time",
-                    at.line()
-                )
+                format!("line {}: the key {key:?} is repeated", at.line())
             }
             (error, _) => error.to_string(),
         }
@@ -259,7 +256,7 @@ fn tls(
     if given.iter().all(|text| text.is_empty()) {
         return Ok(None);
     }
-    // A file goes before text, as it does in the toolkit.
+    // A file takes precedence over text, as in the toolkit.
     let pem = |text: String, file: String| match (text.is_empty(), file.is_empty()) {
         (_, false) => Some(Pem::File(directory.join(file))),
         (false, true) => Some(Pem::Text(text)),
@@ -279,33 +276,37 @@ fn tls(
         }
     };
     if client_ca.is_some() && client_auth == ClientAuth::None {
-        return Err("tls_server_config: a client CA needs a client_auth_type, such as RequireAndVerifyClientCert".to_owned());
+        return Err("tls_server_config: a client CA requires a client_auth_type, such as RequireAndVerifyClientCert".to_owned());
     }
     let verifies = matches!(
         client_auth,
         ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify
     );
     if client_ca.is_none() && verifies {
-        return Err("tls_server_config: certificates can be verified only against a client_ca or client_ca_file".to_owned());
+        return Err("tls_server_config: client_auth_type verifies certificates, which requires client_ca or client_ca_file".to_owned());
     }
     let requires = matches!(
         client_auth,
         ClientAuth::RequireAny | ClientAuth::RequireAndVerify
     );
     if raw.client_allowed_sans.is_some() && !requires {
-        return Err("tls_server_config.client_allowed_sans needs client_auth_type RequireAndVerifyClientCert or RequireAnyClientCert".to_owned());
+        return Err("tls_server_config.client_allowed_sans requires client_auth_type RequireAndVerifyClientCert or RequireAnyClientCert".to_owned());
     }
     if raw.prefer_server_cipher_suites == Some(false) {
-        warnings.push("tls_server_config.prefer_server_cipher_suites: the server's order is used all the same".to_owned());
+        warnings.push(
+            "tls_server_config.prefer_server_cipher_suites: the server's order is always used"
+                .to_owned(),
+        );
     }
     let min = version("min_version", raw.min_version.as_deref())?.unwrap_or(12);
     let max = version("max_version", raw.max_version.as_deref())?.unwrap_or(13);
     if min < 12 {
-        warnings
-            .push("tls_server_config.min_version: versions below TLS12 are not offered".to_owned());
+        warnings.push(
+            "tls_server_config.min_version: versions below TLS12 are not supported".to_owned(),
+        );
     }
     if max < 12 || max < min {
-        return Err("tls_server_config: between min_version and max_version there is no version that callmeter offers (TLS12, TLS13)".to_owned());
+        return Err("tls_server_config: no version between min_version and max_version is supported (TLS12, TLS13)".to_owned());
     }
     Ok(Some(TlsSettings {
         cert: pem(raw.cert, raw.cert_file)
@@ -350,7 +351,7 @@ fn checked_headers(
                 "http_server_config.headers.{name}: expected one of {allowed:?}, not {value:?}"
             ));
         }
-        let problem = |_| format!("http_server_config.headers.{name}: not a value of a header");
+        let problem = |_| format!("http_server_config.headers.{name}: is not a valid header value");
         let value = HeaderValue::from_str(&value).map_err(problem)?;
         let name = HeaderName::from_str(&name).map_err(|error| error.to_string())?;
         if !value.is_empty() {
@@ -370,7 +371,7 @@ fn rate_limit(raw: &RawRateLimit) -> Result<Option<RateLimit>, String> {
         return Ok(None);
     }
     if raw.burst == 0 {
-        return Err("rate_limit.burst: with 0 no request at all would pass".to_owned());
+        return Err("rate_limit.burst: 0 would reject every request".to_owned());
     }
     Ok(Some(RateLimit {
         interval,

@@ -1,4 +1,4 @@
-//! From the settings to what rustls serves with.
+//! Builds the configuration of rustls from the settings.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use super::client_certs::{AllowedSans, AnyCertificate};
 use super::file::{AccessError, ClientAuth, Files, Pem, TlsSettings};
 
-/// The configuration of connections, with certificate and key read and matched.
+/// The configuration of connections, with certificate and key.
 pub(super) fn server_config(
     settings: &TlsSettings,
     files: &mut Files,
@@ -55,16 +55,16 @@ fn certificates(
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match certificates {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(files.invalid(format!("tls_server_config.{key}: holds no certificate"))),
+        Ok(_) => Err(files.invalid(format!("tls_server_config.{key}: contains no certificate"))),
         Err(error) => Err(files.invalid(format!("tls_server_config.{key}: {error}"))),
     }
 }
 
-/// The cipher suites and curves that are wanted, in that order. Names that only other servers know are left out.
+/// The configured cipher suites and curves, in that order. Those that rustls lacks are left out.
 fn provider(settings: &TlsSettings, files: &Files) -> Result<CryptoProvider, AccessError> {
     let mut provider = ring::default_provider();
     if !settings.cipher_suites.is_empty() {
-        // The list is about TLS 1.2; what TLS 1.3 has is always offered.
+        // The list is for TLS 1.2. Those of TLS 1.3 are always offered.
         let known = |name: &String| {
             let name = name.trim_end_matches("_SHA256").trim_end_matches("_SHA384");
             provider.cipher_suites.iter().copied().find(|suite| {
@@ -79,9 +79,9 @@ fn provider(settings: &TlsSettings, files: &Files) -> Result<CryptoProvider, Acc
         let tls13 = provider.cipher_suites.iter().copied();
         let tls13: Vec<_> = tls13.filter(|suite| suite.tls13().is_some()).collect();
         if !wanted.iter().any(|suite| suite.tls13().is_none()) && !settings.tls13 {
-            return Err(files.invalid(
-                "tls_server_config.cipher_suites: none of these is offered by callmeter",
-            ));
+            return Err(
+                files.invalid("tls_server_config.cipher_suites: callmeter supports none of these")
+            );
         }
         let wanted = wanted.into_iter().filter(|suite| suite.tls13().is_none());
         provider.cipher_suites = tls13.into_iter().chain(wanted).collect();
@@ -93,7 +93,7 @@ fn provider(settings: &TlsSettings, files: &Files) -> Result<CryptoProvider, Acc
                 "X25519" => Some(rustls::NamedGroup::X25519),
                 "CurveP256" => Some(rustls::NamedGroup::secp256r1),
                 "CurveP384" => Some(rustls::NamedGroup::secp384r1),
-                // Known to other servers only.
+                // Valid, but rustls lacks them.
                 "CurveP521" | "X25519MLKEM768" => None,
                 other => {
                     return Err(files.invalid(format!(
@@ -105,9 +105,8 @@ fn provider(settings: &TlsSettings, files: &Files) -> Result<CryptoProvider, Acc
             groups.extend(offered.filter(|offered| Some(offered.name()) == group));
         }
         if groups.is_empty() {
-            return Err(files.invalid(
-                "tls_server_config.curve_preferences: none of these is offered by callmeter",
-            ));
+            return Err(files
+                .invalid("tls_server_config.curve_preferences: callmeter supports none of these"));
         }
         provider.kx_groups = groups;
     }

@@ -8,25 +8,25 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::Semaphore;
 
-/// Outcomes that are remembered. One comparison takes tens of milliseconds of a core.
+/// The number of results that are cached. One comparison takes tens of milliseconds of CPU time.
 const CACHE: usize = 100;
 
-/// bcrypt looks at no more of a password than this; a longer one matches nothing.
+/// bcrypt ignores all further bytes of a password, so longer ones are rejected.
 const MAX_PASSWORD: usize = 72;
 
-/// The hash that an unknown user is compared with, so that the time of an answer does not tell which users there are. Its outcome is
-/// not looked at.
+/// The hash that an unknown user is compared with, so that response times do not reveal which users
+/// exist. The result is ignored.
 const NOBODY: &str = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
 
-/// Checks users, with a memory of what was checked before.
+/// Checks users, with a cache of results.
 #[derive(Debug)]
 pub(super) struct Users {
     checked: Mutex<HashMap<Credentials, bool>>,
-    /// One comparison at a time, so that guesses cannot take all cores.
+    /// One comparison at a time, so that guesses cannot use all cores.
     comparing: Semaphore,
 }
 
-/// What a request says of who sends it.
+/// User and password of a request.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Credentials {
     user: String,
@@ -48,7 +48,7 @@ impl Default for Users {
     }
 }
 
-/// The credentials of an `Authorization` header of the basic kind.
+/// The credentials of an `Authorization: Basic` header.
 pub(super) fn basic(header: &HeaderValue) -> Option<Credentials> {
     let (kind, encoded) = header.to_str().ok()?.split_once(' ')?;
     if !kind.eq_ignore_ascii_case("basic") {
@@ -70,15 +70,15 @@ impl Users {
         users: &BTreeMap<String, String>,
         credentials: Credentials,
     ) -> bool {
-        if let Some(known) = self.remembered(&credentials) {
+        if let Some(known) = self.cached(&credentials) {
             return known;
         }
         let hash = users.get(&credentials.user).cloned();
-        // The semaphore is never closed; if it were, nobody would pass.
+        // The semaphore is never closed.
         let Ok(_turn) = self.comparing.acquire().await else {
             return false;
         };
-        if let Some(known) = self.remembered(&credentials) {
+        if let Some(known) = self.cached(&credentials) {
             return known;
         }
         let password = credentials.password.clone();
@@ -91,7 +91,7 @@ impl Users {
         let known = known.await.unwrap_or(false);
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
         if checked.len() >= CACHE {
-            // Guesses must not push out the users that are there.
+            // Guesses must not displace valid users.
             let guesses = checked.len();
             checked.retain(|_, known| *known);
             if checked.len() == guesses {
@@ -102,12 +102,12 @@ impl Users {
         known
     }
 
-    fn remembered(&self, credentials: &Credentials) -> Option<bool> {
+    fn cached(&self, credentials: &Credentials) -> Option<bool> {
         let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
         checked.get(credentials).copied()
     }
 
-    /// Forgets all outcomes: the users have changed.
+    /// Clears the cache, because the users have changed.
     pub(super) fn forget(&self) {
         self.checked
             .lock()
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_right_password_of_a_known_user_passes() {
+    async fn only_the_right_password_of_a_known_user_is_accepted() {
         let hash = bcrypt::hash("p:ä$s", 4).unwrap();
         let known = BTreeMap::from([("eve".to_owned(), hash)]);
         let users = Users::default();
@@ -135,10 +135,10 @@ mod tests {
             ("eve", "wrong", false),
             ("eve", "", false),
             ("bob", "p:ä$s", false),
-            // The password of the hash that strangers are compared with.
+            // The password of the hash that unknown users are compared with.
             ("bob", "fakepassword", false),
         ] {
-            // Twice: by comparing and from memory.
+            // Twice: by comparing and from the cache.
             for _ in 0..2 {
                 let credentials = basic(&header(user, password)).unwrap();
                 assert_eq!(users.check(&known, credentials).await, passes, "{user}");
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn memory_is_bounded_and_keeps_those_that_passed() {
+    async fn the_cache_is_bounded_and_keeps_valid_users() {
         let known = BTreeMap::from([("eve".to_owned(), bcrypt::hash("right", 4).unwrap())]);
         let users = Users::default();
         assert!(
@@ -165,13 +165,13 @@ mod tests {
         }
         assert!(users.checked.lock().unwrap().len() <= CACHE);
         assert_eq!(
-            users.remembered(&basic(&header("eve", "right")).unwrap()),
+            users.cached(&basic(&header("eve", "right")).unwrap()),
             Some(true)
         );
     }
 
     #[test]
-    fn headers_that_say_nothing() {
+    fn headers_without_credentials() {
         for text in ["", "Basic", "Basic !!!", "Bearer ZXZlOng=", "Basic ZXZl"] {
             assert!(
                 basic(&HeaderValue::from_str(text).unwrap()).is_none(),

@@ -1,0 +1,93 @@
+//! Reads and validates a configuration file.
+
+use std::path::{Path, PathBuf};
+
+use super::accounts::accounts;
+use super::model::{Config, Journal, Metrics};
+use super::outputs::outputs;
+use super::problem::{ConfigError, Problem};
+use super::problems::Problems;
+use super::section::{DAY, Section};
+use super::yaml;
+
+/// A configuration and what was found when it was read.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What is valid but unwise.
+    pub warnings: Vec<Problem>,
+    /// The content of the file, from which the page `/config` is made.
+    pub text: String,
+    /// The file.
+    pub file: PathBuf,
+}
+
+/// Reads and validates a configuration file. Its secret files and plugin libraries must exist.
+///
+/// # Errors
+/// With every mistake in the file. After a YAML syntax error, only that one is known.
+pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let message = format!("cannot read the configuration: {error}");
+        let hint = "set its path with --config.file";
+        ConfigError::whole(file, message, Some(hint.to_owned()))
+    })?;
+    let (config, warnings) = parse(file, &text)?;
+    Ok(Loaded {
+        config,
+        warnings,
+        text,
+        file: file.to_path_buf(),
+    })
+}
+
+fn parse(file: &Path, text: &str) -> Result<(Config, Vec<Problem>), ConfigError> {
+    let root = yaml::parse(file, text)?;
+    let problems = Problems::new(file, text);
+    let config = Section::new(&problems, String::new(), &root).and_then(|mut root| {
+        let accounts = accounts(&mut root);
+        let journal = journal(&mut root);
+        let outputs = outputs(&mut root, journal.as_ref());
+        let metrics = metrics(&mut root);
+        Some(Config {
+            accounts,
+            journal: journal?,
+            outputs,
+            metrics: metrics?,
+        })
+    });
+    let (mistakes, warnings) = problems.finish();
+    match config {
+        Some(config) if mistakes.is_empty() => Ok((config, warnings)),
+        _ => Err(ConfigError::new(mistakes)),
+    }
+}
+
+fn journal(root: &mut Section<'_>) -> Option<Journal> {
+    let teach = "the file of all records, such as /var/lib/callmeter/journal.db";
+    if root.node("journal").is_none() {
+        let hint = format!("set journal.path: {teach}");
+        root.mistake("journal", "is missing", Some(hint));
+        return None;
+    }
+    let mut journal = root.section("journal")?;
+    let keep = journal.duration("keep", 90 * DAY, DAY..=36_525 * DAY);
+    let max_bytes = journal.size("max_bytes", 10 << 30, 16 << 20..=1 << 50);
+    let drop_undelivered = journal.boolean("drop_undelivered", false);
+    let path = journal.required("path", teach)?;
+    Some(Journal {
+        path: journal.path(&path),
+        keep,
+        max_bytes,
+        drop_undelivered,
+    })
+}
+
+fn metrics(root: &mut Section<'_>) -> Option<Metrics> {
+    let mut metrics = root.section("metrics")?;
+    Some(Metrics {
+        max_label_sets: metrics.number("max_label_sets", 20_000, 1..=2_000_000),
+        created_timestamps: metrics.boolean("created_timestamps", false),
+    })
+}

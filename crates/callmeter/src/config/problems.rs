@@ -1,0 +1,68 @@
+//! The mistakes and warnings of one file, collected while it is read.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use serde_saphyr::Location;
+
+use super::problem::{Place, Problem};
+
+/// The mistakes and warnings found so far.
+pub(super) struct Problems<'f> {
+    /// The file as the user named it.
+    pub(super) file: &'f Path,
+    /// Its content.
+    pub(super) text: &'f str,
+    mistakes: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
+}
+
+impl<'f> Problems<'f> {
+    pub(super) fn new(file: &'f Path, text: &'f str) -> Self {
+        Self {
+            file,
+            text,
+            mistakes: RefCell::default(),
+            warnings: RefCell::default(),
+        }
+    }
+
+    /// The mistakes and the warnings.
+    pub(super) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
+        (self.mistakes.into_inner(), self.warnings.into_inner())
+    }
+
+    /// Adds a mistake.
+    pub(super) fn mistake(
+        &self,
+        at: Option<Location>,
+        key: &str,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        let problem = self.problem(at, key, message.into(), hint);
+        self.mistakes.borrow_mut().push(problem);
+    }
+
+    /// Adds a warning.
+    pub(super) fn warning(&self, at: Option<Location>, key: &str, message: impl Into<String>) {
+        let problem = self.problem(at, key, message.into(), None);
+        self.warnings.borrow_mut().push(problem);
+    }
+
+    fn problem(
+        &self,
+        at: Option<Location>,
+        key: &str,
+        message: String,
+        hint: Option<String>,
+    ) -> Problem {
+        Problem {
+            file: self.file.to_path_buf(),
+            place: at.and_then(Place::of),
+            key: key.to_owned(),
+            message,
+            hint,
+        }
+    }
+}

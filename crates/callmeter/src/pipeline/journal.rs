@@ -1,0 +1,31 @@
+//! Opens the journal, and turns its errors into failures of the program.
+
+use std::path::Path;
+
+use callmeter_journal::{Journal, JournalError, Options};
+use callmeter_meter::Limits;
+
+use crate::config;
+use crate::error_chain::chain;
+use crate::exit::Failure;
+
+/// Opens a journal for writing.
+///
+/// # Errors
+/// [`Failure::Journal`], which says what to do.
+pub fn open_journal(path: &Path) -> Result<Journal, Failure> {
+    Journal::open(path, &Options::default()).map_err(journal_failure)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
+/// The failure of a program whose journal does not work.
+pub fn journal_failure(error: JournalError) -> Failure {
+    Failure::Journal(chain(&error))
+}
+
+/// The limits of the meter in the configuration.
+pub fn meter_limits(metrics: &config::Metrics) -> Limits {
+    Limits {
+        label_sets: metrics.max_label_sets,
+    }
+}

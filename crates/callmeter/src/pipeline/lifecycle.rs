@@ -1,0 +1,142 @@
+//! Opens and closes the pipeline, and changes it at a reload.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use callmeter_journal::RetentionPolicy;
+use callmeter_meter::Meter;
+use callmeter_plugin_host::Outputs;
+use jiff::Timestamp;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use super::journal::{meter_limits, open_journal};
+use super::keeper::Keeper;
+use super::output_metrics::OutputMetrics;
+use super::outputs::{ConfiguredOutputs, OutputsError};
+use super::restore;
+use crate::config::{self, Config, Loaded};
+use crate::context::AppContext;
+use crate::exit::Failure;
+use crate::secret_redactor::SecretRedactor;
+use crate::selfmetrics::SelfMetrics;
+use crate::status::StatusStore;
+use crate::stop::{StopSender, stop};
+
+/// The journal and everything that is derived from it.
+#[derive(Debug)]
+pub struct Pipeline {
+    app: AppContext,
+    outputs: ConfiguredOutputs,
+    retention: Arc<Mutex<RetentionPolicy>>,
+    keeper: JoinHandle<()>,
+    stop_keeper: StopSender,
+}
+
+impl Pipeline {
+    /// Opens the journal and restores the totals. No output runs yet.
+    ///
+    /// # Errors
+    /// If the journal cannot be opened or read.
+    pub async fn open(
+        loaded: &Loaded,
+        started: Timestamp,
+        metrics: &SelfMetrics,
+        redactor: &Arc<SecretRedactor>,
+    ) -> Result<Self, Failure> {
+        let config = &loaded.config;
+        let path = config.journal.path.clone();
+        let limits = meter_limits(&config.metrics);
+        let (journal, ledger) = tokio::task::spawn_blocking(move || {
+            let journal = open_journal(&path)?;
+            let ledger = restore::ledger(&journal, limits)?;
+            Ok::<_, Failure>((journal, ledger))
+        })
+        .await
+        .map_err(Failure::failed)??;
+        let meter = Arc::new(Meter::new(ledger));
+        let status = StatusStore::new(&loaded.file, started, Arc::clone(&meter), metrics.clone());
+        let backlog = Arc::new(journal.clone());
+        let app = AppContext {
+            journal,
+            meter,
+            outputs: Arc::new(Outputs::new(backlog).map_err(Failure::failed)?),
+            metrics: metrics.clone(),
+            status: Arc::new(status),
+            redactor: Arc::clone(redactor),
+        };
+        let retention = Arc::new(Mutex::new(RetentionPolicy::default()));
+        let (stop_keeper, stopped) = stop();
+        let output_metrics =
+            OutputMetrics::new(Arc::clone(&app.outputs)).map_err(Failure::failed)?;
+        metrics
+            .registry
+            .register(Box::new(output_metrics))
+            .map_err(Failure::failed)?;
+        app.status
+            .set_outputs(Arc::clone(&app.outputs), Arc::clone(redactor));
+        let keeper = Keeper::new(app.clone(), Arc::clone(&retention));
+        let pipeline = Self {
+            app,
+            outputs: ConfiguredOutputs::default(),
+            retention,
+            keeper: tokio::spawn(keeper.run(stopped)),
+            stop_keeper,
+        };
+        pipeline.set_retention(config);
+        Ok(pipeline)
+    }
+
+    /// Handles to the parts.
+    pub fn app(&self) -> AppContext {
+        self.app.clone()
+    }
+
+    /// Starts, stops and restarts outputs so that exactly these run. Outputs that have not changed
+    /// are not touched.
+    ///
+    /// # Errors
+    /// If a secret of an output cannot be read, or an output cannot be set up.
+    pub async fn set_outputs(&mut self, outputs: &[config::Output]) -> Result<(), OutputsError> {
+        self.outputs.set(&self.app, outputs).await
+    }
+
+    /// Sets how long and how much the journal keeps.
+    pub fn set_retention(&self, config: &Config) {
+        let policy = RetentionPolicy {
+            keep: Some(config.journal.keep),
+            max_bytes: Some(config.journal.max_bytes),
+            drop_unacknowledged: config.journal.drop_undelivered,
+            accounts: config
+                .accounts
+                .iter()
+                .map(|account| account.name.clone())
+                .collect(),
+        };
+        *self
+            .retention
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
+    /// Closes in order: outputs flush within `limit`, then the totals are stored for the next
+    /// start. Returns the outputs that did not end in time.
+    pub async fn close(self, limit: Duration) -> Vec<String> {
+        let outputs = Arc::clone(&self.app.outputs);
+        let late = tokio::task::spawn_blocking(move || outputs.shutdown(limit)).await;
+        let late = late.unwrap_or_else(|error| vec![error.to_string()]);
+        if !late.is_empty() {
+            let outputs = late.join(",");
+            warn!(
+                outputs,
+                "outputs did not end in time; the next start delivers their last batches again"
+            );
+        }
+        self.stop_keeper.stop();
+        if let Err(error) = self.keeper.await {
+            warn!(%error, "the journal's keeper failed");
+        }
+        info!(batch = self.app.journal.head().0, "journal closed");
+        late
+    }
+}

@@ -1,0 +1,120 @@
+//! Why a poll failed, and what that means for the next one.
+
+use std::time::Duration;
+
+use api_client::ErrorKind;
+use callmeter_journal::JournalError;
+
+use super::schedule::Outcome;
+
+/// Why a poll failed. The texts contain no secret and nothing of a record.
+#[derive(Debug, thiserror::Error)]
+pub enum PollError {
+    /// A request to the API failed.
+    #[error(transparent)]
+    Api(#[from] api_client::Error),
+    /// The journal did not accept the records.
+    #[error("cannot write to the journal")]
+    Journal(#[from] JournalError),
+    /// A journaled batch cannot be counted: a bug in callmeter.
+    #[error("cannot count a journaled batch")]
+    Meter(#[from] callmeter_meter::ApplyError),
+    /// A bug in callmeter, such as a panic.
+    #[error("internal error: {0}")]
+    Internal(String),
+    /// The account is being stopped. This is not a failure.
+    #[error("stopped")]
+    Stopped,
+}
+
+const JOURNAL: &str = "journal";
+const METER: &str = "meter";
+const INTERNAL: &str = "internal";
+
+/// Every value of the label `reason` of failed polls.
+pub(super) const REASONS: [&str; 17] = [
+    ErrorKind::RefusedLogin.as_str(),
+    ErrorKind::PermissionDenied.as_str(),
+    ErrorKind::Validation.as_str(),
+    ErrorKind::NotFound.as_str(),
+    ErrorKind::Throttled.as_str(),
+    ErrorKind::Server.as_str(),
+    ErrorKind::Redirected.as_str(),
+    ErrorKind::Timeout.as_str(),
+    ErrorKind::Transport.as_str(),
+    ErrorKind::Html.as_str(),
+    ErrorKind::Unreadable.as_str(),
+    ErrorKind::BodyTooLarge.as_str(),
+    ErrorKind::Truncated.as_str(),
+    ErrorKind::Local.as_str(),
+    JOURNAL,
+    METER,
+    INTERNAL,
+];
+
+impl PollError {
+    /// The failure of a poll that panicked.
+    pub(super) fn panicked(payload: &(dyn std::any::Any + Send)) -> Self {
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned());
+        Self::Internal(text.unwrap_or_else(|| "a panic without a message".to_owned()))
+    }
+
+    /// The value of the label `reason`.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Api(error) => error.kind().as_str(),
+            Self::Journal(_) => JOURNAL,
+            Self::Meter(_) => METER,
+            Self::Internal(_) | Self::Stopped => INTERNAL,
+        }
+    }
+
+    /// What it means for the schedule.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Api(error) if error.kind() == ErrorKind::RefusedLogin => Outcome::LoginRefused,
+            Self::Api(error) if error.kind() == ErrorKind::PermissionDenied => Outcome::PermissionDenied,
+            _ => Outcome::Failed {
+                retry_after: self.retry_after(),
+            },
+        }
+    }
+
+    /// Whether the same poll may succeed a little later without anyone's help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Api(error) => error.is_retryable(),
+            Self::Journal(error) => error.is_transient(),
+            Self::Meter(_) | Self::Internal(_) | Self::Stopped => false,
+        }
+    }
+
+    /// The wait that the server asked for.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Api(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_of_our_own_is_listed_and_each_once() {
+        let errors = [
+            PollError::Journal(JournalError::Exhausted),
+            PollError::Internal(String::new()),
+        ];
+        for error in errors {
+            assert!(REASONS.contains(&error.reason()), "{error}");
+        }
+        let unique: std::collections::BTreeSet<_> = REASONS.iter().collect();
+        assert_eq!(unique.len(), REASONS.len());
+    }
+}

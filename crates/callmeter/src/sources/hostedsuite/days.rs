@@ -1,0 +1,183 @@
+//! The days whose calls a poll requests.
+//!
+//! Calls are requested by whole days of the account's time zone. The result of a whole day does not
+//! depend on whether the server includes the end of a range, which is not documented. Today is
+//! requested to its end, so that nothing is lost if the server's clock is ahead of ours.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
+
+/// One day of an account's calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day {
+    /// The date in the account's time zone.
+    pub date: Date,
+    /// Its first moment.
+    pub start: Timestamp,
+    /// The first moment of the next day.
+    pub end: Timestamp,
+}
+
+impl Day {
+    /// The day of `zone` with this date; `None` at the ends of the calendar.
+    pub fn of(date: Date, zone: &TimeZone) -> Option<Self> {
+        let start = date.to_zoned(zone.clone()).ok()?;
+        let next = date.tomorrow().ok()?.to_zoned(zone.clone()).ok()?;
+        // `to_zoned` of a midnight that a clock change skips is the first moment after it.
+        Some(Self {
+            date,
+            start: start.timestamp(),
+            end: next.timestamp(),
+        })
+    }
+}
+
+/// The days that cover `[watermark − lookback, now]`, oldest first; without a watermark, in the
+/// very first poll, those that cover `[now − history, now]`.
+pub(super) fn days_to_read(
+    watermark: Option<Timestamp>,
+    lookback: Duration,
+    history: Duration,
+    now: Timestamp,
+    zone: &TimeZone,
+) -> Vec<Day> {
+    // A watermark ahead of the clock means that the clock was set back: read that time again.
+    let (anchor, reach) = match watermark {
+        Some(watermark) => (watermark.min(now), lookback),
+        None => (now, history),
+    };
+    let first = anchor.saturating_sub(reach).unwrap_or(Timestamp::MIN);
+    let first = first.to_zoned(zone.clone()).date();
+    let last = now.to_zoned(zone.clone()).date();
+    first
+        .series(1.day())
+        .take_while(|date| *date <= last)
+        .filter_map(|date| Day::of(date, zone))
+        .collect()
+}
+
+/// The microseconds that these days cover.
+pub(super) fn span(days: &[Day]) -> Range<i64> {
+    match (days.first(), days.last()) {
+        (Some(first), Some(last)) => first.start.as_microsecond()..last.end.as_microsecond(),
+        _ => 0..0,
+    }
+}
+
+/// The days in steps of about one lookback, so that a step has to know the calls of one lookback
+/// and of itself, however many days there are. A regular poll is one step.
+pub(super) fn steps(days: &[Day], lookback: Duration) -> impl Iterator<Item = &[Day]> {
+    let lookback_days = lookback.as_secs().div_ceil(86_400);
+    // Plus the watermark's day, today, and a day that a clock change may cut.
+    let length = usize::try_from(lookback_days).map_or(usize::MAX, |days| days.saturating_add(3));
+    days.chunks(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn zone(name: &str) -> TimeZone {
+        TimeZone::get(name).unwrap()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn dates(days: &[Day]) -> Vec<String> {
+        days.iter().map(|day| day.date.to_string()).collect()
+    }
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    #[test]
+    fn the_window_reaches_the_lookback_behind_the_watermark() {
+        let days = days_to_read(
+            Some(at("2026-03-10T05:00:00Z")),
+            3 * DAY,
+            30 * DAY,
+            at("2026-03-10T05:01:00Z"),
+            &zone("America/New_York"),
+        );
+        // 05:00Z on the 10th is 01:00 local; three days before lies on the 7th, 00:00 EST.
+        assert_eq!(
+            dates(&days),
+            ["2026-03-07", "2026-03-08", "2026-03-09", "2026-03-10"]
+        );
+        // The day on which clocks go forward has 23 hours.
+        assert_eq!(days[1].end.duration_since(days[1].start).as_hours(), 23);
+    }
+
+    #[test]
+    fn a_first_poll_reads_the_history() {
+        let now = at("2026-08-06T12:00:00Z");
+        let days = days_to_read(None, DAY, 2 * DAY, now, &TimeZone::UTC);
+        assert_eq!(dates(&days), ["2026-08-04", "2026-08-05", "2026-08-06"]);
+    }
+
+    #[test]
+    fn a_long_history_comes_in_steps() {
+        let now = at("2026-08-31T12:00:00Z");
+        let days = days_to_read(None, 2 * DAY, 30 * DAY, now, &TimeZone::UTC);
+        let lengths: Vec<usize> = steps(&days, 2 * DAY).map(<[Day]>::len).collect();
+        assert_eq!(lengths, [5, 5, 5, 5, 5, 5, 1]);
+    }
+
+    #[test]
+    fn a_long_absence_is_caught_up_with() {
+        let days = days_to_read(
+            Some(at("2026-07-01T00:00:00Z")),
+            DAY,
+            DAY,
+            at("2026-07-31T12:00:00Z"),
+            &TimeZone::UTC,
+        );
+        assert_eq!(days.len(), 32);
+    }
+
+    #[test]
+    fn a_clock_set_back_reads_from_the_clock() {
+        let days = days_to_read(
+            Some(at("2027-01-01T00:00:00Z")),
+            DAY,
+            DAY,
+            at("2026-08-06T12:00:00Z"),
+            &TimeZone::UTC,
+        );
+        assert_eq!(dates(&days), ["2026-08-05", "2026-08-06"]);
+    }
+
+    proptest! {
+        /// In every zone and at every time, days cover the window without gap or overlap.
+        #[test]
+        fn days_cover_the_window_without_gaps(
+            now in 946_684_800_i64..4_102_444_800,
+            behind in 0_i64..10 * 86_400,
+            lookback in 60_u64..20 * 86_400,
+            zone_index in 0_usize..600,
+        ) {
+            let names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+            let zone = zone(&names[zone_index % names.len()]);
+            let now = Timestamp::from_second(now).unwrap();
+            let watermark = Timestamp::from_second(now.as_second() - behind).unwrap();
+            let lookback = Duration::from_secs(lookback);
+            let days = days_to_read(Some(watermark), lookback, lookback, now, &zone);
+            if behind <= 86_400 {
+                prop_assert_eq!(steps(&days, lookback).count(), 1);
+            }
+            let first = days.first().unwrap();
+            let last = days.last().unwrap();
+            prop_assert!(first.start <= watermark - lookback);
+            prop_assert!(last.end > now);
+            for pair in days.windows(2) {
+                prop_assert_eq!(pair[0].end, pair[1].start);
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The polls of an account at HostedSuite.
+
+use std::time::Duration;
+
+use hostedsuite_client::Client;
+
+use super::balances::BalancesTask;
+use super::calls::{CallsReader, CallsTask};
+use super::clients::ClientsTask;
+use crate::config::HostedSuite;
+use crate::sources::polls::Polls;
+
+/// Adds the polls that are enabled.
+pub(in crate::sources) fn add_polls(polls: &mut Polls, client: &Client, api: HostedSuite) {
+    if let Some(config) = api.calls {
+        let interval = config.every;
+        let reader = CallsReader {
+            context: polls.context(),
+            client: client.clone(),
+            config,
+            zone: api.time_zone.clone(),
+            pause: Duration::ZERO,
+        };
+        polls.add(CallsTask::new(reader), interval);
+    }
+    if let Some(config) = api.balances {
+        let interval = config.every;
+        let task = BalancesTask {
+            context: polls.context(),
+            client: client.clone(),
+            config,
+            zone: api.time_zone,
+        };
+        polls.add(task, interval);
+    }
+    if let Some(config) = api.clients {
+        let task = ClientsTask {
+            context: polls.context(),
+            client: client.clone(),
+        };
+        polls.add(task, config.every);
+    }
+}

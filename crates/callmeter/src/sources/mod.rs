@@ -1,0 +1,23 @@
+//! The sources of records: the accounts at HostedSuite and PortSIP, each polled by tasks of its
+//! own, which neither delay nor bring down those of another account.
+//!
+//! `Supervisor` starts and stops accounts, `runner` polls one task at its `schedule`. What is
+//! requested from an API, and what happens to the response, is in `hostedsuite` and `portsip`.
+
+mod account;
+mod blocking;
+mod connect;
+mod error;
+mod hostedsuite;
+mod login_backoff;
+mod poll;
+mod polls;
+mod portsip;
+mod runner;
+mod schedule;
+mod supervisor;
+
+pub use account::{BackfillError, backfill};
+pub use error::PollError;
+pub use hostedsuite::{Backfill, Day, DayRead};
+pub use supervisor::{AccountError, Changes, Supervisor};

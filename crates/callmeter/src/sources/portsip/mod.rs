@@ -1,0 +1,8 @@
+//! PortSIP PBX: billing settings, balance and call rates. Nothing here can write.
+
+mod amount;
+mod billing;
+mod polls;
+mod rates;
+
+pub(super) use polls::add_polls;

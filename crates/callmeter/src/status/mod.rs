@@ -1,0 +1,18 @@
+//! The state of the program, its accounts and its outputs: one store behind the status page,
+//! `/api/v1/status`, `/-/ready` and the accounts' metrics.
+
+mod account;
+mod account_store;
+mod json;
+mod outputs;
+mod overview;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use account::{AccountStatus, PollEnd, Task, TaskState, TaskStatus};
+pub use account_store::{AccountSetup, AccountStore, Transition};
+pub use outputs::OutputStatus;
+pub(crate) use outputs::oldest;
+pub use overview::{ConfigStatus, JournalStatus, Status, Versions};
+pub use store::StatusStore;
