@@ -55,12 +55,33 @@ pub struct RetentionReport {
     pub batches: u64,
     /// Records dropped.
     pub records: u64,
+    /// Records dropped, by stream.
+    pub records_by_stream: Vec<(Stream, u64)>,
     /// Records dropped that an output had not acknowledged, by output and stream.
     pub lost: Vec<(String, Stream, u64)>,
     /// Bytes that the journal takes now.
     pub bytes: u64,
     /// Who keeps the journal from meeting its policy, if it does not.
     pub held_by: Option<Hold>,
+}
+
+impl RetentionReport {
+    fn count(&mut self, row: &OldRow) {
+        let records = row.rows.cast_unsigned();
+        self.records += records;
+        // A later version may have written a stream that this one does not know.
+        let Some(stream) = Stream::from_code(row.stream) else {
+            return;
+        };
+        match self
+            .records_by_stream
+            .iter_mut()
+            .find(|(known, _)| *known == stream)
+        {
+            Some((_, sum)) => *sum += records,
+            None => self.records_by_stream.push((stream, records)),
+        }
+    }
 }
 
 impl Journal {
@@ -183,7 +204,7 @@ fn drop_rows(
             .and_then(|mut statement| statement.execute([row.seq]))
             .map_err(sql)?;
         report.batches += 1;
-        report.records += row.rows.cast_unsigned();
+        report.count(row);
         if let Some(day) = row.last_day {
             forget(
                 transaction,
