@@ -1,78 +1,26 @@
-//! HostedSuite, version 2: what answers a request.
-//!
-//! [`members`] reads a request, [`negotiate`] chooses the format of the answer,
-//! [`listing`] and [`allowances`] compute it from the world, [`wire`] and
-//! [`encode`] write it down.
-
-mod allowances;
-mod dates;
-mod encode;
-mod error;
-mod listing;
-mod members;
-mod negotiate;
-mod wire;
+//! Answers to HostedSuite's requests.
 
 use base64::Engine as _;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 
+use super::encode::{self, Answer};
+use super::error::ServiceError;
+use super::members::{Members, Unbindable};
+use super::negotiate::{self, Format, Wishes};
+use super::routes::{Operation, Request, Route, route};
+use super::wire::{CallPage, ClientInfo, UserInfo};
+use super::{allowances, listing};
 use crate::faults::{Echo, EchoEncoding, RefusedLogin, Totals};
 use crate::options::HostedSuiteLogin;
 use crate::state::State;
 use crate::world::{Allowance, View};
-use encode::Answer;
-use error::ServiceError;
-use members::{Members, Unbindable};
-use negotiate::{Format, Wishes};
-use wire::{CallPage, ClientInfo, UserInfo};
 
-/// A request, read to its end.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Request<'a> {
-    pub(crate) method: &'a Method,
-    pub(crate) path: &'a str,
-    pub(crate) query: &'a str,
-    pub(crate) headers: &'a HeaderMap,
-    pub(crate) body: &'a [u8],
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operation {
-    Authenticate,
-    Balances,
-    Calls,
-    Clients,
-}
-
-/// Path below `/api`, name of the request type, and what it does.
-const OPERATIONS: [(&str, &str, Operation); 4] = [
-    (
-        "authenticate",
-        "AuthenticateRequest",
-        Operation::Authenticate,
-    ),
-    (
-        "call-allowance/balance",
-        "ListCallAllowanceBalanceRequest",
-        Operation::Balances,
-    ),
-    ("calls", "ListCallRecordsRequest", Operation::Calls),
-    ("clients", "ListClientsRequest", Operation::Clients),
-];
-
-struct Route {
-    operation: Operation,
-    name: &'static str,
-    /// What the path says about the format.
-    format: Option<&'static str>,
-}
-
-/// Answers a request; `echo` makes an error of it that repeats the request.
+/// Answers a request. With `echo` the answer is an error that repeats the request.
 pub(crate) fn answer(state: &State, request: &Request<'_>, echo: Option<&Echo>) -> Response<Bytes> {
     let Some(route) = route(request.path).filter(|_| request.method == Method::POST) else {
-        // A wrong method is answered as an unknown path is: with nothing.
+        // A wrong method gets the same empty answer as an unknown path.
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = StatusCode::NOT_FOUND;
         return response;
@@ -110,40 +58,6 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from_static(text.as_bytes()));
     *response.status_mut() = status;
     response
-}
-
-/// Paths are compared without case, a slash at the end does not matter, and
-/// there is a predefined route to each operation by its name.
-fn route(path: &str) -> Option<Route> {
-    let path = path.to_ascii_lowercase();
-    let path = path.strip_prefix("/api/")?.trim_end_matches('/');
-    for format in ["json", "jsv", "csv"] {
-        let predefined = (path.strip_prefix(format)).and_then(|rest| rest.strip_prefix("/reply/"));
-        if let Some(wanted) = predefined {
-            let found = OPERATIONS
-                .iter()
-                .find(|(_, name, _)| name.eq_ignore_ascii_case(wanted));
-            return found.map(|(_, name, operation)| Route {
-                operation: *operation,
-                name,
-                format: Some(format),
-            });
-        }
-    }
-    let suffixes = ["json", "jsv", "csv", "xml"];
-    let (path, format) = suffixes
-        .iter()
-        .find_map(|suffix| {
-            let path = path.strip_suffix(suffix)?.strip_suffix('.')?;
-            Some((path, Some(*suffix)))
-        })
-        .unwrap_or((path, None));
-    let found = OPERATIONS.iter().find(|(route, _, _)| *route == path);
-    found.map(|(_, name, operation)| Route {
-        operation: *operation,
-        name,
-        format,
-    })
 }
 
 fn format_of(request: &Request<'_>, route: &Route) -> Format {
@@ -234,7 +148,7 @@ fn operate<'a>(
 
 enum Refused {
     With(ServiceError),
-    /// With status 200 and `Authenticated: false`, where that can be said.
+    /// With status 200 and `Authenticated: false`, if the operation has that member.
     Politely,
 }
 

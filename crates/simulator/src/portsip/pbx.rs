@@ -1,17 +1,4 @@
-//! PortSIP PBX: logins, the tenant's billing and the rate deck.
-//!
-//! [`routes`] says what answers which path. [`tokens`] are what a login is
-//! exchanged for, [`account`] is the tenant's money, [`deck`] the rates, and
-//! [`query`] the language of the list's parameters.
-
-mod account;
-mod deck;
-mod error;
-mod query;
-mod rate;
-mod routes;
-mod seeding;
-mod tokens;
+//! The state of the PBX.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,23 +6,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 
 use jiff::Timestamp;
 
-pub(crate) use error::ApiError;
-pub(crate) use routes::router;
-
+use super::account::Account;
+use super::deck::Deck;
+use super::seeding;
+use super::tokens::Tokens;
 use crate::ledger::PortSipTruth;
 use crate::options::Options;
-use account::Account;
-use deck::Deck;
-use tokens::Tokens;
 
-/// What the PBX remembers.
+/// The PBX's tokens, account and rates.
 #[derive(Debug)]
 pub(crate) struct Pbx {
     seed: u64,
     tokens: Mutex<Tokens>,
     account: Mutex<Account>,
     deck: RwLock<Deck>,
-    writes_refused: AtomicU64,
+    pub(super) writes_refused: AtomicU64,
 }
 
 impl Pbx {
@@ -66,31 +51,31 @@ impl Pbx {
         }
     }
 
-    /// Changes, adds or removes a rate, as an administrator does meanwhile.
+    /// Changes, adds or removes a rate, as an administrator would.
     pub(crate) fn change_deck(&self) {
         let mut deck = self.deck_mut();
         let number = deck.changes();
         seeding::change(&mut deck, self.seed, number);
     }
 
-    /// Forgets the access token that a header carries.
+    /// Invalidates the access token in a header.
     pub(crate) fn expire(&self, authorization: &str) {
         self.tokens().forget(authorization);
     }
 
-    fn tokens(&self) -> MutexGuard<'_, Tokens> {
+    pub(super) fn tokens(&self) -> MutexGuard<'_, Tokens> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn account(&self) -> MutexGuard<'_, Account> {
+    pub(super) fn account(&self) -> MutexGuard<'_, Account> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn deck(&self) -> RwLockReadGuard<'_, Deck> {
+    pub(super) fn deck(&self) -> RwLockReadGuard<'_, Deck> {
         self.deck.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn deck_mut(&self) -> RwLockWriteGuard<'_, Deck> {
+    pub(super) fn deck_mut(&self) -> RwLockWriteGuard<'_, Deck> {
         self.deck.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,26 +1,12 @@
-//! What there is behind the two servers: people, calls and the words in them.
-//!
-//! [`people`] and [`calls`] are computed from the seed, [`text`] from the seed
-//! and a call's number when somebody reads it, so that a call takes 40 bytes
-//! here and 700 on the wire. [`view`] says what of it a reader sees at a time.
-
-mod calls;
-mod names;
-mod people;
-mod text;
-mod view;
+//! The world: everything that HostedSuite knows.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-pub(crate) use calls::{Call, Direction, LONGEST_CALL_MS};
-pub(crate) use people::{Allowance, People};
-pub(crate) use text::{CallId, Words};
-pub(crate) use view::{Facts, RecordFaults, View};
-
+use super::calls::{Plan, SimulatedCall};
+use super::people::People;
 use crate::error::SimulatorError;
 use crate::options::Options;
-use calls::Plan;
 
 /// Everything that HostedSuite knows. Calls are in the order of their start.
 #[derive(Debug)]
@@ -29,7 +15,7 @@ pub(crate) struct World {
     pub(crate) zone: TimeZone,
     pub(crate) people: People,
     plan: Plan,
-    calls: Vec<Call>,
+    calls: Vec<SimulatedCall>,
 }
 
 impl World {
@@ -63,7 +49,7 @@ impl World {
             .extend(now, self.seed, &self.zone, &self.people, &mut self.calls);
     }
 
-    pub(crate) fn calls(&self) -> &[Call] {
+    pub(crate) fn calls(&self) -> &[SimulatedCall] {
         &self.calls
     }
 }
