@@ -1,18 +1,18 @@
 //! The snapshot as a `prometheus::core::Collector`, for programs that gather from a registry.
 //!
-//! It clones every label at each gather, which is why [`Exposition`](crate::Exposition) does without it. The tests use it as the
-//! oracle: what the `prometheus` crate makes of it and what this crate writes must be the same.
+//! It clones every label at each gather, so [`Exposition`](crate::Exposition) does not use it. The tests
+//! compare this crate's output with that of the `prometheus` crate for this collector.
 
 use std::sync::Arc;
 
 use callmeter_meter::{
-    Amount, BOUNDS_SECONDS, Block, Family, FamilyId, HistogramRow, Kind, Meter, Scale, Source,
-    Values, pairs,
+    Amount, BOUNDS_SECONDS, Block, Family, FamilyId, HistogramRow, Meter, MetricType, Scale,
+    Source, Values, pairs,
 };
 use prometheus::core::{Collector, Desc};
 use prometheus::proto;
 
-/// Collects what a meter last published.
+/// Collects the snapshots of a meter.
 #[derive(Debug)]
 pub struct SnapshotCollector {
     meter: Arc<Meter>,
@@ -52,16 +52,16 @@ impl Collector for SnapshotCollector {
         for (id, family) in families() {
             let mut metrics = Vec::new();
             for block in snapshot.blocks(id) {
-                metrics.extend((0..block.len()).map(|row| metric(family.kind, &block, row)));
+                metrics.extend((0..block.len()).map(|row| metric(family.metric_type, &block, row)));
             }
             if !metrics.is_empty() {
                 let mut collected_family = proto::MetricFamily::default();
                 collected_family.set_name(family.name.to_owned());
                 collected_family.set_help(family.help.to_owned());
-                collected_family.set_field_type(match family.kind {
-                    Kind::Counter => proto::MetricType::COUNTER,
-                    Kind::Gauge => proto::MetricType::GAUGE,
-                    Kind::Histogram => proto::MetricType::HISTOGRAM,
+                collected_family.set_field_type(match family.metric_type {
+                    MetricType::Counter => proto::MetricType::COUNTER,
+                    MetricType::Gauge => proto::MetricType::GAUGE,
+                    MetricType::Histogram => proto::MetricType::HISTOGRAM,
                 });
                 collected_family.set_metric(metrics);
                 collected.push(collected_family);
@@ -71,7 +71,7 @@ impl Collector for SnapshotCollector {
     }
 }
 
-fn metric(kind: Kind, block: &Block<'_>, row: usize) -> proto::Metric {
+fn metric(kind: MetricType, block: &Block<'_>, row: usize) -> proto::Metric {
     let labels = pairs(block.labels.row(row)).map(|(name, value)| {
         let mut pair = proto::LabelPair::default();
         pair.set_name(name.to_owned());
@@ -92,7 +92,7 @@ fn metric(kind: Kind, block: &Block<'_>, row: usize) -> proto::Metric {
         Values::Floats(values) => values.get(row).copied(),
     };
     let value = value.unwrap_or(f64::NAN);
-    if kind == Kind::Counter {
+    if kind == MetricType::Counter {
         let mut counter = proto::Counter::default();
         counter.set_value(value);
         metric.set_counter(counter);

@@ -1,4 +1,4 @@
-//! Compression of a body on its way, chunk by chunk.
+//! Compression of a body, chunk by chunk.
 
 use std::io::{self, Write};
 
@@ -8,10 +8,10 @@ use flate2::write::GzEncoder;
 
 use crate::negotiate::Coding;
 
-/// Compressed output is handed on when there is this much of it.
+/// Compressed output is emitted in chunks of at least this size.
 const CHUNK: usize = 16 * 1024;
 
-/// Chunks of a body in a coding. An error can only come from the compressor itself and ends the body.
+/// The compressed chunks of a body. An error, which only the compressor can cause, ends the body.
 pub struct Compressed<I> {
     chunks: I,
     encoder: Encoder,

@@ -19,8 +19,8 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! The snapshot holds its label texts ready to copy and its values as integers, so that a scrape is little more than copying; the
-//! registry, which is small, is gathered and written after it.
+//! The snapshot has its label texts ready to copy, so that a scrape is little more than copying. The
+//! registry, which is small, is written after it.
 
 mod collector;
 mod compress;

@@ -1,9 +1,9 @@
-//! Which format and compression the asking side wants, from its `Accept` and `Accept-Encoding` headers.
+//! Content negotiation: format and compression from the `Accept` and `Accept-Encoding` headers.
 
 /// A format of the exposition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// The text format. Version 1.0.0 differs from 0.0.4 only in names that need quoting, of which there are none.
+    /// The text format. Version 1.0.0 differs from 0.0.4 only in quoted names, which are not used here.
     Text(TextVersion),
     /// OpenMetrics text.
     OpenMetrics(OpenMetricsVersion),
@@ -13,7 +13,7 @@ pub enum Format {
 
 /// Versions of the text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are the versions")]
 pub enum TextVersion {
     V0_0_4,
     V1_0_0,
@@ -21,13 +21,14 @@ pub enum TextVersion {
 
 /// Versions of OpenMetrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are the versions")]
 pub enum OpenMetricsVersion {
     V0_0_1,
     V1_0_0,
 }
 
-/// How names that older servers cannot read would be escaped. callmeter has none, so it only echoes what was asked for.
+/// The escaping of names outside the classic character set. There are no such names here, so the
+/// requested value is only repeated in the `Content-Type` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the schemes' own names")]
 pub enum Escaping {
@@ -62,7 +63,7 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// The value of the `Content-Encoding` header, if there is to be one.
+    /// The value of the `Content-Encoding` header, if any.
     pub fn header(self) -> Option<&'static str> {
         match self {
             Self::Identity => None,
@@ -71,7 +72,7 @@ impl Coding {
         }
     }
 
-    /// The coding to answer an `Accept-Encoding` header with: the one with the highest weight, gzip before zstd.
+    /// The coding with the highest weight in an `Accept-Encoding` header, gzip before zstd.
     pub fn negotiate(accept_encoding: Option<&str>) -> Self {
         let mut best = (Self::Identity, 0);
         for item in accept_encoding.unwrap_or_default().split(',') {
@@ -92,18 +93,18 @@ impl Coding {
     }
 }
 
-/// The format to answer with, and what to say about it.
+/// The format of the response, and its `Content-Type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Negotiated {
     /// The format.
     pub format: Format,
-    /// The escaping that was asked for, if any was.
+    /// The requested escaping, if any.
     pub escaping: Option<Escaping>,
 }
 
 impl Negotiated {
-    /// The format to answer an `Accept` header with: the one with the highest weight, of equals the first named.
-    /// The text format 0.0.4 where nothing that is asked for is known.
+    /// The known format with the highest weight in an `Accept` header, the first one of equals; the text
+    /// format 0.0.4 if there is none.
     pub fn from_accept(accept: Option<&str>) -> Self {
         let mut best = Self {
             format: Format::Text(TextVersion::V0_0_4),
@@ -182,7 +183,7 @@ fn format_of(media_type: &str, parameters: &Parameters) -> Option<Format> {
     }
 }
 
-/// Name (in lower case) and parameters of an item of a header's list.
+/// The name, in lower case, and the parameters of an item in a header.
 fn item_of(item: &str) -> Option<(String, Parameters)> {
     let mut parts = split_outside_quotes(item, ';');
     let name = parts.next()?.trim().to_ascii_lowercase();
@@ -201,7 +202,7 @@ fn find<'a>(parameters: &'a Parameters, wanted: &str) -> Option<&'a str> {
     Some(&found.1)
 }
 
-/// The weight in thousandths: 1 where none is given, 0 where it cannot be read.
+/// The weight in thousandths: 1000 by default, 0 if it is unreadable.
 fn weight(parameters: &Parameters) -> u16 {
     let Some(text) = find(parameters, "q") else {
         return 1000;

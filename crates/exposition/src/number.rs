@@ -1,4 +1,4 @@
-//! Numbers as text, shortest form that reads back as the same value.
+//! Numbers as text, in the shortest form that gives the same value.
 
 use std::io::Write as _;
 
@@ -34,9 +34,9 @@ pub(crate) fn amount(out: &mut Vec<u8>, units: i128, scale: Scale) {
     }
 }
 
-/// Appends a float as all formats spell it.
+/// Appends a float in the form that all formats share.
 pub(crate) fn float(out: &mut Vec<u8>, value: f64) {
-    // Whole numbers below this are exact and print as integers.
+    // Whole numbers below this are exact and are written as integers.
     const WHOLE: f64 = 9_007_199_254_740_992.0;
     if value.is_nan() {
         out.extend_from_slice(b"NaN");
@@ -56,7 +56,7 @@ pub(crate) fn float(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// Appends a bucket's bound in OpenMetrics' canonical spelling, which has a point or an exponent.
+/// Appends the bound of a bucket in the canonical form of OpenMetrics, with a point or an exponent.
 pub(crate) fn canonical_float(out: &mut Vec<u8>, value: f64) {
     let start = out.len();
     float(out, value);

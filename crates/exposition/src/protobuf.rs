@@ -1,13 +1,14 @@
-//! The protobuf format: `io.prometheus.client.MetricFamily` messages, each with its length before it.
+//! The protobuf format: length-delimited `io.prometheus.client.MetricFamily` messages.
 //!
-//! Counters and histograms carry when their counting began. Histograms of the meter carry classic and native buckets; a server takes
-//! those it is configured for. Field numbers are those of `io/prometheus/client/metrics.proto`.
+//! Counters and histograms have a created timestamp. The meter's histograms have classic and native
+//! buckets; a server uses those that it is configured for. Field numbers are from
+//! `io/prometheus/client/metrics.proto`.
 
 use callmeter_meter::{
-    Amount, BOUNDS_SECONDS, Block, EncodedLabels, Family, HistogramRow, Kind, LabelBlock,
+    Amount, BOUNDS_SECONDS, Block, EncodedLabels, Family, HistogramRow, LabelBlock, MetricType,
     NATIVE_SCHEMA, NATIVE_ZERO_THRESHOLD, Scale, Values, pairs,
 };
-use prometheus::proto::{Metric, MetricFamily, MetricType};
+use prometheus::proto::{self, Metric, MetricFamily};
 
 use crate::registry;
 use crate::wire;
@@ -37,7 +38,7 @@ mod simple {
     pub(super) const CREATED: u32 = 3;
 }
 
-/// `Histogram`, and the first three of `Summary`
+/// `Histogram`, and the first three fields of `Summary`
 mod histogram {
     pub(super) const COUNT: u32 = 1;
     pub(super) const SUM: u32 = 2;
@@ -65,23 +66,24 @@ pub(crate) struct ProtobufEncoder {
 }
 
 impl ProtobufEncoder {
-    /// Writes the start of a family of the meter's. Its length stands before it, so all its blocks are gone through here once.
+    /// Writes the start of a family of the meter. It includes the length of the message, so all blocks are
+    /// encoded here once.
     pub(crate) fn header<'a>(
         &mut self,
         out: &mut Vec<u8>,
         family: &Family,
         blocks: impl Iterator<Item = Block<'a>>,
     ) {
-        let kind = match family.kind {
-            Kind::Counter => COUNTER,
-            Kind::Gauge => GAUGE,
-            Kind::Histogram => HISTOGRAM,
+        let kind = match family.metric_type {
+            MetricType::Counter => COUNTER,
+            MetricType::Gauge => GAUGE,
+            MetricType::Histogram => HISTOGRAM,
         };
         let mut size = 0;
         for block in blocks {
             for row in 0..block.len() {
                 self.scratch.clear();
-                meter_metric(&mut self.scratch, family.kind, &block, row);
+                meter_metric(&mut self.scratch, family.metric_type, &block, row);
                 let length = self.scratch.len() as u64;
                 size += 1 + wire::varint_len(length) + length;
             }
@@ -93,12 +95,12 @@ impl ProtobufEncoder {
     pub(crate) fn block(&mut self, out: &mut Vec<u8>, family: &Family, block: &Block<'_>) {
         for row in 0..block.len() {
             self.scratch.clear();
-            meter_metric(&mut self.scratch, family.kind, block, row);
+            meter_metric(&mut self.scratch, family.metric_type, block, row);
             wire::bytes(out, family::METRIC, &self.scratch);
         }
     }
 
-    /// Writes a whole family of the registry's.
+    /// Writes a family of the registry.
     pub(crate) fn registry_family(
         &mut self,
         out: &mut Vec<u8>,
@@ -112,11 +114,11 @@ impl ProtobufEncoder {
             });
         }
         let kind = match family.get_field_type() {
-            MetricType::COUNTER => COUNTER,
-            MetricType::GAUGE => GAUGE,
-            MetricType::SUMMARY => SUMMARY,
-            MetricType::UNTYPED => UNTYPED,
-            MetricType::HISTOGRAM => HISTOGRAM,
+            proto::MetricType::COUNTER => COUNTER,
+            proto::MetricType::GAUGE => GAUGE,
+            proto::MetricType::SUMMARY => SUMMARY,
+            proto::MetricType::UNTYPED => UNTYPED,
+            proto::MetricType::HISTOGRAM => HISTOGRAM,
         };
         let unit = registry::unit(family.name());
         let size = self.scratch.len() as u64;
@@ -125,7 +127,8 @@ impl ProtobufEncoder {
     }
 }
 
-/// Writes a message's length and all of it but its metrics, which take `metrics` bytes.
+/// Writes the length of a family's message, and the message without its metrics, which take `metrics`
+/// bytes.
 fn head(out: &mut Vec<u8>, name: &str, help: &str, kind: u64, unit: &str, metrics: u64) {
     let mut head = Vec::with_capacity(256);
     wire::bytes(&mut head, family::NAME, name.as_bytes());
@@ -138,7 +141,7 @@ fn head(out: &mut Vec<u8>, name: &str, help: &str, kind: u64, unit: &str, metric
     out.extend_from_slice(&head);
 }
 
-fn meter_metric(out: &mut Vec<u8>, kind: Kind, block: &Block<'_>, row: usize) {
+fn meter_metric(out: &mut Vec<u8>, kind: MetricType, block: &Block<'_>, row: usize) {
     out.extend_from_slice(block.labels.encoded(encode_labels).row(row));
     let created = block.created.get(row).copied().filter(|at| *at > 0);
     let value = match block.values {
@@ -163,11 +166,11 @@ fn meter_metric(out: &mut Vec<u8>, kind: Kind, block: &Block<'_>, row: usize) {
     };
     let value = value.unwrap_or(f64::NAN);
     match kind {
-        Kind::Counter => wire::message(out, metric::COUNTER, |out| {
+        MetricType::Counter => wire::message(out, metric::COUNTER, |out| {
             wire::double(out, simple::VALUE, value);
             timestamp(out, simple::CREATED, created);
         }),
-        Kind::Gauge | Kind::Histogram => wire::message(out, metric::GAUGE, |out| {
+        MetricType::Gauge | MetricType::Histogram => wire::message(out, metric::GAUGE, |out| {
             wire::double(out, simple::VALUE, value);
         }),
     }
@@ -203,7 +206,7 @@ fn native_buckets(out: &mut Vec<u8>, row: &HistogramRow<'_>) {
         let buckets = row.native();
         buckets.filter_map(|bucket| Some((bucket.index?, bucket.count)))
     };
-    // A histogram without observations needs a span all the same, or servers take it for a classic one.
+    // Without a span, servers read a histogram without observations as a classic one.
     if used().next().is_none() {
         span(out, 0, 0);
         return;
@@ -275,22 +278,27 @@ fn label(out: &mut Vec<u8>, name: &str, value: &str) {
     });
 }
 
-fn registry_metric(out: &mut Vec<u8>, kind: MetricType, metric: &Metric, created: Option<i64>) {
+fn registry_metric(
+    out: &mut Vec<u8>,
+    kind: proto::MetricType,
+    metric: &Metric,
+    created: Option<i64>,
+) {
     for pair in metric.get_label() {
         label(out, pair.name(), pair.value());
     }
     match kind {
-        MetricType::COUNTER => wire::message(out, metric::COUNTER, |out| {
+        proto::MetricType::COUNTER => wire::message(out, metric::COUNTER, |out| {
             wire::double(out, simple::VALUE, metric.get_counter().get_value());
             timestamp(out, simple::CREATED, created);
         }),
-        MetricType::GAUGE => wire::message(out, metric::GAUGE, |out| {
+        proto::MetricType::GAUGE => wire::message(out, metric::GAUGE, |out| {
             wire::double(out, simple::VALUE, metric.get_gauge().get_value());
         }),
-        MetricType::UNTYPED => wire::message(out, metric::UNTYPED, |out| {
+        proto::MetricType::UNTYPED => wire::message(out, metric::UNTYPED, |out| {
             wire::double(out, simple::VALUE, registry::untyped(metric));
         }),
-        MetricType::SUMMARY => wire::message(out, metric::SUMMARY, |out| {
+        proto::MetricType::SUMMARY => wire::message(out, metric::SUMMARY, |out| {
             let summary = metric.get_summary();
             wire::uint(out, histogram::COUNT, summary.sample_count());
             wire::double(out, histogram::SUM, summary.sample_sum());
@@ -302,7 +310,7 @@ fn registry_metric(out: &mut Vec<u8>, kind: MetricType, metric: &Metric, created
             }
             timestamp(out, histogram::SUMMARY_CREATED, created);
         }),
-        MetricType::HISTOGRAM => wire::message(out, metric::HISTOGRAM, |out| {
+        proto::MetricType::HISTOGRAM => wire::message(out, metric::HISTOGRAM, |out| {
             let classic = metric.get_histogram();
             wire::uint(out, histogram::COUNT, classic.get_sample_count());
             wire::double(out, histogram::SUM, classic.get_sample_sum());

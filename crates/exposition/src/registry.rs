@@ -1,9 +1,9 @@
-//! What all formats need to know of the `prometheus` crate's families.
+//! Access to the families of the `prometheus` crate, for all formats.
 
 use callmeter_meter::{FamilyId, Source};
 use prometheus::proto::{Histogram, Metric};
 
-/// The unit of a family, from the family table or else from its name.
+/// The unit of a family, from the family table or from its name.
 pub(crate) fn unit(name: &str) -> &'static str {
     let known = FamilyId::ALL
         .iter()
@@ -21,7 +21,7 @@ pub(crate) fn unit(name: &str) -> &'static str {
     units.into_iter().find(|unit| ends(unit)).unwrap_or("")
 }
 
-/// Whether the meter writes a family of this name, so that one in the registry would come twice.
+/// Whether the meter has a family of this name, which the registry must not repeat.
 pub(crate) fn is_meters(name: &str) -> bool {
     FamilyId::ALL
         .iter()
@@ -29,7 +29,7 @@ pub(crate) fn is_meters(name: &str) -> bool {
         .any(|family| family.name == name && family.source != Source::Registry)
 }
 
-/// Bounds and cumulative counts, +Inf once and last.
+/// Bounds and cumulative counts, with +Inf once, at the end.
 pub(crate) fn buckets(histogram: &Histogram) -> impl Iterator<Item = (f64, u64)> {
     let finite = histogram
         .get_bucket()
@@ -39,11 +39,8 @@ pub(crate) fn buckets(histogram: &Histogram) -> impl Iterator<Item = (f64, u64)>
     finite.chain([(f64::INFINITY, histogram.get_sample_count())])
 }
 
-/// The value of a metric without type, which only collectors outside the crate make.
-#[expect(
-    deprecated,
-    reason = "the crate's own encoder panics on such a metric; this one has to read it"
-)]
+/// The value of an untyped metric, which only collectors of other crates have.
+#[expect(deprecated, reason = "other collectors may return untyped metrics")]
 pub(crate) fn untyped(metric: &Metric) -> f64 {
     metric.get_untyped().get_value()
 }

@@ -1,4 +1,4 @@
-//! The body of a scrape, made piece by piece while it is sent.
+//! The body of a scrape, written in chunks while it is sent.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,21 +12,23 @@ use crate::protobuf::ProtobufEncoder;
 use crate::registry;
 use crate::text::{Dialect, TextEncoder};
 
-/// A chunk is handed on when it has this many bytes; it is longer by one block at most.
+/// Chunks have at least this many bytes, and at most one block more.
 const CHUNK: usize = 64 * 1024;
 
-/// What a scrape asks for beside the format.
+/// What a scrape asks for, besides the format.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The families asked for by `name[]`, as they are named in the family table or as OpenMetrics names them; empty for all.
+    /// The families named by `name[]`, with or without the `_total` of counters; empty for all.
     pub names: BTreeSet<String>,
-    /// Whether OpenMetrics is to have `_created` lines.
+    /// Whether to write `_created` lines in OpenMetrics.
     pub created_lines: bool,
-    /// When the process started, in microseconds since 1970: the start of the registry's counters.
+    /// The start of the process in microseconds since 1970: the created timestamp of the registry's
+    /// counters.
     pub process_start: Option<i64>,
 }
 
-/// Snapshot and registry in a format, as an iterator over chunks of about 64 KiB. Memory for a scrape does not grow with the snapshot.
+/// Snapshot and registry in a format, as an iterator over chunks of about 64 KiB. The memory of a scrape
+/// does not grow with the snapshot.
 pub struct Exposition {
     snapshot: Arc<Snapshot>,
     registry: Vec<MetricFamily>,
@@ -43,15 +45,15 @@ enum Encoder {
 /// How far the body is written.
 #[derive(Clone, Copy)]
 enum At {
-    /// Before the family with this place in the table.
+    /// Before the family with this index in the table.
     Family(usize),
     /// Within that family.
     Block(usize, Position),
-    /// Before the registry's family with this place.
+    /// Before the registry's family with this index.
     Registry(usize),
     /// Before the end line.
     End,
-    /// Behind it.
+    /// After the end line.
     Done,
 }
 
@@ -89,7 +91,7 @@ impl Exposition {
                 .is_some_and(|base| names.contains(base))
     }
 
-    /// Writes a little more.
+    /// Writes the next piece.
     fn step(&mut self, out: &mut Vec<u8>) {
         self.at = match self.at {
             At::Family(place) => self.family(out, place),

@@ -1,7 +1,8 @@
-//! The two text formats: Prometheus' text format and OpenMetrics, which differ in headers, bucket bounds and `_created` lines only.
+//! The two text formats, Prometheus and OpenMetrics, which differ in headers, bucket bounds and
+//! `_created` lines.
 
-use callmeter_meter::{BOUNDS_SECONDS, Block, Family, HistogramColumn, Kind, Scale, Values};
-use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
+use callmeter_meter::{BOUNDS_SECONDS, Block, Family, HistogramColumn, MetricType, Scale, Values};
+use prometheus::proto::{self, LabelPair, Metric, MetricFamily};
 
 use crate::number;
 use crate::registry;
@@ -10,7 +11,7 @@ use crate::registry;
 #[derive(Debug)]
 pub(crate) struct TextEncoder {
     dialect: Dialect,
-    /// `le="1"} ` and so on: the end of a bucket line's labels, written once.
+    /// The ends of the labels of bucket lines, such as `le="1"} `, written once.
     bounds: Vec<Vec<u8>>,
 }
 
@@ -19,7 +20,7 @@ pub(crate) struct TextEncoder {
 pub(crate) enum Dialect {
     Prometheus,
     OpenMetrics {
-        /// Whether to write `_created` lines. Servers take them for series of their own unless told otherwise.
+        /// Whether to write `_created` lines, which servers store as series unless configured otherwise.
         created: bool,
     },
 }
@@ -43,12 +44,12 @@ impl TextEncoder {
         encoder
     }
 
-    /// Writes the header of a family of the meter's.
+    /// Writes the header of a family of the meter.
     pub(crate) fn header(&self, out: &mut Vec<u8>, family: &Family) {
         self.header_lines(
             out,
             family.name,
-            family.kind.name(),
+            family.metric_type.name(),
             family.unit,
             family.help,
         );
@@ -103,7 +104,7 @@ impl TextEncoder {
             }
             Values::Histograms(column) => self.histograms(out, family.name, block, column),
         }
-        if family.kind != Kind::Gauge {
+        if family.metric_type != MetricType::Gauge {
             self.created_lines(out, family.base_name(), block);
         }
     }
@@ -155,21 +156,22 @@ impl TextEncoder {
         }
     }
 
-    /// Writes the header of a family of the registry's.
+    /// Writes the header of a family of the registry.
     pub(crate) fn registry_header(&self, out: &mut Vec<u8>, family: &MetricFamily) {
         let kind = match family.get_field_type() {
-            MetricType::COUNTER => "counter",
-            MetricType::GAUGE => "gauge",
-            MetricType::SUMMARY => "summary",
-            MetricType::HISTOGRAM => "histogram",
-            MetricType::UNTYPED if self.dialect == Dialect::Prometheus => "untyped",
-            MetricType::UNTYPED => "unknown",
+            proto::MetricType::COUNTER => "counter",
+            proto::MetricType::GAUGE => "gauge",
+            proto::MetricType::SUMMARY => "summary",
+            proto::MetricType::HISTOGRAM => "histogram",
+            proto::MetricType::UNTYPED if self.dialect == Dialect::Prometheus => "untyped",
+            proto::MetricType::UNTYPED => "unknown",
         };
         let unit = registry::unit(family.name());
         self.header_lines(out, family.name(), kind, unit, family.help());
     }
 
-    /// Writes one metric of a family of the registry's. `created` is when the process started, in microseconds since 1970.
+    /// Writes one metric of a family of the registry. `created` is the start of the process, in
+    /// microseconds since 1970.
     pub(crate) fn registry_metric(
         &self,
         out: &mut Vec<u8>,
@@ -181,21 +183,21 @@ impl TextEncoder {
         let labels = label_text(metric.get_label());
         let base = name.strip_suffix("_total").unwrap_or(name);
         match family.get_field_type() {
-            MetricType::COUNTER => {
-                // OpenMetrics demands the ending; the text format takes the name as it is.
+            proto::MetricType::COUNTER => {
+                // OpenMetrics requires the ending; the text format does not.
                 let open_metrics = self.dialect != Dialect::Prometheus;
                 let ending = if open_metrics { "_total" } else { "" };
                 let shown = if open_metrics { base } else { name };
                 Lines::new(shown, ending).float(out, &labels, metric.get_counter().get_value());
                 self.registry_created(out, base, &labels, created);
             }
-            MetricType::GAUGE => {
+            proto::MetricType::GAUGE => {
                 Lines::new(name, "").float(out, &labels, metric.get_gauge().get_value());
             }
-            MetricType::UNTYPED => {
+            proto::MetricType::UNTYPED => {
                 Lines::new(name, "").float(out, &labels, registry::untyped(metric));
             }
-            MetricType::SUMMARY => {
+            proto::MetricType::SUMMARY => {
                 let summary = metric.get_summary();
                 for quantile in summary.get_quantile() {
                     let lines = Lines::new(name, "");
@@ -207,7 +209,7 @@ impl TextEncoder {
                 Lines::new(name, "_count").integer(out, &labels, summary.sample_count());
                 self.registry_created(out, name, &labels, created);
             }
-            MetricType::HISTOGRAM => {
+            proto::MetricType::HISTOGRAM => {
                 let histogram = metric.get_histogram();
                 let count = histogram.get_sample_count();
                 for (bound, cumulative) in registry::buckets(histogram) {
@@ -237,7 +239,7 @@ impl TextEncoder {
         }
     }
 
-    /// Writes the start of a line with one more label, whose value is a number.
+    /// Writes a line up to its value, with one more label, whose value is a number.
     fn bounded(&self, out: &mut Vec<u8>, lines: &Lines<'_>, labels: &str, name: &str, bound: f64) {
         lines.open(out, labels);
         if !labels.is_empty() {
@@ -256,7 +258,7 @@ impl TextEncoder {
         }
     }
 
-    /// Writes what ends the body.
+    /// Writes the end of the body.
     pub(crate) fn end(&self, out: &mut Vec<u8>) {
         if self.dialect != Dialect::Prometheus {
             out.extend_from_slice(b"# EOF\n");
@@ -264,7 +266,7 @@ impl TextEncoder {
     }
 }
 
-/// Writes the starts of the lines of one sample name.
+/// Writes the lines of one sample name up to their values.
 struct Lines<'a> {
     name: &'a str,
     suffix: &'a str,
@@ -283,7 +285,7 @@ impl<'a> Lines<'a> {
         out.extend_from_slice(labels.as_bytes());
     }
 
-    /// All up to the value.
+    /// Everything before the value.
     fn start(&self, out: &mut Vec<u8>, labels: &str) {
         if labels.is_empty() {
             out.extend_from_slice(self.name.as_bytes());
@@ -309,7 +311,7 @@ impl<'a> Lines<'a> {
 }
 
 fn microseconds(out: &mut Vec<u8>, microseconds: i64) {
-    // Milliseconds are what servers keep.
+    // Servers store milliseconds.
     number::amount(out, i128::from(microseconds / 1000), Scale::Milli);
 }
 
@@ -327,7 +329,7 @@ fn label_text(labels: &[LabelPair]) -> String {
     String::from_utf8(text).unwrap_or_default()
 }
 
-/// Escapes backslash and line feed, and the quote where the format has it escaped.
+/// Escapes backslashes and line feeds, and quotes if the format escapes them.
 fn escape(out: &mut Vec<u8>, text: &str, quotes: bool) {
     for byte in text.bytes() {
         match byte {

@@ -1,4 +1,4 @@
-//! Protobuf's wire format, as far as the exposition needs it.
+//! The parts of protobuf's wire format that the exposition needs.
 
 /// Appends a varint.
 pub(crate) fn varint(out: &mut Vec<u8>, mut value: u64) {
@@ -29,7 +29,7 @@ pub(crate) fn sint(out: &mut Vec<u8>, field: u32, value: i64) {
     uint(out, field, zigzag(value));
 }
 
-/// A signed number as `sint` and packed `sint` values have it.
+/// The zigzag encoding of `sint` values.
 pub(crate) fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
@@ -40,13 +40,13 @@ pub(crate) fn double(out: &mut Vec<u8>, field: u32, value: f64) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-/// Appends a field of bytes: text or a message that is encoded already.
+/// Appends a field of bytes: text or an encoded message.
 pub(crate) fn bytes(out: &mut Vec<u8>, field: u32, value: &[u8]) {
     length(out, field, value.len() as u64);
     out.extend_from_slice(value);
 }
 
-/// Appends tag and length of a field of bytes.
+/// Appends the tag and the length of a field of bytes.
 pub(crate) fn length(out: &mut Vec<u8>, field: u32, length: u64) {
     varint(out, (u64::from(field) << 3) | 2);
     varint(out, length);
@@ -54,7 +54,8 @@ pub(crate) fn length(out: &mut Vec<u8>, field: u32, length: u64) {
 
 /// Appends a message that `fill` writes.
 pub(crate) fn message(out: &mut Vec<u8>, field: u32, fill: impl FnOnce(&mut Vec<u8>)) {
-    // The length goes before what is not written yet: leave a byte for it, which is enough for most, and move the rest when not.
+    // The length comes first but is not known yet: reserve one byte, which is mostly enough, and move the
+    // message if it is not.
     varint(out, (u64::from(field) << 3) | 2);
     let place = out.len();
     out.push(0);

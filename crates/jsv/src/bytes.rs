@@ -1,4 +1,4 @@
-//! The bytes that mean something, and the way to the next of them: eight at a time.
+//! The bytes with a meaning in the grammar, and a search for them that reads eight bytes at a time.
 
 /// What ends or is refused in unquoted text.
 pub(crate) struct Value;

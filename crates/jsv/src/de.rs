@@ -54,7 +54,7 @@ impl<'de> Deserializer<'de> {
         self
     }
 
-    /// Makes sure that nothing but blanks follows the value. To be called after reading it.
+    /// Checks that only blanks follow the value. Call it after reading the value.
     pub fn end(&mut self) -> Result<()> {
         self.cursor.end()
     }
@@ -118,8 +118,8 @@ impl<'de> Deserializer<'de> {
         self.after(outer, value)
     }
 
-    /// Leaves a list or object. After an error within it nothing that follows can be trusted: a type that
-    /// swallows the error must not go on reading in the middle of it.
+    /// Leaves a list or object. After an error in it the cursor gives up, so that a type that ignores the
+    /// error does not continue in the middle of it.
     fn after<T>(&mut self, outer: Within, value: Result<T>) -> Result<T> {
         match &value {
             Ok(_) => self.cursor.leave(outer),
@@ -145,7 +145,7 @@ macro_rules! whole_numbers {
 impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     type Error = Error;
 
-    /// The text has no types of its own: what is neither list, object nor null is text.
+    /// The format has no scalar types: what is neither a list, an object nor null is text.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.cursor.shape()? {
             Shape::Null => visitor.visit_unit(),
@@ -345,7 +345,7 @@ impl<'a, 'de> Items<'a, 'de> {
             .map_err(|error| error.or_at(|| self.reader.cursor.position(start)))
     }
 
-    /// The visitor is content; the list or object must be at its end too.
+    /// Checks that the list or object ends where the visitor stopped.
     fn finish(&mut self) -> Result<()> {
         if self.advance()? {
             return self

@@ -1,4 +1,4 @@
-//! What can be wrong with a text or a value, and where.
+//! Errors: what is wrong with a text or a value, and where.
 
 use std::fmt;
 
@@ -57,7 +57,7 @@ pub enum ErrorKind {
     /// A line break or blank that only pretty-printed text has; see [`from_str_pretty`](crate::from_str_pretty).
     #[error("line break outside quotes: pretty-printed text is read by `from_str_pretty` only")]
     LineBreak,
-    /// A number that is none, or is outside the range of its type. Names the type.
+    /// Not a number, or one outside the range of its type. Names the type.
     #[error("expected a number of type {0}")]
     Number(&'static str),
     /// One of [`Limits`](crate::Limits) was passed. Names it, and its value.

@@ -1,4 +1,4 @@
-//! Names of members as serde's keys: text that may be asked to be a number.
+//! Names of members as serde's keys: text that a type may read as a number.
 
 use serde::de::{self, IntoDeserializer, Visitor};
 

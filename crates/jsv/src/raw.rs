@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 /// The name by which [`Raw`] asks this crate's deserializer for the text of a value.
 pub(crate) const TOKEN: &str = "$jsv::Raw";
 
-/// A value as it stands in the text: quotes, brackets and all; checked for its grammar, not decoded.
+/// A value as written in the text, with quotes and brackets: its grammar is checked, but it is not decoded.
 ///
 /// Keeps one record that cannot be read from spoiling the others, and defers decoding. Only this crate's
 /// deserializer can fill it.

@@ -16,7 +16,7 @@ pub(crate) enum Within {
     List,
 }
 
-/// What the value at the cursor is, told by its first byte.
+/// The kind of the value at the cursor, which its first byte shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     Null,
@@ -151,7 +151,7 @@ impl<'de> Cursor<'de> {
         self.fail_at(self.at, kind)
     }
 
-    /// An error about what stands at the cursor instead of `what`.
+    /// An error: `what` was expected at the cursor.
     #[cold]
     pub(crate) fn expected(&self, what: &'static str) -> Error {
         self.fail(match self.peek() {
@@ -172,7 +172,7 @@ impl<'de> Cursor<'de> {
         self.at += S::find(rest).unwrap_or(rest.len());
     }
 
-    /// The text between two offsets that lie beside ASCII bytes or at its ends.
+    /// The text between two offsets, which are at ASCII bytes or at its ends.
     #[inline]
     fn slice(&self, from: usize, to: usize) -> &'de str {
         debug_assert!(self.text.is_char_boundary(from) && self.text.is_char_boundary(to));

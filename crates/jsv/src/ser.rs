@@ -143,7 +143,7 @@ impl<'s, 'a> ser::Serializer for &'s mut Serializer<'a> {
         self.collect_seq(value)
     }
 
-    /// Null is nothing at all; who holds it leaves the member out or the item empty.
+    /// Null is written as nothing: the caller leaves the member out or the item empty.
     #[inline]
     fn serialize_none(self) -> Result<()> {
         Ok(())

@@ -1,20 +1,20 @@
-//! Exact amounts: integers with a decimal scale, divided only when they are written.
+//! Exact amounts: integers with a decimal scale, which are divided only for display.
 
 use std::fmt;
 
-/// How many of the integer's units make one of the metric's.
+/// The unit of an amount's integer, as a decimal fraction of the metric's unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// The integer is the value: counts.
+    /// 1: counts.
     One,
-    /// Thousandths: durations in milliseconds, shown in seconds.
+    /// 10⁻³: durations in milliseconds, shown in seconds.
     Milli,
-    /// Thousand-millionths: money.
+    /// 10⁻⁹: money.
     Nano,
 }
 
 impl Scale {
-    /// Digits behind the decimal point.
+    /// Digits after the decimal point.
     pub const fn digits(self) -> usize {
         match self {
             Self::One => 0,
@@ -23,7 +23,7 @@ impl Scale {
         }
     }
 
-    /// Units to one: 10 to the power of [`digits`](Self::digits).
+    /// Units per 1: 10 to the power of [`digits`](Self::digits).
     pub const fn divisor(self) -> u32 {
         match self {
             Self::One => 1,
@@ -38,12 +38,12 @@ impl Scale {
 pub struct Amount {
     /// The number in units of the scale.
     pub units: i128,
-    /// What a unit is.
+    /// The size of a unit.
     pub scale: Scale,
 }
 
 impl Amount {
-    /// The nearest `f64`: what a Prometheus server makes of the text.
+    /// The nearest `f64`, which is also what a Prometheus server reads from the text.
     #[expect(
         clippy::cast_precision_loss,
         reason = "checked: both operands are exact, so the quotient is the nearest double"
@@ -102,7 +102,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_double_is_the_one_nearest_to_the_text(units: i128, shift in 0_u32..120) {
+        fn the_double_is_the_nearest_to_the_text(units: i128, shift in 0_u32..120) {
             for scale in [Scale::One, Scale::Milli, Scale::Nano] {
                 let amount = Amount { units: units >> shift, scale };
                 let parsed: f64 = amount.to_string().parse().unwrap();

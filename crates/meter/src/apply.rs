@@ -1,35 +1,36 @@
-//! Batches in: what each stream's rows do to the totals.
+//! Counting batches: what the rows of each stream add to the totals.
 
 use arrow_array::RecordBatch;
 use callmeter_records::calls::CallRow;
 use callmeter_records::{CallsView, Change, CommonView, Previous, RatesView, Stream, ViewError};
 
-use crate::call::Call;
+use crate::counted_call::CountedCall;
+use crate::folding::Limits;
 use crate::ledger::Ledger;
 use crate::polled::rate_label;
 use crate::totals::AccountTotals;
 
-/// Why a batch cannot be counted. None of its rows has been.
+/// Why a batch cannot be counted. None of its rows is counted then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
-    /// Its columns are not those of its stream.
+    /// Its columns do not match its stream.
     #[error("cannot count a batch of {stream}: {error}")]
     Columns {
-        /// The stream that the batch was said to be of.
+        /// The stream named by the caller.
         stream: Stream,
         /// What is wrong with it.
         error: ViewError,
     },
-    /// A row does not say what it does to its record.
-    #[error("cannot count a batch of {stream}: row {row} says neither new, revised nor removed")]
+    /// A row has no valid change.
+    #[error("cannot count a batch of {stream}: row {row} is neither new, revised nor removed")]
     Change {
         /// The stream.
         stream: Stream,
         /// The row, from 0.
         row: usize,
     },
-    /// An edited call does not say what it was before.
-    #[error("cannot count a batch of calls: row {row} is revised but lacks what it was before")]
+    /// An edited call lacks its previous values.
+    #[error("cannot count a batch of calls: row {row} is revised but has no previous values")]
     NoPrevious {
         /// The row, from 0.
         row: usize,
@@ -37,10 +38,11 @@ pub enum ApplyError {
 }
 
 impl Ledger {
-    /// Counts a batch of the journal. `number` is its place in the journal, which is dense over all streams and starts at 1.
+    /// Counts a batch of the journal. `number` is its sequence number in the journal, which runs
+    /// from 1 over all streams without gaps.
     ///
-    /// Tells whether it did: a batch that was counted before is left alone. Batches of different accounts may come in any order,
-    /// those of one account must come in the journal's. Either all rows are counted or, on an error, none.
+    /// Returns false for a batch that was counted before. Batches of different accounts may come in
+    /// any order, those of one account in the journal's. On an error no row is counted.
     pub fn apply(
         &mut self,
         number: u64,
@@ -67,7 +69,7 @@ impl Ledger {
                 check_changes(stream, batch)?;
                 self.apply_rates(&view);
             }
-            // Their figures are gauges, which the poller sets: only a change of them is journaled.
+            // Shown as gauges, which the poller sets.
             Stream::Balances | Stream::Billing => {}
         }
         self.applied.insert(number);
@@ -75,30 +77,30 @@ impl Ledger {
     }
 
     fn apply_calls(&mut self, view: &CallsView<'_>) {
-        let cap = self.limits.label_sets;
+        let limits = self.limits;
         let mut rows = view.rows().peekable();
         while let Some(first) = rows.peek() {
             let account = first.account();
             let totals = self.totals(account);
             while let Some(row) = rows.next_if(|row| row.account() == account) {
-                apply_call(totals, &row, cap);
+                apply_call(totals, &row, limits);
             }
         }
     }
 
     fn apply_rates(&mut self, view: &RatesView<'_>) {
-        let cap = self.limits.label_sets;
+        let limits = self.limits;
         for row in view.rows() {
             let Some(change) = row.change() else { continue };
             let rate_type = rate_label(row.rate_type());
             let totals = self.totals(row.account());
-            totals.begin(row.observed_at());
-            totals.rate_changed(&rate_type, change, cap);
+            totals.start_counting(row.observed_at());
+            totals.rate_changed(&rate_type, change, limits);
         }
     }
 }
 
-/// Makes sure that every row says what it does, before the first is counted.
+/// Checks that every row has a valid change, before the first is counted.
 fn check_changes(stream: Stream, batch: &RecordBatch) -> Result<(), ApplyError> {
     let rows = CommonView::new(batch).map_err(|error| ApplyError::Columns { stream, error })?;
     match (0..rows.rows()).find(|row| rows.change(*row).is_none()) {
@@ -107,10 +109,10 @@ fn check_changes(stream: Stream, batch: &RecordBatch) -> Result<(), ApplyError> 
     }
 }
 
-fn apply_call(totals: &mut AccountTotals, row: &CallRow<'_, '_>, cap: usize) {
-    totals.begin(row.observed_at());
-    totals.saw_event(row.start_time());
-    let call = Call::new(
+fn apply_call(totals: &mut AccountTotals, row: &CallRow<'_, '_>, limits: Limits) {
+    totals.start_counting(row.observed_at());
+    totals.note_start(row.start_time());
+    let call = CountedCall::new(
         row.client_id(),
         row.center_id(),
         row.call_type(),
@@ -121,22 +123,22 @@ fn apply_call(totals: &mut AccountTotals, row: &CallRow<'_, '_>, cap: usize) {
     match row.change() {
         Some(Change::Revised) => {
             if let Some(previous) = row.previous() {
-                totals.revise(&before(&previous), &call, row.observed_at(), cap);
+                totals.revise(&before(&previous), &call, row.observed_at(), limits);
             }
         }
         Some(Change::New) => {
             if row.id().is_none_or(str::is_empty) {
                 totals.without_id += 1;
             }
-            totals.count(&call, row.observed_at(), cap);
+            totals.count(&call, row.observed_at(), limits);
         }
-        // Calls are never removed: what the API forgets was counted all the same.
+        // Calls are never removed: a call that the API no longer lists stays counted.
         Some(Change::Removed) | None => {}
     }
 }
 
-fn before<'a>(previous: &Previous<'a>) -> Call<'a> {
-    Call::new(
+fn before<'a>(previous: &Previous<'a>) -> CountedCall<'a> {
+    CountedCall::new(
         previous.client_id,
         previous.center_id,
         previous.call_type,

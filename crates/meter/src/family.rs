@@ -1,22 +1,20 @@
-//! What a metric family is: name, type, unit, help, labels; and the look-up of a family by its id.
+//! A metric family: its name, type, unit, help and labels.
 
 use prometheus::{HistogramOpts, Opts};
 
-pub use crate::families::FamilyId;
-
-/// The type of a family, in Prometheus' words.
+/// The type of a family, as Prometheus defines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Only ever goes up.
+pub enum MetricType {
+    /// Only increases.
     Counter,
-    /// Goes up and down.
+    /// Increases and decreases.
     Gauge,
-    /// Buckets, sum and count; each only ever goes up.
+    /// Buckets, sum and count, each of which only increases.
     Histogram,
 }
 
-impl Kind {
-    /// The word that `# TYPE` lines use.
+impl MetricType {
+    /// The name in `# TYPE` lines.
     pub fn name(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -26,87 +24,52 @@ impl Kind {
     }
 }
 
-/// Where the figures of a family are kept.
+/// Where the values of a family are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// In the meter's totals: counted from the journal's rows, the same after a restart.
+    /// In the meter's totals: counted from the journal, unchanged by a restart.
     Totals,
-    /// In the meter, as last told by the poller; vanishes when the account is stale.
+    /// In the meter, set by the last poll; not shown while the account is stale.
     Polled,
-    /// In the meter, as last told by the poller; stays when the account is stale.
+    /// In the meter, set by the last poll; also shown while the account is stale.
     State,
-    /// In the `prometheus` crate's registry: starts at 0 with the process.
+    /// In the registry of the `prometheus` crate: starts at 0 with the process.
     Registry,
 }
 
 /// One metric family.
 #[derive(Debug)]
 pub struct Family {
-    /// Full name, with `_total` where it is a counter.
+    /// Full name; that of a counter ends in `_total`.
     pub name: &'static str,
     /// Counter, gauge or histogram.
-    pub kind: Kind,
-    /// Base unit (`seconds`, `bytes`, `ratio`), which is also the name's ending; empty when there is none.
+    pub metric_type: MetricType,
+    /// Base unit (`seconds`, `bytes`, `ratio`), which also ends the name; empty for none.
     pub unit: &'static str,
-    /// One sentence for people.
+    /// The HELP text: one sentence.
     pub help: &'static str,
-    /// Label names, in the order in which they are written.
+    /// Label names, in the order of the exposition.
     pub labels: &'static [&'static str],
-    /// Where its figures are kept.
+    /// Where its values are kept.
     pub source: Source,
 }
 
 impl Family {
-    /// The name without the `_total` of counters: what OpenMetrics calls the family.
+    /// The name of the family in OpenMetrics: without the `_total` of counters.
     pub fn base_name(&self) -> &'static str {
-        match self.kind {
-            Kind::Counter => self.name.strip_suffix("_total").unwrap_or(self.name),
-            Kind::Gauge | Kind::Histogram => self.name,
+        match self.metric_type {
+            MetricType::Counter => self.name.strip_suffix("_total").unwrap_or(self.name),
+            MetricType::Gauge | MetricType::Histogram => self.name,
         }
     }
 
-    /// Name and help as the `prometheus` crate wants them, for a self-metric:
-    /// `IntCounterVec::new(FamilyId::ApiRequests.family().opts(), FamilyId::ApiRequests.family().labels)`.
+    /// Name and help for a metric of the `prometheus` crate.
     pub fn opts(&self) -> Opts {
         Opts::new(self.name, self.help)
     }
 
-    /// The same for a histogram, with the upper bounds of its buckets.
+    /// Name, help and upper bounds of the buckets for a histogram of the `prometheus` crate.
     pub fn histogram_opts(&self, buckets: Vec<f64>) -> HistogramOpts {
         HistogramOpts::new(self.name, self.help).buckets(buckets)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_family_is_found_by_its_id_and_listed_once() {
-        for (place, id) in FamilyId::ALL.iter().enumerate() {
-            assert_eq!(*id as usize, place);
-        }
-        let mut names: Vec<_> = FamilyId::ALL.iter().map(|id| id.family().name).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), FamilyId::ALL.len());
-    }
-
-    #[test]
-    fn the_prometheus_crate_takes_every_name_and_label() {
-        for id in FamilyId::ALL {
-            let family = id.family();
-            let made = match family.kind {
-                Kind::Counter => {
-                    prometheus::IntCounterVec::new(family.opts(), family.labels).map(drop)
-                }
-                Kind::Gauge => prometheus::GaugeVec::new(family.opts(), family.labels).map(drop),
-                Kind::Histogram => {
-                    prometheus::HistogramVec::new(family.histogram_opts(vec![1.0]), family.labels)
-                        .map(drop)
-                }
-            };
-            assert!(made.is_ok(), "{}: {made:?}", family.name);
-        }
     }
 }

@@ -1,32 +1,34 @@
-//! Histograms of durations: classic buckets and, beside them, exponential ones for native histograms.
+//! Histograms of durations, with classic buckets and with the exponential buckets of native histograms.
 //!
-//! Both are kept as integers. The exponential buckets are those of schema 3 (eight to a doubling, so a quantile is within 9 %);
-//! they cannot be computed from the classic ones, and few enough are in use (a call's times span some ten doublings) to keep them.
+//! The exponential buckets are those of schema 3: eight per power of two, so that a quantile is within
+//! 9 %. They cannot be computed from the classic ones.
 
-/// Upper bounds of the classic buckets in milliseconds; one more bucket above them is +Inf.
+/// Upper bounds of the classic buckets in milliseconds; one more bucket is +Inf.
 ///
-/// The low ones serve ring and hold time (20 and 30 s are the trade's usual targets), the high ones talk time.
+/// The low bounds are for ring and hold times (usual service targets are 20 and 30 s), the high ones for
+/// talk times.
 pub const BOUNDS_MS: [i32; 14] = [
     1_000, 2_000, 5_000, 10_000, 15_000, 20_000, 30_000, 60_000, 120_000, 180_000, 300_000,
     600_000, 1_800_000, 3_600_000,
 ];
 
-/// The same bounds in seconds, as `le` shows them.
+/// The same bounds in seconds, the values of `le`.
 pub const BOUNDS_SECONDS: [f64; 14] = [
     1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 1800.0, 3600.0,
 ];
 
-/// Classic buckets with +Inf.
+/// Number of classic buckets, including +Inf.
 pub const BUCKETS: usize = BOUNDS_MS.len() + 1;
 
-/// Native histograms: 2 to the power of this many buckets to a doubling.
+/// Schema of the native histograms: 2³ buckets per power of two.
 pub const NATIVE_SCHEMA: i32 = 3;
 
-/// Native histograms: durations up to this many seconds go to the zero bucket. Durations are whole milliseconds, so it holds zeros only.
+/// Native histograms: durations up to this many seconds go to the zero bucket. Since durations are
+/// whole milliseconds, these are zeros only.
 pub const NATIVE_ZERO_THRESHOLD: f64 = 0.000_5;
 
 /// The factors of schema 3 within one doubling: 2 to the power of −1, −7/8, … −1/8.
-/// Comparing with constants, not computing logarithms, gives the same bucket on every machine.
+/// Comparisons with constants, unlike logarithms, give the same bucket on every machine.
 const FACTORS: [f64; 8] = [
     0.5,
     0.545_253_866_332_628_8,
@@ -43,13 +45,13 @@ const FACTORS: [f64; 8] = [
 pub struct NativeBucket {
     /// The bucket holds durations up to 2^(index/8) seconds; `None` is the zero bucket.
     pub index: Option<i16>,
-    /// Observations in this bucket alone.
+    /// Observations in this bucket, not cumulative.
     pub count: u64,
 }
 
 /// The classic bucket of a duration.
 fn classic_bucket(milliseconds: i64) -> usize {
-    // Beyond 32 bits is beyond the last bound; of 32 bits processors compare many at a time.
+    // 32 bits exceed the last bound, and vectorize better than 64.
     let milliseconds = i32::try_from(milliseconds).unwrap_or(i32::MAX);
     let below = BOUNDS_MS.iter().filter(|bound| **bound < milliseconds);
     below.count()
@@ -57,21 +59,21 @@ fn classic_bucket(milliseconds: i64) -> usize {
 
 const ZERO_INDEX: i16 = i16::MIN;
 
-/// The bucket of a duration that is not negative.
+/// The native bucket of a duration, which must not be negative.
 fn native_index(milliseconds: i64) -> i16 {
     if milliseconds <= 0 {
         return ZERO_INDEX;
     }
     #[expect(
         clippy::cast_precision_loss,
-        reason = "a duration that is not exact as a double lies 285,000 years away"
+        reason = "doubles are exact up to 285,000 years"
     )]
     let seconds = milliseconds as f64 / 1000.0;
     // seconds = fraction × 2^exponent with fraction in [0.5, 1).
     let bits = seconds.to_bits();
     let exponent = i16::try_from((bits >> 52) & 0x7ff).unwrap_or(0) - 1022;
     let fraction = f64::from_bits((bits & !(0x7ff << 52)) | (1022 << 52));
-    // Counted rather than searched for: eight comparisons side by side, and no branch to be guessed wrong.
+    // Counting needs no branches, which makes it faster than a search.
     let factor = FACTORS.iter().filter(|factor| **factor < fraction).count();
     (exponent - 1) * 8 + i16::try_from(factor).unwrap_or(0)
 }
@@ -79,11 +81,11 @@ fn native_index(milliseconds: i64) -> i16 {
 /// The histograms of one field over the rows of a chunk.
 #[derive(Clone, Debug, Default)]
 pub struct HistogramColumn {
-    /// `BUCKETS` counts a row, each of its bucket alone.
+    /// `BUCKETS` counts per row, not cumulative.
     classic: Vec<u64>,
-    /// Sums in milliseconds. Wider than a duration, so that no number of them overflows it.
+    /// Sums in milliseconds, in a type that they cannot overflow.
     sums: Vec<i128>,
-    /// The buckets in use, row after row, by rising index: `index << 48 | count`.
+    /// The buckets in use, row by row in the order of their index: `index << 48 | count`.
     native: Vec<u64>,
     native_ends: Vec<u32>,
 }
@@ -91,7 +93,7 @@ pub struct HistogramColumn {
 /// The histogram of one series.
 #[derive(Clone, Copy, Debug)]
 pub struct HistogramRow<'a> {
-    /// Observations of each classic bucket alone (not cumulative), +Inf last.
+    /// Observations per classic bucket, not cumulative, +Inf last.
     pub buckets: &'a [u64],
     /// Sum of all observations in milliseconds.
     pub sum_ms: i128,
@@ -104,7 +106,7 @@ impl HistogramRow<'_> {
         self.buckets.iter().sum()
     }
 
-    /// The native buckets in use, by rising upper bound, the zero bucket first.
+    /// The native buckets in use, in the order of their upper bounds, the zero bucket first.
     pub fn native(&self) -> impl Iterator<Item = NativeBucket> {
         self.native.iter().map(|packed| {
             let (index, count) = unpack(*packed);
@@ -119,7 +121,7 @@ impl HistogramRow<'_> {
 const COUNT_BITS: u32 = 48;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 
-/// Index (shifted so that it sorts) above, count below: 2^48 calls in one bucket are out of this world.
+/// Packs the index (shifted so that it sorts) above the count, for which 48 bits are enough.
 fn pack(index: i16, count: u64) -> u64 {
     (u64::from(index.cast_unsigned() ^ 0x8000) << COUNT_BITS) | (count & COUNT_MASK)
 }
@@ -129,9 +131,10 @@ fn unpack(packed: u64) -> (i16, u64) {
     (index.cast_signed(), packed & COUNT_MASK)
 }
 
-/// Where the bucket of `index` lies among the buckets in use, or belongs.
+/// The place of the bucket of `index` among the buckets in use, or where to insert it.
 ///
-/// They are different whole numbers in order, and mostly without gaps, so the first and the last leave little to be searched.
+/// The indices are sorted, distinct and mostly without gaps, so the first and the last one leave little
+/// to search.
 fn place_of(used: &[u64], index: i16) -> usize {
     let zero = usize::from(
         used.first()
@@ -161,7 +164,7 @@ impl HistogramColumn {
         self.sums.len()
     }
 
-    /// Whether it holds no row.
+    /// Whether it holds no rows.
     pub fn is_empty(&self) -> bool {
         self.sums.is_empty()
     }
@@ -228,13 +231,13 @@ impl HistogramColumn {
         }
     }
 
-    /// The native buckets of a row as they are kept, for the snapshot of the totals.
+    /// The native buckets of a row as they are stored, for the encoding of the totals.
     pub(crate) fn native_raw(&self, row: usize) -> impl Iterator<Item = (i16, u64)> {
         let used = self.row(row).map_or(&[][..], |row| row.native);
         used.iter().map(|packed| unpack(*packed))
     }
 
-    /// Bytes of memory that it takes.
+    /// Memory in bytes.
     pub(crate) fn resident_bytes(&self) -> usize {
         (self.classic.capacity() + self.native.capacity()) * size_of::<u64>()
             + self.sums.capacity() * size_of::<i128>()
@@ -245,6 +248,7 @@ impl HistogramColumn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::amount::{Amount, Scale};
     use proptest::prelude::*;
 
     fn upper_bound(index: i16) -> f64 {
@@ -284,7 +288,7 @@ mod tests {
         #[test]
         fn native_buckets_hold_what_they_say(milliseconds in 1_i64..10_000_000_000) {
             let index = native_index(milliseconds);
-            let seconds = (crate::Amount { units: milliseconds.into(), scale: crate::Scale::Milli }).to_f64();
+            let seconds = (Amount { units: milliseconds.into(), scale: Scale::Milli }).to_f64();
             prop_assert!(seconds <= upper_bound(index) * (1.0 + 1e-12));
             prop_assert!(seconds > upper_bound(index - 1) * (1.0 - 1e-12));
         }

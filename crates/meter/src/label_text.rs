@@ -1,12 +1,12 @@
-//! Label text, written once when a series is born and copied by every scrape after that.
+//! Label text: written once when a series is created, and copied by every scrape.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-/// The label texts of a chunk of rows, in one piece of memory.
+/// The label texts of a chunk of rows, in one allocation.
 ///
-/// A row's text is `account="acme",client_id="42"`: what stands between the braces in the text format and in OpenMetrics, whose
-/// escaping of label values is the same.
+/// A row's text is `account="acme",client_id="42"`, with the escaping of label values that the text
+/// format and OpenMetrics share.
 #[derive(Debug, Default)]
 pub struct LabelBlock {
     text: String,
@@ -14,17 +14,18 @@ pub struct LabelBlock {
     encoded: OnceLock<EncodedLabels>,
 }
 
-/// The same labels in a binary encoding, which an encoder makes at its first need of them and keeps here.
+/// The same labels in another form, which an encoder makes once and keeps here. The meter does not
+/// read them.
 #[derive(Debug, Default)]
 pub struct EncodedLabels {
-    /// All rows' bytes.
+    /// The bytes of all rows.
     pub bytes: Vec<u8>,
     /// The end of each row in `bytes`.
     pub ends: Vec<usize>,
 }
 
 impl EncodedLabels {
-    /// The bytes of a row; empty when there is no such row.
+    /// The bytes of a row; empty if there is no such row.
     pub fn row(&self, row: usize) -> &[u8] {
         let start = row.checked_sub(1).and_then(|before| self.ends.get(before));
         let start = start.copied().unwrap_or(0);
@@ -35,7 +36,7 @@ impl EncodedLabels {
 
 impl Clone for LabelBlock {
     fn clone(&self) -> Self {
-        // A block is cloned to grow, and what was encoded does not grow with it.
+        // A block is cloned to be extended, which makes its encoded form outdated.
         Self {
             text: self.text.clone(),
             ends: self.ends.clone(),
@@ -50,12 +51,12 @@ impl LabelBlock {
         self.ends.len()
     }
 
-    /// Whether it holds no row.
+    /// Whether it holds no rows.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// The label text of a row; empty when there is no such row.
+    /// The label text of a row; empty if there is no such row.
     pub fn row(&self, row: usize) -> &str {
         let start = row.checked_sub(1).and_then(|before| self.ends.get(before));
         let start = start.copied().unwrap_or(0) as usize;
@@ -75,18 +76,18 @@ impl LabelBlock {
             escape_into(&mut self.text, value);
             self.text.push('"');
         }
-        // A chunk holds at most some hundred rows, and label values are capped: never near 4 GiB.
+        // A chunk has at most a few hundred rows of bounded label values: far below 4 GiB.
         self.ends
             .push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
         self.encoded = OnceLock::new();
     }
 
-    /// The encoded labels, made by `make` at the first call.
+    /// The encoded labels, which the first call makes.
     pub fn encoded(&self, make: impl FnOnce(&Self) -> EncodedLabels) -> &EncodedLabels {
         self.encoded.get_or_init(|| make(self))
     }
 
-    /// Bytes of memory that it takes.
+    /// Memory in bytes.
     pub(crate) fn resident_bytes(&self) -> usize {
         let encoded = self.encoded.get().map_or(0, |encoded| {
             encoded.bytes.capacity() + encoded.ends.capacity() * size_of::<usize>()
@@ -95,7 +96,7 @@ impl LabelBlock {
     }
 }
 
-/// Name and value of each label of a row's text.
+/// The name and value of each label in a row's text.
 pub fn pairs(row: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
     let mut rest = row;
     std::iter::from_fn(move || {
@@ -108,7 +109,7 @@ pub fn pairs(row: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
     })
 }
 
-/// The place of the quote that ends a value: the first that no backslash escapes.
+/// The index of the quote that ends a value: the first unescaped one.
 fn end_of_value(text: &str) -> Option<usize> {
     let mut escaped = false;
     text.bytes().position(|byte| {

@@ -1,26 +1,15 @@
-//! All totals and gauges, changed by one writer: records in, figures out.
+//! The ledger: the totals and gauges of all accounts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::family::FamilyId;
+use crate::applied::Applied;
+use crate::families::FamilyId;
+use crate::folding::{Folded, Limits};
 use crate::polled::{AllowanceUse, Billing, Client, Polled, RateDeck};
 use crate::snapshot::{Part, Snapshot};
-use crate::table::{Amounts, Columns, Floats, Table};
+use crate::table::{Amounts, Chunk, Columns, Floats, Table};
 use crate::totals::AccountTotals;
-
-/// Bounds on what the ledger holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Label sets to a family and account; those beyond it are counted together under `client_id="other"`.
-    pub label_sets: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { label_sets: 10_000 }
-    }
-}
 
 /// Which API an account is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,80 +30,46 @@ impl Api {
     }
 }
 
-/// How the account's polls stand. Times are microseconds since 1970; what is `None` is not shown.
+/// The state of an account's polls. Times are microseconds since 1970; `None` is not shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AccountGauges {
     /// Whether the last poll succeeded.
     pub up: Option<bool>,
-    /// Whether polls failed so often that what the last good one said is not to be shown any more.
+    /// Whether polls failed so often that the values of the last successful one are no longer shown.
     pub stale: bool,
     /// When a poll last succeeded.
     pub last_success: Option<i64>,
-    /// Up to when calls have been read.
+    /// The time up to which calls have been read.
     pub watermark: Option<i64>,
-    /// Calls that came late, since the journal began.
+    /// Late calls since the journal was created.
     pub late: u64,
-    /// Records that were read again unchanged, since the journal began.
+    /// Records read again unchanged since the journal was created.
     pub duplicate: u64,
-    /// Records outside the window asked for, since the journal began.
+    /// Records outside the requested window since the journal was created.
     pub outside_window: u64,
 }
 
 /// All totals and gauges.
 ///
-/// [`Meter`](crate::Meter) holds one behind a lock and gives out [`Snapshot`]s of it; tests and tools may hold their own.
+/// [`Meter`](crate::Meter) shares one behind a lock.
 #[derive(Debug, Default)]
 pub struct Ledger {
     pub(crate) limits: Limits,
     pub(crate) applied: Applied,
     pub(crate) accounts: BTreeMap<Box<str>, Account>,
-    /// Gauges of clients and rate types that were folded. Not part of the totals.
+    /// Folded gauges of clients and rate types. Not part of the totals.
     folded_gauges: u64,
 }
 
-/// Which batches have been counted: all up to one, and some beyond it. Accounts append and apply on their own, so that a batch can
-/// be applied before one with a lower number.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Applied {
-    pub(crate) through: u64,
-    pub(crate) beyond: BTreeSet<u64>,
-}
-
-impl Applied {
-    pub(crate) fn contains(&self, batch: u64) -> bool {
-        batch <= self.through || self.beyond.contains(&batch)
-    }
-
-    pub(crate) fn insert(&mut self, batch: u64) {
-        self.beyond.insert(batch);
-        self.close_up();
-    }
-
-    fn skip_before(&mut self, batch: u64) {
-        self.through = self.through.max(batch.saturating_sub(1));
-        self.beyond = self.beyond.split_off(&self.through.saturating_add(1));
-        self.close_up();
-    }
-
-    fn close_up(&mut self) {
-        while let Some(next) = self.through.checked_add(1) {
-            if !self.beyond.remove(&next) {
-                break;
-            }
-            self.through = next;
-        }
-    }
-}
-
-/// An account's totals, which stay, and what the exporter last said of it.
+/// An account's totals, and the state and values of its last polls.
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) totals: AccountTotals,
-    /// Set while the account is configured; others are counted but not shown.
+    /// `None` while the account is not configured: it is then counted but not shown.
     api: Option<Api>,
     state: AccountGauges,
     polled: Polled,
-    /// What was last published, until something changes.
+    /// The last published part, until something changes.
     published: Option<Arc<Part>>,
 }
 
@@ -139,35 +94,41 @@ impl Ledger {
         }
     }
 
-    /// The number of the last batch up to which every one has been counted; 0 when none has.
+    /// The last batch up to which all batches have been counted; 0 for none.
     pub fn applied_through(&self) -> u64 {
         self.applied.through
     }
 
-    /// Whether a batch has been counted. It may have been also when its number lies above [`applied_through`](Self::applied_through).
+    /// Whether a batch has been counted, which it may be even above
+    /// [`applied_through`](Self::applied_through).
     pub fn has_applied(&self, batch: u64) -> bool {
         self.applied.contains(batch)
     }
 
-    /// Says that there is no batch before this one that is still to come: at a start, when retention has removed old batches from the
-    /// journal. Without it the numbers of all batches behind the gap would have to be remembered one by one.
+    /// Takes all batches before this one as counted. Call it at a start, since retention may have
+    /// removed old batches from the journal.
     pub fn skip_before(&mut self, batch: u64) {
         self.applied.skip_before(batch);
     }
 
-    /// Shows an account: it is configured. Its totals, if any were counted before, show from now on.
+    /// Shows an account, with the totals counted before.
     pub fn configure(&mut self, name: &str, api: Api) {
         let account = self.account(name);
         account.api = Some(api);
         account.published = None;
     }
 
-    /// Hides an account that is not configured any more. Its totals are kept, since its records stay in the journal and are not
-    /// counted again should it come back.
+    /// Hides an account that is no longer configured. Its totals are kept, because its records are
+    /// not counted again if the account is configured again.
     pub fn unconfigure(&mut self, name: &str) {
         let account = self.account(name);
         account.api = None;
-        account.state = AccountGauges::default();
+        account.state = AccountGauges {
+            late: account.state.late,
+            duplicate: account.state.duplicate,
+            outside_window: account.state.outside_window,
+            ..AccountGauges::default()
+        };
         account.polled = Polled::default();
         account.published = None;
     }
@@ -178,16 +139,17 @@ impl Ledger {
         shown.map(|account| account.totals.name.as_str())
     }
 
-    /// Changes what is known of an account's polls.
+    /// Changes the state of an account's polls.
     pub fn set_gauges(&mut self, name: &str, change: impl FnOnce(&mut AccountGauges)) {
         let account = self.account(name);
         change(&mut account.state);
         account.published = None;
     }
 
-    /// Replaces what is known of the clients' use of their allowances.
+    /// Replaces the clients' use of their allowances.
     ///
-    /// `period` is start and end of the current period, `now` the time of the poll, in microseconds since 1970.
+    /// `period` is the start and end of the current period and `now` the time of the poll, in
+    /// microseconds since 1970.
     pub fn set_allowances(
         &mut self,
         name: &str,
@@ -195,25 +157,25 @@ impl Ledger {
         now: i64,
         uses: Vec<AllowanceUse>,
     ) {
-        let cap = self.limits.label_sets;
+        let limits = self.limits;
         let account = self.account(name);
         for row in &uses {
-            account.totals.know(&row.client_id, None, now, cap);
+            account.totals.know(&row.client_id, None, now, limits);
         }
         let period = (period.0, period.1, now);
-        let folded = account.polled.set_allowances(name, period, uses, cap);
+        let folded = account.polled.set_allowances(name, period, uses, limits);
         account.published = None;
         self.folded_gauges += folded as u64;
     }
 
-    /// Replaces the client list. The calls of each client are shown from now on, at 0 until there is one.
+    /// Replaces the client list. Each client's call counters are shown from now on, starting at 0.
     pub fn set_clients(&mut self, name: &str, now: i64, clients: Vec<Client>) {
-        let cap = self.limits.label_sets;
+        let limits = self.limits;
         let account = self.account(name);
-        let folded = account.polled.set_clients(name, clients, cap);
+        let folded = account.polled.set_clients(name, clients, limits);
         for client in account.polled.clients() {
             let center = client.center_id.as_deref();
-            account.totals.know(&client.client_id, center, now, cap);
+            account.totals.know(&client.client_id, center, now, limits);
         }
         account.published = None;
         self.folded_gauges += folded as u64;
@@ -226,16 +188,16 @@ impl Ledger {
         account.published = None;
     }
 
-    /// Replaces the figures of a tenant's rate deck.
+    /// Replaces the summary of a tenant's rate deck.
     pub fn set_rates(&mut self, name: &str, deck: &RateDeck) {
-        let cap = self.limits.label_sets;
+        let limits = self.limits;
         let account = self.account(name);
-        let folded = account.polled.set_rates(name, deck, cap);
+        let folded = account.polled.set_rates(name, deck, limits);
         account.published = None;
         self.folded_gauges += folded as u64;
     }
 
-    /// Bytes of memory that series and their index take, and how many of them are label text.
+    /// Memory of the series and their index, and the share of label text in it, in bytes.
     pub fn resident_bytes(&self) -> (usize, usize) {
         let mut bytes = 0;
         let mut text = 0;
@@ -255,7 +217,7 @@ impl Ledger {
     }
 
     pub(crate) fn account(&mut self, name: &str) -> &mut Account {
-        // Two look-ups, but no allocation for an account that is there.
+        // Two look-ups, but no allocation for an account that exists.
         if !self.accounts.contains_key(name) {
             self.accounts.insert(name.into(), Account::new(name));
         }
@@ -264,14 +226,14 @@ impl Ledger {
             .or_insert_with(|| Account::new(name))
     }
 
-    /// Gives an account's totals to be changed by rows.
+    /// The totals of an account, to be changed.
     pub(crate) fn totals(&mut self, name: &str) -> &mut AccountTotals {
         let account = self.account(name);
         account.published = None;
         &mut account.totals
     }
 
-    /// A picture of everything that is shown. Only what changed since the last one is made anew.
+    /// A snapshot of everything that is shown. Unchanged accounts are shared with the last one.
     pub fn snapshot(&mut self) -> Snapshot {
         let mut parts = Vec::with_capacity(self.accounts.len() + 1);
         for account in self.accounts.values_mut() {
@@ -289,32 +251,23 @@ impl Ledger {
 
     fn global_part(&self) -> Part {
         use FamilyId as F;
-        let sum = |pick: fn(&crate::totals::Folded) -> u64| -> u64 {
-            let accounts = self.accounts.values();
-            accounts.map(|account| pick(&account.totals.folded)).sum()
-        };
-        let begun = self
+        let mut updates = [0; Folded::FAMILIES.len()];
+        for account in self.accounts.values() {
+            for (sum, folded) in updates.iter_mut().zip(account.totals.folded.0) {
+                *sum += folded;
+            }
+        }
+        let counting_since = self
             .accounts
             .values()
-            .filter_map(|one| one.totals.begun)
+            .filter_map(|one| one.totals.counting_since)
             .min();
         let family = F::SeriesFolded.family();
         let mut table = Table::<Amounts>::default();
-        for (folded, updates) in [
-            (F::Calls, sum(|folded| folded.counts)),
-            (F::CallDuration, sum(|folded| folded.times)),
-            (
-                F::CallCorrectionsSeconds,
-                sum(|folded| folded.corrected_times),
-            ),
-            (
-                F::CallCorrectionsCalls,
-                sum(|folded| folded.corrected_counts),
-            ),
-            (F::CallRatesChanged, sum(|folded| folded.rates_changed)),
-            (F::AllowanceUsedCalls, self.folded_gauges),
-        ] {
-            let row = table.push(family.labels, &[folded.family().name], begun.unwrap_or(0));
+        let totals = Folded::FAMILIES.into_iter().zip(updates);
+        for (folded, updates) in totals.chain([(F::AllowanceUsedCalls, self.folded_gauges)]) {
+            let created = counting_since.unwrap_or(0);
+            let row = table.push(family.labels, &[folded.family().name], created);
             table.add(row, updates.into());
         }
         Part {
@@ -351,8 +304,8 @@ impl Account {
                 (F::CallRecordsWithoutId, totals.without_id),
             ] {
                 let mut table = Table::<Amounts>::default();
-                let begun = totals.begun.unwrap_or(0);
-                let row = table.push(family.family().labels, &[name], begun);
+                let created = totals.counting_since.unwrap_or(0);
+                let row = table.push(family.family().labels, &[name], created);
                 table.add(row, number.into());
                 amounts.push((family, chunks(&table)));
             }
@@ -384,11 +337,11 @@ impl Account {
     }
 }
 
-fn chunks<C: Columns>(table: &Table<C>) -> Vec<Arc<crate::table::Chunk<C>>> {
+fn chunks<C: Columns>(table: &Table<C>) -> Vec<Arc<Chunk<C>>> {
     table.chunks().to_vec()
 }
 
-/// Microseconds since 1970 in seconds.
+/// Converts microseconds to seconds.
 #[expect(
     clippy::cast_precision_loss,
     reason = "microseconds of this millennium are exact in a double"
@@ -401,34 +354,22 @@ fn seconds(microseconds: i64) -> f64 {
 mod tests {
     use super::*;
 
-    fn applied(through: u64, beyond: &[u64]) -> Applied {
-        Applied {
-            through,
-            beyond: beyond.iter().copied().collect(),
-        }
-    }
-
     #[test]
-    fn batches_are_remembered_once_in_any_order() {
-        let mut seen = Applied::default();
-        for batch in [2, 4, 1, 7] {
-            assert!(!seen.contains(batch));
-            seen.insert(batch);
-            assert!(seen.contains(batch));
-        }
-        assert_eq!(seen, applied(2, &[4, 7]));
-        seen.insert(3);
-        assert_eq!(seen, applied(4, &[7]));
-    }
-
-    #[test]
-    fn what_is_gone_from_the_journal_is_not_waited_for() {
-        let mut seen = applied(2, &[4, 7, 9]);
-        seen.skip_before(6);
-        assert_eq!(seen, applied(5, &[7, 9]));
-        seen.skip_before(7);
-        assert_eq!(seen, applied(7, &[9]));
-        seen.skip_before(3);
-        assert_eq!(seen, applied(7, &[9]));
+    fn counters_do_not_decrease_when_an_account_is_configured_again() {
+        let mut ledger = Ledger::new(Limits::default());
+        ledger.configure("acme", Api::HostedSuite);
+        ledger.set_gauges("acme", |state| {
+            (state.late, state.duplicate, state.outside_window) = (1, 2, 3);
+        });
+        ledger.unconfigure("acme");
+        ledger.configure("acme", Api::HostedSuite);
+        let snapshot = ledger.snapshot();
+        let shown = [
+            FamilyId::CallRecordsLate,
+            FamilyId::CallRecordsDuplicate,
+            FamilyId::CallRecordsOutsideWindow,
+        ]
+        .map(|family| snapshot.find(family, "account=\"acme\""));
+        assert_eq!(shown, [Some(1), Some(2), Some(3)]);
     }
 }

@@ -1,20 +1,24 @@
-//! Records in, totals out: callmeter's ledger, its family table and its immutable snapshots.
+//! Callmeter's meter: a ledger that counts records, the family table, and immutable snapshots.
 //!
-//! - The [family table](FamilyId) is the single source of every metric's name, type, unit, help and labels, also of those that live in
-//!   the `prometheus` crate's registry.
-//! - The [`Ledger`] counts the journal's batches in integers: calls, histograms of their times, corrections. Its totals are a pure
-//!   function of the batches, so that they can be kept as bytes ([`Ledger::encode`]) or counted again from nothing, to the same bytes.
-//! - The [`Meter`] shares a ledger between the accounts' pollers and gives out [`Snapshot`]s of it, which readers take without
-//!   waiting.
+//! - The [family table](FamilyId) is the single source of every metric's name, type, unit, help and
+//!   labels, including the metrics in the registry of the `prometheus` crate.
+//! - The [`Ledger`] counts the journal's batches in integers: calls, histograms of their times, and
+//!   corrections. Its totals are a pure function of the batches. They can be stored as bytes
+//!   ([`Ledger::encode`]) or counted again, with the same result.
+//! - The [`Meter`] shares a ledger between the pollers of all accounts and gives [`Snapshot`]s to
+//!   readers without making them wait.
 //!
-//! What a label set is, and when it is counted under `client_id="other"`: see [`Limits`]. What an edit of a call does: no counter ever
-//! goes down; a value that was unknown and is known now is observed; any other difference goes, signed, to the corrections.
+//! [`Limits`] sets the cap on label sets, beyond which calls are counted under `client_id="other"`. No
+//! counter decreases when a call is edited: a value that was unknown before is observed, and any other
+//! difference goes, with its sign, to the corrections.
 
 mod amount;
+mod applied;
 mod apply;
-mod call;
+mod counted_call;
 mod families;
 mod family;
+mod folding;
 mod histogram;
 mod label_text;
 mod ledger;
@@ -23,6 +27,7 @@ mod lint;
 mod meter;
 mod polled;
 pub mod reference;
+mod series_tables;
 mod snapshot;
 mod snapshot_codec;
 mod table;
@@ -30,14 +35,16 @@ mod totals;
 
 pub use amount::{Amount, Scale};
 pub use apply::ApplyError;
-pub use call::{Count, FOLDED_ID, UNKNOWN_ID};
-pub use family::{Family, FamilyId, Kind, Source};
+pub use counted_call::{Count, UNKNOWN_ID};
+pub use families::FamilyId;
+pub use family::{Family, MetricType, Source};
+pub use folding::{FOLDED_ID, Limits};
 pub use histogram::{
     BOUNDS_MS, BOUNDS_SECONDS, BUCKETS, HistogramColumn, HistogramRow, NATIVE_SCHEMA,
     NATIVE_ZERO_THRESHOLD, NativeBucket,
 };
 pub use label_text::{EncodedLabels, LabelBlock, pairs};
-pub use ledger::{AccountGauges, Api, Ledger, Limits};
+pub use ledger::{AccountGauges, Api, Ledger};
 pub use meter::Meter;
 pub use polled::{Allowance, AllowanceUse, Billing, Client, RateDeck};
 pub use snapshot::{Block, Position, Snapshot, Values};

@@ -1,8 +1,9 @@
-//! The rules of `promtool check metrics` over the family table: what promlint finds in an exposition, found at build time.
+//! A test that applies the rules of `promtool check metrics` to the family table.
 
 use std::collections::BTreeSet;
 
-use crate::family::{Family, FamilyId, Kind};
+use crate::families::FamilyId;
+use crate::family::{Family, MetricType};
 
 const UNITS: &[(&str, &str)] = &[
     ("amperes", "amperes"),
@@ -40,7 +41,7 @@ const ABBREVIATIONS: &[&str] = &[
     "s", "ms", "us", "ns", "sec", "b", "kb", "mb", "gb", "tb", "pb", "m", "h", "d",
 ];
 
-/// Labels that users put on their targets, or that say nothing: not for an exporter to take.
+/// Labels that users set on their targets, or that mean nothing: an exporter must not use them.
 const TAKEN_LABELS: &[&str] = &[
     "job",
     "instance",
@@ -63,12 +64,12 @@ fn problems(family: &Family) -> Vec<String> {
     let mut wrong = |text: String| found.push(format!("{}: {text}", family.name));
     let words: Vec<&str> = family.name.split('_').collect();
     if family.help.is_empty() || !family.help.ends_with('.') {
-        wrong("no help, or it is no sentence".into());
+        wrong("no help, or it is not a sentence".into());
     }
-    if (family.kind == Kind::Counter) != family.name.ends_with("_total") {
+    if (family.metric_type == MetricType::Counter) != family.name.ends_with("_total") {
         wrong("counters end in _total, and nothing else does".into());
     }
-    if family.kind != Kind::Histogram {
+    if family.metric_type != MetricType::Histogram {
         for ending in ["_count", "_sum", "_bucket"] {
             if family.name.ends_with(ending) {
                 wrong(format!("{ending} is for histograms"));
@@ -127,33 +128,45 @@ fn the_table_has_no_lint() {
 
 #[test]
 fn the_rules_find_what_they_are_for() {
-    let family = |name, kind, unit, labels| Family {
+    let family = |name, metric_type, unit, labels| Family {
         name,
-        kind,
+        metric_type,
         unit,
         help: "Some help.",
         labels,
         source: crate::family::Source::Registry,
     };
     for (bad, count) in [
-        (family("callmeter_polls", Kind::Counter, "", &[]), 1),
+        (family("callmeter_polls", MetricType::Counter, "", &[]), 1),
         (
-            family("callmeter_wait_milliseconds", Kind::Gauge, "", &[]),
+            family("callmeter_wait_milliseconds", MetricType::Gauge, "", &[]),
             1,
         ),
-        (family("callmeter_wait_minutes", Kind::Gauge, "", &[]), 1),
-        (family("callmeter_wait_seconds", Kind::Gauge, "", &[]), 1),
         (
-            family("callmeter_seconds_wait", Kind::Gauge, "seconds", &[]),
+            family("callmeter_wait_minutes", MetricType::Gauge, "", &[]),
             1,
         ),
-        (family("callmeter_wait_ms", Kind::Gauge, "", &[]), 1),
-        (family("callmeter_gauge", Kind::Gauge, "", &["customer"]), 2),
         (
-            family("callmeter_callCount", Kind::Gauge, "", &["a", "a"]),
+            family("callmeter_wait_seconds", MetricType::Gauge, "", &[]),
+            1,
+        ),
+        (
+            family("callmeter_seconds_wait", MetricType::Gauge, "seconds", &[]),
+            1,
+        ),
+        (family("callmeter_wait_ms", MetricType::Gauge, "", &[]), 1),
+        (
+            family("callmeter_gauge", MetricType::Gauge, "", &["customer"]),
             2,
         ),
-        (family("callmeter_calls_count", Kind::Gauge, "", &[]), 1),
+        (
+            family("callmeter_callCount", MetricType::Gauge, "", &["a", "a"]),
+            2,
+        ),
+        (
+            family("callmeter_calls_count", MetricType::Gauge, "", &[]),
+            1,
+        ),
     ] {
         assert_eq!(problems(&bad).len(), count, "{:?}", problems(&bad));
     }

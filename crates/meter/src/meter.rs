@@ -1,4 +1,4 @@
-//! The ledger behind a lock for its writers, and snapshots of it for readers, who never wait.
+//! The meter: a ledger that writers share, and snapshots that readers get without waiting.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -8,11 +8,11 @@ use arc_swap::ArcSwap;
 use crate::ledger::Ledger;
 use crate::snapshot::Snapshot;
 
-/// While writers follow each other without a gap, a snapshot is made this often. What a snapshot shares with the ledger
-/// is copied when it changes next: one for each page of a poll would copy nearly everything for each.
+/// The interval of snapshots while writers follow each other without a gap. Each snapshot makes the
+/// next change copy what they share, so that one per page would copy nearly everything each time.
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 
-/// The ledger, shared: accounts change it, `/metrics` reads snapshots of it.
+/// The shared ledger: accounts change it, `/metrics` reads snapshots of it.
 #[derive(Debug)]
 pub struct Meter {
     current: Mutex<Current>,
@@ -23,12 +23,12 @@ pub struct Meter {
 struct Current {
     ledger: Ledger,
     published_at: Instant,
-    /// Whether the ledger has changed since.
+    /// Whether the ledger has changed since the last snapshot.
     changed: bool,
 }
 
 impl Meter {
-    /// Takes over a ledger: empty, or read from a blob and brought up to date.
+    /// Shares a ledger: an empty one, or one that was decoded and brought up to date.
     pub fn new(mut ledger: Ledger) -> Self {
         let snapshot = ledger.snapshot();
         let current = Current {
@@ -42,31 +42,31 @@ impl Meter {
         }
     }
 
-    /// Changes the ledger, in one step for readers: a snapshot has all of the change or nothing.
+    /// Changes the ledger. A snapshot has either all of the change or nothing of it.
     ///
-    /// Writers wait for each other; readers of [`snapshot`](Self::snapshot) wait for nobody.
+    /// Writers wait for each other; [`snapshot`](Self::snapshot) does not wait.
     pub fn update<R>(&self, change: impl FnOnce(&mut Ledger) -> R) -> R {
         let mut current = self.lock();
         let due = current.published_at.elapsed() >= PUBLISH_EVERY;
-        // What readers get while the change goes on.
+        // Readers get this snapshot while the change is made.
         let before = due.then(|| self.publish(&mut current));
         current.changed = true;
         let result = change(&mut current.ledger);
         drop(current);
-        // Freeing what only the old snapshot held may take a while; nobody waits for it here.
+        // Freeing the old snapshot may take a while, so the lock is released first.
         drop(before);
         result
     }
 
-    /// Looks at the ledger without changing anything.
+    /// Reads the ledger.
     pub fn inspect<R>(&self, look: impl FnOnce(&Ledger) -> R) -> R {
         let mut current = self.lock();
-        // A look may take long: readers go on with the figures that it looks at.
+        // `look` may take long; readers get this snapshot meanwhile.
         drop(self.publish(&mut current));
         look(&current.ledger)
     }
 
-    /// The figures as they are now; while a writer is at work, as they were up to 250 ms before it began.
+    /// The current values; while a writer is active, those of up to 250 ms before it started.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         let current = match self.current.try_lock() {
             Ok(current) => Some(current),
@@ -81,12 +81,13 @@ impl Meter {
         self.published.load_full()
     }
 
-    /// A panic in a writer cannot leave a batch half counted: batches are checked before the first row is counted.
+    /// Ignores poisoning: a batch is checked before its first row is counted, so that a panic does not
+    /// leave it half counted.
     fn lock(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a snapshot, if anything has changed since the last; gives that back.
+    /// Publishes a snapshot if anything has changed. Returns the one that it replaces.
     fn publish(&self, current: &mut Current) -> Option<Arc<Snapshot>> {
         if !current.changed {
             return None;
@@ -102,31 +103,32 @@ mod tests {
     use std::sync::Barrier;
 
     use super::*;
-    use crate::Limits;
+    use crate::folding::Limits;
+    use crate::ledger::Api;
 
     #[test]
-    fn readers_wait_for_no_writer_and_see_no_half() {
+    fn readers_do_not_wait_for_writers_and_see_whole_changes() {
         let meter = Meter::new(Ledger::new(Limits::default()));
         let none = meter.snapshot().series();
-        meter.update(|ledger| ledger.configure("a", crate::Api::HostedSuite));
+        meter.update(|ledger| ledger.configure("a", Api::HostedSuite));
         let one = meter.snapshot().series();
         assert!(one > none);
-        let (begun, seen) = (Barrier::new(2), Barrier::new(2));
+        let (started, seen) = (Barrier::new(2), Barrier::new(2));
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 meter.update(|ledger| {
-                    ledger.configure("b", crate::Api::HostedSuite);
-                    begun.wait();
+                    ledger.configure("b", Api::HostedSuite);
+                    started.wait();
                     seen.wait();
                 });
             });
-            begun.wait();
-            // The writer holds the ledger: a reader that waited would wait for ever.
+            started.wait();
+            // The writer holds the ledger: a reader that waits would never return.
             assert_eq!(meter.snapshot().series(), one);
             seen.wait();
         });
         assert_eq!(meter.snapshot().series() - none, 2 * (one - none));
-        // What is looked at for long is published before.
+        // `inspect` publishes first.
         meter.update(|ledger| ledger.unconfigure("b"));
         meter.inspect(|_| assert_eq!(meter.snapshot().series(), one));
     }

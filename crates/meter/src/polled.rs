@@ -1,25 +1,26 @@
-//! What the last poll of an account said: gauges that are replaced whole, and vanish when the account is stale.
+//! The values of an account's last poll: gauges that each poll replaces as a whole.
 
 use std::collections::BTreeMap;
 
 use crate::amount::{Amount, Scale};
-use crate::call::FOLDED_ID;
-use crate::family::FamilyId;
+use crate::counted_call::UNKNOWN_ID;
+use crate::families::FamilyId;
+use crate::folding::{FOLDED_ID, Limits};
 use crate::table::{Floats, Table};
 
-/// The longest text that is shown as a label value, in bytes; a longer one is cut.
+/// Longer label values are cut to this length in bytes.
 const LABEL_BYTES: usize = 256;
 
-/// A client's use of its allowance in the current period. Decimals count in 10⁻⁹.
+/// A client's use of its allowance in the current period. Decimals are in units of 10⁻⁹.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowanceUse {
     /// The client's id.
     pub client_id: String,
     /// The client's name.
     pub client_name: Option<String>,
-    /// The client's id in the operator's own books.
+    /// The client's id in the operator's own accounts.
     pub third_party_account_id: Option<String>,
-    /// Balance as the API states it.
+    /// Balance as the API reports it.
     pub balance_nano: Option<i128>,
     /// Calls billed.
     pub calls_nano: Option<i128>,
@@ -27,7 +28,7 @@ pub struct AllowanceUse {
     pub minutes_nano: Option<i128>,
 }
 
-/// A client from the client list, where that is readable.
+/// A client of the client list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Client {
     /// The client's id.
@@ -36,13 +37,13 @@ pub struct Client {
     pub client_name: Option<String>,
     /// The center that the client belongs to.
     pub center_id: Option<String>,
-    /// The client's id in the operator's own books.
+    /// The client's id in the operator's own accounts.
     pub third_party_account_id: Option<String>,
-    /// What the allowance includes; `None` where the client is not billable or the API does not say.
+    /// The allowance; `None` if the client is not billable or the API does not report it.
     pub allowance: Option<Allowance>,
 }
 
-/// What an allowance includes in a period, in 10⁻⁹.
+/// The calls or minutes included in an allowance per period, in units of 10⁻⁹.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allowance {
     /// A number of calls.
@@ -54,19 +55,19 @@ pub enum Allowance {
 /// A tenant's billing settings and balance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Billing {
-    /// Whether billing is on.
+    /// Whether billing is enabled.
     pub enabled: Option<bool>,
     /// Who is charged.
     pub billed_account: Option<String>,
-    /// How: `OFFLINE` or `ONLINE`, as the API writes it.
+    /// `OFFLINE` or `ONLINE`, as the API writes it.
     pub charging_type: Option<String>,
-    /// Balance in 10⁻⁹ of the currency.
+    /// Balance in units of 10⁻⁹ of the currency.
     pub balance_nano: Option<i128>,
-    /// ISO 4217.
+    /// ISO 4217 code.
     pub currency: Option<String>,
 }
 
-/// The figures of a rate deck, added up rate by rate.
+/// Summary of a rate deck, built rate by rate.
 #[derive(Clone, Debug, Default)]
 pub struct RateDeck {
     types: BTreeMap<Box<str>, RateType>,
@@ -87,8 +88,8 @@ struct Prices {
 }
 
 impl RateDeck {
-    /// Adds a rate of a type with its prices per minute in 10⁻⁹, in the first interval and in the next ones.
-    /// A price that is unknown is left out of the prices' figures.
+    /// Adds a rate with its prices per minute in the first and in the next intervals, in units of
+    /// 10⁻⁹. Unknown prices are left out.
     pub fn add(&mut self, rate_type: Option<&str>, price_1: Option<i128>, price_n: Option<i128>) {
         let label = rate_label(rate_type);
         let entry = match self.types.get_mut(label.as_str()) {
@@ -106,13 +107,13 @@ impl RateDeck {
     }
 }
 
-/// The label value of a rate's type: lower case, `unknown` when the API left it out.
+/// The label value of a rate's type: lower case, or `unknown` if the API left it out.
 pub(crate) fn rate_label(rate_type: Option<&str>) -> String {
     let text = rate_type.map(str::trim).filter(|text| !text.is_empty());
-    text.map_or_else(|| crate::call::UNKNOWN_ID.to_owned(), str::to_lowercase)
+    text.map_or_else(|| UNKNOWN_ID.to_owned(), str::to_lowercase)
 }
 
-/// The tables of gauges of one account, as the last poll filled them.
+/// The gauges of one account's last poll.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Polled {
     uses: Vec<AllowanceUse>,
@@ -122,7 +123,7 @@ pub(crate) struct Polled {
     pub(crate) tables: Vec<(FamilyId, Table<Floats>)>,
 }
 
-/// What is known of one client, from both lists.
+/// A client's data from the client list and the balances.
 #[derive(Default)]
 struct ClientFacts<'a> {
     name: Option<&'a str>,
@@ -137,27 +138,33 @@ impl Polled {
         account: &str,
         period: (i64, i64, i64),
         uses: Vec<AllowanceUse>,
-        cap: usize,
+        limits: Limits,
     ) -> usize {
         self.uses = uses;
         self.period = Some(period);
-        self.fill_clients(account, cap)
+        self.fill_clients(account, limits)
     }
 
-    pub(crate) fn set_clients(&mut self, account: &str, clients: Vec<Client>, cap: usize) -> usize {
+    pub(crate) fn set_clients(
+        &mut self,
+        account: &str,
+        clients: Vec<Client>,
+        limits: Limits,
+    ) -> usize {
         self.clients = clients;
-        self.fill_clients(account, cap)
+        self.fill_clients(account, limits)
     }
 
     pub(crate) fn clients(&self) -> &[Client] {
         &self.clients
     }
 
-    /// Fills the tables about clients and tells how many clients were folded.
-    fn fill_clients(&mut self, account: &str, cap: usize) -> usize {
+    /// Fills the tables about clients and returns how many clients were folded.
+    fn fill_clients(&mut self, account: &str, limits: Limits) -> usize {
         use FamilyId as F;
         let facts = facts(&self.clients, &self.uses);
-        let folded = facts.len().saturating_sub(cap);
+        let folded = limits.excess(facts.len());
+        let kept = facts.len() - folded;
         let mut tables: BTreeMap<FamilyId, Table<Floats>> = BTreeMap::new();
         let mut show = |family: F, labels: &[&str], value: Option<f64>| {
             if let Some(value) = value {
@@ -166,7 +173,7 @@ impl Polled {
             }
         };
         let elapsed = self.period.and_then(elapsed_ratio);
-        for (client, facts) in facts.iter().take(cap) {
+        for (client, facts) in facts.iter().take(kept) {
             let info = [
                 account,
                 client,
@@ -181,13 +188,13 @@ impl Polled {
                 show(F::AllowancePeriodElapsedRatio, &labels, elapsed);
             }
         }
-        // Sums can be folded, names and ratios cannot.
+        // Amounts can be folded, names and ratios cannot.
         let mut rest = ClientSums::default();
         for (place, (client, facts)) in facts.iter().enumerate() {
             let mut one = ClientSums::default();
-            let sums = if place < cap { &mut one } else { &mut rest };
+            let sums = if place < kept { &mut one } else { &mut rest };
             sums.add(facts);
-            if place < cap {
+            if place < kept {
                 one.show(&[account, client], &mut show);
             }
         }
@@ -241,14 +248,16 @@ impl Polled {
         );
     }
 
-    pub(crate) fn set_rates(&mut self, account: &str, deck: &RateDeck, cap: usize) -> usize {
+    pub(crate) fn set_rates(&mut self, account: &str, deck: &RateDeck, limits: Limits) -> usize {
         use FamilyId as F;
         let mut tables: BTreeMap<FamilyId, Table<Floats>> = BTreeMap::new();
         let mut show = |family: F, labels: &[&str], value: f64| {
             let table = tables.entry(family).or_default();
             table.push_value(family.family().labels, labels, value);
         };
-        for (rate_type, figures) in deck.types.iter().take(cap) {
+        let folded = limits.excess(deck.types.len());
+        let kept = deck.types.len() - folded;
+        for (rate_type, figures) in deck.types.iter().take(kept) {
             let rate_type = clip(rate_type);
             show(F::CallRates, &[account, rate_type], whole(figures.rates));
             for (interval, prices) in ["first", "next"].into_iter().zip(&figures.prices) {
@@ -264,9 +273,8 @@ impl Polled {
                 }
             }
         }
-        let folded = deck.types.len().saturating_sub(cap);
         if folded > 0 {
-            let rest = deck.types.values().skip(cap).map(|figures| figures.rates);
+            let rest = deck.types.values().skip(kept).map(|figures| figures.rates);
             show(F::CallRates, &[account, FOLDED_ID], whole(rest.sum()));
         }
         self.replace(&[F::CallRates, F::CallRatePrice], tables);
@@ -281,7 +289,7 @@ impl Polled {
     }
 }
 
-/// Figures of clients that can be added up.
+/// Sums over clients.
 #[derive(Default)]
 struct ClientSums {
     balance: Option<i128>,
@@ -326,7 +334,7 @@ impl ClientSums {
     }
 }
 
-/// What is known of each client; a balance row that repeats a client (one of several accounts) is added to it.
+/// Joins both lists by client. Several balance rows of a client, one per account, are added up.
 fn facts<'a>(
     clients: &'a [Client],
     uses: &'a [AllowanceUse],

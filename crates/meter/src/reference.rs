@@ -1,37 +1,39 @@
-//! The family table for people: as text and as the Markdown page `docs/METRICS.md`.
+//! The family table as text and as the Markdown page `docs/METRICS.md`.
 
 use std::fmt::Write as _;
 
-use crate::family::{FamilyId, Source};
+use crate::families::FamilyId;
+use crate::family::Source;
 use crate::histogram::BOUNDS_SECONDS;
 
 /// The page `docs/METRICS.md`.
 pub fn markdown() -> String {
     let mut page = String::from(
         "# Metrics\n\n\
-         <!-- Written by `callmeter metrics --format markdown` from the family table in `crates/meter`; do not edit. -->\n\n\
-         Money and durations are added up as integers and divided when written. A value that the API left out or that cannot be read is\n\
-         counted in `callmeter_call_values_missing_total` and in nothing else: unknown is not zero.\n\n",
+         <!-- Generated from the family table in `crates/meter` (`callmeter metrics --format markdown`); do not edit. -->\n\n\
+         Money and durations are summed as integers and divided only for display. A duration that is missing or unreadable is counted in\n\
+         `callmeter_call_values_missing_total` and nowhere else: unknown is not zero.\n\n",
     );
     for (title, text, sources) in [
         (
             "Totals",
-            "Counted from the journal: the same after a restart. They show while the account is configured.",
+            "Counted from the journal, and therefore unchanged by a restart. Shown while the account is configured.",
             &[Source::Totals][..],
         ),
         (
             "State",
-            "How the account's polls stand. They show while the account is configured.",
+            "The state of the account's polls. Shown while the account is configured.",
             &[Source::State],
         ),
         (
             "As of the last poll",
-            "What the API said last. They vanish when polls of the account fail again and again (`stale_after`).",
+            "Values that the API last returned. Not shown while the account is stale: its last `stale_after` polls failed.",
             &[Source::Polled],
         ),
         (
             "The exporter itself",
-            "They start at 0 with the process. The `process_*` metrics that Prometheus users know come with them.",
+            "They count from the start of the process. A series with labels appears with its first event: without failures, for example, there is no\n\
+             `callmeter_poll_failures_total`. The usual `process_*` metrics are exported too.",
             &[Source::Registry],
         ),
     ] {
@@ -44,7 +46,7 @@ pub fn markdown() -> String {
                     page,
                     "| `{}` | {} | {} | {} |",
                     family.name,
-                    family.kind.name(),
+                    family.metric_type.name(),
                     labels.join(", "),
                     family.help.replace('|', "\\|"),
                 );
@@ -57,20 +59,20 @@ pub fn markdown() -> String {
         page,
         "## How to read them\n\n\
          - `direction` is `incoming`, `outgoing`, `transfer`, `other` (a type that callmeter does not know) or `unknown` (no type).\n\
-         - `client_id=\"unknown\"`: the API left the id out. `client_id=\"other\"`: the account has more label sets than the cap allows;\n  \
-           the rest is counted together, and `callmeter_series_folded_total` counts such updates.\n\
-         - Counters never go down. An edit of a call that lowers or moves a value shows in `callmeter_call_corrections_seconds` and\n  \
-           `callmeter_call_corrections_calls`; the present truth is the total plus its correction, for example\n  \
+         - `client_id=\"unknown\"`: the API returned no id. `client_id=\"other\"`: the account has more label sets than the cap allows, and\n  \
+           the further ones are counted together. `callmeter_series_folded_total` counts these updates.\n\
+         - Counters never decrease. An edit that lowers or moves a value of a counted call goes to `callmeter_call_corrections_seconds` or\n  \
+           `callmeter_call_corrections_calls`. The current value is the total plus its correction, for example\n  \
            `callmeter_call_talk_seconds_sum + on (account, client_id, direction) callmeter_call_corrections_seconds{{field=\"talk\"}}`.\n\
-         - Classic buckets of the calls' histograms, in seconds: {}. Over protobuf the same histograms come with native buckets too\n  \
-           (schema 3: eight to a doubling).\n\
-         - A client's calls counters show at 0 for incoming and outgoing calls as soon as the client is known.\n",
+         - The classic buckets of the call histograms, in seconds: {}.\n  \
+           In the protobuf format these histograms also have native buckets (schema 3: eight buckets per power of two).\n\
+         - The call counters of a client start at 0, for incoming and for outgoing calls, as soon as the client is known.\n",
         bounds.join(", "),
     );
     page
 }
 
-/// The table as plain text, one family to a paragraph.
+/// The table as plain text, one paragraph per family.
 pub fn text() -> String {
     let mut out = String::new();
     for family in FamilyId::ALL.iter().map(|id| id.family()) {
@@ -79,7 +81,7 @@ pub fn text() -> String {
             out,
             "{} ({}; {})\n    {}",
             family.name,
-            family.kind.name(),
+            family.metric_type.name(),
             if labels.is_empty() {
                 "no labels"
             } else {
@@ -95,7 +97,7 @@ pub fn text() -> String {
 mod tests {
     use super::*;
 
-    /// With `CALLMETER_WRITE_DOCS=1` the page is written instead of compared.
+    /// With `CALLMETER_WRITE_DOCS=1` this writes the page first.
     #[test]
     fn the_page_in_docs_is_up_to_date() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/METRICS.md");
@@ -105,7 +107,7 @@ mod tests {
         let page = std::fs::read_to_string(path).unwrap_or_default();
         assert!(
             page == markdown(),
-            "docs/METRICS.md is not what the table says: run CALLMETER_WRITE_DOCS=1 cargo test -p callmeter-meter"
+            "docs/METRICS.md differs from the family table: run CALLMETER_WRITE_DOCS=1 cargo test -p callmeter-meter"
         );
     }
 

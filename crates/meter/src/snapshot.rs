@@ -1,17 +1,17 @@
-//! An immutable picture of all figures, which readers hold as long as they like.
+//! An immutable snapshot of all values, for readers.
 
 use std::sync::Arc;
 
 use callmeter_records::CallField;
 
 use crate::amount::Scale;
-use crate::call::Count;
-use crate::family::FamilyId;
-use crate::histogram::HistogramColumn;
+use crate::counted_call::Count;
+use crate::families::FamilyId;
+use crate::histogram::{BUCKETS, HistogramColumn};
 use crate::label_text::LabelBlock;
 use crate::table::{Amounts, CallCounts, CallTimes, Chunk, Floats};
 
-/// All figures at one moment. It shares what did not change with the snapshots before and after it.
+/// All values at one moment. Unchanged parts are shared with other snapshots.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     pub(crate) parts: Vec<Arc<Part>>,
@@ -31,7 +31,8 @@ pub(crate) struct Part {
 pub struct Block<'a> {
     /// Their labels.
     pub labels: &'a LabelBlock,
-    /// When the counting of each began, in microseconds since 1970; 0 where it did not yet, empty for gauges that hold floats.
+    /// Since when each is counted, in microseconds since 1970; 0 if nothing was counted yet. Empty for
+    /// gauges of floats.
     pub created: &'a [i64],
     /// Their values.
     pub values: Values<'a>,
@@ -43,7 +44,7 @@ impl Block<'_> {
         self.labels.len()
     }
 
-    /// Whether it holds none.
+    /// Whether it holds no label sets.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -62,7 +63,7 @@ pub enum Values<'a> {
     Histograms(&'a HistogramColumn),
 }
 
-/// A place among the blocks of a family; starts at the first.
+/// A position among the blocks of a family; the default is the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     part: usize,
@@ -70,7 +71,7 @@ pub struct Position {
 }
 
 impl Snapshot {
-    /// The block of a family at `position`, which moves behind it; `None` after the last.
+    /// The block of a family at `position`, which then advances; `None` after the last one.
     pub fn next_block(&self, family: FamilyId, position: &mut Position) -> Option<Block<'_>> {
         while let Some(part) = self.parts.get(position.part) {
             if let Some(block) = part.block(family, position.chunk) {
@@ -89,9 +90,8 @@ impl Snapshot {
         std::iter::from_fn(move || self.next_block(family, &mut position))
     }
 
-    /// The exact amount of a series, by its whole label text as [`LabelBlock::row`] shows it; of a histogram, its sum.
-    ///
-    /// It looks at every row of the family: for tests and tools, not for scrapes.
+    /// The exact value of a series, or the sum of a histogram, by its label text as in
+    /// [`LabelBlock::row`]. A linear search, for tests and tools.
     pub fn find(&self, family: FamilyId, labels: &str) -> Option<i128> {
         for block in self.blocks(family) {
             let Some(row) = (0..block.len()).find(|row| block.labels.row(*row) == labels) else {
@@ -111,10 +111,10 @@ impl Snapshot {
         None
     }
 
-    /// How many series a server will store of it, where a histogram counts as its buckets, sum and count.
+    /// The number of series that a server stores; a histogram counts as its buckets, sum and count.
     pub fn series(&self) -> usize {
         let of_row = |block: &Block<'_>| match block.values {
-            Values::Histograms(_) => crate::histogram::BUCKETS + 2,
+            Values::Histograms(_) => BUCKETS + 2,
             _ => 1,
         };
         FamilyId::ALL

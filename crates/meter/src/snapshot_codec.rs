@@ -1,21 +1,22 @@
-//! The totals as bytes, for the journal to keep, so that a start need not count all records again.
+//! The totals as bytes, which the journal stores so that a start need not count all records again.
 //!
-//! Only what comes from records is written, in an order that does not depend on history: equal totals give equal bytes, whether they
-//! were counted in one run or read back and counted on. Layout (numbers are LEB128 varints, signed ones zigzag, texts length + UTF-8):
-//! magic, version, bucket layout, batches counted, accounts one after the other, xxh3 of all before.
+//! Equal totals give equal bytes, whether they were counted in one run or read back in between. Layout
+//! (numbers are LEB128 varints, signed ones zigzag, texts length + UTF-8): magic, version, bucket layout,
+//! batches counted, accounts, xxh3 of everything before.
 
 use callmeter_records::{CallField, Direction};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::call::Count;
+use crate::counted_call::Count;
+use crate::folding::{Folded, Limits};
 use crate::histogram::{BUCKETS, HistogramColumn, NATIVE_SCHEMA};
-use crate::ledger::{Account, Ledger, Limits};
-use crate::totals::{AccountTotals, Folded};
+use crate::ledger::{Account, Ledger};
+use crate::totals::AccountTotals;
 
 const MAGIC: &[u8; 4] = b"CMtr";
 const VERSION: u64 = 1;
 
-/// A direction's number is its place here: part of the format, whatever order the enum may get.
+/// The number of a direction is its index here. It is part of the format, unlike the enum's order.
 const DIRECTIONS: [Direction; 5] = [
     Direction::Incoming,
     Direction::Outgoing,
@@ -24,16 +25,16 @@ const DIRECTIONS: [Direction; 5] = [
     Direction::Other,
 ];
 
-/// Why totals cannot be read from bytes. The way out is the same for all: count the journal's records from the start.
+/// Why totals cannot be read from bytes. In every case the journal's records can be counted again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BlobError {
-    /// Not written by this program.
+    /// The bytes do not start with the magic number.
     #[error("not a snapshot of the meter's totals")]
     NotABlob,
-    /// Written by a version that keeps other totals.
+    /// Written in another version of the format.
     #[error("snapshot of the meter's totals in version {0}, which this program does not read")]
     Version(u64),
-    /// Cut short or changed since it was written.
+    /// Truncated or modified.
     #[error("snapshot of the meter's totals is damaged")]
     Damaged,
 }
@@ -64,7 +65,7 @@ impl Ledger {
         out.0
     }
 
-    /// Reads totals back; what [`encode`](Self::encode) gave. No account is configured yet.
+    /// Reads what [`encode`](Self::encode) wrote. No account is configured yet.
     pub fn decode(bytes: &[u8], limits: Limits) -> Result<Self, BlobError> {
         let rest = bytes.strip_prefix(MAGIC).ok_or(BlobError::NotABlob)?;
         let (_, sum) = bytes.split_last_chunk().ok_or(BlobError::Damaged)?;
@@ -107,10 +108,10 @@ fn encode_account(out: &mut Writer, totals: &AccountTotals) {
     out.text(&totals.name);
     out.number(totals.revised);
     out.number(totals.without_id);
-    for time in [totals.begun, totals.last_event] {
+    for time in [totals.counting_since, totals.last_event] {
         out.time(time);
     }
-    for folded in folded_numbers(&totals.folded) {
+    for folded in totals.folded.0 {
         out.number(folded);
     }
     let counts = totals.used_counts();
@@ -171,26 +172,21 @@ fn encode_account(out: &mut Writer, totals: &AccountTotals) {
 }
 
 fn decode_account(input: &mut Reader<'_>) -> Result<AccountTotals, BlobError> {
-    // Whatever was written had its place when it was counted, so no cap applies to it now.
-    const NO_CAP: usize = usize::MAX;
     let mut totals = AccountTotals::new(input.text()?);
     totals.revised = input.number()?;
     totals.without_id = input.number()?;
-    let begun = input.time()?;
-    totals.set_begun(begun);
+    let since = input.time()?;
+    totals.set_counting_since(since);
     totals.last_event = input.time()?;
-    totals.folded = Folded {
-        counts: input.number()?,
-        times: input.number()?,
-        corrected_times: input.number()?,
-        corrected_counts: input.number()?,
-        rates_changed: input.number()?,
-    };
+    let mut folded = Folded::default();
+    for updates in &mut folded.0 {
+        *updates = input.number()?;
+    }
     for _ in 0..input.length()? {
         let (client, center) = (input.text()?, input.text()?);
         let direction = input.direction()?;
         let created = input.signed_64()?;
-        let row = totals.counts_row(client, center, direction, created, NO_CAP);
+        let row = totals.counts_row(client, center, direction, created, Limits::NONE);
         for count in Count::ALL {
             totals.add_count(row, count, input.number()?);
         }
@@ -199,7 +195,7 @@ fn decode_account(input: &mut Reader<'_>) -> Result<AccountTotals, BlobError> {
         let client = input.text()?;
         let direction = input.direction()?;
         let created = input.signed_64()?;
-        let row = totals.times_row(client, direction, created, NO_CAP);
+        let row = totals.times_row(client, direction, created, Limits::NONE);
         let mut result = Ok(());
         totals.times.table.change(row, |chunk, place| {
             let mut columns = chunk.columns.columns.iter_mut();
@@ -239,22 +235,13 @@ fn decode_account(input: &mut Reader<'_>) -> Result<AccountTotals, BlobError> {
         let key = (input.text()?.into(), input.text()?.into());
         totals.add_rate_change(&key, input.signed()?);
     }
+    totals.folded = folded;
     Ok(totals)
 }
 
 fn direction_number(direction: Direction) -> u64 {
     let place = DIRECTIONS.iter().position(|one| *one == direction);
     place.unwrap_or(DIRECTIONS.len()) as u64
-}
-
-fn folded_numbers(folded: &Folded) -> [u64; 5] {
-    [
-        folded.counts,
-        folded.times,
-        folded.corrected_times,
-        folded.corrected_counts,
-        folded.rates_changed,
-    ]
 }
 
 fn encode_histogram(out: &mut Writer, column: &HistogramColumn, place: usize) {
@@ -354,7 +341,7 @@ impl<'a> Reader<'a> {
         u64::try_from(self.wide()?).map_err(|_| BlobError::Damaged)
     }
 
-    /// A number of things of at least a byte each, so that a damaged one cannot ask for endless work.
+    /// A number of items of at least one byte each: bounds the work that damaged bytes can cause.
     fn length(&mut self) -> Result<usize, BlobError> {
         let length = usize::try_from(self.number()?).map_err(|_| BlobError::Damaged)?;
         if length > self.0.len() {
@@ -412,7 +399,7 @@ mod tests {
         #[test]
         fn any_damage_is_noticed(place in 0_usize..200, flip in 1_u8..) {
             let mut ledger = Ledger::new(Limits::default());
-            ledger.totals("acme").rate_changed("local", callmeter_records::Change::New, 10);
+            ledger.totals("acme").rate_changed("local", callmeter_records::Change::New, Limits::default());
             ledger.totals("acme").revised = 7;
             let mut bytes = ledger.encode();
             let place = place % bytes.len();

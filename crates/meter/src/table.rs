@@ -1,4 +1,4 @@
-//! Tables of series: rows in chunks that snapshots share, copied only when a shared one changes.
+//! Tables of series: rows in chunks, which snapshots share and which are copied on change.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use crate::label_text::LabelBlock;
 
 /// The value columns of a table.
 pub(crate) trait Columns: Clone + Default {
-    /// Rows to a chunk: what is copied when one row of a chunk that a snapshot holds changes.
+    /// Rows per chunk: the number copied when one row of a shared chunk changes.
     const CHUNK_ROWS: usize;
 
     /// Adds a row of zeros.
     fn push(&mut self);
 
-    /// Bytes of memory that the columns take.
+    /// Memory of the columns, in bytes.
     fn resident_bytes(&self) -> usize;
 }
 
@@ -21,12 +21,12 @@ pub(crate) trait Columns: Clone + Default {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Chunk<C> {
     pub(crate) labels: Arc<LabelBlock>,
-    /// When each row's counting began, in microseconds since 1970.
+    /// Since when each row is counted, in microseconds since 1970.
     pub(crate) created: Vec<i64>,
     pub(crate) columns: C,
 }
 
-/// Rows that only ever grow in number.
+/// A table that only grows.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<C> {
     chunks: Vec<Arc<Chunk<C>>>,
@@ -51,7 +51,7 @@ impl<C: Columns> Table<C> {
         self.rows
     }
 
-    /// Adds a row of zeros and gives its number.
+    /// Adds a row of zeros and returns its number.
     pub(crate) fn push(&mut self, names: &[&str], values: &[&str], created: i64) -> u32 {
         let row = self.rows;
         if row.is_multiple_of(C::CHUNK_ROWS) {
@@ -64,11 +64,11 @@ impl<C: Columns> Table<C> {
             chunk.columns.push();
         }
         self.rows += 1;
-        // The caps on label sets keep tables far below 2^32 rows.
+        // The cap on label sets keeps tables far below 2^32 rows.
         u32::try_from(row).unwrap_or(u32::MAX)
     }
 
-    /// Changes a row: `change` is given its chunk and its place there.
+    /// Changes a row: `change` gets its chunk and its index there.
     pub(crate) fn change(&mut self, row: u32, change: impl FnOnce(&mut Chunk<C>, usize)) {
         let row = row as usize;
         if let Some(chunk) = self.chunks.get_mut(row / C::CHUNK_ROWS) {
@@ -76,7 +76,7 @@ impl<C: Columns> Table<C> {
         }
     }
 
-    /// Reads a row: its chunk and its place there.
+    /// The chunk of a row, and its index there.
     pub(crate) fn row(&self, row: u32) -> Option<(&Chunk<C>, usize)> {
         let row = row as usize;
         let chunk = self.chunks.get(row / C::CHUNK_ROWS)?;
@@ -99,7 +99,7 @@ impl<C: Columns> Table<C> {
     }
 }
 
-/// The calls counters: calls, unanswered, flagged.
+/// The call counters: calls, unanswered, flagged.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallCounts {
     pub(crate) columns: [Vec<u64>; 3],
@@ -118,14 +118,14 @@ impl Columns for CallCounts {
     }
 }
 
-/// The histograms of a call's times, in the order of [`CallField::ALL`](callmeter_records::CallField::ALL).
+/// The histograms of call times, in the order of [`CallField::ALL`](callmeter_records::CallField::ALL).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallTimes {
     pub(crate) columns: [HistogramColumn; 6],
 }
 
 impl Columns for CallTimes {
-    // A row is 1 KiB or so: short chunks keep what a page's changes copy small.
+    // A row takes about 1 KiB: small chunks limit what is copied per page.
     const CHUNK_ROWS: usize = 16;
 
     fn push(&mut self) {
@@ -138,7 +138,7 @@ impl Columns for CallTimes {
     }
 }
 
-/// One exact amount a row.
+/// One exact amount per row.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Amounts(pub(crate) Vec<i128>);
 
@@ -154,7 +154,7 @@ impl Columns for Amounts {
     }
 }
 
-/// One float a row: gauges that somebody else worked out.
+/// One float per row.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Floats(pub(crate) Vec<f64>);
 
@@ -192,7 +192,7 @@ impl Table<Amounts> {
         });
     }
 
-    /// The amount of a row; 0 when there is no such row.
+    /// The amount of a row; 0 if there is no such row.
     pub(crate) fn amount(&self, row: u32) -> i128 {
         let found = self.row(row);
         found.map_or(0, |(chunk, place)| {

@@ -1,17 +1,20 @@
-//! The totals of one account: which series a call belongs to, and what it adds to them.
+//! The totals of one account: the series of a call, and what the call adds to them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use callmeter_records::{CallField, Change, Direction};
 
-use crate::call::{Call, Count, EXPECTED_DIRECTIONS, FOLDED_ID};
-use crate::family::FamilyId;
-use crate::table::{Amounts, CallCounts, CallTimes, Table};
+use crate::counted_call::{Count, CountedCall, EXPECTED_DIRECTIONS};
+use crate::families::FamilyId;
+use crate::folding::{FOLDED_ID, FoldGroup, Folded, Limits};
+use crate::series_tables::{Group, Keyed};
+use crate::table::{CallCounts, CallTimes};
 
 /// The totals of one account's rows.
 ///
-/// Updates are pure: the same rows in the same order give the same totals, which is what makes replay exact. Series that are shown
-/// at 0 because their client is known play no part in that: they take no share of the caps and are not written to the snapshot.
+/// The same rows in the same order give the same totals, so that a replay of the journal is exact.
+/// Series shown at 0 for known clients are not part of the totals: they do not count towards the
+/// cap and are not encoded.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AccountTotals {
     pub(crate) name: String,
@@ -24,56 +27,11 @@ pub(crate) struct AccountTotals {
     pub(crate) rates_changed: Keyed<(Box<str>, Box<str>)>,
     pub(crate) revised: u64,
     pub(crate) without_id: u64,
-    /// When the first record was read, in microseconds since 1970: when counting began.
-    pub(crate) begun: Option<i64>,
+    /// When the first counted record was read, in microseconds since 1970.
+    pub(crate) counting_since: Option<i64>,
     /// Start of the latest call, in microseconds since 1970.
     pub(crate) last_event: Option<i64>,
     pub(crate) folded: Folded,
-}
-
-/// Updates that went to `client_id="other"`, by the group of families that share labels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Folded {
-    pub(crate) counts: u64,
-    pub(crate) times: u64,
-    pub(crate) corrected_times: u64,
-    pub(crate) corrected_counts: u64,
-    pub(crate) rates_changed: u64,
-}
-
-/// A table whose families share their labels, with the number of its rows that hold figures.
-#[derive(Clone, Debug)]
-pub(crate) struct Group<C> {
-    pub(crate) table: Table<C>,
-    /// Which rows were ever counted in, by row.
-    used: Vec<bool>,
-    used_rows: usize,
-}
-
-impl<C> Default for Group<C> {
-    fn default() -> Self {
-        Self {
-            table: Table::default(),
-            used: Vec::new(),
-            used_rows: 0,
-        }
-    }
-}
-
-/// A small table found by key.
-#[derive(Clone, Debug)]
-pub(crate) struct Keyed<K> {
-    pub(crate) table: Table<Amounts>,
-    pub(crate) rows: BTreeMap<K, u32>,
-}
-
-impl<K> Default for Keyed<K> {
-    fn default() -> Self {
-        Self {
-            table: Table::default(),
-            rows: BTreeMap::new(),
-        }
-    }
 }
 
 /// The rows of one client.
@@ -109,7 +67,7 @@ impl AccountTotals {
             name: name.to_owned(),
             ..Self::default()
         };
-        // Known series start at 0.
+        // These series are known in advance: show them at 0.
         for field in CallField::ALL {
             totals.miss(field, 0);
         }
@@ -117,7 +75,7 @@ impl AccountTotals {
     }
 
     /// Counts a call that is seen for the first time.
-    pub(crate) fn count(&mut self, call: &Call<'_>, observed_at: i64, cap: usize) {
+    pub(crate) fn count(&mut self, call: &CountedCall<'_>, observed_at: i64, limits: Limits) {
         let known = self.clients.get(call.client);
         let (counts, times) = known.map_or((None, None), |rows| {
             (
@@ -127,7 +85,13 @@ impl AccountTotals {
         });
         let counts = match counts.filter(|row| self.counts.is_used(*row)) {
             Some(row) => row,
-            None => self.counts_row(call.client, call.center, call.direction, observed_at, cap),
+            None => self.counts_row(
+                call.client,
+                call.center,
+                call.direction,
+                observed_at,
+                limits,
+            ),
         };
         self.counts.table.change(counts, |chunk, place| {
             for (column, count) in chunk.columns.columns.iter_mut().zip(Count::ALL) {
@@ -138,7 +102,7 @@ impl AccountTotals {
         });
         let times = match times.filter(|row| self.times.is_used(*row)) {
             Some(row) => row,
-            None => self.times_row(call.client, call.direction, observed_at, cap),
+            None => self.times_row(call.client, call.direction, observed_at, limits),
         };
         self.times.table.change(times, |chunk, place| {
             for (column, time) in chunk.columns.columns.iter_mut().zip(call.times) {
@@ -156,28 +120,29 @@ impl AccountTotals {
 
     /// Counts an edit of a call that was counted as `before`.
     ///
-    /// What was unknown and is known now is counted like a new value. Any other difference is a correction, so that no counter falls.
+    /// A value that was unknown before is counted like a new one. Any other difference is a
+    /// correction, so that no counter decreases.
     pub(crate) fn revise(
         &mut self,
-        before: &Call<'_>,
-        after: &Call<'_>,
+        before: &CountedCall<'_>,
+        after: &CountedCall<'_>,
         observed_at: i64,
-        cap: usize,
+        limits: Limits,
     ) {
         self.revised += 1;
-        self.revise_counts(before, after, observed_at, cap);
+        self.revise_counts(before, after, observed_at, limits);
         let moved = (before.client, before.direction) != (after.client, after.direction);
         for (place, field) in CallField::ALL.into_iter().enumerate() {
-            let time = |call: &Call<'_>| call.times.get(place).copied().flatten();
+            let time = |call: &CountedCall<'_>| call.times.get(place).copied().flatten();
             match (time(before), time(after)) {
                 (None, Some(now)) => {
-                    let row = self.times_row(after.client, after.direction, observed_at, cap);
+                    let row = self.times_row(after.client, after.direction, observed_at, limits);
                     self.observe(row, field, now);
                 }
                 (Some(then), now) if moved || now != Some(then) => {
-                    self.correct_time(before, field, -i128::from(then), cap);
+                    self.correct_time(before, field, -i128::from(then), limits);
                     match now {
-                        Some(now) => self.correct_time(after, field, i128::from(now), cap),
+                        Some(now) => self.correct_time(after, field, i128::from(now), limits),
                         None => self.miss(field, 1),
                     }
                 }
@@ -186,19 +151,25 @@ impl AccountTotals {
         }
     }
 
-    fn revise_counts(&mut self, before: &Call<'_>, after: &Call<'_>, observed_at: i64, cap: usize) {
+    fn revise_counts(
+        &mut self,
+        before: &CountedCall<'_>,
+        after: &CountedCall<'_>,
+        observed_at: i64,
+        limits: Limits,
+    ) {
         let moved = (before.client, before.center, before.direction)
             != (after.client, after.center, after.direction);
         for count in Count::ALL {
             match (before.is(count), after.is(count)) {
                 (true, true) if moved => {
-                    self.correct_count(before, count, -1, cap);
-                    self.correct_count(after, count, 1, cap);
+                    self.correct_count(before, count, -1, limits);
+                    self.correct_count(after, count, 1, limits);
                 }
-                (true, false) => self.correct_count(before, count, -1, cap),
+                (true, false) => self.correct_count(before, count, -1, limits),
                 (false, true) => {
                     let (client, center) = (after.client, after.center);
-                    let row = self.counts_row(client, center, after.direction, observed_at, cap);
+                    let row = self.counts_row(client, center, after.direction, observed_at, limits);
                     self.add_count(row, count, 1);
                 }
                 (true, true) | (false, false) => {}
@@ -207,8 +178,8 @@ impl AccountTotals {
     }
 
     /// Shows the series of a client at 0 before its first call.
-    pub(crate) fn know(&mut self, client: &str, center: Option<&str>, now: i64, cap: usize) {
-        if self.counts.table.rows().max(self.times.table.rows()) >= cap.saturating_mul(2) {
+    pub(crate) fn know(&mut self, client: &str, center: Option<&str>, now: i64, limits: Limits) {
+        if !limits.allows_zeros(self.counts.table.rows().max(self.times.table.rows())) {
             return;
         }
         if let Some(center) = center {
@@ -223,7 +194,7 @@ impl AccountTotals {
         }
     }
 
-    /// Makes the rows of the expected directions of a client at a center.
+    /// Adds the rows of a client at a center for the expected directions, at 0.
     fn expect_counts(&mut self, client: &str, center: &str, created: i64) {
         for direction in EXPECTED_DIRECTIONS {
             self.find_or_push_counts(client, center, direction, created);
@@ -265,22 +236,24 @@ impl AccountTotals {
         row
     }
 
-    /// The row to count a call in, which is that of the folded client when the cap is reached.
+    /// The row to count a call in. A new label set beyond the cap is folded.
     pub(crate) fn counts_row(
         &mut self,
         client: &str,
         center: &str,
         direction: Direction,
         observed_at: i64,
-        cap: usize,
+        limits: Limits,
     ) -> u32 {
         let found = self.find_counts(client, center, direction);
         if let Some(row) = found.filter(|row| self.counts.is_used(*row)) {
             return row;
         }
-        let folds = self.counts.used_rows >= cap && client != FOLDED_ID;
+        let used = self.counts.used_rows;
+        let folds = self
+            .folded
+            .folds(FoldGroup::Counts, limits, used, || client == FOLDED_ID);
         let (client, center) = if folds {
-            self.folded.counts += 1;
             (FOLDED_ID, FOLDED_ID)
         } else {
             (client, center)
@@ -293,13 +266,13 @@ impl AccountTotals {
         row
     }
 
-    /// The row to observe a call's times in.
+    /// The row to observe a call's times in. A new label set beyond the cap is folded.
     pub(crate) fn times_row(
         &mut self,
         client: &str,
         direction: Direction,
         observed_at: i64,
-        cap: usize,
+        limits: Limits,
     ) -> u32 {
         let of_client = |clients: &HashMap<Box<str>, ClientRows>, client: &str| {
             clients.get(client)?.times_of(direction)
@@ -308,12 +281,11 @@ impl AccountTotals {
         if let Some(row) = found.filter(|row| self.times.is_used(*row)) {
             return row;
         }
-        let client = if self.times.used_rows >= cap && client != FOLDED_ID {
-            self.folded.times += 1;
-            FOLDED_ID
-        } else {
-            client
-        };
+        let used = self.times.used_rows;
+        let folds = self
+            .folded
+            .folds(FoldGroup::Times, limits, used, || client == FOLDED_ID);
+        let client = if folds { FOLDED_ID } else { client };
         let row = of_client(&self.clients, client).unwrap_or_else(|| {
             let values = [self.name.as_str(), client, direction.as_str()];
             let row = self.times.push(&TIMES_LABELS, &values, observed_at);
@@ -348,15 +320,22 @@ impl AccountTotals {
         let labels = [self.name.as_str(), field.name()];
         let family = FamilyId::CallValuesMissing;
         self.missing
-            .add(&field, family, &labels, self.begun, values.into());
+            .add(&field, family, &labels, self.counting_since, values.into());
     }
 
-    fn correct_time(&mut self, call: &Call<'_>, field: CallField, milliseconds: i128, cap: usize) {
-        let key = (Box::from(call.client), call.direction, field);
-        let key = self.corrected_times.within(cap, key, || {
-            self.folded.corrected_times += 1;
-            (Box::from(FOLDED_ID), call.direction, field)
-        });
+    fn correct_time(
+        &mut self,
+        call: &CountedCall<'_>,
+        field: CallField,
+        milliseconds: i128,
+        limits: Limits,
+    ) {
+        let mut key = (Box::from(call.client), call.direction, field);
+        let rows = &self.corrected_times.rows;
+        let is_known = || rows.contains_key(&key);
+        if (self.folded).folds(FoldGroup::CorrectedTimes, limits, rows.len(), is_known) {
+            key.0 = FOLDED_ID.into();
+        }
         self.add_time_correction(&key, milliseconds);
     }
 
@@ -371,17 +350,18 @@ impl AccountTotals {
             .add(key, family, &labels, None, milliseconds);
     }
 
-    fn correct_count(&mut self, call: &Call<'_>, count: Count, calls: i128, cap: usize) {
-        let key = (
+    fn correct_count(&mut self, call: &CountedCall<'_>, count: Count, calls: i128, limits: Limits) {
+        let mut key = (
             call.client.into(),
             call.center.into(),
             call.direction,
             count,
         );
-        let key = self.corrected_counts.within(cap, key, || {
-            self.folded.corrected_counts += 1;
-            (FOLDED_ID.into(), FOLDED_ID.into(), call.direction, count)
-        });
+        let rows = &self.corrected_counts.rows;
+        let is_known = || rows.contains_key(&key);
+        if (self.folded).folds(FoldGroup::CorrectedCounts, limits, rows.len(), is_known) {
+            (key.0, key.1) = (FOLDED_ID.into(), FOLDED_ID.into());
+        }
         self.add_count_correction(&key, calls);
     }
 
@@ -395,30 +375,23 @@ impl AccountTotals {
         self.corrected_counts.add(key, family, &labels, None, calls);
     }
 
-    /// Counts a change of a call rate. The type's other changes show at 0 with its first one.
-    pub(crate) fn rate_changed(&mut self, rate_type: &str, change: Change, cap: usize) {
-        let label = if self.rates_changed.rows.len() >= cap && !self.has_rates(rate_type) {
-            self.folded.rates_changed += 1;
-            FOLDED_ID
-        } else {
-            rate_type
-        };
+    /// Counts a change of a call rate. The first one of a type also shows the type's other changes at 0.
+    pub(crate) fn rate_changed(&mut self, rate_type: &str, change: Change, limits: Limits) {
+        let rows = &self.rates_changed.rows;
+        let is_known = || rows.contains_key(&(rate_type.into(), Change::New.as_str().into()));
+        let folds = (self.folded).folds(FoldGroup::RateChanges, limits, rows.len(), is_known);
+        let label = if folds { FOLDED_ID } else { rate_type };
         for other in [Change::New, Change::Revised, Change::Removed] {
             let key = (label.into(), other.as_str().into());
             self.add_rate_change(&key, i128::from(other == change));
         }
     }
 
-    fn has_rates(&self, rate_type: &str) -> bool {
-        let key = (rate_type.into(), Change::New.as_str().into());
-        self.rates_changed.rows.contains_key(&key)
-    }
-
     pub(crate) fn add_rate_change(&mut self, key: &(Box<str>, Box<str>), changes: i128) {
         let labels = [&self.name, &*key.0, &*key.1];
         let family = FamilyId::CallRatesChanged;
-        let begun = self.begun;
-        self.rates_changed.add(key, family, &labels, begun, changes);
+        let since = self.counting_since;
+        self.rates_changed.add(key, family, &labels, since, changes);
     }
 
     /// Whether any record was counted.
@@ -431,33 +404,33 @@ impl AccountTotals {
             || self.revised > 0
             || self.without_id > 0
             || self.last_event.is_some()
-            || self.begun.is_some()
+            || self.counting_since.is_some()
     }
 
-    /// Notes that a record is counted which was read at `observed_at`: with the first one, counting began.
-    pub(crate) fn begin(&mut self, observed_at: i64) {
-        if self.begun.is_none() {
-            self.set_begun(Some(observed_at));
+    /// Sets the time since which records are counted, if this is the first one.
+    pub(crate) fn start_counting(&mut self, observed_at: i64) {
+        if self.counting_since.is_none() {
+            self.set_counting_since(Some(observed_at));
         }
     }
 
-    pub(crate) fn set_begun(&mut self, begun: Option<i64>) {
-        self.begun = begun;
+    pub(crate) fn set_counting_since(&mut self, since: Option<i64>) {
+        self.counting_since = since;
         for row in self.missing.rows.values() {
             self.missing.table.change(*row, |chunk, place| {
                 if let Some(created) = chunk.created.get_mut(place) {
-                    *created = begun.unwrap_or(0);
+                    *created = since.unwrap_or(0);
                 }
             });
         }
     }
 
-    /// Remembers when the latest call started.
-    pub(crate) fn saw_event(&mut self, start: Option<i64>) {
+    /// Keeps the start of the latest call.
+    pub(crate) fn note_start(&mut self, start: Option<i64>) {
         self.last_event = self.last_event.max(start);
     }
 
-    /// The rows of the calls counters that hold figures, sorted by their labels.
+    /// The rows of the call counters in use, sorted by their labels.
     pub(crate) fn used_counts(&self) -> Vec<((&str, &str, Direction), u32)> {
         let mut found = Vec::with_capacity(self.counts.used_rows);
         for (client, rows) in &self.clients {
@@ -473,7 +446,7 @@ impl AccountTotals {
         found
     }
 
-    /// The rows of the histograms that hold figures, sorted by their labels.
+    /// The rows of the histograms in use, sorted by their labels.
     pub(crate) fn used_times(&self) -> Vec<((&str, Direction), u32)> {
         let mut found = Vec::with_capacity(self.times.used_rows);
         for (client, rows) in &self.clients {
@@ -487,7 +460,7 @@ impl AccountTotals {
         found
     }
 
-    /// Bytes of memory for the index of clients, near enough.
+    /// Approximate memory of the index of clients, in bytes.
     pub(crate) fn index_bytes(&self) -> usize {
         let rows: usize = self
             .clients
@@ -502,52 +475,5 @@ impl AccountTotals {
         rows + self.clients.capacity() * (size_of::<(Box<str>, ClientRows)>() + 1)
             + self.counts.used.capacity()
             + self.times.used.capacity()
-    }
-}
-
-impl<C: crate::table::Columns> Group<C> {
-    fn push(&mut self, names: &[&str], values: &[&str], created: i64) -> u32 {
-        self.used.push(false);
-        self.table.push(names, values, created)
-    }
-
-    fn is_used(&self, row: u32) -> bool {
-        self.used.get(row as usize).copied().unwrap_or(false)
-    }
-
-    /// Notes that a row is counted in. Its counting began with the record that does so, also where the row was shown at 0 before:
-    /// a replay of the records must come to the same time.
-    fn mark_used(&mut self, row: u32, observed_at: i64) {
-        if let Some(used @ false) = self.used.get_mut(row as usize) {
-            *used = true;
-            self.used_rows += 1;
-            self.table.change(row, |chunk, place| {
-                if let Some(created) = chunk.created.get_mut(place) {
-                    *created = observed_at;
-                }
-            });
-        }
-    }
-}
-
-impl<K: Ord + Clone> Keyed<K> {
-    /// The key, or the one to fold it into when it is new and the cap is reached.
-    fn within(&self, cap: usize, key: K, fold: impl FnOnce() -> K) -> K {
-        if self.rows.len() >= cap && !self.rows.contains_key(&key) {
-            fold()
-        } else {
-            key
-        }
-    }
-
-    fn add(&mut self, key: &K, family: FamilyId, values: &[&str], begun: Option<i64>, units: i128) {
-        let found = self.rows.get(key).copied();
-        let row = found.unwrap_or_else(|| {
-            let names = family.family().labels;
-            let row = self.table.push(names, values, begun.unwrap_or(0));
-            self.rows.insert(key.clone(), row);
-            row
-        });
-        self.table.add(row, units);
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "The world")]
 struct World {
-    /// Seed of everything that is drawn: the same seed and start give the same world
+    /// Seed of everything random: the same seed and start give the same world
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Clients of the HostedSuite customer
@@ -47,7 +47,7 @@ struct World {
     /// Calls of a working day of average load [default: 2000; 0 with --calls]
     #[arg(long, value_name = "N")]
     calls_per_day: Option<u64>,
-    /// Exactly so many calls, spread over --days and all ended at the start
+    /// Exactly this many calls, spread over --days and all ended at the start
     #[arg(long, value_name = "N")]
     calls: Option<u64>,
     /// Days of history before the start
@@ -59,13 +59,13 @@ struct World {
     /// Where the simulated clock starts, such as 2026-08-06T08:45:00Z [default: now; a day ago when --speed is above 1]
     #[arg(long, value_name = "TIME")]
     start: Option<Timestamp>,
-    /// Let the simulated clock overtake the real one, where it would slow down to its speed
+    /// Let the simulated clock run ahead of the real one instead of slowing down to its speed
     #[arg(long)]
     ahead: bool,
-    /// IANA time zone of the dates that HostedSuite reads and writes, which name none
+    /// IANA time zone of the dates that HostedSuite reads and writes without a zone
     #[arg(long, default_value = "UTC", value_name = "ZONE")]
     time_zone: String,
-    /// Give the oldest calls first where a request names no sort field
+    /// Return the oldest calls first if a request names no sort field
     #[arg(long)]
     oldest_first: bool,
     /// Prefixes in the PBX's rate deck; 300000 is what a large carrier has
@@ -82,7 +82,7 @@ struct Servers {
     /// Where the PBX listens
     #[arg(long, default_value = "127.0.0.1:10181", value_name = "ADDRESS")]
     listen_portsip: SocketAddr,
-    /// Speak TLS with a certificate signed by itself: the PBX, or both
+    /// Use TLS with a self-signed certificate: on the PBX, or on both servers
     #[arg(
         long,
         value_name = "WHO",
@@ -92,13 +92,13 @@ struct Servers {
         default_missing_value = "portsip"
     )]
     tls: TlsArgument,
-    /// Write that certificate to a file, to be trusted by clients
+    /// Write that certificate to a file, for clients to trust
     #[arg(long, value_name = "FILE")]
     write_certificate: Option<PathBuf>,
     /// Answer 403 to every write on the PBX but the login, and count it
     #[arg(long)]
     require_get_only: bool,
-    /// Logins that the PBX knows: the JSON one of 22.x, the older form, or both
+    /// Logins that the PBX supports: JSON (22.x), the older form, or both
     #[arg(long, default_value = "both", value_name = "WHICH")]
     sign_in: SignInArgument,
     /// Lifetime of the PBX's tokens, in real seconds
@@ -208,13 +208,13 @@ impl Arguments {
     }
 }
 
-/// Says on standard error why it ends.
+/// Prints why the program ends to standard error.
 pub(crate) fn fail(reason: &dyn Display) -> ExitCode {
     eprintln!("callmeter-simulator: {reason}");
     ExitCode::FAILURE
 }
 
-/// Says on standard output where everything is.
+/// Prints the addresses and credentials to standard output.
 pub(crate) fn introduce(running: &Running) {
     let Credentials {
         hostedsuite,
@@ -243,7 +243,7 @@ pub(crate) fn introduce(running: &Running) {
         running.control_url()
     );
     println!(
-        "It is {} there; {} calls have ended, the deck has {} rates.",
+        "The simulated time is {}; {} calls have ended, the deck has {} rates.",
         ledger.now, ledger.total.calls, ledger.portsip.rates
     );
 }
@@ -251,7 +251,7 @@ pub(crate) fn introduce(running: &Running) {
 fn after_help() -> String {
     format!(
         "\
-Faults, as they are given to --fault, or by name to POST /_sim/faults:
+Faults, for --fault or, by name, for POST /_sim/faults:
 {}
   A bare number is a rate: the share of records or requests, from 0 to 1. A fault
   of requests also takes \"seed\", \"times\" (no more than so many) and \"path\" (only
@@ -264,7 +264,7 @@ Control, on either address:
                               DELETE ends all
   GET  /_sim/clock            POST {{\"freeze\": true}}, {{\"set\": TIME}},
                               {{\"advance\": SECONDS}} or {{\"speed\": 60}}
-  GET  /_sim/requests         what was asked of the servers, counted
+  GET  /_sim/requests         the number of requests to the servers
   GET  /_sim/ca.pem           the certificate, with --tls
 
 Examples:

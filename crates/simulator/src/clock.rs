@@ -1,4 +1,4 @@
-//! The simulated clock: its own speed, and it can be frozen, moved and set.
+//! The simulated clock, which has its own speed and can be frozen and set.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -8,17 +8,17 @@ use serde::Serialize;
 
 use crate::error::SimulatorError;
 
-/// How far one step may move the clock: what lies between is computed at once.
+/// The largest step of the clock: all calls in between are computed at once.
 const FARTHEST_STEP_MS: i64 = 400 * 86_400_000;
 
-/// What the simulated clock shows.
+/// The state of the simulated clock.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ClockReading {
     /// The simulated time.
     pub now: Timestamp,
-    /// Whether it stands still.
+    /// Whether the clock is frozen.
     pub frozen: bool,
-    /// Simulated seconds per second while it does not.
+    /// Simulated seconds per second while it is not frozen.
     pub speed: f64,
 }
 
@@ -72,7 +72,7 @@ impl Clock {
         state.frozen = frozen;
     }
 
-    /// Sets the time. It never goes back: what was seen cannot be unseen.
+    /// Sets the time. It never goes back, because calls that have appeared must not disappear.
     pub(crate) fn set(&self, to: i64) -> Result<(), SimulatorError> {
         let mut state = self.lock();
         let now = self.now_of(&state);
@@ -82,9 +82,7 @@ impl Clock {
             why,
         };
         if to < now {
-            return Err(refused(
-                "it has passed already, and the clock only goes forward",
-            ));
+            return Err(refused("the clock is already past it and never goes back"));
         }
         if to - now > FARTHEST_STEP_MS {
             return Err(refused("that is more than 400 days ahead"));
@@ -154,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frozen_clock_stands_and_goes_forward_only() {
+    fn a_frozen_clock_does_not_run_and_goes_forward_only() {
         let clock = Clock::new(at("2026-03-02T12:00:00Z"), 1_000.0, true);
         clock.freeze(true);
         let frozen = clock.read();

@@ -1,4 +1,4 @@
-//! `/_sim`: the truth, the clock and the faults, for whoever runs the simulator.
+//! `/_sim`: controls of the ledger, the clock and the faults.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::ledger::LedgerQuery;
 use crate::state::State;
 
 type Simulator = Shared<Arc<State>>;
-/// What is wrong with a control request, as text.
+/// The answer, or what is wrong with the request.
 type Answer = Result<Response, (StatusCode, String)>;
 
 pub(crate) fn router(state: &Arc<State>) -> Router {
@@ -86,7 +86,7 @@ async fn clock(Shared(state): Simulator) -> Response {
     as_json(&state.clock.read())
 }
 
-/// What to do with the clock; the members are applied in this order.
+/// Changes of the clock, which are applied in this order.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct ClockChange {
@@ -123,7 +123,12 @@ async fn requests(Shared(state): Simulator) -> Response {
 async fn certificate(Shared(state): Simulator) -> Answer {
     let pem = state.certificate.clone();
     pem.map(|pem| ([(CONTENT_TYPE, "application/x-pem-file")], pem).into_response())
-        .ok_or_else(|| (StatusCode::NOT_FOUND, "nobody speaks TLS here\n".to_owned()))
+        .ok_or_else(|| {
+            (
+                StatusCode::NOT_FOUND,
+                "neither server uses TLS\n".to_owned(),
+            )
+        })
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, (StatusCode, String)> {

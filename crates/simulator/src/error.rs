@@ -1,4 +1,4 @@
-//! Why a simulator does not start.
+//! Errors of the simulator.
 
 use std::net::SocketAddr;
 
@@ -6,26 +6,26 @@ use std::net::SocketAddr;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SimulatorError {
-    /// An option lies outside of its bounds.
+    /// An option is out of bounds.
     #[error("{option} is {value}: it must be {must}")]
     Option {
         /// The option's name on the command line.
         option: &'static str,
         /// What it was set to.
         value: String,
-        /// What it may be.
+        /// What it must be.
         must: &'static str,
     },
     /// A listener cannot be opened.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {error}")]
     Listen {
         /// The address asked for.
         address: SocketAddr,
         /// Why the system refused it.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// The certificate cannot be made or used.
-    #[error("cannot set up TLS with a certificate of its own: {0}")]
+    #[error("cannot set up TLS with a self-signed certificate: {0}")]
     Tls(String),
     /// The simulated clock was asked for a time that it cannot show.
     #[error("the simulated clock cannot go to {asked}: {why}")]

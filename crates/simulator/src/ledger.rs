@@ -1,4 +1,4 @@
-//! The truth so far: what a reader that counted each call once must have.
+//! The ledger: what a reader that counted each call once must have.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::{CallId, Direction, Facts, View};
 
-/// What to count.
+/// Selects the calls of a ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LedgerQuery {
@@ -15,7 +15,7 @@ pub struct LedgerQuery {
     pub settled_before: Option<Timestamp>,
     /// Only calls that started then or later.
     pub started_after: Option<Timestamp>,
-    /// Leave the ids out: they are the most of a large ledger.
+    /// Leave the ids out, which are most of a large ledger.
     pub without_ids: bool,
 }
 
@@ -30,7 +30,7 @@ pub struct Ledger {
     pub groups: Vec<LedgerGroup>,
     /// Every id, in the order of the calls' start; empty when left out.
     pub ids: Vec<String>,
-    /// What is true of the PBX.
+    /// The state of the PBX.
     pub portsip: PortSipTruth,
 }
 
@@ -73,7 +73,7 @@ pub struct Sums {
     pub holds: u64,
 }
 
-/// What is true of the PBX.
+/// The state of the PBX.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PortSipTruth {
     /// Rates in the deck.

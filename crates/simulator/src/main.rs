@@ -1,4 +1,4 @@
-//! The simulator as a program of its own.
+//! The simulator as a program.
 
 mod cli;
 

@@ -1,4 +1,4 @@
-//! What a simulator is started with.
+//! The options of a simulator.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -12,7 +12,7 @@ use crate::faults::Faults;
 /// world, to the byte, when `start` is given.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Seed of everything that is drawn.
+    /// Seed of everything random.
     pub seed: u64,
     /// Clients of the HostedSuite customer, 1 to 100,000.
     pub clients: u32,
@@ -41,9 +41,9 @@ pub struct Options {
     pub newest_first: bool,
     /// Prefixes in the PBX's rate deck, up to 1,000,000.
     pub rates: u32,
-    /// What opens the two doors.
+    /// The credentials that the servers accept.
     pub credentials: Credentials,
-    /// Which logins the PBX knows.
+    /// The logins that the PBX supports.
     pub sign_in: SignIn,
     /// Lifetime of the PBX's tokens, in (real) seconds.
     pub token_seconds: u64,
@@ -55,7 +55,7 @@ pub struct Options {
     pub listen_portsip: SocketAddr,
     /// Which of the two speaks TLS, with a certificate signed by itself.
     pub tls: Tls,
-    /// The faults that are there from the beginning.
+    /// The faults that are active at the start.
     pub faults: Faults,
 }
 
@@ -138,7 +138,7 @@ impl Default for PortSipLogin {
     }
 }
 
-/// Which generation of logins the PBX knows.
+/// The logins that the PBX supports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SignIn {
     /// `/api/auth/sign_in` with JSON, of 22.x.
@@ -163,7 +163,13 @@ pub enum Tls {
 }
 
 impl Options {
-    /// Refuses what lies out of bounds.
+    /// Calls of a working day of average load.
+    pub(crate) fn calls_per_day(&self) -> u64 {
+        let default = if self.calls.is_some() { 0 } else { 2_000 };
+        self.calls_per_day.unwrap_or(default)
+    }
+
+    /// Refuses options that are out of bounds.
     pub(crate) fn check(&self) -> Result<(), SimulatorError> {
         let bounds = [
             (

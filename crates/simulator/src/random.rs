@@ -1,10 +1,10 @@
-//! Draws that depend on nothing but their inputs, so that a record has the same
-//! fate whenever, and in whatever order, somebody looks at it.
+//! Random numbers that depend only on their inputs, so that a record has the same faults in whatever
+//! order records are read.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// What a draw is for; keeps two draws over the same record apart.
+/// The purpose of a random number, which makes numbers for the same record differ.
 #[derive(Clone, Copy, Debug)]
 #[repr(u64)]
 pub(crate) enum Purpose {

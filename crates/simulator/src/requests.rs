@@ -1,13 +1,19 @@
-//! What was asked of the servers, counted.
+//! The log of requests: how often each was made, and how it was answered.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::faults::Side;
+/// The server that a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Side {
+    HostedSuite,
+    PortSip,
+}
 
-/// Distinct paths that are counted by name; the rest is counted together.
+/// Distinct requests that are counted separately; further paths are counted together.
 const MOST_PATHS: usize = 1_000;
 
 /// The requests so far.

@@ -1,5 +1,4 @@
-//! One of the two servers: takes connections, lets the faults have their way
-//! with requests, and hands the rest on.
+//! One of the two servers: accepts connections, applies the faults to requests, and routes them.
 
 use std::io;
 use std::sync::Arc;
@@ -22,16 +21,17 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use crate::faults::{Delivery, Echo, Instead, Plan, Side};
+use crate::control;
+use crate::faults::{Delivery, Echo, EchoEncoding, Instead, Plan};
 use crate::hostedsuite;
 use crate::portsip::{self, ApiError};
+use crate::requests::Side;
 use crate::state::State;
-use crate::{control, faults};
 
 const MOST_CONNECTIONS: usize = 2_048;
 const MOST_BODY_BYTES: usize = 1 << 20;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Between the first half of a body and its end, so that it gets on its way.
+/// The pause between the halves of a body, so that the first one is sent.
 const FLUSH: Duration = Duration::from_millis(20);
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -47,13 +47,12 @@ pub(crate) struct Server {
 
 /// The connection is closed instead of answering.
 #[derive(Debug, thiserror::Error)]
-#[error("closed as asked for")]
+#[error("the disconnect fault closed the connection")]
 struct Disconnect;
 
 impl Server {
     pub(crate) fn new(state: &Arc<State>, side: Side, tls: Option<TlsAcceptor>) -> Self {
-        // The PBX's paths are under its own port's /api, and under the other
-        // port's /portsip/api for those who have one port only.
+        // The PBX is also under /portsip/api of HostedSuite's port, for setups with one port.
         let routes = portsip::router(state);
         let portsip = match side {
             Side::PortSip => Router::new().nest("/api", routes),
@@ -94,7 +93,7 @@ impl Server {
     }
 
     async fn connection(self, stream: TcpStream) {
-        // Answers are written in one piece; do not wait for more of them.
+        // Answers are written at once, so there is nothing to wait for.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
@@ -221,21 +220,19 @@ impl Server {
     }
 }
 
-/// What a PBX's request was, token included.
+/// A request to the PBX as an error repeats it, with the token.
 fn repeat(echo: &Echo, authorization: &str, body: &[u8]) -> String {
     use base64::Engine as _;
     let body = String::from_utf8_lossy(body);
     let request = format!("Authorization: {authorization}\n\n{body}");
     match echo.encoding {
-        faults::EchoEncoding::Jsv | faults::EchoEncoding::Json => request,
-        faults::EchoEncoding::Url => {
-            url::form_urlencoded::byte_serialize(request.as_bytes()).collect()
-        }
-        faults::EchoEncoding::Base64 => base64::engine::general_purpose::STANDARD.encode(request),
+        EchoEncoding::Jsv | EchoEncoding::Json => request,
+        EchoEncoding::Url => url::form_urlencoded::byte_serialize(request.as_bytes()).collect(),
+        EchoEncoding::Base64 => base64::engine::general_purpose::STANDARD.encode(request),
     }
 }
 
-/// What something in front of the server answers in its place.
+/// The answer of a gateway in front of the server.
 fn in_front(instead: &Instead) -> Response<Bytes> {
     match instead {
         Instead::Throttle(throttle) => {
@@ -250,7 +247,7 @@ fn in_front(instead: &Instead) -> Response<Bytes> {
             let status = StatusCode::from_u16(error.status);
             page(status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE))
         }
-        // The other two have been dealt with: by closing, by the server itself.
+        // The caller has handled Echo and Disconnect.
         Instead::Html | Instead::Echo(_) | Instead::Disconnect => page(StatusCode::OK),
     }
 }
@@ -293,7 +290,7 @@ enum End {
 fn in_halves(response: Response<Bytes>, pause: Duration, end: End) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     let (first, second) = (body.slice(..body.len() / 2), body.slice(body.len() / 2..));
-    // At least one byte is missing, also of an empty body.
+    // Even for an empty body one byte must be missing.
     let announced = if end == End::CutOff {
         body.len().max(1)
     } else {

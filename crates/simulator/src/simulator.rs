@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 
 use crate::clock::ClockReading;
 use crate::error::SimulatorError;
-use crate::faults::{Faults, Side};
+use crate::faults::Faults;
 use crate::ledger::{Ledger, LedgerQuery};
 use crate::options::{Options, Tls};
-use crate::requests::Requests;
+use crate::requests::{Requests, Side};
 use crate::server::Server;
 use crate::state::State;
 use crate::tls;
@@ -65,15 +65,15 @@ impl Simulator {
 async fn listen(address: SocketAddr) -> Result<TcpListener, SimulatorError> {
     TcpListener::bind(address)
         .await
-        .map_err(|source| SimulatorError::Listen { address, source })
+        .map_err(|error| SimulatorError::Listen { address, error })
 }
 
 fn address(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, SimulatorError> {
     listener
         .local_addr()
-        .map_err(|source| SimulatorError::Listen {
+        .map_err(|error| SimulatorError::Listen {
             address: asked,
-            source,
+            error,
         })
 }
 
@@ -116,17 +116,17 @@ impl Running {
         format!("{scheme}://{}/api", self.portsip)
     }
 
-    /// Where `/_sim/ledger` and its siblings are, without a slash at the end.
+    /// The base URL of `/_sim/ledger` and the other controls, without a slash at the end.
     pub fn control_url(&self) -> String {
         self.hostedsuite_url().trim_end_matches("/api").to_owned() + "/_sim"
     }
 
-    /// The certificate of those who speak TLS, as PEM.
+    /// The certificate of the servers that use TLS, as PEM.
     pub fn certificate(&self) -> Option<&str> {
         self.state.certificate.as_deref()
     }
 
-    /// What it was started with.
+    /// The options that it was started with.
     pub fn options(&self) -> &Options {
         &self.state.options
     }
@@ -136,17 +136,17 @@ impl Running {
         self.state.ledger(query)
     }
 
-    /// The requests so far, those to `/_sim` not among them.
+    /// The requests so far, except those to `/_sim`.
     pub fn requests(&self) -> Requests {
         self.state.requests.read()
     }
 
-    /// The faults in force.
+    /// The active faults.
     pub fn faults(&self) -> Faults {
         self.state.faults()
     }
 
-    /// Puts exactly these faults in force, from now on.
+    /// Replaces the active faults.
     ///
     /// # Errors
     /// When one of them is out of bounds.
@@ -162,7 +162,7 @@ impl Running {
         Ok(())
     }
 
-    /// What the simulated clock shows.
+    /// The simulated time.
     pub fn clock(&self) -> ClockReading {
         self.state.clock.read()
     }
@@ -203,7 +203,7 @@ impl Running {
         while self.servers.join_next().await.is_some() {}
     }
 
-    /// Waits until the servers end by themselves, which they do not.
+    /// Waits until the servers end, which normally they do not.
     pub async fn wait(&mut self) {
         while self.servers.join_next().await.is_some() {}
     }

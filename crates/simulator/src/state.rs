@@ -9,7 +9,7 @@ use crate::error::SimulatorError;
 use crate::faults::{Faults, RequestFaults};
 use crate::ledger::{Ledger, LedgerQuery};
 use crate::options::Options;
-use crate::portsip::Pbx;
+use crate::portsip::pbx::Pbx;
 use crate::requests::RequestLog;
 use crate::world::{RecordFaults, View, World};
 
@@ -54,7 +54,7 @@ impl State {
         })
     }
 
-    /// Looks at the world as it is now.
+    /// Gives a view of the world as it is now.
     pub(crate) fn view<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
         let now = self.clock.now();
         if read(&self.world).is_behind(now) {
@@ -73,7 +73,7 @@ impl State {
         read(&self.faults).now.clone()
     }
 
-    /// Puts faults in force from now on.
+    /// Replaces the active faults.
     pub(crate) fn set_faults(&self, faults: Faults) {
         write(&self.faults).set(self.clock.now(), faults);
         self.request_faults.reset();

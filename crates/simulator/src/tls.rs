@@ -1,4 +1,4 @@
-//! A certificate signed by itself, as a PBX has after its installation.
+//! A self-signed certificate, such as a PBX has after installation.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,8 +8,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::error::SimulatorError;
 
-/// Makes a certificate for this machine and the addresses listened on; returns
-/// it as PEM too, for those who want to trust it.
+/// Makes a certificate for this machine and the listening addresses. Also returns it as PEM.
 pub(crate) fn self_signed(addresses: &[IpAddr]) -> Result<(TlsAcceptor, String), SimulatorError> {
     let tls = |error: &dyn std::fmt::Display| SimulatorError::Tls(error.to_string());
     let mut names = vec![

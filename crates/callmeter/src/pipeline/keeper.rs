@@ -131,6 +131,13 @@ impl Keeper {
                         "retention removed records that the output had not acknowledged"
                     );
                 }
+                for (stream, records) in &report.records_by_stream {
+                    self.app
+                        .metrics
+                        .journal_pruned
+                        .with_label_values(&[stream.name()])
+                        .inc_by(*records);
+                }
                 if report.batches > 0 {
                     info!(
                         batches = report.batches,
@@ -169,4 +176,46 @@ fn file_bytes(path: &std::path::Path) -> u64 {
         .filter_map(|file| std::fs::metadata(file).ok())
         .map(|metadata| metadata.len())
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use callmeter_journal::{Journal, Options};
+    use callmeter_meter::{Ledger, Limits, Meter};
+    use callmeter_plugin_host::Outputs;
+    use callmeter_records::{Billing, Stream};
+
+    use super::*;
+    use crate::secret_redactor::SecretRedactor;
+    use crate::selfmetrics::SelfMetrics;
+    use crate::status::StatusStore;
+
+    #[test]
+    fn retention_counts_the_records_that_it_drops() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path().join("journal.db"), &Options::default()).unwrap();
+        let billing = Billing::default();
+        journal.record_billing("pbx", 1, &billing).unwrap();
+        journal.store_snapshot(journal.head(), b"counted").unwrap();
+        let app = AppContext {
+            meter: Arc::new(Meter::new(Ledger::new(Limits::default()))),
+            outputs: Arc::new(Outputs::new(Arc::new(journal.clone())).unwrap()),
+            metrics: SelfMetrics::new().unwrap(),
+            status: Arc::new(StatusStore::new(Path::new("callmeter.yml"))),
+            redactor: Arc::new(SecretRedactor::new()),
+            journal,
+        };
+        let policy = RetentionPolicy {
+            keep: Some(Duration::ZERO),
+            ..RetentionPolicy::default()
+        };
+        let pruned = app
+            .metrics
+            .journal_pruned
+            .with_label_values(&[Stream::Billing.name()]);
+        Keeper::new(app.clone(), Arc::new(Mutex::new(policy)), Arc::default()).drop_old();
+        assert_eq!(pruned.get(), 1);
+    }
 }

@@ -76,7 +76,9 @@ impl PollError {
     pub(super) fn outcome(&self) -> Outcome {
         match self {
             Self::Api(error) if error.kind() == ErrorKind::RefusedLogin => Outcome::LoginRefused,
-            Self::Api(error) if error.kind() == ErrorKind::PermissionDenied => Outcome::PermissionDenied,
+            Self::Api(error) if error.kind() == ErrorKind::PermissionDenied => {
+                Outcome::PermissionDenied
+            }
             _ => Outcome::Failed {
                 retry_after: self.retry_after(),
             },

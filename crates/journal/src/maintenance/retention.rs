@@ -59,12 +59,33 @@ pub struct RetentionReport {
     pub batches: u64,
     /// Deleted records.
     pub records: u64,
+    /// Deleted records, by stream.
+    pub records_by_stream: Vec<(Stream, u64)>,
     /// Deleted records that an output had not acknowledged, by output and stream.
     pub lost: Vec<(String, Stream, u64)>,
     /// Bytes that the journal takes now.
     pub bytes: u64,
     /// Why the journal does not meet its policy; `None` if it does.
     pub held_by: Option<Hold>,
+}
+
+impl RetentionReport {
+    fn count(&mut self, row: &OldRow) {
+        let records = row.rows.cast_unsigned();
+        self.records += records;
+        // A later version may have written a stream that this one does not know.
+        let Some(stream) = Stream::from_code(row.stream) else {
+            return;
+        };
+        match self
+            .records_by_stream
+            .iter_mut()
+            .find(|(known, _)| *known == stream)
+        {
+            Some((_, sum)) => *sum += records,
+            None => self.records_by_stream.push((stream, records)),
+        }
+    }
 }
 
 impl Journal {
@@ -187,7 +208,7 @@ fn delete_rows(
             .and_then(|mut statement| statement.execute([row.seq]))
             .map_err(sql)?;
         report.batches += 1;
-        report.records += row.rows.cast_unsigned();
+        report.count(row);
         if let Some(day) = row.last_day {
             forget(
                 transaction,

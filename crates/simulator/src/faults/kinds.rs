@@ -1,63 +1,149 @@
-//! The faults and what can be set on each.
+//! The faults: a table of all of them, and their settings.
 
 use serde::{Deserialize, Serialize};
 
-/// Which faults are in force; the default is none of them.
-///
-/// A share of records is chosen by seed and record, so a record keeps its fate
-/// for as long as the fault lasts; a share of requests is chosen by seed and the
-/// number of the request.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Faults {
-    /// Records that appear long after their call has ended. Holds for calls
-    /// that end while it is set.
-    pub late: Option<Late>,
-    /// Records that are edited after they have appeared: notes, flags, and
-    /// transfer and work times that grow. Edits made stay made.
-    pub edits: Option<Edits>,
-    /// Records of which one duration is absent.
-    pub missing_numbers: Option<Share>,
-    /// Records of which one duration's name is misspelt.
-    pub misspelt_names: Option<Share>,
-    /// Records of which one duration is a bare `NaN`, which is no JSON.
-    pub nan: Option<Share>,
-    /// Pages that begin with the last record of the page before.
-    pub repeats: Option<Share>,
-    /// Records that appear between two pages of the same reading.
-    pub shifts: Option<Shifts>,
-    /// Count pages from 1, and answer page 0 as if it were page 1.
-    pub one_based_pages: bool,
-    /// Give at most so many rows a page, whatever was asked for.
-    pub page_size_limit: Option<u32>,
-    /// Leave the totals of call pages out, or give them as 0.
-    pub totals: Option<Totals>,
-    /// Ignore StartDate and EndDate of calls.
-    pub ignore_dates: bool,
-    /// Wait before answering.
-    pub latency: Option<Latency>,
-    /// Send half of the body, and the rest only after a long pause.
-    pub stall: Option<Stall>,
-    /// Close the connection instead of answering.
-    pub disconnect: Option<Hit>,
-    /// Close the connection in the middle of the body.
-    pub truncate: Option<Hit>,
-    /// 429, with or without Retry-After.
-    pub throttle: Option<Throttle>,
-    /// A gateway's 5xx.
-    pub server_error: Option<ServerError>,
-    /// An HTML page with status 200.
-    pub html: Option<Hit>,
-    /// An error that repeats the whole request, password included.
-    pub echo: Option<Echo>,
-    /// Refuse every login, in one of the ways that occur.
-    pub refuse_login: Option<RefusedLogin>,
-    /// Forget the token that a request on the PBX carries.
-    pub expire_tokens: Option<Hit>,
-    /// Ask for a second factor when signing in at the PBX.
-    pub two_factor: bool,
-    /// Change, add or remove a rate before answering a request for the deck.
-    pub deck_changes: Option<Hit>,
+/// Declares [`Faults`]: each fault's name, type, example for `--fault`, and meaning.
+macro_rules! faults {
+    ($($name:ident: $type:ty, $example:literal, $meaning:literal;)*) => {
+        /// The active faults; by default none.
+        ///
+        /// A fault of records selects them by seed and record, so that a record keeps its fault
+        /// while the fault is active; a fault of requests selects them by seed and number of the
+        /// request. `late` holds for calls that end while it is active. Late records that have
+        /// appeared and edits that were made stay after the fault has ended.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Faults {
+            $(#[doc = $meaning] pub $name: $type,)*
+        }
+
+        impl Faults {
+            /// An example and the meaning of each fault.
+            pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[$(($example, $meaning),)*];
+
+            /// Refuses a value out of bounds: returns the fault and what it must be.
+            pub(crate) fn check(&self) -> Result<(), (&'static str, &'static str)> {
+                $(self.$name.check().map_err(|must| (stringify!($name), must))?;)*
+                Ok(())
+            }
+        }
+    };
+}
+
+faults! {
+    late: Option<Late>, "late=0.05",
+        "records appear up to {within_seconds: 3600} after the call's end";
+    edits: Option<Edits>, "edits=0.1",
+        "notes, flags, transfer and work times change up to {within_seconds: 3600} after the end";
+    missing_numbers: Option<Share>, "missing_numbers=0.01",
+        "one duration of a record is absent";
+    misspelt_names: Option<Share>, "misspelt_names=0.01",
+        "one duration's name is misspelt";
+    nan: Option<Share>, "nan=0.01",
+        "one duration is a bare NaN";
+    repeats: Option<Share>, "repeats=0.5",
+        "pages begin with the last record of the page before";
+    shifts: Option<Shifts>, "shifts=0.5",
+        "recent records ({recent_seconds: 600}) appear between two pages of a reading";
+    one_based_pages: bool, "one_based_pages",
+        "pages count from 1; page 0 is answered as page 1";
+    page_size_limit: Option<u32>, "page_size_limit=100",
+        "at most so many rows a page";
+    totals: Option<Totals>, "totals=absent",
+        "call pages without totals; `zero` for totals of 0";
+    ignore_dates: bool, "ignore_dates",
+        "the date filter of calls is ignored";
+    latency: Option<Latency>, "latency='{\"ms\":250,\"jitter_ms\":500}'",
+        "a wait before the answer";
+    stall: Option<Stall>, "stall='{\"seconds\":60,\"rate\":0.1}'",
+        "a pause in the middle of the body";
+    disconnect: Option<Hit>, "disconnect=0.1",
+        "the connection is closed instead of an answer";
+    truncate: Option<Hit>, "truncate=0.1",
+        "the connection is closed in the middle of the body";
+    throttle: Option<Throttle>, "throttle='{\"retry_after\":2,\"rate\":0.2}'",
+        "429, without retry_after no Retry-After";
+    server_error: Option<ServerError>, "server_error='{\"status\":502,\"rate\":0.2}'",
+        "a gateway's 5xx";
+    html: Option<Hit>, "html=0.1",
+        "an HTML page with status 200";
+    echo: Option<Echo>, "echo='{\"encoding\":\"jsv\"}'",
+        "an error that repeats the request, password included; jsv, json, url, base64";
+    refuse_login: Option<RefusedLogin>, "refuse_login=security_exception",
+        "or not_authenticated, or unauthorized (PortSIP)";
+    expire_tokens: Option<Hit>, "expire_tokens=0.1",
+        "the PBX forgets the token that a request carries";
+    two_factor: bool, "two_factor",
+        "the PBX asks for a second factor";
+    deck_changes: Option<Hit>, "deck_changes=0.5",
+        "a rate changes, comes or goes before the deck is read";
+}
+
+/// The bounds of a fault's members.
+trait Bounds {
+    /// Returns what a member must be, if it is out of bounds.
+    fn check(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+}
+
+impl Bounds for bool {}
+impl Bounds for Totals {}
+impl Bounds for RefusedLogin {}
+
+impl Bounds for u32 {
+    fn check(&self) -> Result<(), &'static str> {
+        ensure(*self > 0, "must be at least 1")
+    }
+}
+
+impl<T: Bounds> Bounds for Option<T> {
+    fn check(&self) -> Result<(), &'static str> {
+        self.as_ref().map_or(Ok(()), T::check)
+    }
+}
+
+impl Bounds for Share {
+    fn check(&self) -> Result<(), &'static str> {
+        check_rate(self.rate)
+    }
+}
+
+impl Bounds for Late {
+    fn check(&self) -> Result<(), &'static str> {
+        check_rate(self.rate).and(check_seconds(self.within_seconds))
+    }
+}
+
+impl Bounds for Edits {
+    fn check(&self) -> Result<(), &'static str> {
+        check_rate(self.rate).and(check_seconds(self.within_seconds))
+    }
+}
+
+impl Bounds for Shifts {
+    fn check(&self) -> Result<(), &'static str> {
+        check_rate(self.rate).and(check_seconds(self.recent_seconds))
+    }
+}
+
+impl Bounds for Hit {
+    fn check(&self) -> Result<(), &'static str> {
+        check_rate(self.rate)
+    }
+}
+
+fn ensure(holds: bool, must: &'static str) -> Result<(), &'static str> {
+    if holds { Ok(()) } else { Err(must) }
+}
+
+fn check_rate(rate: f64) -> Result<(), &'static str> {
+    ensure((0.0..=1.0).contains(&rate), "rate must be from 0 to 1")
+}
+
+fn check_seconds(seconds: u32) -> Result<(), &'static str> {
+    let must = "seconds must be from 1 to 2592000, which is 30 days";
+    ensure((1..=30 * 86_400).contains(&seconds), must)
 }
 
 /// A share of all records.
@@ -66,7 +152,7 @@ pub struct Faults {
 pub struct Share {
     /// The share, from 0 to 1.
     pub rate: f64,
-    /// Chooses which.
+    /// Selects which.
     pub seed: u64,
 }
 
@@ -82,10 +168,9 @@ impl Default for Share {
 pub struct Late {
     /// The share of calls, from 0 to 1.
     pub rate: f64,
-    /// Chooses which, and how late each of them is.
+    /// Selects which, and how late each of them is.
     pub seed: u64,
-    /// The latest that one appears after its end, in simulated seconds, at
-    /// most 30 days.
+    /// The longest delay after the end of the call, in simulated seconds, at most 30 days.
     pub within_seconds: u32,
 }
 
@@ -105,10 +190,9 @@ impl Default for Late {
 pub struct Edits {
     /// The share of calls, from 0 to 1.
     pub rate: f64,
-    /// Chooses which, when, and what is edited.
+    /// Selects which, when, and what is edited.
     pub seed: u64,
-    /// The latest edit after a call's end, in simulated seconds, at most 30
-    /// days.
+    /// The longest delay after the end of the call, in simulated seconds, at most 30 days.
     pub within_seconds: u32,
 }
 
@@ -122,16 +206,15 @@ impl Default for Edits {
     }
 }
 
-/// Records that appear between two pages of the same reading.
+/// Records that appear between two pages while a reader reads them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Shifts {
-    /// The share of recent calls, from 0 to 1, that the first page of a
-    /// reading does not know of yet.
+    /// The share of recent calls, from 0 to 1, that the first page does not have yet.
     pub rate: f64,
-    /// Chooses which, and on which of the next pages they appear.
+    /// Selects which, and on which of the next pages they appear.
     pub seed: u64,
-    /// What is recent: calls that ended so many simulated seconds ago.
+    /// Calls are recent if they ended at most this many simulated seconds ago.
     pub recent_seconds: u32,
 }
 
@@ -151,9 +234,9 @@ impl Default for Shifts {
 pub struct Hit {
     /// The share of requests, from 0 to 1.
     pub rate: f64,
-    /// Chooses which.
+    /// Selects which.
     pub seed: u64,
-    /// No more than so many requests since it was set.
+    /// The maximum number of requests since the fault was set.
     pub times: Option<u64>,
     /// Only requests whose path contains this.
     pub path: Option<String>,
@@ -170,9 +253,13 @@ impl Default for Hit {
     }
 }
 
-/// Declares a fault of requests: the members of [`Hit`] and some of its own.
+/// Declares a fault of requests: the members of [`Hit`], its own members, and a bound on them.
 macro_rules! request_fault {
-    ($(#[$doc:meta])* $name:ident { $($(#[$member_doc:meta])* $member:ident: $type:ty = $default:expr,)* }) => {
+    (
+        $(#[$doc:meta])*
+        $name:ident { $($(#[$member_doc:meta])* $member:ident: $type:ty = $default:expr,)* }
+        $($bound:expr => $must:literal)?
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
@@ -180,9 +267,9 @@ macro_rules! request_fault {
             $($(#[$member_doc])* pub $member: $type,)*
             /// The share of requests, from 0 to 1.
             pub rate: f64,
-            /// Chooses which.
+            /// Selects which.
             pub seed: u64,
-            /// No more than so many requests since it was set.
+            /// The maximum number of requests since the fault was set.
             pub times: Option<u64>,
             /// Only requests whose path contains this.
             pub path: Option<String>,
@@ -200,6 +287,12 @@ macro_rules! request_fault {
                 Hit { rate: self.rate, seed: self.seed, times: self.times, path: self.path.clone() }
             }
         }
+
+        impl Bounds for $name {
+            fn check(&self) -> Result<(), &'static str> {
+                check_rate(self.rate)$(.and(ensure(($bound)(self), $must)))?
+            }
+        }
     };
 }
 
@@ -208,7 +301,7 @@ request_fault! {
     Latency {
         /// The wait, in (real) milliseconds.
         ms: u64 = 250,
-        /// Up to so many more.
+        /// A random addition, up to this many milliseconds.
         jitter_ms: u64 = 0,
     }
 }
@@ -224,7 +317,7 @@ request_fault! {
 request_fault! {
     /// A 429.
     Throttle {
-        /// The Retry-After to send, in seconds; none without it.
+        /// The value of Retry-After in seconds; `None` sends no such header.
         retry_after: Option<u64> = None,
     }
 }
@@ -235,17 +328,18 @@ request_fault! {
         /// The status, from 500 to 599.
         status: u16 = 503,
     }
+    |fault: &ServerError| (500..=599).contains(&fault.status) => "status must be from 500 to 599"
 }
 
 request_fault! {
     /// An error that repeats the request.
     Echo {
-        /// How the request is written down in it.
+        /// The format of the request in it.
         encoding: EchoEncoding = EchoEncoding::Jsv,
     }
 }
 
-/// How an error writes down the request that it repeats.
+/// The format in which an error repeats the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EchoEncoding {
@@ -259,13 +353,13 @@ pub enum EchoEncoding {
     Base64,
 }
 
-/// How the totals of a page of calls look.
+/// The totals of a page of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Totals {
     /// `TotalCount` and `TotalPages` are 0, as with DisableStats.
     Zero,
-    /// They are left out.
+    /// They are absent.
     Absent,
 }
 
@@ -280,53 +374,4 @@ pub enum RefusedLogin {
     NotAuthenticated,
     /// PortSIP: 400 with the code `UNAUTHORIZED`.
     Unauthorized,
-}
-
-impl Faults {
-    /// Refuses what lies out of bounds: names the fault and says what it may be.
-    pub(crate) fn check(&self) -> Result<(), (&'static str, &'static str)> {
-        const RATE: &str = "rate must be from 0 to 1";
-        let rates = [
-            ("late", self.late.map(|f| f.rate)),
-            ("edits", self.edits.map(|f| f.rate)),
-            ("missing_numbers", self.missing_numbers.map(|f| f.rate)),
-            ("misspelt_names", self.misspelt_names.map(|f| f.rate)),
-            ("nan", self.nan.map(|f| f.rate)),
-            ("repeats", self.repeats.map(|f| f.rate)),
-            ("shifts", self.shifts.map(|f| f.rate)),
-            ("latency", self.latency.as_ref().map(|f| f.rate)),
-            ("stall", self.stall.as_ref().map(|f| f.rate)),
-            ("disconnect", self.disconnect.as_ref().map(|f| f.rate)),
-            ("truncate", self.truncate.as_ref().map(|f| f.rate)),
-            ("throttle", self.throttle.as_ref().map(|f| f.rate)),
-            ("server_error", self.server_error.as_ref().map(|f| f.rate)),
-            ("html", self.html.as_ref().map(|f| f.rate)),
-            ("echo", self.echo.as_ref().map(|f| f.rate)),
-            ("expire_tokens", self.expire_tokens.as_ref().map(|f| f.rate)),
-            ("deck_changes", self.deck_changes.as_ref().map(|f| f.rate)),
-        ];
-        for (fault, rate) in rates {
-            if rate.is_some_and(|rate| !(0.0..=1.0).contains(&rate)) {
-                return Err((fault, RATE));
-            }
-        }
-        let delays = [
-            ("late", self.late.map(|f| f.within_seconds)),
-            ("edits", self.edits.map(|f| f.within_seconds)),
-            ("shifts", self.shifts.map(|f| f.recent_seconds)),
-        ];
-        for (fault, seconds) in delays {
-            if seconds.is_some_and(|seconds| !(1..=30 * 86_400).contains(&seconds)) {
-                return Err((fault, "seconds must be from 1 to 2592000, which is 30 days"));
-            }
-        }
-        if self.page_size_limit == Some(0) {
-            return Err(("page_size_limit", "must be at least 1"));
-        }
-        let status = self.server_error.as_ref().map(|fault| fault.status);
-        if status.is_some_and(|status| !(500..=599).contains(&status)) {
-            return Err(("server_error", "status must be from 500 to 599"));
-        }
-        Ok(())
-    }
 }

@@ -1,4 +1,4 @@
-//! Reading faults: a whole description, or a word on a command line.
+//! Reading faults from JSON or from a word on a command line.
 
 use std::fmt::Write as _;
 
@@ -7,26 +7,26 @@ use serde_json::{Map, Value};
 
 use super::kinds::Faults;
 
-/// Why a description of faults is refused.
+/// Why faults are refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FaultsError {
-    /// A member does not exist, or not with that value.
+    /// There is no such fault, or it cannot have that value.
     #[error("fault {name}={value}: {reason}")]
     Unusable {
         /// The fault.
         name: String,
-        /// What it was to be set to.
+        /// The value.
         value: String,
-        /// What is wrong with it.
+        /// What is wrong with the value.
         reason: String,
     },
-    /// A value lies out of its bounds.
+    /// A value is out of bounds.
     #[error("fault {name}: {reason}")]
     OutOfBounds {
         /// The fault.
         name: &'static str,
-        /// What it may be.
+        /// What it must be.
         reason: &'static str,
     },
 }
@@ -107,85 +107,10 @@ fn unusable(name: &str, value: &Value, error: &serde_json::Error) -> FaultsError
     }
 }
 
-/// What each fault does and an example of it, as `--help` shows it.
-const DESCRIPTIONS: [(&str, &str); 23] = [
-    (
-        "late=0.05",
-        "records appear up to {within_seconds: 3600} after the call's end",
-    ),
-    (
-        "edits=0.1",
-        "notes, flags, transfer and work times change up to {within_seconds: 3600} after the end",
-    ),
-    ("missing_numbers=0.01", "one duration of a record is absent"),
-    ("misspelt_names=0.01", "one duration's name is misspelt"),
-    ("nan=0.01", "one duration is a bare NaN"),
-    (
-        "repeats=0.5",
-        "pages begin with the last record of the page before",
-    ),
-    (
-        "shifts=0.5",
-        "recent records ({recent_seconds: 600}) appear between two pages of a reading",
-    ),
-    (
-        "one_based_pages",
-        "pages count from 1; page 0 is answered as page 1",
-    ),
-    ("page_size_limit=100", "at most so many rows a page"),
-    (
-        "totals=absent",
-        "call pages without totals; `zero` for totals of 0",
-    ),
-    ("ignore_dates", "the date filter of calls is ignored"),
-    (
-        "latency='{\"ms\":250,\"jitter_ms\":500}'",
-        "a wait before the answer",
-    ),
-    (
-        "stall='{\"seconds\":60,\"rate\":0.1}'",
-        "a pause in the middle of the body",
-    ),
-    (
-        "disconnect=0.1",
-        "the connection is closed instead of an answer",
-    ),
-    (
-        "truncate=0.1",
-        "the connection is closed in the middle of the body",
-    ),
-    (
-        "throttle='{\"retry_after\":2,\"rate\":0.2}'",
-        "429, without retry_after no Retry-After",
-    ),
-    (
-        "server_error='{\"status\":502,\"rate\":0.2}'",
-        "a gateway's 5xx",
-    ),
-    ("html=0.1", "an HTML page with status 200"),
-    (
-        "echo='{\"encoding\":\"jsv\"}'",
-        "an error that repeats the request, password included; jsv, json, url, base64",
-    ),
-    (
-        "refuse_login=security_exception",
-        "or not_authenticated, or unauthorized (PortSIP)",
-    ),
-    (
-        "expire_tokens=0.1",
-        "the PBX forgets the token that a request carries",
-    ),
-    ("two_factor", "the PBX asks for a second factor"),
-    (
-        "deck_changes=0.5",
-        "a rate changes, comes or goes before the deck is read",
-    ),
-];
-
-/// The faults by example, a line each, for a help text.
+/// One line per fault, with an example, for a help text.
 pub fn describe_faults() -> String {
     let mut text = String::new();
-    for (example, meaning) in DESCRIPTIONS {
+    for (example, meaning) in Faults::DESCRIPTIONS {
         let _ = writeln!(text, "  {example:<44} {meaning}");
     }
     text
@@ -257,13 +182,13 @@ mod tests {
         let Ok(Value::Object(all)) = serde_json::to_value(&faults) else {
             panic!("faults are an object");
         };
-        for (example, _) in DESCRIPTIONS {
+        for (example, _) in Faults::DESCRIPTIONS {
             let name = example.split('=').next().expect("a name");
             assert!(all.contains_key(name), "{name} is no fault");
             faults
                 .merge_word(&example.replace('\'', ""))
                 .expect(example);
         }
-        assert_eq!(all.len(), DESCRIPTIONS.len());
+        assert_eq!(all.len(), Faults::DESCRIPTIONS.len());
     }
 }

@@ -1,12 +1,12 @@
-//! The unpleasant things that the servers can be asked to do.
+//! The faults that the servers can be told to have.
 //!
-//! [`settings`] says what there is to set, [`merge`] reads it from a command
-//! line or a control request, [`timeline`] remembers when a record fault was in
-//! force, and [`requests`] decides which requests are hit.
+//! [`kinds`] lists the faults, [`merge`] reads them from a command line or a control request,
+//! [`timeline`] remembers when a fault of records was active, and [`plan`] decides what happens to a
+//! request.
 
 mod kinds;
 mod merge;
-mod requests;
+mod plan;
 mod timeline;
 
 pub use kinds::{
@@ -15,5 +15,5 @@ pub use kinds::{
 };
 pub use merge::{FaultsError, describe_faults};
 
-pub(crate) use requests::{Delivery, Instead, Plan, RequestFaults, Side};
+pub(crate) use plan::{Delivery, Instead, Plan, RequestFaults};
 pub(crate) use timeline::Timeline;

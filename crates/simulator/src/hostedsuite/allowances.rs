@@ -1,4 +1,4 @@
-//! What clients have used of what they have paid for.
+//! Balances: the clients' use of their allowances.
 
 use super::dates::{self, Edge};
 use super::listing::lasts;

@@ -1,4 +1,4 @@
-//! Writing an answer in the format that was agreed on.
+//! Writing an answer in the negotiated format.
 
 use std::io;
 
@@ -15,7 +15,7 @@ use super::wire::{BalanceRow, CallPage, ClientInfo, UserInfo};
 
 const POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
 
-/// What an operation answers.
+/// The answer of an operation.
 pub(super) enum Answer<'a> {
     User(UserInfo),
     Balances(Vec<BalanceRow>),
@@ -101,8 +101,8 @@ fn write_json<T: Serialize>(body: &mut Vec<u8>, value: &T) -> Result<(), EncodeE
     Ok(value.serialize(&mut serializer)?)
 }
 
-/// Compact JSON, in which a number that is none is written bare. Nulls do not
-/// occur, they are left out; so what arrives here as null is that number.
+/// Compact JSON in which NaN is written bare. Members that are null are left out, so that every null
+/// here is a NaN.
 struct ServiceStackJson;
 
 impl Formatter for ServiceStackJson {
@@ -111,8 +111,7 @@ impl Formatter for ServiceStackJson {
     }
 }
 
-/// The page that a browser gets, and everybody else whose Accept is not one of
-/// the registered media types.
+/// The page for browsers, and for any other client whose Accept names no registered media type.
 fn page_of(json: &[u8]) -> Vec<u8> {
     let json = String::from_utf8_lossy(json)
         .replace('&', "&amp;")

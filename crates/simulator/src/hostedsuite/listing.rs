@@ -1,4 +1,4 @@
-//! Which calls a request asks for, in which order, and which page of them.
+//! The list of calls: filters, order and pages.
 
 use std::ops::Range;
 
@@ -6,11 +6,11 @@ use super::dates::{self, Edge};
 use super::members::{Members, Unbindable};
 use crate::faults::Faults;
 use crate::random::{Purpose, draw, selects};
-use crate::world::{Call, CallId, Direction, Facts, LONGEST_CALL_MS, View};
+use crate::world::{CallId, Direction, Facts, LONGEST_CALL_MS, SimulatedCall, View};
 
-/// Rows of a page when the request does not say.
+/// Rows of a page by default.
 const DEFAULT_ROWS: usize = 25;
-/// No page is larger, whatever the request says.
+/// The maximum rows of a page.
 const MOST_ROWS: usize = 10_000;
 /// A record that shifts appears by this page of a reading.
 const SHIFT_STAGES: u64 = 3;
@@ -206,7 +206,7 @@ impl Query {
             && self.most_talk <= 0.0
     }
 
-    fn wants(&self, view: &View<'_>, call: &Call) -> bool {
+    fn wants(&self, view: &View<'_>, call: &SimulatedCall) -> bool {
         if self.is_unfiltered() {
             return true;
         }
@@ -296,7 +296,7 @@ fn settled_before(view: &View<'_>) -> usize {
 }
 
 /// Whether a recent call is still to appear on a later page of this reading.
-fn is_shifted(view: &View<'_>, index: usize, call: &Call, page: u64) -> bool {
+fn is_shifted(view: &View<'_>, index: usize, call: &SimulatedCall, page: u64) -> bool {
     let Some(shifts) = view.faults.now.shifts else {
         return false;
     };

@@ -1,5 +1,5 @@
-//! A request's members, read the way ServiceStack reads them: names without
-//! case, what cannot be used silently ignored in a body, refused in a query.
+//! The members of a request, read as ServiceStack reads them: names ignore case, and an unusable value
+//! is ignored in a body but refused in a query.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ struct Member {
     strict: bool,
 }
 
-/// A member of a query or form that is not what its type wants.
+/// A member of a query or form has a wrong type.
 #[derive(Debug)]
 pub(super) struct Unbindable;
 

@@ -41,7 +41,7 @@ impl Format {
     }
 
     /// By exactly the media types that are registered; `text/jsv`, which the
-    /// vendor's pages print, is none of them.
+    /// vendor's documentation names, is not one of them.
     fn accepted(media_type: &str) -> Option<Self> {
         Some(match media_type {
             "application/json" => Self::Json,

@@ -152,7 +152,7 @@ struct CallRecord<'a> {
     index: usize,
 }
 
-/// What becomes of a record's durations on their way out.
+/// The faults of a record's durations.
 struct Spoiled {
     missing: Option<u64>,
     misspelt: Option<u64>,

@@ -6,11 +6,10 @@ use serde_json::{Map, Value};
 use super::error::ApiError;
 use super::rate::Money;
 
-/// What the balance loses, in millionths of a unit a simulated second, while
-/// calls are charged online.
+/// The decrease of the balance per simulated second while calls are charged online, in millionths.
 const DRAIN: i64 = 1_370;
 const FIRST_BALANCE: i64 = 2_500_000_000;
-/// Before it is used up somebody pays in again.
+/// The balance is refilled after this decrease.
 const REFILL: i64 = 2_400_000_000;
 
 #[derive(Debug)]

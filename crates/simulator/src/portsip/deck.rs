@@ -19,7 +19,7 @@ pub(super) struct Deck {
 }
 
 impl Deck {
-    /// A deck of rates with prefixes of their own, in order of creation.
+    /// A deck of rates with distinct prefixes, in order of creation.
     pub(super) fn new(rates: impl Iterator<Item = Rate>) -> Self {
         let by_id: Vec<_> = (FIRST_ID..)
             .zip(rates)
@@ -69,7 +69,7 @@ impl Deck {
         Ok(id)
     }
 
-    /// Changes a rate; false when there is none of that id.
+    /// Changes a rate; false if there is none with that id.
     pub(super) fn update(
         &mut self,
         id: u64,
@@ -102,7 +102,7 @@ impl Deck {
         Ok(true)
     }
 
-    /// Removes a rate; false when there is none of that id.
+    /// Removes a rate; false if there is none with that id.
     pub(super) fn remove(&mut self, id: u64) -> bool {
         let Some(place) = self.place_of(id) else {
             return false;

@@ -1,8 +1,8 @@
 //! The parameters of a list: `filter`, `search`, `orderby`, `skip` and `top`.
 //!
 //! The language is OData's without the `$`: `prefix eq '49'`, `startswith(prefix,
-//! '4') and price_1 lt 0.05`, `orderby=price_1 desc, prefix`. Texts stand in
-//! single quotes, a quote within is doubled; `and` binds closer than `or`.
+//! '4') and price_1 lt 0.05`, `orderby=price_1 desc, prefix`. Texts are
+//! in single quotes, in which a quote is doubled; `and` binds closer than `or`.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use super::rate::{Rate, write_id};
 /// Conditions of one filter; more are refused.
 const MOST_CONDITIONS: usize = 50;
 
-/// What a request asks of the list.
+/// The parameters of a request.
 #[derive(Debug, Default)]
 pub(super) struct Query {
-    /// Any of these, each of which is all of its conditions.
+    /// Alternatives, each of which requires all of its conditions.
     filter: Vec<Vec<Condition>>,
     /// Any of these words, in lower case.
     search: Vec<String>,

@@ -31,7 +31,7 @@ pub(super) struct Rate {
     pub(super) description: Option<String>,
 }
 
-/// A label; it has no part in what a call costs.
+/// The type of a rate: a label that does not affect the price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum RateType {
     Local,

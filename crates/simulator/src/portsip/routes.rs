@@ -1,4 +1,4 @@
-//! Which path does what.
+//! The paths of the PBX and their handlers.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -54,7 +54,7 @@ pub(crate) fn router(state: &Arc<State>) -> Router {
         .with_state(Arc::clone(state))
 }
 
-/// Lets nobody in without a token, and nobody write where only reading is allowed.
+/// Refuses requests without a valid token, and writes if only reading is allowed.
 async fn guard(Shared(state): Simulator, request: Request, next: Next) -> Answer {
     let authorization =
         (request.headers().get(AUTHORIZATION)).and_then(|value| value.to_str().ok());

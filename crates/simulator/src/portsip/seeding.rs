@@ -1,5 +1,4 @@
-//! A rate deck as a carrier sells it: country codes, area codes below them,
-//! prices that scatter by country.
+//! The initial rate deck: country codes, area codes below them, and random prices.
 
 use rand::RngExt as _;
 use rand_distr::LogNormal;
@@ -59,11 +58,10 @@ const COUNTRIES: [(&str, &str, (i32, i32)); 48] = [
     ("971", "United Arab Emirates", (60, 1)),
     ("972", "Israel", (1, 1)),
 ];
-/// The country the PBX stands in.
+/// The country code of the PBX.
 const HOME: &str = "49";
 
-/// So many rates, each of a prefix of its own: countries first, then areas of
-/// one more digit at a time.
+/// `count` rates with distinct prefixes: countries first, then areas with one more digit at a time.
 pub(super) fn rates(seed: u64, count: u32) -> impl Iterator<Item = Rate> {
     let prefixes = (0..7_u32).flat_map(|digits| {
         (0..10_u32.pow(digits)).flat_map(move |area| {
@@ -140,8 +138,7 @@ fn rate(seed: u64, number: u64, country: (&str, &str, (i32, i32)), area: &str) -
     }
 }
 
-/// What an administrator does to a deck while somebody reads it: changes a
-/// price, adds a prefix or removes one.
+/// Changes a deck as an administrator would: changes a price, adds a prefix or removes one.
 pub(super) fn change(deck: &mut Deck, seed: u64, number: u64) {
     let bits = draw(seed, Purpose::DeckChange, number);
     let place = below(bits.rotate_left(20), deck.by_id().len() as u64);

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::random::{Purpose, draw};
 
-/// No more are remembered; the oldest go first.
+/// The maximum number of tokens; the oldest are forgotten first.
 const MOST_TOKENS: usize = 10_000;
 
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Tokens {
         Some(self.grant())
     }
 
-    /// A token that stands for the first half of a two-factor login.
+    /// A token for the first half of a two-factor login.
     pub(super) fn session(&mut self) -> String {
         self.next()
     }

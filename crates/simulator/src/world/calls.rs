@@ -1,7 +1,7 @@
-//! The calls: when they come, how long their parts take.
+//! The calls: when they start and how long their parts take.
 //!
-//! Computed hour by hour, each hour from its own seed, so that the world is the
-//! same however far and in whatever steps the clock has moved.
+//! Each hour is computed from its own seed, so that the world is the same in whatever steps the clock
+//! moves.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -13,9 +13,6 @@ use super::people::People;
 use crate::options::Options;
 use crate::random::{Purpose, draw, generator, unit};
 
-/// Calls of a day of average load, where nothing is said.
-pub(super) const DEFAULT_CALLS_PER_DAY: u64 = 2_000;
-
 const HOUR_MS: i64 = 3_600_000;
 const HOURS_A_DAY: i64 = 24;
 
@@ -25,7 +22,7 @@ const LONGEST_TALK_MS: u32 = 3_600_000;
 const LONGEST_TRANSFER_MS: u32 = 900_000;
 const LONGEST_WORK_MS: u32 = 900_000;
 
-/// No call takes longer from its start to its end.
+/// The longest time from a call's start to its end.
 pub(crate) const LONGEST_CALL_MS: i64 =
     (LONGEST_RING_MS + LONGEST_HOLD_MS + LONGEST_TALK_MS + LONGEST_TRANSFER_MS) as i64;
 
@@ -37,18 +34,18 @@ const HOURS: [f64; 24] = [
 /// Monday to Sunday, against a day of average load.
 const WEEKDAYS: [f64; 7] = [1.25, 1.10, 1.05, 1.05, 0.95, 0.35, 0.25];
 
-/// The facts of a call before anybody edited it. Times in milliseconds.
+/// A call before any edit. Times are in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Call {
+pub(crate) struct SimulatedCall {
     /// Since 1970; whole seconds, as HostedSuite writes them.
     pub(crate) start: i64,
     pub(crate) client: u32,
     pub(crate) ring: u32,
     pub(crate) hold: u32,
-    /// 0 exactly when nobody answered.
+    /// 0 if and only if nobody answered.
     pub(crate) talk: u32,
     pub(crate) transfer: u32,
-    /// After the end, so not part of the duration.
+    /// After the end of the call, so not part of its duration.
     pub(crate) work: u32,
     pub(crate) receptionist: u16,
     pub(crate) hold_count: u8,
@@ -56,7 +53,7 @@ pub(crate) struct Call {
     pub(crate) flagged: bool,
 }
 
-/// Who called whom.
+/// The type of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Direction {
@@ -85,7 +82,7 @@ impl Direction {
     }
 }
 
-impl Call {
+impl SimulatedCall {
     /// From the first ring to the end.
     pub(crate) fn duration(&self) -> u32 {
         self.ring + self.hold + self.talk + self.transfer
@@ -134,11 +131,6 @@ impl Plan {
                 so_far: 0.0,
             }
         });
-        let per_day = match (options.calls_per_day, options.calls) {
-            (Some(calls), _) => calls,
-            (None, Some(_)) => 0,
-            (None, None) => DEFAULT_CALLS_PER_DAY,
-        };
         Self {
             next: first,
             live: if exact.is_some() {
@@ -147,7 +139,7 @@ impl Plan {
                 first
             },
             exact,
-            per_day: as_f64(per_day),
+            per_day: as_f64(options.calls_per_day()),
         }
     }
 
@@ -161,7 +153,7 @@ impl Plan {
         seed: u64,
         zone: &TimeZone,
         people: &People,
-        calls: &mut Vec<Call>,
+        calls: &mut Vec<SimulatedCall>,
     ) {
         while self.is_behind(now) {
             let count = self.count(self.next, seed, zone);
@@ -205,7 +197,7 @@ fn weight(hour: i64, zone: &TimeZone) -> f64 {
     HOURS.get(of_day).unwrap_or(&0.0) * WEEKDAYS.get(of_week).unwrap_or(&0.0)
 }
 
-fn compute_hour(hour: i64, count: u64, seed: u64, people: &People, calls: &mut Vec<Call>) {
+fn compute_hour(hour: i64, count: u64, seed: u64, people: &People, calls: &mut Vec<SimulatedCall>) {
     let mut rng = generator(seed, Purpose::Slot, hour.cast_unsigned());
     let from = calls.len();
     let shapes = Shapes::new();
@@ -240,14 +232,14 @@ impl Shapes {
     }
 }
 
-fn compute(start: i64, rng: &mut ChaCha8Rng, people: &People, shapes: &Shapes) -> Call {
+fn compute(start: i64, rng: &mut ChaCha8Rng, people: &People, shapes: &Shapes) -> SimulatedCall {
     let client = people.client_at(rng.random());
     let direction = match rng.random_range(0..100_u32) {
         0..=77 => Direction::Incoming,
         78..=96 => Direction::Outgoing,
         _ => Direction::Transfer,
     };
-    let mut call = Call {
+    let mut call = SimulatedCall {
         start,
         client,
         ring: length(rng, shapes.ring.as_ref(), LONGEST_RING_MS),
@@ -280,8 +272,7 @@ fn compute(start: i64, rng: &mut ChaCha8Rng, people: &People, shapes: &Shapes) -
     call
 }
 
-/// A length of 1 ms to `longest`, half of the time on a quarter of a second,
-/// as telephony systems have them.
+/// A length of 1 ms to `longest`; half of them are multiples of 250 ms, as in some telephony systems.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

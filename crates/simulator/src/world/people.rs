@@ -1,9 +1,8 @@
-//! Centers, the clients that pay for their services, and who answers calls.
+//! Centers, their clients, and the people who answer and make calls.
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::calls::DEFAULT_CALLS_PER_DAY;
 use super::names;
 use crate::options::Options;
 use crate::random::{Purpose, draw, generator};
@@ -11,12 +10,12 @@ use crate::random::{Purpose, draw, generator};
 /// Talk and hold of an average call.
 const MINUTES_A_CALL: f64 = 2.4;
 
-/// Who there is.
+/// All centers, clients and people.
 #[derive(Debug)]
 pub(crate) struct People {
     pub(crate) centers: Vec<Center>,
     pub(crate) clients: Vec<Client>,
-    /// Rising; the chance that a call is for each client or one before it.
+    /// Increasing: the probability that a call is for the client or one before it.
     pub(super) cumulative_share: Vec<f64>,
     /// First and last names of everybody who calls or answers.
     pub(super) names: Vec<String>,
@@ -120,9 +119,8 @@ impl Usage<'_> {
 )]
 fn calls_a_month(options: &Options) -> f64 {
     match (options.calls_per_day, options.calls) {
-        (Some(calls), _) => calls as f64 * 26.0,
         (None, Some(calls)) => calls as f64 * 30.0 / f64::from(options.days.max(1)),
-        (None, None) => DEFAULT_CALLS_PER_DAY as f64 * 26.0,
+        _ => options.calls_per_day() as f64 * 26.0,
     }
 }
 

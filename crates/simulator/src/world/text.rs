@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::calls::{Call, Direction};
+use super::calls::{Direction, SimulatedCall};
 use super::names;
 use super::people::People;
 use super::view::Facts;
@@ -50,7 +50,7 @@ impl serde::Serialize for CallId {
 pub(crate) struct Words<'a> {
     seed: u64,
     index: u64,
-    call: &'a Call,
+    call: &'a SimulatedCall,
     facts: &'a Facts,
     people: &'a People,
 }
@@ -59,7 +59,7 @@ impl<'a> Words<'a> {
     pub(crate) fn new(
         seed: u64,
         index: usize,
-        call: &'a Call,
+        call: &'a SimulatedCall,
         facts: &'a Facts,
         people: &'a People,
     ) -> Self {

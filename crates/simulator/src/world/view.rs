@@ -1,11 +1,11 @@
-//! What a reader sees of the calls at a simulated time.
+//! The calls that a reader sees at a simulated time.
 
-use super::World;
-use super::calls::{Call, LONGEST_CALL_MS};
+use super::calls::{LONGEST_CALL_MS, SimulatedCall};
+use super::world::World;
 use crate::faults::{Edits, Faults, Late, Timeline};
 use crate::random::{Purpose, below, draw, selects};
 
-/// The faults that decide about records, and since when each has held.
+/// The active faults, and the history of those that change records for good.
 #[derive(Debug)]
 pub(crate) struct RecordFaults {
     pub(crate) now: Faults,
@@ -38,7 +38,7 @@ pub(crate) struct View<'a> {
     pub(crate) now: i64,
 }
 
-/// What is to be read of a call at a time, its edits applied. Milliseconds.
+/// A call as it reads at a time, with its edits. Times are in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) ring: u32,
@@ -48,7 +48,7 @@ pub(crate) struct Facts {
     pub(crate) work: u32,
     pub(crate) hold_count: u8,
     pub(crate) flagged: bool,
-    /// Number of the note that an edit has written.
+    /// Selects the note that an edit has written.
     pub(crate) edited_note: Option<u64>,
 }
 
@@ -63,7 +63,7 @@ impl Facts {
 }
 
 impl<'a> View<'a> {
-    /// The calls before this index have all appeared, whatever their fate.
+    /// All calls before this index have appeared, even late ones.
     pub(crate) fn all_visible_before(&self) -> usize {
         let latest = (self.faults.late.values().flatten())
             .map(|late| i64::from(late.within_seconds) * 1_000)
@@ -73,8 +73,8 @@ impl<'a> View<'a> {
         (self.world.calls()).partition_point(|call| call.start <= horizon)
     }
 
-    /// Since when a call is to be seen, in milliseconds since 1970.
-    pub(crate) fn appears(&self, index: usize, call: &Call) -> i64 {
+    /// When a call appears, in milliseconds since 1970.
+    pub(crate) fn appears(&self, index: usize, call: &SimulatedCall) -> i64 {
         let end = call.end();
         match self.faults.late.at(end).flatten() {
             Some(late) if selects(late.rate, late.seed, Purpose::Late, index as u64) => {
@@ -86,7 +86,7 @@ impl<'a> View<'a> {
         }
     }
 
-    pub(crate) fn is_visible(&self, index: usize, call: &Call) -> bool {
+    pub(crate) fn is_visible(&self, index: usize, call: &SimulatedCall) -> bool {
         self.appears(index, call) <= self.now
     }
 
@@ -96,7 +96,7 @@ impl<'a> View<'a> {
         &self,
         from: i64,
         until: i64,
-    ) -> impl Iterator<Item = (usize, &'a Call)> + '_ {
+    ) -> impl Iterator<Item = (usize, &'a SimulatedCall)> + '_ {
         let calls = self.world.calls();
         let first = calls.partition_point(|call| call.start < from);
         let settled = self.all_visible_before();
@@ -108,7 +108,7 @@ impl<'a> View<'a> {
             .filter(move |(index, call)| *index < settled || self.is_visible(*index, call))
     }
 
-    pub(crate) fn facts(&self, index: usize, call: &Call) -> Facts {
+    pub(crate) fn facts(&self, index: usize, call: &SimulatedCall) -> Facts {
         let mut facts = Facts {
             ring: call.ring,
             hold: call.hold,
@@ -125,8 +125,8 @@ impl<'a> View<'a> {
         facts
     }
 
-    /// The draw of the edit that has been made on a call, if one has.
-    fn edit(&self, index: usize, call: &Call) -> Option<u64> {
+    /// The random bits of a call's edit, if it has been edited.
+    fn edit(&self, index: usize, call: &SimulatedCall) -> Option<u64> {
         let number = index as u64;
         self.faults.edits.values().flatten().find_map(|edits| {
             if !selects(edits.rate, edits.seed, Purpose::Edit, number) {
@@ -135,7 +135,7 @@ impl<'a> View<'a> {
             let bits = draw(!edits.seed, Purpose::Edit, number);
             let within = u64::from(edits.within_seconds) * 1_000;
             let at = call.end() + 1 + below(bits.rotate_left(32), within).cast_signed();
-            // Only one that fell into the time in which the fault was set.
+            // Only an edit made while the fault was active.
             let in_force = self.faults.edits.at(at).flatten() == Some(edits);
             (at <= self.now && in_force).then_some(bits)
         })

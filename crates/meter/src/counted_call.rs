@@ -1,11 +1,11 @@
-//! What the meter looks at in a call: its place among the series and its times.
+//! The parts of a call that the meter counts: its labels, whether it was answered, its times.
 
 use callmeter_records::{CallField, Direction};
 
-/// The directions that every client has series for from the start, at 0.
+/// Every client's call counters start at 0 for these directions.
 pub(crate) const EXPECTED_DIRECTIONS: [Direction; 2] = [Direction::Incoming, Direction::Outgoing];
 
-/// A counter of calls, as the label `count` of its corrections names it.
+/// A counter of calls: a value of the label `count` of `callmeter_call_corrections_calls`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Count {
     /// `calls_total`
@@ -17,7 +17,7 @@ pub enum Count {
 }
 
 impl Count {
-    /// All counters, in the order of their numbers.
+    /// All counters, in the order of declaration.
     pub const ALL: [Self; 3] = [Self::Calls, Self::Unanswered, Self::Flagged];
 
     /// The label's value.
@@ -33,12 +33,9 @@ impl Count {
 /// The label value of an id that the API left out.
 pub const UNKNOWN_ID: &str = "unknown";
 
-/// The label value under which label sets beyond the cap are counted together.
-pub const FOLDED_ID: &str = "other";
-
 /// A call as the meter counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Call<'a> {
+pub(crate) struct CountedCall<'a> {
     pub(crate) client: &'a str,
     pub(crate) center: &'a str,
     pub(crate) direction: Direction,
@@ -48,8 +45,8 @@ pub(crate) struct Call<'a> {
     pub(crate) times: [Option<i64>; 6],
 }
 
-impl<'a> Call<'a> {
-    /// Makes the meter's view of what a record says.
+impl<'a> CountedCall<'a> {
+    /// Takes these parts from a call record.
     pub(crate) fn new(
         client: Option<&'a str>,
         center: Option<&'a str>,
@@ -59,7 +56,7 @@ impl<'a> Call<'a> {
         times: [Option<i64>; 6],
     ) -> Self {
         let id = |text: Option<&'a str>| text.filter(|text| !text.is_empty());
-        // A negative duration is no duration: a sum of them would let a counter fall.
+        // A negative duration would make a counter decrease: treat it as unknown.
         let times = times.map(|time| time.filter(|time| *time >= 0));
         let talked = times
             .get(CallField::Talk.index())
@@ -92,7 +89,7 @@ mod tests {
     fn unanswered_needs_neither_operator_nor_talk() {
         let call = |operator, talk| {
             let times = [None, None, None, talk, None, None];
-            Call::new(None, None, None, operator, None, times).unanswered
+            CountedCall::new(None, None, None, operator, None, times).unanswered
         };
         assert!(call(None, None));
         assert!(call(Some(""), Some(0)));

@@ -1,4 +1,4 @@
-//! Which requests are hit by which faults.
+//! The plan for a request: which faults hit it, and what they do.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -6,45 +6,37 @@ use std::time::Duration;
 use super::kinds::{Echo, Faults, Hit, ServerError, Throttle};
 use crate::random::{self, Purpose};
 
-/// Which of the two servers a request is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Side {
-    HostedSuite,
-    PortSip,
-}
-
-/// Draws for each request what happens to it; counts what has happened.
+/// Plans each request, and counts the hits of each fault.
 #[derive(Debug, Default)]
 pub(crate) struct RequestFaults {
     requests: AtomicU64,
-    /// How often each kind has hit since its setting was changed.
-    hits: [AtomicU64; KINDS],
+    /// Hits of each fault since the last change of the faults.
+    hits: [AtomicU64; REQUEST_FAULTS],
 }
 
-/// What is to happen to one request.
+/// What happens to one request.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) wait: Duration,
-    /// In place of the server's own answer.
+    /// Replaces the server's answer.
     pub(crate) instead: Option<Instead>,
     pub(crate) delivery: Delivery,
     pub(crate) expire_token: bool,
     pub(crate) change_deck: bool,
 }
 
-/// How an answer's body gets to the client.
+/// How the body of an answer is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Delivery {
     #[default]
     AtOnce,
-    /// With such a pause in the middle.
+    /// With a pause in the middle.
     Stalled(Duration),
-    /// The first half only, and then the connection is closed.
+    /// Only the first half; then the connection is closed.
     CutOff,
 }
 
-/// What happens instead of an answer, in or in front of the server.
+/// What replaces the answer of the server.
 #[derive(Debug)]
 pub(crate) enum Instead {
     Disconnect,
@@ -54,8 +46,9 @@ pub(crate) enum Instead {
     Echo(Echo),
 }
 
+/// The faults that hit requests.
 #[derive(Clone, Copy)]
-enum Kind {
+enum RequestFault {
     Latency,
     Stall,
     Disconnect,
@@ -68,54 +61,54 @@ enum Kind {
     DeckChanges,
 }
 
-const KINDS: usize = Kind::DeckChanges as usize + 1;
+const REQUEST_FAULTS: usize = RequestFault::DeckChanges as usize + 1;
 
 impl RequestFaults {
-    /// What happens to the next request, for `path` in lower case.
+    /// Plans the next request. `path` is in lower case.
     pub(crate) fn plan(&self, faults: &Faults, path: &str) -> Plan {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        let hits = |kind: Kind, hit: &Hit| self.hits(kind, hit, number, path);
+        let hits = |fault: RequestFault, hit: &Hit| self.hits(fault, hit, number, path);
         let mut plan = Plan::default();
 
         if let Some(fault) = &faults.latency
-            && hits(Kind::Latency, &fault.hit())
+            && hits(RequestFault::Latency, &fault.hit())
         {
             let bits = random::draw(fault.seed, Purpose::Request, number);
             let jitter = random::below(bits, fault.jitter_ms.saturating_add(1));
             plan.wait = Duration::from_millis(fault.ms.saturating_add(jitter));
         }
         if let Some(fault) = &faults.stall
-            && hits(Kind::Stall, &fault.hit())
+            && hits(RequestFault::Stall, &fault.hit())
         {
             plan.delivery = Delivery::Stalled(Duration::from_secs(fault.seconds));
         }
         if let Some(hit) = &faults.truncate
-            && hits(Kind::Truncate, hit)
+            && hits(RequestFault::Truncate, hit)
         {
             plan.delivery = Delivery::CutOff;
         }
-        plan.expire_token =
-            (faults.expire_tokens.as_ref()).is_some_and(|hit| hits(Kind::ExpireTokens, hit));
+        plan.expire_token = (faults.expire_tokens.as_ref())
+            .is_some_and(|hit| hits(RequestFault::ExpireTokens, hit));
         plan.change_deck =
-            (faults.deck_changes.as_ref()).is_some_and(|hit| hits(Kind::DeckChanges, hit));
+            (faults.deck_changes.as_ref()).is_some_and(|hit| hits(RequestFault::DeckChanges, hit));
         plan.instead = if let Some(hit) = &faults.disconnect
-            && hits(Kind::Disconnect, hit)
+            && hits(RequestFault::Disconnect, hit)
         {
             Some(Instead::Disconnect)
         } else if let Some(fault) = &faults.throttle
-            && hits(Kind::Throttle, &fault.hit())
+            && hits(RequestFault::Throttle, &fault.hit())
         {
             Some(Instead::Throttle(fault.clone()))
         } else if let Some(fault) = &faults.server_error
-            && hits(Kind::ServerError, &fault.hit())
+            && hits(RequestFault::ServerError, &fault.hit())
         {
             Some(Instead::ServerError(fault.clone()))
         } else if let Some(hit) = &faults.html
-            && hits(Kind::Html, hit)
+            && hits(RequestFault::Html, hit)
         {
             Some(Instead::Html)
         } else if let Some(fault) = &faults.echo
-            && hits(Kind::Echo, &fault.hit())
+            && hits(RequestFault::Echo, &fault.hit())
         {
             Some(Instead::Echo(fault.clone()))
         } else {
@@ -124,20 +117,20 @@ impl RequestFaults {
         plan
     }
 
-    /// Starts counting anew, as a change of the settings does.
+    /// Resets the hits after a change of the faults.
     pub(crate) fn reset(&self) {
         for hits in &self.hits {
             hits.store(0, Ordering::Relaxed);
         }
     }
 
-    fn hits(&self, kind: Kind, hit: &Hit, number: u64, path: &str) -> bool {
-        let Some(count) = self.hits.get(kind as usize) else {
+    fn hits(&self, fault: RequestFault, hit: &Hit, number: u64, path: &str) -> bool {
+        let Some(count) = self.hits.get(fault as usize) else {
             return false;
         };
-        // Apart from each other, so that two faults of the same rate and seed
-        // do not always hit the same requests.
-        let seed = hit.seed ^ ((kind as u64) << 48);
+        // Different for each fault, so that two faults with the same rate and seed do not always hit
+        // the same requests.
+        let seed = hit.seed ^ ((fault as u64) << 48);
         let wanted = (hit.path.as_ref()).is_none_or(|part| path.contains(&part.to_lowercase()))
             && random::selects(hit.rate, seed, Purpose::Request, number);
         let limit = hit.times.unwrap_or(u64::MAX);

@@ -1,0 +1,79 @@
+//! Where label sets are folded: the cap on label sets, and the updates that go to `client_id="other"`.
+
+use crate::families::FamilyId;
+
+/// The label value under which label sets beyond the cap are counted together.
+pub const FOLDED_ID: &str = "other";
+
+/// Bounds on what the ledger holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Label sets of a family in an account. Further ones are counted together under
+    /// `client_id="other"`.
+    pub label_sets: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { label_sets: 10_000 }
+    }
+}
+
+impl Limits {
+    /// For totals read from a snapshot: their label sets were checked when they were counted.
+    pub(crate) const NONE: Self = Self {
+        label_sets: usize::MAX,
+    };
+
+    /// How many of `label_sets` gauges are folded.
+    pub(crate) fn excess(self, label_sets: usize) -> usize {
+        label_sets.saturating_sub(self.label_sets)
+    }
+
+    /// Whether a table of `rows` has room for series at 0, which do not count towards the cap.
+    pub(crate) fn allows_zeros(self, rows: usize) -> bool {
+        rows < self.label_sets.saturating_mul(2)
+    }
+}
+
+/// Families that share their label sets, and therefore the cap. Snapshots are encoded in this order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum FoldGroup {
+    Counts,
+    Times,
+    CorrectedTimes,
+    CorrectedCounts,
+    RateChanges,
+}
+
+/// Folded updates of an account by [`FoldGroup`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Folded(pub(crate) [u64; 5]);
+
+impl Folded {
+    /// The family that `callmeter_series_folded_total` names for each group.
+    pub(crate) const FAMILIES: [FamilyId; 5] = [
+        FamilyId::Calls,
+        FamilyId::CallDuration,
+        FamilyId::CallCorrectionsSeconds,
+        FamilyId::CallCorrectionsCalls,
+        FamilyId::CallRatesChanged,
+    ];
+
+    /// Decides whether an update is folded, and counts it if so.
+    ///
+    /// `used` is the number of label sets in use. A label set that `is_known` keeps its place.
+    pub(crate) fn folds(
+        &mut self,
+        group: FoldGroup,
+        limits: Limits,
+        used: usize,
+        is_known: impl FnOnce() -> bool,
+    ) -> bool {
+        let folds = used >= limits.label_sets && !is_known();
+        if folds && let Some(updates) = self.0.get_mut(group as usize) {
+            *updates += 1;
+        }
+        folds
+    }
+}
