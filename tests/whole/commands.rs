@@ -1,0 +1,201 @@
+//! The commands that work on a journal, on one that callmeter has written.
+
+use std::collections::BTreeSet;
+use std::process::{Command, Output};
+
+use callmeter_simulator::Options;
+use callmeter_tests::{Exporter, callmeter, published};
+
+use crate::site::{Site, end};
+
+/// The account's label.
+const ACME: &str = "account=\"acme\"";
+
+/// Runs a command of the program.
+fn run(line: &[&str]) -> Output {
+    Command::new(callmeter()).args(line).output().unwrap()
+}
+
+/// Runs a command that has to succeed.
+fn succeed(line: &[&str]) {
+    let output = run(line);
+    assert!(output.status.success(), "{line:?}: {output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backfill_completes_the_journal_and_exports_hold_all_of_it() {
+    let site = Site::new(Options {
+        calls: Some(600),
+        days: 6,
+        rates: 10,
+        ..Options::default()
+    })
+    .await;
+    let suite = site.suite("acme").with(
+        "calls",
+        "{ every: 1s, lookback: 1d, settle: 0s, page_size: 100 }",
+    );
+    let config = site.configure(&[suite], &[]);
+    let config = format!("--config.file={}", config.display());
+    let truth = site.truth();
+
+    // The first exporter reads the lookback, no further.
+    let exporter = site.start().await;
+    exporter
+        .until("polled", async |exporter| {
+            exporter
+                .metrics()
+                .await
+                .sum("callmeter_polls_total", &["acme", "task=\"calls\""])
+                > 1.0
+        })
+        .await;
+    let recent = exporter.metrics().await.totals(&[ACME]).calls;
+    assert!(
+        recent > 0 && recent < 600,
+        "{recent} of 600 calls are recent"
+    );
+
+    // The running program holds the journal.
+    let today = jiff::Timestamp::now()
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .date();
+    let from = format!("--from={}", today - jiff::Span::new().days(7));
+    let to = format!("--to={today}");
+    let backfill = [
+        "backfill",
+        &config,
+        "--account=acme",
+        &from,
+        &to,
+        "--pause=0s",
+    ];
+    let refused = run(&backfill);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        !refused.status.success() && said.contains("journal"),
+        "{said}"
+    );
+    end(exporter);
+
+    let asked_before = requests(&site);
+    succeed(&backfill);
+    let asked = requests(&site) - asked_before;
+    assert!(asked >= 8, "{asked} requests for 8 days");
+    // What was read is not asked for again.
+    succeed(&backfill);
+    assert_eq!(requests(&site) - asked_before, asked);
+
+    let exporter = site.start().await;
+    assert_eq!(
+        exporter.metrics().await.totals(&[ACME]),
+        published(truth.total)
+    );
+    end(exporter);
+
+    succeed(&["journal", "verify", &config]);
+    succeed(&["journal", "stats", &config]);
+    exports_hold_everything(&site, &config, &from, &truth);
+}
+
+/// The first poll reaches as far back as it is told to; later ones ask for the lookback alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_history_is_read_once() {
+    let site = Site::new(Options {
+        calls: Some(600),
+        days: 20,
+        ..Options::default()
+    })
+    .await;
+    let suite = world
+        .suite("acme")
+        .replace("lookback: 4d", "lookback: 1d, history: 21d");
+    site.configure(&[suite], &[]);
+    let exporter = site.start().await;
+    let polls = async |exporter: &Exporter| {
+        let labels = ["acme", "task=\"calls\""];
+        exporter
+            .metrics()
+            .await
+            .sum("callmeter_polls_total", &labels)
+    };
+    let truth = published(site.truth().total);
+    exporter
+        .until("counted", async |exporter| {
+            exporter.metrics().await.totals(&[ACME]) == truth
+        })
+        .await;
+    let (asked, polled) = (requests(&site), polls(&exporter).await);
+    assert!(asked >= 20, "{asked} requests for 20 days");
+    exporter
+        .until("polled again", async |exporter| {
+            polls(exporter).await >= polled + 2.0
+        })
+        .await;
+    // Two days or three, as the clock has it; two polls, and perhaps the third.
+    let again = requests(&site) - asked;
+    assert!(again <= 3 * 4, "{again} requests for a day's lookback");
+    end(exporter);
+}
+
+fn exports_hold_everything(
+    site: &Site,
+    config: &str,
+    from: &str,
+    truth: &callmeter_simulator::Ledger,
+) {
+    let to = "--to=2999-01-01";
+    let export = |format: &str| {
+        let file = site.world.path(format);
+        let out = format!("--output={}", file.display());
+        let format = format!("--format={format}");
+        succeed(&["export", config, from, to, &format, &out, "--step=1h"]);
+        std::fs::read_to_string(file).unwrap()
+    };
+    let ids: BTreeSet<&str> = truth.ids.iter().map(String::as_str).collect();
+
+    let text = export("csv");
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let id = reader
+        .headers()
+        .unwrap()
+        .iter()
+        .position(|name| name == "id")
+        .unwrap();
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let exported: BTreeSet<&str> = rows.iter().map(|row| row.get(id).unwrap()).collect();
+    assert_eq!(rows.len(), 600);
+    assert_eq!(exported, ids);
+
+    let text = export("ndjson");
+    let exported: BTreeSet<String> = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|record| record["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        exported.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        ids
+    );
+    assert!(text.starts_with(r#"{"account":"acme","sequence":1,"revision":0,"change":"new","#));
+
+    // The last sample of each series is its total; together they are the ledger's calls.
+    let text = export("openmetrics");
+    let mut last = std::collections::BTreeMap::new();
+    for line in text
+        .lines()
+        .filter(|line| line.starts_with("callmeter_calls_total{"))
+    {
+        let (series, sample) = line.split_once("} ").unwrap();
+        let value: u64 = sample.split(' ').next().unwrap().parse().unwrap();
+        let before = last.insert(series.to_owned(), value).unwrap_or(0);
+        assert!(before <= value, "a counter falls: {line}");
+    }
+    assert_eq!(last.values().sum::<u64>(), 600);
+    assert!(text.ends_with("# EOF\n"));
+}
+
+/// Requests for pages of calls so far.
+fn requests(site: &Site) -> u64 {
+    site.simulator.requests().to("calls")
+}
