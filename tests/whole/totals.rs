@@ -1,7 +1,7 @@
 //! Totals are the simulator's ledger: from the start, across restarts, reloads and refused logins.
 
 use callmeter_simulator::{LedgerQuery, Options, Sums};
-use callmeter_tests::{Exporter, Samples, published};
+use callmeter_tests::{Samples, published};
 
 use crate::site::{Site, end};
 
@@ -195,12 +195,8 @@ async fn a_refused_login_is_shown_and_its_repair_noticed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_old_vanishes_and_counters_stay() {
     let site = Site::with_calls(80).await;
-    let suite = world
-        .suite("acme")
-        .replace("balances:", "stale_after: 2\n      balances:");
-    let pbx = world
-        .pbx("hq")
-        .replace("billing:", "stale_after: 2\n      billing:");
+    let suite = site.suite("acme").with("stale_after", "2");
+    let pbx = site.pbx("hq").with("stale_after", "2");
     site.configure(&[suite], &[pbx]);
     let exporter = site.start().await;
     exporter
