@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use syn::Item;
 
 use crate::known;
-use crate::tree::{SourceFile, packages};
+use crate::tree::{SourceFile, packages, root};
 
 /// The widest comment line, in characters.
 const WIDEST: usize = 100;
@@ -95,6 +95,17 @@ fn declares(item: &Item) -> bool {
         Item::Use(_) => true,
         _ => false,
     }
+}
+
+#[test]
+fn the_compiler_of_the_repository_is_the_oldest_supported_one() {
+    let value = |file: &str, key: &str| {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(key));
+        line.unwrap().trim_matches([' ', '=', '"']).to_owned()
+    };
+    let channel = value("rust-toolchain.toml", "channel");
+    assert_eq!(channel, value("Cargo.toml", "rust-version") + ".0");
 }
 
 #[test]
