@@ -79,7 +79,7 @@ async fn backfill_completes_the_journal_and_exports_hold_all_of_it() {
     succeed(&backfill);
     let asked = requests(&site) - asked_before;
     assert!(asked >= 8, "{asked} requests for 8 days");
-    // What was read is not asked for again.
+    // A second backfill requests nothing.
     succeed(&backfill);
     assert_eq!(requests(&site) - asked_before, asked);
 
@@ -95,7 +95,7 @@ async fn backfill_completes_the_journal_and_exports_hold_all_of_it() {
     exports_hold_everything(&site, &config, &from, &truth);
 }
 
-/// The first poll reaches as far back as it is told to; later ones ask for the lookback alone.
+/// The first poll reads the whole history; later ones read the lookback only.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_history_is_read_once() {
     let site = Site::new(Options {
@@ -130,7 +130,7 @@ async fn a_long_history_is_read_once() {
             polls(exporter).await >= polled + 2.0
         })
         .await;
-    // Two days or three, as the clock has it; two polls, and perhaps the third.
+    // Two or three days, depending on the time of day, in two or three polls.
     let again = requests(&site) - asked;
     assert!(again <= 3 * 4, "{again} requests for a day's lookback");
     end(exporter);
@@ -177,7 +177,7 @@ fn exports_hold_everything(
     );
     assert!(text.starts_with(r#"{"account":"acme","sequence":1,"revision":0,"change":"new","#));
 
-    // The last sample of each series is its total; together they are the ledger's calls.
+    // The last sample of each series is its total; their sum is the ledger's number of calls.
     let text = export("openmetrics");
     let mut last = std::collections::BTreeMap::new();
     for line in text

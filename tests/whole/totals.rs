@@ -46,12 +46,12 @@ async fn totals_are_the_ledgers_and_a_restart_keeps_them() {
     assert_eq!(metrics.sum("callmeter_up", &[]), 2.0);
     end(exporter);
 
-    // The restarted program knows its totals before it has asked anything.
+    // The restarted program has its totals before its first request.
     site.simulator.freeze(true);
     let exporter = site.start().await;
     let metrics = exporter.metrics().await;
     assert_eq!(totals(&metrics, "acme"), published(truth.total));
-    // And asking again counts nothing twice.
+    // Another poll counts nothing twice.
     exporter
         .until("polled again", async |exporter| {
             exporter
@@ -90,7 +90,7 @@ async fn a_reload_adds_and_removes_accounts_without_touching_the_others() {
     );
     let before = polls("acme").await;
     exporter.reload().await;
-    // Counters of a restarted account would begin anew.
+    // Counters of a restarted account would start at 0.
     assert!(polls("acme").await >= before);
     exporter
         .until("all counted", async |exporter| {
@@ -99,7 +99,7 @@ async fn a_reload_adds_and_removes_accounts_without_touching_the_others() {
         })
         .await;
 
-    // A bad file answers 500 with the reason and changes nothing.
+    // A reload of a bad file returns 500 with the reason and changes nothing.
     let good = std::fs::read_to_string(&config).unwrap();
     site.world.write(
         "callmeter.yml",
@@ -142,7 +142,7 @@ async fn a_reload_adds_and_removes_accounts_without_touching_the_others() {
     exporter.reload().await;
     assert_eq!(totals(&exporter.metrics().await, "second").calls, 300);
 
-    // What takes effect at a start only is refused, not silently ignored.
+    // A change that needs a restart is refused, not ignored.
     let moved = std::fs::read_to_string(&config)
         .unwrap()
         .replace("journal.db", "other.db");
@@ -229,8 +229,8 @@ async fn what_is_too_old_vanishes_and_counters_stay() {
     end(exporter);
 }
 
-/// While calls come in, are edited and come late, every scrape shows counters that do not fall, and in
-/// the end counters and corrections are the truth.
+/// While calls arrive, are edited and arrive late, counters never decrease. In the end counters and
+/// corrections equal the ledger.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lively_world_is_counted_exactly() {
     let site = Site::new(Options {
