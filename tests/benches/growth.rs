@@ -1,8 +1,8 @@
 //! How callmeter's cost grows with calls, series and accounts.
 //!
-//! Each step is ten times the previous one. It adds rows to the table of `cargo xtask bench`: CPU time
-//! per call, scrape or poll, and memory or disk per unit. `CALLMETER_BENCH_FULL=1` adds the largest
-//! steps (10 million calls, 1 million series, 1,000 accounts), which take 15 minutes and several
+//! Each step is ten times the previous one. It adds rows to the table of `cargo xtask bench`: CPU
+//! time per call, scrape or poll, and memory or disk per unit. `CALLMETER_BENCH_FULL=1` adds the
+//! largest steps (10 million calls, 1 million series, 1,000 accounts), which take 15 minutes and several
 //! gigabytes of disk.
 
 #![expect(clippy::unwrap_used, reason = "a bench of what works")]
@@ -58,7 +58,7 @@ async fn main() {
     }
 }
 
-/// One account: a poll of all calls within the look-back, then a restart that finds all of them known.
+/// One account: a poll of all calls within the look-back, then a restart that finds them known.
 async fn by_calls(calls: u64) {
     let simulator = simulator(calls, 200).await;
     let world = World::new();

@@ -91,8 +91,8 @@ async fn the_status_page_fits_a_telephone_and_a_desk() {
     assert!(exporter.terminate().success());
 }
 
-/// A page that shows the status page in a frame of this width, because a window has a minimum width.
-/// Its title is the resulting width of the status page.
+/// A page that shows the status page in a frame of this width, because a window has a minimum
+/// width. Its title is the resulting width of the status page.
 fn framed(page: &str, width: u32) -> String {
     let measured = page.replace(
         "</body>",

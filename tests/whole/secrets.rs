@@ -13,8 +13,8 @@ use callmeter_tests::{Exporter, PbxAccount, SuiteAccount, Web, World, output, pl
 
 use crate::receiver::Receiver;
 
-/// The middle of each secret, between two words that occur nowhere else. Encodings that change single
-/// characters do not change the words.
+/// The middle of each secret, between two words that occur nowhere else. Encodings that change
+/// single characters do not change the words.
 const AWKWARD: &str = r#""a'b\c%25 wörd/ü+=&<x>?{},:[]é🔑"#;
 
 /// The words of each secret.

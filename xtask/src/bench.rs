@@ -50,7 +50,7 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
     result
 }
 
-/// Turns Divan's trees into rows: full name, fastest time, median time, and throughput at the median.
+/// Turns Divan's trees into rows: full name, fastest and median time, throughput at the median.
 ///
 /// The first line of a tree shows where the columns begin:
 ///

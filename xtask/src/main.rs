@@ -19,9 +19,9 @@ use crate::shell::Shell;
 
 /// Tasks of this repository
 ///
-/// `cargo xtask demo` shows callmeter at work; `cargo xtask test` runs all tests. A task installs the
-/// programs that it needs: Debian packages with apt (as root, or with sudo without a password), Rust
-/// toolchains and components with rustup, everything else under target/xtask.
+/// `cargo xtask demo` shows callmeter at work; `cargo xtask test` runs all tests. A task installs
+/// the programs that it needs: Debian packages with apt (as root, or with sudo without a password),
+/// Rust toolchains and components with rustup, everything else under target/xtask.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {

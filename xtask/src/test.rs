@@ -105,8 +105,8 @@ pub(crate) fn unit(shell: &Shell, packages: &[String], arguments: &[String]) -> 
     }
 }
 
-/// Builds plugins as their authors do: the steps of `docs/PLUGINS.md`, the template, and a plugin with
-/// another compiler and another version of arrow.
+/// Builds plugins as their authors do: the steps of `docs/PLUGINS.md`, the template, and a plugin
+/// with another compiler and another version of arrow.
 pub(crate) fn authors(shell: &Shell) -> Result<(), Error> {
     nightly(&[])?;
     shell::run(&mut shell.cargo([

@@ -100,7 +100,7 @@ pub(crate) fn component(name: &str, cargo_command: &str) -> Result<(), Error> {
     })
 }
 
-/// Installs these packages into the tasks' Python environment; returns the directory of its programs.
+/// Installs these packages into the tasks' Python environment; returns its directory of programs.
 pub(crate) fn python(shell: &Shell, packages: &[Pinned]) -> Result<PathBuf, Error> {
     let environment = shell.tools().join("python");
     let programs = environment.join("bin");
