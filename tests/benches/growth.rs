@@ -2,8 +2,8 @@
 //!
 //! Each step is ten times the previous one. It adds rows to the table of `cargo xtask bench`: CPU
 //! time per call, scrape or poll, and memory or disk per unit. `CALLMETER_BENCH_FULL=1` adds the
-//! largest steps (10 million calls, 1 million series, 1,000 accounts), which take 15 minutes and several
-//! gigabytes of disk.
+//! largest steps (10 million calls, 1 million series, 1,000 accounts), which take 15 minutes and
+//! several gigabytes of disk.
 
 #![expect(clippy::unwrap_used, reason = "a bench of what works")]
 #![expect(clippy::cast_precision_loss, reason = "figures for reading")]

@@ -1,15 +1,15 @@
 //! Dependencies between the modules of a crate run one way.
 //!
-//! Module files are the nodes; an inline module belongs to its file. There is an edge from file A to
-//! file B when code of A that is not for tests
+//! The nodes are the files of the modules; an inline module belongs to its file. There is an edge
+//! from file A to file B if code of A that is not for tests
 //! - imports with `use` something that B defines, or
-//! - names it by a path whose first part is `crate`, `self`, `super`, a child module or an imported name.
+//! - names it by a path that starts with `crate`, `self`, `super`, a child module or an imported
+//!   name, also inside functions and macro calls.
 //!
 //! Re-exports are followed to the definition, so a `lib.rs` or `mod.rs` that only declares and
-//! re-exports has no edges to it. A `pub use` is an edge only if the file also uses the name
-//! itself.
-//! Generated files are used by others; what they use in turn is not looked at.
-//! What is not seen: methods of a type whose `impl` is in another file than the type.
+//! re-exports has no edges. A `pub use` is an edge only if its own file uses the name, too. Edges
+//! from generated files are left out. The test does not see the use of a method whose `impl` is in
+//! another file than its type.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Tests of the source tree itself. `known.rs` lists what is not in order yet.
+//! Tests of the source tree. `known.rs` lists the exceptions.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 

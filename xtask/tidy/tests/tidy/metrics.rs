@@ -1,8 +1,8 @@
-//! Every metric family of the table is updated by code that is not for tests.
+//! Code outside tests updates every metric family of the table.
 //!
-//! A family of the `prometheus` registry lives in a field of the file that registers it: another file
-//! has to use that field, or this one a local variable of it. Every other family has to be named as
-//! `FamilyId::Name` outside the table.
+//! A family of the `prometheus` registry is a field or a local variable of the file that registers
+//! it. Another file has to use the field, or the same file the variable. Every other family has to
+//! be named as `FamilyId::Name` outside the table.
 
 use crate::known;
 use crate::modules::Modules;

@@ -22,7 +22,7 @@ impl Package {
     /// Its Rust files in `src`, `tests`, `benches` and `examples`, without generated ones.
     pub(crate) fn files(&self) -> Vec<SourceFile> {
         let mut files = Vec::new();
-        // `whole` is the directory of the whole-program tests, whose package is itself named `tests`.
+        // The whole-program tests are in `tests/whole`.
         for directory in ["src", "tests", "benches", "examples", "whole"] {
             collect(&self.directory.join(directory), &mut files);
         }
