@@ -12,6 +12,7 @@
 //! another file than its type.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use crate::known;
 use crate::modules::{Meaning, Modules};
@@ -65,8 +66,11 @@ fn graph(modules: &Modules) -> Graph {
                     if let Some(Meaning::Module(target)) = modules.meaning(place, &import.path) {
                         let all = modules.0[target].items.iter();
                         let meant = all.filter(|name| module.tokens.contains(name));
-                        paths
-                            .extend(meant.map(|name| [&import.path[..], &[name.clone()]].concat()));
+                        paths.extend(
+                            meant.map(|name| {
+                                [&import.path[..], std::slice::from_ref(name)].concat()
+                            }),
+                        );
                     }
                 }
                 _ => {}
@@ -166,7 +170,7 @@ fn describe(cycle: &BTreeSet<String>, graph: &Graph) -> String {
             .iter()
             .filter(|(target, _)| cycle.contains(*target))
         {
-            text += &format!("    {file} -> {target}   ({path})\n");
+            writeln!(text, "    {file} -> {target}   ({path})").unwrap();
         }
     }
     text
