@@ -1,8 +1,9 @@
-//! How the cost of callmeter grows with calls, series and accounts: the real program beside the simulator.
+//! How callmeter's cost grows with calls, series and accounts.
 //!
-//! Each step is ten times the one before. Its rows go into the table of `cargo xtask bench`: CPU time for a call, a scrape
-//! or a poll, and what a unit takes in memory or on the disk. `CALLMETER_BENCH_FULL=1` takes the last, largest steps too
-//! (10 million calls, 1 million series, 1,000 accounts): a quarter of an hour, several gigabytes of disk.
+//! Each step is ten times the previous one. It adds rows to the table of `cargo xtask bench`: CPU
+//! time per call, scrape or poll, and memory or disk per unit. `CALLMETER_BENCH_FULL=1` adds the
+//! largest steps (10 million calls, 1 million series, 1,000 accounts), which take 15 minutes and
+//! several gigabytes of disk.
 
 #![expect(clippy::unwrap_used, reason = "a bench of what works")]
 #![expect(clippy::cast_precision_loss, reason = "figures for reading")]
@@ -16,7 +17,7 @@ use callmeter_tests::{
     Exporter, Process, SuiteAccount, Usage, Web, World, callmeter, output, plugin,
 };
 
-/// A process that used no more than this in [`QUIET`] is at rest.
+/// A process that uses no more than this in [`QUIET`] is idle.
 const REST: Duration = Duration::from_millis(10);
 const QUIET: Duration = Duration::from_millis(700);
 
@@ -57,7 +58,7 @@ async fn main() {
     }
 }
 
-/// One account: first all calls at once, all within the look-back, then a start that finds them known.
+/// One account: a poll of all calls within the look-back, then a restart that finds them known.
 async fn by_calls(calls: u64) {
     let simulator = simulator(calls, 200).await;
     let world = World::new();
@@ -80,13 +81,13 @@ async fn by_calls(calls: u64) {
         &mebibytes(used.peak),
     );
     assert!(exporter.terminate().success());
-    // Closing has moved the write-ahead log into it.
+    // Closing has merged the write-ahead log into it.
     let journal = std::fs::metadata(world.path("journal.db")).unwrap().len();
     note(
         &format!("{name}, journal"),
         &format!("{:.0} B/call", journal as f64 / calls as f64),
     );
-    // Everything is known now: the poll after a start reads it all again and finds nothing new.
+    // The first poll after a restart reads everything and finds nothing new.
     let exporter = run(&config, &world.path("log")).await;
     let again = at_rest(&exporter).await;
     check(&exporter, &simulator, 1).await;
@@ -104,7 +105,7 @@ async fn by_calls(calls: u64) {
     simulator.stop().await;
 }
 
-/// Many clients with a few calls each: what a scrape costs.
+/// The cost of a scrape with many clients that have a few calls each.
 async fn by_series(clients: u32) {
     let simulator = simulator(u64::from(clients) * 4, clients).await;
     let world = World::new();
@@ -126,7 +127,7 @@ async fn by_series(clients: u32) {
     for (encoding, what) in [("identity", "a scrape"), ("gzip", "a scrape in gzip")] {
         let begun = exporter.process().usage();
         let mut scrapes = 0_u64;
-        // Long enough that hundredths of a second of CPU time are fine enough.
+        // CPU time is counted in steps of 10 ms: measure for long enough.
         while exporter.process().usage().cpu_since(&begun) < Duration::from_millis(400) {
             let request = client
                 .get(exporter.url("/metrics"))
@@ -153,7 +154,7 @@ async fn by_series(clients: u32) {
     simulator.stop().await;
 }
 
-/// Many accounts of a thousand calls each: taking them in, then polls that find nothing new.
+/// Many accounts with a thousand calls each: the first polls, then polls that find nothing new.
 async fn by_accounts(accounts: u64) {
     const CALLS: u64 = 1_000;
     const WATCHED: Duration = Duration::from_secs(30);
@@ -205,9 +206,9 @@ async fn simulator(calls: u64, clients: u32) -> Running {
     .unwrap()
 }
 
-/// Polls once: all calls lie within the look-back.
+/// Polls once; all calls are within the look-back.
 const ONCE: &str = "every: 1d, lookback: 30d";
-/// Polls as most accounts do, only twice as often.
+/// Polls twice as often as most accounts.
 const OFTEN: &str = "every: 30s, lookback: 2d, history: 30d";
 
 fn account(simulator: &Running, name: &str, often: &str) -> SuiteAccount {
@@ -237,7 +238,7 @@ fn configure(world: &World, simulator: &Running, accounts: &[SuiteAccount]) -> s
     config
 }
 
-/// Starts callmeter as its operator does: with its usual log.
+/// Starts callmeter with its default log level.
 async fn run(config: &Path, log: &Path) -> Exporter {
     let mut command = Command::new(callmeter());
     command
@@ -247,7 +248,7 @@ async fn run(config: &Path, log: &Path) -> Exporter {
     Exporter::adopt(Process::start(&mut command, log), Web::default()).await
 }
 
-/// Waits until it has nothing to do.
+/// Waits until it is idle.
 async fn at_rest(exporter: &Exporter) -> Usage {
     let mut before = exporter.process().usage();
     loop {
@@ -268,7 +269,7 @@ fn truth(simulator: &Running, accounts: u64) -> f64 {
     (simulator.ledger(&LedgerQuery::default()).total.calls * accounts) as f64
 }
 
-/// A figure of something that was not done is worth nothing.
+/// Checks that the measured work was done.
 async fn check(exporter: &Exporter, simulator: &Running, accounts: u64) {
     let (counted, truth) = (counted(exporter).await, truth(simulator, accounts));
     assert!(
@@ -278,7 +279,7 @@ async fn check(exporter: &Exporter, simulator: &Running, accounts: u64) {
     );
 }
 
-// ---- rows as the other benches print them, for the one table
+// ---- rows in the format of the other benches
 
 fn head() {
     println!(
@@ -306,7 +307,7 @@ fn row(name: &str, used: Duration, units: u64, moves: &str) {
     }
 }
 
-/// A figure that is no time.
+/// A value that is not a time.
 fn note(name: &str, figure: &str) {
     let name = format!("│  ├─ {name}");
     println!("{name:<72}{figure:<14}│ {figure:<14}│ {figure:<14}│ {figure:<14}│ 1       │ 1");

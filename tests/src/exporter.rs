@@ -1,4 +1,4 @@
-//! callmeter as its operator runs it.
+//! A running callmeter, started as an operator starts it.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,18 +11,18 @@ use crate::process::Process;
 use crate::programs;
 use crate::samples::Samples;
 
-/// How its web server is to be reached.
+/// How to reach its web server.
 #[derive(Clone, Debug, Default)]
 pub struct Web {
     /// The file of `--web.config.file`.
     pub config_file: Option<PathBuf>,
-    /// The certificate to trust, as PEM; it speaks TLS then.
+    /// The certificate to trust, as PEM. If set, requests use TLS.
     pub certificate: Option<String>,
     /// User and password.
     pub user: Option<(String, String)>,
 }
 
-/// A callmeter that runs.
+/// A running callmeter.
 #[derive(Debug)]
 pub struct Exporter {
     process: Process,
@@ -31,10 +31,10 @@ pub struct Exporter {
     client: reqwest::Client,
 }
 
-/// An answer of its web server.
+/// A response of its web server.
 #[derive(Debug)]
 pub struct Answer {
-    /// The status, 0 when there was no answer.
+    /// The status; 0 without a response.
     pub status: u16,
     /// The content type.
     pub content_type: String,
@@ -50,7 +50,7 @@ impl Answer {
 }
 
 impl Exporter {
-    /// Starts `callmeter run` with its log at debug in the file `log`, and does not wait for it.
+    /// Starts `callmeter run`, which logs at level debug into the file `log`, and does not wait.
     pub fn spawn(config_file: &Path, log: &Path, web: &Web) -> Process {
         let mut command = Command::new(programs::callmeter());
         command
@@ -70,7 +70,7 @@ impl Exporter {
         Self::adopt(process, web).await
     }
 
-    /// Waits until a callmeter that was spawned is ready.
+    /// Waits until a spawned callmeter is ready.
     pub async fn adopt(mut process: Process, web: Web) -> Self {
         let begun = Instant::now();
         let address = loop {
@@ -102,7 +102,7 @@ impl Exporter {
         exporter
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -122,22 +122,22 @@ impl Exporter {
         self.send(self.client.get(self.url(path))).await
     }
 
-    /// Gets a page in a media type.
+    /// Gets a page with an `Accept` header.
     pub async fn get_as(&self, path: &str, accept: &str) -> Answer {
         let request = self.client.get(self.url(path));
         self.send(request.header("Accept", accept)).await
     }
 
-    /// Makes it read its configuration again.
+    /// Reloads its configuration.
     ///
     /// # Panics
-    /// When it refuses.
+    /// If the reload fails.
     pub async fn reload(&self) {
         let answer = self.try_reload().await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
-    /// Asks it to read its configuration again.
+    /// Asks it to reload its configuration and returns the response.
     pub async fn try_reload(&self) -> Answer {
         self.send(self.client.post(self.url("/-/reload"))).await
     }
@@ -164,21 +164,21 @@ impl Exporter {
         }
     }
 
-    /// What `/metrics` says.
+    /// The samples of `/metrics`.
     pub async fn metrics(&self) -> Samples {
         let answer = self.get("/metrics").await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         Samples::read(&answer.text())
     }
 
-    /// What `/api/v1/status` says.
+    /// The document of `/api/v1/status`.
     pub async fn status(&self) -> Value {
         let answer = self.get("/api/v1/status").await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         serde_json::from_slice(&answer.body).unwrap()
     }
 
-    /// How one poll of an account stands, by the status.
+    /// The status of one task of an account.
     pub async fn task(&self, account: &str, task: &str) -> Value {
         let status = self.status().await;
         let accounts = status["accounts"].as_array().unwrap();
@@ -191,17 +191,17 @@ impl Exporter {
         self.process.log()
     }
 
-    /// The child itself.
+    /// Its process.
     pub fn process(&self) -> &Process {
         &self.process
     }
 
-    /// Ends it in order.
+    /// Stops it with SIGTERM.
     pub fn terminate(self) -> ExitStatus {
         self.process.terminate()
     }
 
-    /// Waits until `condition` holds; panics with what the program shows.
+    /// Waits until `condition` is true; panics with the status and the log.
     pub async fn until(&self, what: &str, mut condition: impl AsyncFnMut(&Self) -> bool) {
         crate::until(
             what,
@@ -224,7 +224,7 @@ fn tail(log: &str) -> String {
     lines[lines.len().saturating_sub(60)..].join("\n")
 }
 
-/// The address in the log line that says where it listens.
+/// The address in the log line `listening`.
 fn listening(log: &str) -> Option<SocketAddr> {
     log.lines()
         .find(|line| line.contains("msg=listening"))?
@@ -237,9 +237,9 @@ fn listening(log: &str) -> Option<SocketAddr> {
         .ok()
 }
 
-/// A client that speaks to this machine only.
+/// A client that uses no proxy and trusts no other certificate.
 fn client(web: &Web) -> reqwest::Client {
-    // Another test of the same program may have done it.
+    // Another test of this process may have done it.
     let _already = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .no_proxy()

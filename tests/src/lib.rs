@@ -1,7 +1,7 @@
-//! What the whole-program tests share: the programs as children of the test, a simulated world in
-//! front of them, and what they show read back.
+//! The harness of the whole-program tests: starts callmeter and other programs as child processes,
+//! configures callmeter for a simulator, and reads what it shows.
 //!
-//! Everything here panics when it fails, with what the program said: it serves tests only.
+//! Failures panic with the output of the program.
 
 #![expect(
     clippy::unwrap_used,
@@ -25,10 +25,10 @@ pub use world::{PbxAccount, SuiteAccount, World, output, quoted};
 
 use std::time::{Duration, Instant};
 
-/// Longer than anything here takes on a loaded machine.
+/// The longest wait, enough for a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(100);
 
-/// Waits until `condition` gives something; panics with `otherwise` when it takes too long.
+/// Waits until `condition` returns something; panics with `otherwise` after [`PATIENCE`].
 pub async fn until<T>(
     what: &str,
     mut condition: impl AsyncFnMut() -> Option<T>,

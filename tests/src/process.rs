@@ -1,4 +1,4 @@
-//! A program as a child of the test, which never outlives it.
+//! A child process that is killed with its test.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::usage::Usage;
 
-/// A running child with its output in a file.
+/// A child process that writes its output into a file.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -17,14 +17,14 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command`; what it writes to either output goes into the file `log`.
+    /// Starts `command`; the file `log` receives both of its outputs.
     pub fn start(command: &mut Command, log: &Path) -> Self {
         let file = std::fs::File::create(log).unwrap();
         let child = command
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file)
-            // Ctrl-C at the terminal is the test's, which then drops this.
+            // Ctrl-C at the terminal stops the test only, which then drops this.
             .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -34,22 +34,22 @@ impl Process {
         }
     }
 
-    /// What it has written so far.
+    /// Its output so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()
     }
 
-    /// What it has used so far.
+    /// Its use of the machine so far.
     pub fn usage(&self) -> Usage {
         Usage::of(self.child.id())
     }
 
-    /// Its status once it has ended.
+    /// Its exit status if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
 
-    /// Asks it to end and waits until it has.
+    /// Stops it with SIGTERM and waits for its end.
     pub fn terminate(mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         let begun = Instant::now();
@@ -66,20 +66,20 @@ impl Process {
         }
     }
 
-    /// Kills it without a warning. With `children`, its own children too, right after it.
+    /// Kills it with SIGKILL, and then its children if `children` is set.
     pub fn kill(mut self, children: bool) {
         let own = self.children();
         self.child.kill().unwrap();
         if children {
             for pid in own {
-                // It may have ended with its parent.
+                // It may already have ended.
                 let _gone = kill_process(pid, Signal::KILL);
             }
         }
         self.child.wait().unwrap();
     }
 
-    /// The processes that it has started, which callmeter has one of for each isolated output.
+    /// Its child processes: callmeter has one for each isolated output.
     pub fn children(&self) -> Vec<Pid> {
         let tasks = format!("/proc/{}/task", self.child.id());
         let Ok(tasks) = std::fs::read_dir(tasks) else {
@@ -104,7 +104,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended, and been waited for, before.
+        // It may already have ended.
         let _ended = self.child.kill();
         let _waited = self.child.wait();
     }

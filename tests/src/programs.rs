@@ -1,8 +1,8 @@
-//! Where the programs are that tests run.
+//! Finds the programs that tests run.
 
 use std::path::{Path, PathBuf};
 
-/// The directory into which cargo builds for the profile of the running test.
+/// Cargo's directory of programs for the profile of the running test.
 fn built() -> PathBuf {
     let program = std::env::current_exe().expect("the test's own path");
     let deps = program.parent().expect("a directory");
@@ -29,7 +29,7 @@ pub fn plugin(name: &str) -> PathBuf {
     built_file(&format!("libcallmeter_{name}.so"))
 }
 
-/// A program of the system, by name; `package` is Debian's that holds it.
+/// A program of the system; `package` is its Debian package.
 pub fn system(name: &str, package: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)

@@ -1,4 +1,4 @@
-//! A scrape read back, and compared with the simulator's ledger.
+//! Reads a scrape and compares it with the simulator's ledger.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ impl Samples {
         name: &'a str,
         labels: &'a [&'a str],
     ) -> impl Iterator<Item = (&'a str, f64)> {
-        // In order of their texts, so that those of a family stand together.
+        // Sorted by text, so the series of a family are neighbours.
         self.0
             .range(name.to_owned()..)
             .map_while(move |(series, value)| Some((series, series.strip_prefix(name)?, *value)))
@@ -57,7 +57,7 @@ impl Samples {
             .map(|(series, _, value)| (series.as_str(), value))
     }
 
-    /// What counters, histograms and corrections of these labels add up to, in the ledger's terms.
+    /// The sums of counters, histograms and corrections with these labels, as the ledger has them.
     pub fn totals(&self, labels: &[&str]) -> Sums {
         let count = |name: &str| {
             let mut with_count = labels.to_vec();
@@ -102,12 +102,13 @@ fn whole(value: f64) -> u64 {
     value.round() as u64
 }
 
-/// The ledger's sums without what callmeter does not publish.
+/// The ledger's sums without the one that callmeter does not publish.
 pub fn published(sums: Sums) -> Sums {
     Sums { holds: 0, ..sums }
 }
 
-/// Where the totals of an account are not the ledger's: in all, and by client, center and direction.
+/// The differences between an account's totals and the ledger: overall, and by client, center and
+/// direction.
 pub fn differences(samples: &Samples, account: &str, truth: &Ledger) -> Vec<String> {
     let account = format!("account=\"{account}\"");
     let mut pairs = vec![(

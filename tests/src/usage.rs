@@ -1,18 +1,18 @@
-//! What a process has used of the machine, as the kernel counts it.
+//! The CPU time and memory of a process, from `/proc`.
 
 use std::time::Duration;
 
-/// Clock ticks of `/proc/*/stat` in a second: 100 on every processor that callmeter is built for.
+/// Clock ticks of `/proc/*/stat` in a second: 100 on every processor that callmeter supports.
 const TICKS: u64 = 100;
 
-/// What a process has used.
+/// CPU time and memory of a process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
-    /// CPU time of all its threads, in user and kernel mode; to a hundredth of a second.
+    /// CPU time of all its threads in user and kernel mode, in steps of 10 ms.
     pub cpu: Duration,
-    /// Bytes of memory that it has now.
+    /// Resident memory in bytes.
     pub resident: u64,
-    /// The most that it had.
+    /// The peak of its resident memory in bytes.
     pub peak: u64,
 }
 
@@ -22,13 +22,13 @@ impl Usage {
         self.cpu.saturating_sub(before.cpu)
     }
 
-    /// Of the process with that id.
+    /// Reads the use of the process with this id.
     ///
     /// # Panics
-    /// When there is none.
+    /// If there is no such process.
     pub fn of(pid: u32) -> Self {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        // The name in brackets may hold anything; what follows it does not.
+        // The name in brackets may contain blanks; the fields after it do not.
         let (_, fields) = stat.rsplit_once(')').unwrap();
         let ticks = |index: usize| -> u64 {
             let field = fields.split_whitespace().nth(index);

@@ -1,4 +1,4 @@
-//! A simulator, and the directory of a callmeter that reads it.
+//! Configurations of a callmeter that reads a simulator.
 
 use std::path::{Path, PathBuf};
 
@@ -54,12 +54,12 @@ impl Default for World {
     }
 }
 
-/// A HostedSuite account as it stands in a configuration.
+/// A HostedSuite account of a configuration.
 #[derive(Clone, Debug)]
 pub struct SuiteAccount {
     /// The account's name.
     pub name: String,
-    /// Members of `hostedsuite` beside the credentials, a line each.
+    /// The keys of `hostedsuite` besides the credentials, one per line.
     pub settings: Vec<String>,
     url: String,
     customer: String,
@@ -67,7 +67,7 @@ pub struct SuiteAccount {
 }
 
 impl SuiteAccount {
-    /// An account of a simulator: calls every second and nothing else.
+    /// An account of a simulator that polls calls every second and nothing else.
     pub fn of(name: &str, simulator: &Running) -> Self {
         let login = &simulator.options().credentials.hostedsuite;
         Self {
@@ -84,7 +84,7 @@ impl SuiteAccount {
         }
     }
 
-    /// Sets a member of `hostedsuite`, in place of what it was.
+    /// Sets a key of `hostedsuite`.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
         let start = format!("{key}:");
@@ -93,7 +93,7 @@ impl SuiteAccount {
         self
     }
 
-    /// The YAML; the password is in the file `NAME.password`, which this writes.
+    /// Returns the YAML and writes the password into the file `NAME.password`.
     pub fn yaml(&self, world: &World, password: &str) -> String {
         world.write(&format!("{}.password", self.name), password);
         format!(
@@ -108,12 +108,12 @@ impl SuiteAccount {
     }
 }
 
-/// A PortSIP account as it stands in a configuration.
+/// A PortSIP account of a configuration.
 #[derive(Clone, Debug)]
 pub struct PbxAccount {
     /// The account's name.
     pub name: String,
-    /// Members of `portsip` beside the credentials, a line each.
+    /// The keys of `portsip` besides the credentials, one per line.
     pub settings: Vec<String>,
     url: String,
     username: String,
@@ -121,7 +121,7 @@ pub struct PbxAccount {
 }
 
 impl PbxAccount {
-    /// An account of a simulator: everything every second.
+    /// An account of a simulator that polls everything every second.
     pub fn of(name: &str, simulator: &Running) -> Self {
         let login = &simulator.options().credentials.portsip;
         Self {
@@ -136,7 +136,7 @@ impl PbxAccount {
         }
     }
 
-    /// Sets a member of `portsip`, in place of what it was.
+    /// Sets a key of `portsip`.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
         let start = format!("{key}:");
@@ -145,7 +145,7 @@ impl PbxAccount {
         self
     }
 
-    /// The YAML; the password is in the file `NAME.password`, which this writes.
+    /// Returns the YAML and writes the password into the file `NAME.password`.
     pub fn yaml(&self, world: &World, password: &str) -> String {
         world.write(&format!("{}.password", self.name), password);
         format!(
@@ -165,7 +165,7 @@ fn indented(lines: &[String]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// An output as it stands in a configuration; `config` is a map in YAML.
+/// An output of a configuration; `config` is a map in YAML.
 pub fn output(name: &str, library: &Path, streams: &str, config: &str) -> String {
     format!(
         "  - name: {name}\n    plugin: {}\n    streams: [{streams}]\n    config: {config}\n",
@@ -173,7 +173,7 @@ pub fn output(name: &str, library: &Path, streams: &str, config: &str) -> String
     )
 }
 
-/// A text as YAML; JSON's quoting is YAML's as well.
+/// A text quoted for YAML, which accepts JSON's quoting.
 pub fn quoted(text: &str) -> String {
     serde_json::Value::String(text.to_owned()).to_string()
 }

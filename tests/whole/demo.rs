@@ -7,7 +7,7 @@ use callmeter_tests::{Process, Samples, World, callmeter, plugin, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_shows_figures_that_move_rows_and_posts() {
-    // They lie beside the program, where the demo looks for them.
+    // The demo looks for them beside the program.
     for name in ["csv", "webhook"] {
         plugin(name);
     }
@@ -85,7 +85,7 @@ async fn the_demo_shows_figures_that_move_rows_and_posts() {
         assert!(shown.contains(name), "{name} is not on the page: {shown}");
     }
 
-    // It ends as it should when told to, and says what the receiver got.
+    // It stops when asked, and prints what the receiver got.
     tokio::time::sleep(Duration::from_millis(100)).await;
     let log = world.path("demo.log");
     assert!(demo.terminate().success());

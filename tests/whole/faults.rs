@@ -1,4 +1,4 @@
-//! Each fault of the simulator: what the operator sees while it lasts, and exact totals once it is over.
+//! Every fault of the simulator is shown while it lasts, and totals are exact after it.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use callmeter_tests::{
 };
 use jiff::{Timestamp, ToSpan as _};
 
-/// Which API a fault is tried on.
+/// The API that has the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Api {
     Suite,
@@ -18,20 +18,20 @@ enum Api {
 /// What the operator sees while a fault lasts.
 #[derive(Clone, Copy, Debug)]
 enum Seen {
-    /// A counter of the account above 0: family and further label.
+    /// A counter of the account is above 0: its family and another label.
     Counter(&'static str, &'static str),
-    /// A poll that fails for this reason: as a metric, in the status and on the page with these words, in the log.
+    /// A poll fails: its reason as a label and in the log, its words in the status and on the page.
     Failing(&'static str, &'static str),
-    /// The same for a login that is refused: it is not tried again until somebody changes something.
+    /// A login is refused with these words, and not repeated until its settings change.
     Refused(&'static str),
-    /// Nothing: polls go on and succeed.
+    /// Nothing: polls succeed.
     Nothing,
 }
 
 use Api::{Pbx, Suite};
 use Seen::{Counter, Failing, Nothing, Refused};
 
-/// The account's name, which API, the fault as the simulator's command line has it, and what is seen of it.
+/// The account's name, its API, the fault in the simulator's notation, and what the operator sees.
 const CASES: [(&str, Api, &str, Seen); 33] = [
     (
         "late",
@@ -162,7 +162,7 @@ const CASES: [(&str, Api, &str, Seen); 33] = [
     (
         "pbx-second-factor",
         Pbx,
-        // The PBX asks for it when it is signed in at, which a forgotten token brings about.
+        // The PBX asks for it at a login, and a forgotten token leads to one.
         r#"two_factor expire_tokens={"times":2}"#,
         Refused("second factor"),
     ),
@@ -189,7 +189,7 @@ async fn each_fault_is_seen_and_over_without_a_trace_in_the_totals() {
     let mut cases = Vec::new();
     for (name, api, fault, seen) in CASES {
         let simulator = Simulator::start(Options {
-            // Four days in half a minute: office hours come by whatever the day is.
+            // Four days in half a minute include office hours on any day of the week.
             start: Some(Timestamp::now() - 96.hours()),
             speed: 12_000.0,
             calls_per_day: Some(150),
@@ -239,7 +239,7 @@ async fn each_fault_is_seen_and_over_without_a_trace_in_the_totals() {
         case.simulator.set_faults(Faults::default()).unwrap();
         case.simulator.freeze(true);
     }
-    // A refused login is not tried again for long, unless the operator has changed something.
+    // A refused login is retried at long intervals, or when its settings change.
     world.configure(&accounts(&world, &cases, "3s"), &[]);
     exporter.reload().await;
     each(&exporter, &cases, "exact afterwards", Case::is_exact).await;
@@ -258,7 +258,7 @@ fn accounts(world: &World, cases: &[Case], refused_timeout: &str) -> Vec<String>
     let accounts = cases.iter().map(|case| {
         let timeout = match case.seen {
             Refused(_) => refused_timeout,
-            // So that the fault is seen soon.
+            // Makes the fault visible soon.
             Failing("timeout", _) => "1s",
             _ => "20s",
         };
@@ -274,7 +274,7 @@ fn accounts(world: &World, cases: &[Case], refused_timeout: &str) -> Vec<String>
     accounts.collect()
 }
 
-/// Every fault that the simulator has is tried.
+/// The cases include every fault of the simulator.
 fn covers_all_faults(cases: &[Case]) {
     let serde_json::Value::Object(all) = serde_json::to_value(Faults::default()).unwrap() else {
         panic!("faults are an object");
@@ -287,7 +287,7 @@ fn covers_all_faults(cases: &[Case]) {
     assert_eq!(tried.collect::<BTreeSet<_>>(), all);
 }
 
-/// Everything that the operator can look at, at one moment.
+/// Everything that callmeter shows at one moment.
 struct View {
     metrics: Samples,
     status: serde_json::Value,
@@ -305,7 +305,7 @@ impl View {
         }
     }
 
-    /// The polls of an account, by the status.
+    /// The tasks of an account in the status.
     fn tasks(&self, account: &str) -> Vec<&serde_json::Value> {
         let accounts = self.status["accounts"].as_array().unwrap();
         let found = accounts
@@ -321,7 +321,7 @@ impl View {
     }
 }
 
-/// Waits until `holds` says nothing more of any case; fails with what it says.
+/// Waits until `holds` reports no problem of any case; fails with the reported problems.
 async fn each(
     exporter: &Exporter,
     cases: &[Case],
@@ -330,7 +330,7 @@ async fn each(
 ) {
     let mut waiting: Vec<&Case> = cases.iter().collect();
     let mut said = Vec::new();
-    let begun = std::time::Instant::now();
+    let started = std::time::Instant::now();
     while !waiting.is_empty() {
         let view = View::of(exporter).await;
         said.clear();
@@ -341,7 +341,7 @@ async fn each(
                 true
             }
         });
-        if begun.elapsed() > callmeter_tests::PATIENCE {
+        if started.elapsed() > callmeter_tests::PATIENCE {
             let log = exporter.log();
             let warnings: Vec<&str> = log
                 .lines()
@@ -351,11 +351,11 @@ async fn each(
         }
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
-    println!("{what} after {:.1} s", begun.elapsed().as_secs_f64());
+    println!("{what} after {:.1} s", started.elapsed().as_secs_f64());
 }
 
 impl Case {
-    /// Whether the operator sees the fault everywhere where it should show.
+    /// Whether the fault is shown everywhere.
     fn is_seen(&self, view: &View, before: &View) -> Result<(), String> {
         let name = self.name;
         let rises = |family: &str, label: &str, by: f64| {
@@ -397,7 +397,7 @@ impl Case {
         }
     }
 
-    /// Whether status, page and log say that the account has a poll in this state, in these words.
+    /// Whether status, page and log show a task of the account in this state with these words.
     fn is_shown(&self, view: &View, state: &str, words: &str) -> Result<(), String> {
         let name = self.name;
         let tasks = view.tasks(name);
@@ -420,7 +420,7 @@ impl Case {
         if !logged {
             return Err(format!("the log does not say {words:?} of it"));
         }
-        // The page writes an error as text of HTML.
+        // The page escapes errors for HTML.
         let written = error
             .replace('&', "&amp;")
             .replace('<', "&lt;")
@@ -432,7 +432,7 @@ impl Case {
         Ok(())
     }
 
-    /// Whether everything works and is the ledger's.
+    /// Whether everything works and totals equal the ledger.
     fn is_exact(&self, view: &View) -> Result<(), String> {
         let name = self.name;
         if let Some(task) = view.tasks(name).iter().find(|task| task["state"] != "ok") {

@@ -1,4 +1,4 @@
-//! All of `/metrics` in its three formats, of a world that stands still.
+//! Snapshots of `/metrics` in its three formats, of a simulator whose calls do not change.
 
 use std::process::Command;
 
@@ -45,7 +45,7 @@ async fn the_whole_of_metrics_in_three_formats() {
         .with("clients", "{ every: 1s }");
     let pbx = PbxAccount::of("hq", &simulator);
 
-    // The world's days are past, so that the labels and figures are always the same.
+    // With a fixed start in the past, labels and values are always the same.
     let config = world.configure(&[suite.yaml(&world, "simulated")], &[]);
     let backfill = Command::new(callmeter())
         .args(["backfill", "--account=acme", "--pause=0s"])
@@ -128,7 +128,7 @@ fn steady(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The messages of protobuf, a line for each metric.
+/// The protobuf messages, one line per metric.
 fn decoded(body: &[u8]) -> String {
     let mut lines = Vec::new();
     for family in proto::decode(body) {

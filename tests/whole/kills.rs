@@ -13,15 +13,15 @@ use crate::receiver::{Post, Receiver};
 
 /// How often the program is killed.
 const KILLS: u32 = 100;
-/// Simulated time between two starts: some twenty calls on average.
+/// Simulated seconds between two starts: about twenty calls.
 const STEP: u32 = 3_000;
 
-/// The account, sequence and revision of a record: what no output may have two different ones of.
+/// The account, sequence and revision of a record. No output may have two different records of one.
 type Place = (String, String, String);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_kills_lose_nothing_and_count_nothing_twice() {
-    // The simulated clock stands between two starts and never passes the real one.
+    // The simulated clock moves only between two starts and stays behind the real one.
     let behind = i64::from(KILLS + 4) * i64::from(STEP);
     let simulator = Simulator::start(Options {
         start: Some(Timestamp::now() - behind.seconds()),
@@ -34,7 +34,7 @@ async fn a_hundred_kills_lose_nothing_and_count_nothing_twice() {
     .unwrap();
     simulator.freeze(true);
     let receiver = Receiver::start(|_| {
-        // A post takes its time, so that kills come between the receiving and the acknowledging too.
+        // A slow response, so that some kills come between a post and its acknowledgement.
         std::thread::sleep(Duration::from_millis(15));
         (StatusCode::NO_CONTENT, String::new())
     })
@@ -73,7 +73,7 @@ async fn a_hundred_kills_lose_nothing_and_count_nothing_twice() {
         ],
     );
 
-    // An undisturbed life catches up; a second one says how long it takes from the start until all is posted.
+    // The first run catches up. The second one measures the time from start to the last post.
     let mut whole = Duration::MAX;
     for name in ["first.log", "second.log"] {
         let calls = truth_of(&simulator).ids.len();
@@ -95,12 +95,12 @@ async fn a_hundred_kills_lose_nothing_and_count_nothing_twice() {
         let log = world.path("killed.log");
         let process = Exporter::spawn(&config, &log, &Web::default());
         tokio::time::sleep(random_share(whole + whole / 4)).await;
-        // In turn: only the program, as the kernel does that runs out of memory, and its children too.
+        // Every other kill leaves the children alive, as the kernel's out-of-memory killer does.
         process.kill(kill % 2 == 1);
         finished = still_as_they_were(&csv, finished, kill);
         delivering += u32::from(receiver.posts().len() > posts);
     }
-    // Else the kills would have come too early to show anything.
+    // Otherwise the kills came too early to prove anything.
     assert!(delivering >= KILLS / 5, "only {delivering} lives delivered");
 
     simulator.advance(STEP).unwrap();
@@ -118,11 +118,11 @@ async fn a_hundred_kills_lose_nothing_and_count_nothing_twice() {
     let written: BTreeSet<&str> = rows.iter().map(|(_, id)| id.as_str()).collect();
     assert_eq!(written, ids, "ids in the CSV files");
     let places: BTreeSet<&Place> = rows.iter().map(|(place, _)| place).collect();
-    // The output remembers which batches are durable, so that not even a replayed one stands twice.
+    // The output knows which batches it has written, so even a replayed one is not written twice.
     assert_eq!(
         rows.len(),
         places.len(),
-        "rows stand twice in the CSV files"
+        "rows are written twice in the CSV files"
     );
     assert_eq!(rows.len(), ids.len());
 
@@ -140,7 +140,7 @@ fn truth_of(simulator: &callmeter_simulator::Running) -> callmeter_simulator::Le
     simulator.ledger(&LedgerQuery::default())
 }
 
-/// Waits until so many calls are counted and all are delivered.
+/// Waits until this number of calls is counted and all of them are delivered.
 async fn delivered(exporter: &Exporter, calls: u64) {
     exporter
         .until("delivered", async |exporter| {
@@ -155,14 +155,14 @@ async fn delivered(exporter: &Exporter, calls: u64) {
         .await;
 }
 
-/// A random part of a time. The standard library's hash seed is random.
+/// A random part of a duration, from the random seed of the standard library's hash.
 fn random_share(most: Duration) -> Duration {
     use std::hash::{BuildHasher as _, RandomState};
     let random = RandomState::new().hash_one(0_u8);
     most.mul_f64(f64::from(u32::try_from(random >> 32).unwrap()) / f64::from(u32::MAX))
 }
 
-/// Files that were finished before the kill are as they were; returns those that are finished now.
+/// Checks that files finished before the kill are unchanged; returns those that are finished now.
 fn still_as_they_were(
     csv: &Path,
     before: BTreeMap<String, Vec<u8>>,
@@ -186,7 +186,7 @@ fn still_as_they_were(
     now
 }
 
-/// All rows of all files, which must parse to the last byte.
+/// All rows of all files, which have to be valid to the last byte.
 fn rows(csv: &Path) -> Vec<(Place, String)> {
     let mut rows = Vec::new();
     for entry in std::fs::read_dir(csv).unwrap() {
@@ -224,7 +224,7 @@ fn records(posts: &[Post]) -> usize {
     records.sum()
 }
 
-/// Every id was posted, and a post that was repeated has the same id and the same content.
+/// Checks that every id was posted, and that repeated posts have the same id and content.
 fn posted(posts: &[Post], ids: &BTreeSet<&str>) {
     let mut bodies: BTreeMap<&str, &str> = BTreeMap::new();
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();

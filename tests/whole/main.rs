@@ -3,6 +3,7 @@
 #![expect(clippy::float_cmp, reason = "whole numbers")]
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod commands;
 mod demo;
 mod faults;
 mod goldens;
@@ -12,3 +13,5 @@ mod prometheus;
 mod receiver;
 mod references;
 mod secrets;
+mod site;
+mod totals;

@@ -74,7 +74,7 @@ async fn the_status_page_fits_a_telephone_and_a_desk() {
         run(&mut command, &world).await;
         let bytes = std::fs::read(&picture).unwrap();
         assert!(bytes.starts_with(b"\x89PNG"));
-        // A blank page packs to next to nothing.
+        // A picture of a blank page is smaller.
         assert!(bytes.len() > 15_000, "{} bytes at {width}", bytes.len());
         println!("{}", picture.display());
 
@@ -85,14 +85,14 @@ async fn the_status_page_fits_a_telephone_and_a_desk() {
             .split("<title>")
             .nth(1)
             .and_then(|rest| rest.split("</title>").next());
-        // As wide as the frame and no wider: nothing to scroll to.
+        // As wide as the frame, so it does not scroll sideways.
         assert_eq!(title, Some(format!("{width} of {width}").as_str()));
     }
     assert!(exporter.terminate().success());
 }
 
-/// A page with the status page in a frame of this width, for a window has a least width; its title says how wide
-/// the status page turned out to be.
+/// A page that shows the status page in a frame of this width, because a window has a minimum
+/// width. Its title is the resulting width of the status page.
 fn framed(page: &str, width: u32) -> String {
     let measured = page.replace(
         "</body>",
@@ -106,7 +106,7 @@ fn framed(page: &str, width: u32) -> String {
     )
 }
 
-/// Where the pictures go: kept where `CALLMETER_PICTURES` says so, for people to look at.
+/// The directory of the pictures. Set `CALLMETER_PICTURES` to keep them.
 fn pictures(world: &World) -> PathBuf {
     std::env::var_os("CALLMETER_PICTURES").map_or_else(|| world.path(""), PathBuf::from)
 }
@@ -133,7 +133,7 @@ fn browser(chromium: &Path, world: &World) -> Command {
     command
 }
 
-/// Runs the browser to its end; what it writes.
+/// Runs the browser and returns its output.
 async fn run(command: &mut Command, world: &World) -> String {
     let mut process = Process::start(command, &world.path("chromium.log"));
     let status = callmeter_tests::until(

@@ -118,7 +118,7 @@ async fn prometheus_agrees_with_the_ledger_in_each_format() {
             "{job}"
         );
         samples_agree(server, job, &exporter).await;
-        // Prometheus extrapolates to the ends of the range: by two scrapes at most.
+        // Prometheus extrapolates to the ends of the range, by at most two scrapes.
         let seconds = Timestamp::now().duration_since(first_scrapes).as_secs() + 5;
         let increase = server
             .value(&format!("sum(increase({calls}[{seconds}s]))"))
@@ -136,7 +136,7 @@ async fn prometheus_agrees_with_the_ledger_in_each_format() {
         );
     }
 
-    // Each came in the format that was meant.
+    // Each scrape used the intended format.
     let duration = "callmeter_call_duration_seconds";
     assert_eq!(
         today.metadata("openmetrics", duration, "unit").await,
@@ -188,7 +188,7 @@ async fn until_exact(exporter: &Exporter, simulator: &Running) {
         .await;
 }
 
-/// A web configuration with TLS and one user, as `promtool` accepts it.
+/// A web configuration with TLS and one user.
 fn web(world: &World) -> Web {
     let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let certificate = certified.cert.pem();
@@ -228,8 +228,7 @@ fn job_of(name: &str, exporter: &Exporter, world: &World) -> String {
     )
 }
 
-/// A server that asks the exporter for the text format, whatever it is asked for itself: Prometheus 2 always
-/// prefers OpenMetrics.
+/// A proxy that requests the text format, because Prometheus 2 always prefers OpenMetrics.
 async fn relay(exporter: Arc<Exporter>) -> SocketAddr {
     async fn pass_on(State(exporter): State<Arc<Exporter>>) -> (HeaderMap, Vec<u8>) {
         let Answer {
@@ -248,7 +247,7 @@ async fn relay(exporter: Arc<Exporter>) -> SocketAddr {
     address
 }
 
-/// `scrape_samples_scraped` is the number of samples that are there to be scraped.
+/// Checks that `scrape_samples_scraped` is the number of samples that callmeter shows.
 async fn samples_agree(server: &Server, job: &str, exporter: &Exporter) {
     let native: Vec<String> = ["duration", "talk", "ring", "hold", "transfer", "work"]
         .iter()
@@ -306,7 +305,7 @@ async fn promtool_has_nothing_to_say(exporter: &Exporter) {
     assert_eq!((said.stdout, said.stderr), (Vec::new(), Vec::new()));
 }
 
-/// A Prometheus.
+/// A running Prometheus.
 struct Server {
     process: Process,
     address: SocketAddr,
@@ -321,7 +320,7 @@ impl Server {
                 "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\nscrape_configs:\n{jobs}"
             ),
         );
-        // Prometheus does not say which port the system chose.
+        // Prometheus does not report a port that the system chooses.
         let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
@@ -349,7 +348,7 @@ impl Server {
         (answer["status"] == "success").then(|| answer["data"].clone())
     }
 
-    /// The value of a query with one result; nothing where there is none.
+    /// The value of a query with one result, if there is one.
     async fn value(&self, query: &str) -> Option<f64> {
         let data = self.ask("query", &[("query", query)]).await?;
         let result = data["result"].as_array()?;
@@ -371,7 +370,7 @@ impl Server {
         .await;
     }
 
-    /// What it knows of a metric of a job.
+    /// The metadata of a metric of a job.
     async fn metadata(&self, job: &str, metric: &str, member: &str) -> String {
         let target = format!("{{job=\"{job}\"}}");
         let query = [("match_target", target.as_str()), ("metric", metric)];

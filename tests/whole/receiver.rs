@@ -1,4 +1,4 @@
-//! A webhook receiver inside the test that keeps what it gets.
+//! A webhook receiver that keeps its posts.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,13 +11,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use tokio::net::TcpListener;
 
-/// What a post was answered.
+/// The response to a post.
 pub(crate) type Reply = (StatusCode, String);
 
 /// One post.
 #[derive(Clone, Debug)]
 pub(crate) struct Post {
-    /// By name in lower case.
+    /// Headers by lower-case name.
     pub(crate) headers: BTreeMap<String, String>,
     /// The body.
     pub(crate) body: String,

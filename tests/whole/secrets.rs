@@ -1,4 +1,4 @@
-//! Secrets stay where they are, also when every server repeats them in every encoding.
+//! Secrets do not leak, even if every server repeats them in every encoding.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,8 +13,8 @@ use callmeter_tests::{Exporter, PbxAccount, SuiteAccount, Web, World, output, pl
 
 use crate::receiver::Receiver;
 
-/// What stands in each secret between two words that stand nowhere else. Encodings that change single characters
-/// leave the words as they are.
+/// The middle of each secret, between two words that occur nowhere else. Encodings that change
+/// single characters do not change the words.
 const AWKWARD: &str = r#""a'b\c%25 wörd/ü+=&<x>?{},:[]é🔑"#;
 
 /// The words of each secret.
@@ -38,19 +38,19 @@ const FAULTS: [&str; 7] = [
 fn secret(which: &str) -> String {
     let (_, [first, last]) = WORDS.iter().find(|(name, _)| *name == which).unwrap();
     match which {
-        // A header carries no line breaks and no letters beyond ASCII.
+        // A header contains no line breaks and only ASCII.
         "header" => format!("{first}\"a'b\\c%25 /+=&<x>?{{}}{last}"),
         _ => format!("{first}{AWKWARD}{last}"),
     }
 }
 
-/// Every form of the words that is searched for.
+/// Every form of the words to search for.
 fn forms() -> Vec<(String, String)> {
     let mut forms = Vec::new();
     for word in WORDS.iter().flat_map(|(_, words)| words) {
         forms.push(((*word).to_owned(), format!("{word}, plain or nearly")));
         for before in 0..3 {
-            // In base64 of a longer text, what the word makes of the digits depends on its place only.
+            // In the base64 of a longer text, a word's digits depend only on its offset.
             let text = format!("{}{word}", "-".repeat(before));
             for (engine, name) in [
                 (&STANDARD_NO_PAD, "base64"),
@@ -114,7 +114,7 @@ async fn no_secret_leaves_its_file() {
         .unwrap();
         simulators.push((fault, simulator));
     }
-    // The receiver refuses for good and repeats everything that it was sent.
+    // The receiver refuses every post and repeats its content.
     let receiver = Receiver::start(|post| {
         let repeated = format!("{:?} {}", post.headers, post.body);
         (StatusCode::BAD_REQUEST, repeated)
@@ -122,7 +122,7 @@ async fn no_secret_leaves_its_file() {
     .await;
     let config = configure(&world, &simulators, &receiver);
 
-    // From the start, so that logins are repeated; then in the middle of a session, so that tokens are.
+    // From the start, servers repeat logins; in the middle of a session, they repeat tokens.
     set(&simulators, true);
     let log = world.path("first.log");
     let exporter = Exporter::start(&config, &log, Web::default()).await;
@@ -145,9 +145,9 @@ async fn no_secret_leaves_its_file() {
         .await;
     set(&simulators, true);
     failing(&exporter, "suite", &["unauthorized"]).await;
-    // Who holds a token does not sign in.
+    // With a token there is no login.
     failing(&exporter, "pbx", &["security_exception", "unauthorized"]).await;
-    // An outcome of a reload is told too.
+    // The result of a reload is shown, too.
     let good = std::fs::read_to_string(&config).unwrap();
     world.write("callmeter.yml", &good.replace("accounts:", "acounts:"));
     assert_eq!(exporter.try_reload().await.status, 500);
@@ -251,7 +251,7 @@ fn set(simulators: &[(&str, Running)], on: bool) {
     }
 }
 
-/// Waits until every account of an API fails, those apart whose fault is not this API's.
+/// Waits until every account of an API fails, except those whose fault is of the other API.
 async fn failing(exporter: &Exporter, api: &str, not: &[&str]) {
     exporter
         .until(&format!("every {api} account failing"), async |exporter| {
@@ -271,7 +271,7 @@ async fn failing(exporter: &Exporter, api: &str, not: &[&str]) {
         .await;
 }
 
-/// Looks into every page and every file.
+/// Searches every page and every file.
 async fn look(world: &World, exporter: &Exporter, when: &str) {
     for page in ["/", "/metrics", "/config", "/api/v1/status"] {
         let answer = exporter.get(page).await;
@@ -309,16 +309,16 @@ fn nowhere_in(text: &str, place: &str) {
         if let Some(at) = text.find(&form) {
             let from = text.floor_char_boundary(at.saturating_sub(300));
             let to = text.ceil_char_boundary((at + 200).min(text.len()));
-            panic!("{what} stands in {place}: …{}…", &text[from..to]);
+            panic!("{what} is in {place}: …{}…", &text[from..to]);
         }
     }
-    // PortSIP's tokens are not known here, but how they are sent.
+    // The test does not know PortSIP's tokens, but how they are sent.
     if let Some(at) = text.find("Bearer ") {
         let after = &text[at + 7..];
         let shown = after
             .chars()
             .take_while(char::is_ascii_alphanumeric)
             .count();
-        assert!(shown < 8, "a token stands in {place}");
+        assert!(shown < 8, "a token is in {place}");
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: every benchmark, one table.
+//! `cargo xtask bench`: runs every benchmark and prints one table.
 
 use crate::shell::{self, Error, Shell, run_keeping};
 
@@ -23,8 +23,8 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
             .map(|name| format!("--package={name}"))
             .collect()
     };
-    // Built first, so that no compiler runs beside a measurement. The programs are what `growth` runs, the plugins and
-    // examples what `boundary` loads.
+    // Built first, so that no compiler runs during a measurement. `growth` runs the programs,
+    // `boundary` loads the plugins and examples.
     shell::run(&mut shell.cargo([
         "build",
         "--release",
@@ -50,9 +50,9 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
     result
 }
 
-/// Divan's trees as rows of full names: the fastest and the median time, and what the median moves in a second where that is counted.
+/// Turns Divan's trees into rows: full name, fastest and median time, throughput at the median.
 ///
-/// A tree's head line says where the columns begin:
+/// The first line of a tree shows where the columns begin:
 ///
 /// ```text
 /// page           fastest    │ slowest  │ median    │ mean     │ samples │ iters
@@ -92,7 +92,7 @@ fn table(lines: &[String]) -> Vec<String> {
             continue;
         }
         flush(&mut pending);
-        // Each level of the tree is drawn three characters wide.
+        // Each level of the tree is three characters wide.
         let depth = label
             .chars()
             .take_while(|letter| "│├╰─ ".contains(*letter))

@@ -1,28 +1,26 @@
-//! `cargo xtask ci`: every check, in the order that finds mistakes soonest, sharing one build where cargo lets it.
-
-use std::process::Command;
+//! `cargo xtask ci`: every check, quick ones first. Steps share one build where cargo allows it.
 
 use crate::report::{Outcome, Report};
-use crate::shell::{Error, Shell, output, run as run_command, succeeds};
+use crate::shell::{Error, Shell, run as run_command, succeeds};
 use crate::test::{self, Summaries};
-use crate::{codegen, conformance, lints, tools};
+use crate::tools::{self, TYPOS};
+use crate::{codegen, conformance, lints};
 
-/// How strict.
+/// Which steps.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Fail when a step had to be skipped, too
-    #[arg(long)]
-    strict: bool,
     /// Only this step; may be given several times
     #[arg(long, value_name = "STEP", value_parser = STEPS)]
     only: Vec<String>,
 }
 
-/// The steps, in their order.
-const STEPS: [&str; 13] = [
+/// The steps in order.
+const STEPS: [&str; 14] = [
     "format",
+    "typos",
     "dependencies",
     "clippy",
+    "no-default-features",
     "programs",
     "tests",
     "examples",
@@ -30,7 +28,6 @@ const STEPS: [&str; 13] = [
     "codegen",
     "specs",
     "documentation",
-    "oldest-rust",
     "prism",
     "schemathesis",
 ];
@@ -38,8 +35,11 @@ const STEPS: [&str; 13] = [
 pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
     let mut report = Report::only(&arguments.only);
     report.step("format", || format(shell).into());
+    report.step("typos", || typos(shell).into());
     report.step("dependencies", || dependencies(shell));
     report.step("clippy", || clippy(shell).into());
+    // After clippy, which has checked the dependencies.
+    report.step("no-default-features", || no_default_features(shell).into());
     report.step("programs", || test::programs().into());
 
     let mut summaries = Summaries::default();
@@ -54,14 +54,15 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
         result.into()
     });
     report.step("authors", || test::authors(shell).into());
-    // After the tests, whose build leaves the generator behind.
-    report.step("codegen", || codegen::check_built(shell).into());
-    report.step("specs", || lints::specs(shell));
+    // After the tests, whose build compiles the generator.
+    report.step("codegen", || {
+        codegen::run(shell, &["--check".to_owned()]).into()
+    });
+    report.step("specs", || lints::specs(shell).into());
     report.step("documentation", || documentation(shell).into());
-    report.step("oldest-rust", || oldest_rust(shell));
     conformance::steps(shell, &conformance::Arguments::default(), &mut report);
 
-    let result = report.finish(arguments.strict);
+    let result = report.finish();
     summaries.print();
     result
 }
@@ -69,6 +70,11 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
 fn format(shell: &Shell) -> Result<(), Error> {
     tools::component("rustfmt", "fmt")?;
     run_command(&mut shell.cargo(["fmt", "--all", "--check"]))
+}
+
+fn typos(shell: &Shell) -> Result<(), Error> {
+    let programs = tools::python(shell, &[TYPOS])?;
+    run_command(&mut shell.command(programs.join("typos")))
 }
 
 fn clippy(shell: &Shell) -> Result<(), Error> {
@@ -83,6 +89,16 @@ fn clippy(shell: &Shell) -> Result<(), Error> {
     ]))
 }
 
+/// Whether the program compiles without its optional parts.
+fn no_default_features(shell: &Shell) -> Result<(), Error> {
+    run_command(&mut shell.cargo([
+        "check",
+        "--locked",
+        "--package=callmeter",
+        "--no-default-features",
+    ]))
+}
+
 fn documentation(shell: &Shell) -> Result<(), Error> {
     run_command(
         shell
@@ -91,11 +107,11 @@ fn documentation(shell: &Shell) -> Result<(), Error> {
     )
 }
 
-/// Licences, duplicates and sources always; advisories when their database can be had.
+/// Licences, duplicates and sources always; advisories only if their database can be downloaded.
 fn dependencies(shell: &Shell) -> Outcome {
     let deny = match tools::cargo_deny(shell) {
         Ok(deny) => deny,
-        Err(error) => return Outcome::Skipped(error.to_string()),
+        Err(error) => return Outcome::Failed(error.to_string()),
     };
     let checked = run_command(
         shell
@@ -105,48 +121,9 @@ fn dependencies(shell: &Shell) -> Outcome {
     let advisories = if succeeds(shell.command(&deny).args(["fetch", "db"])) {
         run_command(shell.command(&deny).args(["check", "advisories"])).into()
     } else {
-        Outcome::Skipped("the database of advisories cannot be fetched; licences, duplicates and sources are checked".to_owned())
+        Outcome::Skipped(
+            "advisories are not checked: their database cannot be downloaded".to_owned(),
+        )
     };
     Outcome::from(checked).and(advisories)
-}
-
-/// Whether the oldest supported compiler can build the workspace.
-fn oldest_rust(shell: &Shell) -> Outcome {
-    let manifest = std::fs::read_to_string(shell.root.join("Cargo.toml")).unwrap_or_default();
-    let Some(oldest) = manifest
-        .lines()
-        .find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"'))
-    else {
-        return Outcome::Failed("Cargo.toml states no rust-version".to_owned());
-    };
-    let current = output(Command::new("rustc").arg("--version")).unwrap_or_default();
-    if current.starts_with(&format!("rustc {oldest}.")) {
-        eprintln!("this is Rust {oldest}: all of the above was it");
-        return Outcome::Passed;
-    }
-    let toolchain = format!("+{oldest}");
-    if !succeeds(Command::new("cargo").args([&toolchain, "--version"]))
-        && !succeeds(Command::new("rustup").args([
-            "toolchain",
-            "install",
-            oldest,
-            "--profile",
-            "minimal",
-        ]))
-    {
-        return Outcome::Skipped(format!("rustup cannot install Rust {oldest}"));
-    }
-    run_command(
-        Command::new("cargo")
-            .current_dir(&shell.root)
-            .env("CARGO_TARGET_DIR", shell.tools().join("oldest"))
-            .args([
-                &toolchain,
-                "check",
-                "--locked",
-                "--workspace",
-                "--all-targets",
-            ]),
-    )
-    .into()
 }

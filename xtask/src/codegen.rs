@@ -1,18 +1,11 @@
-//! `cargo xtask codegen`: the generator is a package of its own, because progenitor is heavy.
+//! `cargo xtask codegen`: builds and runs the generator.
 
 use crate::shell::{self, Error, Shell};
 
 pub(crate) fn run(shell: &Shell, arguments: &[String]) -> Result<(), Error> {
-    let mut command = shell.cargo(["run", "--quiet", "--package", "callmeter-codegen", "--"]);
-    shell::run(command.args(arguments))
-}
-
-/// Whether the generated files are what the specs give, by the generator that the tests' build has left.
-pub(crate) fn check_built(shell: &Shell) -> Result<(), Error> {
+    // Cargo unifies the features of the packages that it builds together. With `--workspace` they
+    // are those of the tests' build, whose dependencies are then used again.
+    shell::run(&mut shell.cargo(["build", "--quiet", "--workspace", "--bin=callmeter-codegen"]))?;
     let generator = shell.built(false).join("callmeter-codegen");
-    if generator.exists() {
-        shell::run(shell.command(generator).arg("--check"))
-    } else {
-        run(shell, &["--check".to_owned()])
-    }
+    shell::run(shell.command(generator).args(arguments))
 }

@@ -1,28 +1,28 @@
-//! `cargo xtask conformance`: the specs as a contract between programs that do not know each other.
+//! `cargo xtask conformance`: other programs check the clients and the simulator by the specs.
 //!
-//! The clients' side: Prism mocks an API from its spec and refuses requests that break it. The clients' tests with `prism` in their names,
-//! ignored unless asked for, find the mock by `PRISM_HOSTEDSUITE_URL` and `PRISM_PORTSIP_URL` (base URLs) and how many calls to make by
-//! `PRISM_CALLS`. They run twice: against the examples of the specs, and against random bodies.
+//! Clients: Prism mocks an API from its spec and refuses requests that break it. The clients' tests
+//! with `prism` in their names are ignored by default. They read the mocks' base URLs from
+//! `PRISM_HOSTEDSUITE_URL` and `PRISM_PORTSIP_URL`, and how many calls to make from `PRISM_CALLS`.
+//! They run twice: with the specs' examples as answers, and with random bodies.
 //!
-//! The simulator's side: Schemathesis makes requests from the same specs, right ones and wrong ones, and checks the answers.
-
-use std::path::Path;
+//! Simulator: Schemathesis makes valid and invalid requests from the same specs and checks the
+//! answers.
 
 use crate::lints::SPECS;
-use crate::report::{Outcome, Report};
+use crate::report::Report;
 use crate::shell::{
     Error, Server, Shell, free_port, run as run_command, run_keeping, wait_for_port,
 };
 use crate::test;
 use crate::tools::{self, Node, PRISM, SCHEMATHESIS};
 
-/// How thorough.
+/// How many requests to make.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Calls of the clients against random bodies
+    /// Client calls that are answered with random bodies
     #[arg(long, default_value_t = 2000, value_name = "COUNT")]
     calls: u32,
-    /// Requests that Schemathesis makes for each operation, at most
+    /// Most requests of Schemathesis for each operation
     #[arg(long, default_value_t = 50, value_name = "COUNT")]
     examples: u32,
 }
@@ -39,25 +39,20 @@ impl Default for Arguments {
 pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
     let mut report = Report::default();
     steps(shell, arguments, &mut report);
-    report.finish(true)
+    report.finish()
 }
 
-/// Both sides, as steps of a report.
+/// Runs both sides as steps of a report.
 pub(crate) fn steps(shell: &Shell, arguments: &Arguments, report: &mut Report) {
-    report.step("prism", || match Node::with(shell, &[PRISM]) {
-        Ok(node) => prism(shell, &node, arguments.calls).into(),
-        Err(error) => Outcome::Skipped(error.to_string()),
-    });
+    report.step("prism", || prism(shell, arguments.calls).into());
     report.step("schemathesis", || {
-        match tools::python(shell, &[SCHEMATHESIS]) {
-            Ok(programs) => schemathesis(shell, &programs, arguments.examples).into(),
-            Err(error) => Outcome::Skipped(error.to_string()),
-        }
+        schemathesis(shell, arguments.examples).into()
     });
 }
 
-/// The clients' Prism tests, against examples and against random bodies.
-fn prism(shell: &Shell, node: &Node, calls: u32) -> Result<(), Error> {
+/// Runs the clients' Prism tests against examples and against random bodies.
+fn prism(shell: &Shell, calls: u32) -> Result<(), Error> {
+    let node = Node::with(shell, &[PRISM])?;
     for (kind, calls) in [("examples", 1), ("random", calls)] {
         let mut servers = Vec::new();
         let mut tests = shell.cargo([
@@ -101,8 +96,9 @@ fn prism(shell: &Shell, node: &Node, calls: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// Schemathesis against a running simulator.
-fn schemathesis(shell: &Shell, programs: &Path, examples: u32) -> Result<(), Error> {
+/// Runs Schemathesis against a simulator.
+fn schemathesis(shell: &Shell, examples: u32) -> Result<(), Error> {
+    let programs = tools::python(shell, &[SCHEMATHESIS])?;
     run_command(&mut shell.cargo(["build", "--package", "callmeter-simulator"]))?;
     let ports = [free_port()?, free_port()?];
     let log = shell.tools().join("simulator.log");
@@ -125,7 +121,7 @@ fn schemathesis(shell: &Shell, programs: &Path, examples: u32) -> Result<(), Err
         let tested = run_command(
             shell
                 .command(programs.join("schemathesis"))
-                // It leaves files where it is started.
+                // It writes files into the current directory.
                 .current_dir(shell.tools())
                 .arg("--config-file")
                 .arg(doors.join(format!("{door}.toml")))

@@ -1,4 +1,4 @@
-//! Repository tasks. `cargo xtask --help` lists them; each has a help of its own.
+//! Repository tasks. `cargo xtask --help` lists them.
 
 mod bench;
 mod ci;
@@ -17,11 +17,11 @@ use clap::{Parser, Subcommand};
 
 use crate::shell::Shell;
 
-/// Tasks of this repository.
+/// Tasks of this repository
 ///
-/// Start with `cargo xtask demo` to see callmeter at work, `cargo xtask test` to run what CI's tests run. What a task needs and the machine
-/// lacks is installed: system packages through apt (as root, or with sudo that asks no password), Python and Node packages under
-/// target/xtask, nothing elsewhere.
+/// `cargo xtask demo` shows callmeter at work; `cargo xtask test` runs all tests. A task installs
+/// the programs that it needs: Debian packages with apt (as root, or with sudo without a password),
+/// Rust toolchains and components with rustup, everything else under target/xtask.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
@@ -31,38 +31,39 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Write the API clients' generated files from specs/
+    /// Write the generated files of the API clients from specs/
     ///
-    /// `--check` writes nothing and fails with a diff, `--only NAME` does one API; `cargo xtask codegen --help` has more.
+    /// `cargo xtask codegen --help` lists the options, such as `--check`.
     #[command(disable_help_flag = true)]
     Codegen {
-        /// What the generator is to be told.
+        /// Arguments for the generator
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
     /// Build callmeter with both plugins and run `callmeter demo`
     ///
-    /// The demo brings up a simulated HostedSuite and PortSIP, polls both, and says where to look. It needs no configuration, no
-    /// credentials and no network.
+    /// The demo simulates HostedSuite and PortSIP, polls both, and prints the URLs of its pages. It
+    /// needs no configuration, no credentials and no network.
     Demo(demo::Arguments),
-    /// Run all tests, with everything they need
+    /// Run all tests and install what they need
     ///
-    /// Unit, property and snapshot tests of every crate, the whole-program tests against the simulator and a real Prometheus, and the
-    /// examples in the documentation.
+    /// Unit, property and snapshot tests of every crate, whole-program tests with the simulator and
+    /// Prometheus, tests of the source tree, and the examples in the documentation.
     Test(test::Arguments),
-    /// Everything that CI checks
+    /// Run every check of CI
     ///
-    /// Formatting, licences and sources of dependencies, clippy with warnings denied, generated code, the specs under three linters, all
-    /// tests, documentation with warnings denied, and conformance. All steps run even when one fails; the last lines say how each ended.
+    /// All steps run even if one fails; the last lines show how each ended. A step whose tool is
+    /// missing installs it or fails. Only the check of security advisories is skipped if their
+    /// database cannot be downloaded.
     Ci(ci::Arguments),
-    /// Clients against a mock, the simulator against a fuzzer, both made from specs/ by others
+    /// Check the clients and the simulator against specs/ with Prism and Schemathesis
     ///
-    /// Prism mocks both APIs from the specs: the clients call every operation, then thousands of times with random bodies. Schemathesis
-    /// reads the same specs and looks for answers of the simulator that break them.
+    /// Prism mocks both APIs: the clients call every operation, then make thousands of calls with
+    /// random answers. Schemathesis looks for answers of the simulator that break the specs.
     Conformance(conformance::Arguments),
     /// Run every benchmark and print one table
     Bench(bench::Arguments),
-    /// Run the tests of the plugin boundary's unsafe code under Miri (needs a nightly toolchain)
+    /// Run the tests of the plugin boundary's unsafe code under Miri
     Miri,
 }
 

@@ -1,4 +1,4 @@
-//! Steps that all run, whatever becomes of the others, and the table of how they ended.
+//! Runs every step, even after a failure, and prints a table of the results.
 
 use std::time::{Duration, Instant};
 
@@ -7,11 +7,9 @@ use crate::shell::Error;
 /// How a step ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// Well.
     Passed,
-    /// It was not run, for this reason.
+    /// A part of it could not run, for this reason. It does not fail the report.
     Skipped(String),
-    /// Badly, for this reason.
     Failed(String),
 }
 
@@ -30,16 +28,13 @@ impl Outcome {
         match (self, other) {
             (Self::Failed(one), Self::Failed(two)) => Self::Failed(format!("{one}; {two}")),
             (Self::Failed(why), _) | (_, Self::Failed(why)) => Self::Failed(why),
-            (Self::Skipped(one), Self::Skipped(two)) => Self::Skipped(format!("{one}; {two}")),
-            (Self::Skipped(why), Self::Passed) | (Self::Passed, Self::Skipped(why)) => {
-                Self::Skipped(why)
-            }
+            (Self::Skipped(why), _) | (_, Self::Skipped(why)) => Self::Skipped(why),
             (Self::Passed, Self::Passed) => Self::Passed,
         }
     }
 }
 
-/// What has been run.
+/// The steps that have run.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     only: Vec<String>,
@@ -47,7 +42,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// A report that runs only steps of these names; all when there are none.
+    /// A report that runs only the steps with these names, or all if there are none.
     pub(crate) fn only(names: &[String]) -> Self {
         Self {
             only: names.to_owned(),
@@ -69,10 +64,10 @@ impl Report {
         self.steps.push((name, outcome, began.elapsed()));
     }
 
-    /// Prints the table; fails if a step failed, and, when `strict`, if one was skipped.
-    pub(crate) fn finish(self, strict: bool) -> Result<(), Error> {
+    /// Prints the table; fails if a step failed.
+    pub(crate) fn finish(self) -> Result<(), Error> {
         println!("\n==== steps");
-        let mut bad = Vec::new();
+        let mut failed = Vec::new();
         for (name, outcome, took) in &self.steps {
             let seconds = took.as_secs_f64();
             let (word, why) = match outcome {
@@ -82,16 +77,14 @@ impl Report {
             };
             let why = why.lines().next().unwrap_or_default();
             println!("{word:<8}{seconds:>8.1} s  {name:<14}{why}");
-            if matches!(outcome, Outcome::Failed(_))
-                || (strict && matches!(outcome, Outcome::Skipped(_)))
-            {
-                bad.push(*name);
+            if matches!(outcome, Outcome::Failed(_)) {
+                failed.push(*name);
             }
         }
-        if bad.is_empty() {
+        if failed.is_empty() {
             Ok(())
         } else {
-            Err(Error::Found(format!("not passed: {}", bad.join(", "))))
+            Err(Error::Found(format!("failed: {}", failed.join(", "))))
         }
     }
 }

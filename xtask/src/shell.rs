@@ -1,11 +1,11 @@
-//! Running other programs, and saying so.
+//! Runs other programs and shows their command lines.
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// Why a task ended early.
+/// Why a task failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// A program could not be started.
@@ -16,7 +16,7 @@ pub(crate) enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A program said that it failed.
+    /// A program failed.
     #[error("`{command}` failed ({status})")]
     Failed {
         /// The command line.
@@ -24,7 +24,7 @@ pub(crate) enum Error {
         /// How it ended.
         status: ExitStatus,
     },
-    /// A program that a task needs is not there and could not be installed.
+    /// A program is missing and could not be installed.
     #[error("{0}")]
     Missing(String),
     /// A file could not be read or written.
@@ -35,12 +35,12 @@ pub(crate) enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A task found what it looked for.
+    /// A check found a problem.
     #[error("{0}")]
     Found(String),
 }
 
-/// Where the repository and its build are, and how commands are run there.
+/// Runs commands in the repository.
 #[derive(Debug)]
 pub(crate) struct Shell {
     /// The repository's root.
@@ -63,12 +63,12 @@ impl Shell {
         Ok(Self { root, target })
     }
 
-    /// Where this program keeps the tools that it installs.
+    /// The directory of the tools that tasks install.
     pub(crate) fn tools(&self) -> PathBuf {
         self.target.join("xtask")
     }
 
-    /// Where cargo puts programs and libraries of a profile.
+    /// Cargo's directory of built programs and libraries.
     pub(crate) fn built(&self, release: bool) -> PathBuf {
         self.target.join(if release { "release" } else { "debug" })
     }
@@ -87,7 +87,7 @@ impl Shell {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = self.command(cargo);
         command.args(arguments);
-        // Cargo describes this program to itself in these; build scripts that look at them would run again.
+        // Cargo sets these for this program. Build scripts that depend on them would run again.
         for (variable, _) in std::env::vars_os() {
             let name = variable.to_string_lossy();
             if [
@@ -116,7 +116,7 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Error> {
     check(command, status)
 }
 
-/// Runs a command in silence; what it wrote to its standard output.
+/// Runs a command without showing it; returns its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String, Error> {
     let output = command
         .stderr(Stdio::null())
@@ -126,7 +126,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Whether a command can be run and succeeds; it says nothing.
+/// Runs a command without output; returns whether it succeeds.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     command
         .stdin(Stdio::null())
@@ -136,7 +136,7 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Like [`run`], and gives the lines of both outputs that `keep` wants.
+/// Like [`run`]; also returns the lines of both outputs for which `keep` is true.
 pub(crate) fn run_keeping(
     command: &mut Command,
     keep: fn(&str) -> bool,
@@ -170,7 +170,7 @@ fn tee(from: impl Read, mut to: impl Write, keep: fn(&str) -> bool) -> Vec<Strin
     let mut kept = Vec::new();
     for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
-        // Whoever reads has gone; the program runs on.
+        // The reader may be gone. The program goes on.
         let _ = writeln!(to, "{line}");
         if keep(&line) {
             kept.push(line.trim_end().to_owned());
@@ -179,7 +179,7 @@ fn tee(from: impl Read, mut to: impl Write, keep: fn(&str) -> bool) -> Vec<Strin
     kept
 }
 
-/// A program that runs beside this one and ends with it.
+/// A program in the background that is killed on drop.
 #[derive(Debug)]
 pub(crate) struct Server(Child);
 
@@ -205,7 +205,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may already have ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

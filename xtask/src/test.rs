@@ -1,4 +1,4 @@
-//! `cargo xtask test` and `cargo xtask miri`.
+//! `cargo xtask test` and `cargo xtask miri`: run the tests and install what they need.
 
 use std::process::Command;
 
@@ -14,12 +14,12 @@ pub(crate) struct Arguments {
     /// Leave out the examples in the documentation
     #[arg(long)]
     no_doc: bool,
-    /// What the test runner is to be told: names of tests, or flags
+    /// Arguments for the test runner: names of tests, or flags
     #[arg(last = true, value_name = "ARGUMENT")]
     runner: Vec<String>,
 }
 
-/// Programs that tests run: the program, its Debian package, and what for.
+/// Programs that tests run: the program, its Debian package, and the reason.
 const PROGRAMS: [(&str, &str, &str); 4] = [
     (
         "gcc",
@@ -35,7 +35,7 @@ const PROGRAMS: [(&str, &str, &str); 4] = [
     (
         "chromium",
         "chromium",
-        "the status page is looked at in a browser",
+        "a test opens the status page in a browser",
     ),
 ];
 
@@ -55,7 +55,7 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
     tests.and(examples)
 }
 
-/// Makes sure that everything that tests run is there.
+/// Finds or installs the programs that tests run.
 pub(crate) fn programs() -> Result<(), Error> {
     for (name, package, why) in PROGRAMS {
         tools::program(name, package, why)?;
@@ -63,10 +63,10 @@ pub(crate) fn programs() -> Result<(), Error> {
     Ok(())
 }
 
-/// A run's result, and the lines that sum it up.
+/// The result of a run, and its summary lines.
 pub(crate) type Summed = (Result<(), Error>, Vec<String>);
 
-/// What both runs of tests said at their ends.
+/// The summaries of both runs of tests.
 #[derive(Debug, Default)]
 pub(crate) struct Summaries {
     /// Of unit and whole-program tests.
@@ -84,10 +84,11 @@ impl Summaries {
     }
 }
 
-/// Unit, property, snapshot and whole-program tests: with nextest where it is installed, else with cargo.
+/// Unit, property, snapshot and whole-program tests, with nextest if it is installed.
 pub(crate) fn unit(shell: &Shell, packages: &[String], arguments: &[String]) -> Summed {
     let selection = selection(packages);
-    // The whole-program tests load plugins, whose libraries no test target makes cargo build. `--tests` keeps the set of features the same.
+    // The whole-program tests load the plugins' libraries, which cargo does not build for a test.
+    // `--tests` selects the same features as the tests' own build.
     let mut build = shell.cargo(["build", "--lib", "--bins", "--tests"]);
     if let Err(error) = shell::run(build.args(&selection)) {
         return (Err(error), Vec::new());
@@ -104,8 +105,10 @@ pub(crate) fn unit(shell: &Shell, packages: &[String], arguments: &[String]) -> 
     }
 }
 
-/// What an author of a plugin does, from nothing: `docs/PLUGINS.md` word for word, the template, another compiler with another arrow.
+/// Builds plugins as their authors do: the steps of `docs/PLUGINS.md`, the template, and a plugin
+/// with another compiler and another version of arrow.
 pub(crate) fn authors(shell: &Shell) -> Result<(), Error> {
+    nightly(&[])?;
     shell::run(&mut shell.cargo([
         "test",
         "--workspace",
@@ -141,7 +144,7 @@ pub(crate) fn is_result(line: &str) -> bool {
     line.starts_with("test result: ")
 }
 
-/// How many tests passed, by these summaries.
+/// How many tests passed according to these summaries.
 pub(crate) fn passed(lines: &[String]) -> u64 {
     count(lines, "passed")
 }
@@ -154,7 +157,7 @@ fn count(lines: &[String], word: &str) -> u64 {
         .sum()
 }
 
-/// One line in cargo's form for the many of a run.
+/// Adds up the summaries of a run, in cargo's form.
 fn total(what: &str, lines: &[String]) -> Vec<String> {
     let [passed, failed, ignored] = ["passed", "failed", "ignored"].map(|word| count(lines, word));
     let word = if failed == 0 { "ok" } else { "FAILED" };
@@ -163,19 +166,27 @@ fn total(what: &str, lines: &[String]) -> Vec<String> {
     )]
 }
 
-/// The tests of the crates with unsafe code, interpreted.
-pub(crate) fn miri(shell: &Shell) -> Result<(), Error> {
-    let nightly = || {
-        let mut command = Command::new("cargo");
-        command.arg("+nightly");
-        command
-    };
-    if !succeeds(nightly().args(["miri", "--version"])) {
-        shell::run(Command::new("rustup").args(["toolchain", "install", "nightly", "--profile", "minimal", "--component", "miri,rust-src"]))
-            .map_err(|error| Error::Missing(format!("Miri needs a nightly toolchain with the components miri and rust-src, which rustup cannot install: {error}")))?;
+/// Installs the nightly toolchain with these components unless it is installed.
+fn nightly(components: &[&str]) -> Result<(), Error> {
+    let works =
+        |arguments: &[&str]| succeeds(Command::new("cargo").arg("+nightly").args(arguments));
+    if works(&["--version"]) && (components.is_empty() || works(&["miri", "--version"])) {
+        return Ok(());
     }
+    let mut install = Command::new("rustup");
+    install.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
+    for component in components {
+        install.args(["--component", component]);
+    }
+    shell::run(&mut install)
+}
+
+/// Runs the tests of the crates with unsafe code under Miri.
+pub(crate) fn miri(shell: &Shell) -> Result<(), Error> {
+    nightly(&["miri", "rust-src"])?;
     shell::run(
-        nightly()
+        Command::new("cargo")
+            .arg("+nightly")
             .current_dir(&shell.root)
             .env("CARGO_TARGET_DIR", shell.tools().join("miri"))
             .env("MIRIFLAGS", "-Zmiri-disable-isolation")

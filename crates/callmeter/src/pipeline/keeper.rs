@@ -199,11 +199,19 @@ mod tests {
         let billing = Billing::default();
         journal.record_billing("pbx", 1, &billing).unwrap();
         journal.store_snapshot(journal.head(), b"counted").unwrap();
+        let meter = Arc::new(Meter::new(Ledger::new(Limits::default())));
+        let metrics = SelfMetrics::new().unwrap();
+        let status = StatusStore::new(
+            Path::new("callmeter.yml"),
+            Timestamp::UNIX_EPOCH,
+            Arc::clone(&meter),
+            metrics.clone(),
+        );
         let app = AppContext {
-            meter: Arc::new(Meter::new(Ledger::new(Limits::default()))),
+            meter,
             outputs: Arc::new(Outputs::new(Arc::new(journal.clone())).unwrap()),
-            metrics: SelfMetrics::new().unwrap(),
-            status: Arc::new(StatusStore::new(Path::new("callmeter.yml"))),
+            metrics,
+            status: Arc::new(status),
             redactor: Arc::new(SecretRedactor::new()),
             journal,
         };
@@ -215,7 +223,7 @@ mod tests {
             .metrics
             .journal_pruned
             .with_label_values(&[Stream::Billing.name()]);
-        Keeper::new(app.clone(), Arc::new(Mutex::new(policy)), Arc::default()).drop_old();
+        Keeper::new(app.clone(), Arc::new(Mutex::new(policy))).remove_old();
         assert_eq!(pruned.get(), 1);
     }
 }

@@ -298,7 +298,7 @@ async fn a_file_with_everything_is_taken() {
     }
 }
 
-/// `promtool` accepts the file that callmeter accepts. The test needs `promtool`.
+/// Prometheus' own tool accepts the files that callmeter accepts.
 #[tokio::test]
 async fn promtool_accepts_the_same_file() {
     let pki = Pki::new();
@@ -307,7 +307,7 @@ async fn promtool_accepts_the_same_file() {
         .args(["check", "web-config"])
         .arg(&file)
         .output()
-        .expect("promtool, which comes with Prometheus, is not installed");
+        .expect("promtool is missing: install prometheus, as `cargo xtask test` does");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
 }

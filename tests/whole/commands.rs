@@ -1,55 +1,56 @@
-//! Tests of the commands that read or write a journal.
+//! The commands that work on a journal, on one that callmeter has written.
 
 use std::collections::BTreeSet;
+use std::process::{Command, Output};
 
-use callmeter::cli::{Cli, Command};
-use callmeter::commands;
-use callmeter::exit::Failure;
 use callmeter_simulator::Options;
-use clap::Parser as _;
+use callmeter_tests::{Exporter, callmeter, published};
 
-use crate::support::{Program, World, published};
+use crate::site::{Site, end};
 
-/// Runs a command line as the program would, on a thread of its own: commands bring their own
-/// runtime.
-fn run(line: &[&str]) -> Result<(), Failure> {
-    let cli = Cli::try_parse_from(std::iter::once(&"callmeter").chain(line)).unwrap();
-    std::thread::spawn(move || match cli.command.unwrap() {
-        Command::Backfill(args) => commands::backfill::run(&args),
-        Command::Export(args) => commands::export::run(&args),
-        Command::Journal(command) => commands::journal::run(command),
-        other => panic!("not run here: {other:?}"),
-    })
-    .join()
-    .unwrap()
+/// The account's label.
+const ACME: &str = "account=\"acme\"";
+
+/// Runs a command of the program.
+fn run(line: &[&str]) -> Output {
+    Command::new(callmeter()).args(line).output().unwrap()
+}
+
+/// Runs a command that has to succeed.
+fn succeed(line: &[&str]) {
+    let output = run(line);
+    assert!(output.status.success(), "{line:?}: {output:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn backfill_completes_the_journal_and_exports_hold_all_of_it() {
-    let world = World::new(Options {
+    let site = Site::new(Options {
         calls: Some(600),
         days: 6,
         rates: 10,
         ..Options::default()
     })
     .await;
-    let suite = world.suite("acme").replace("lookback: 4d", "lookback: 1d");
-    let config = world.configure(&[suite]);
+    let suite = site.suite("acme").with(
+        "calls",
+        "{ every: 1s, lookback: 1d, settle: 0s, page_size: 100 }",
+    );
+    let config = site.configure(&[suite], &[]);
     let config = format!("--config.file={}", config.display());
-    let truth = world.ledger();
+    let truth = site.truth();
 
-    // The first run reads the lookback only.
-    let program = world.start().await;
-    program
-        .until("polled", async |program| {
-            program
+    // The first exporter reads the lookback, no further.
+    let exporter = site.start().await;
+    exporter
+        .until("polled", async |exporter| {
+            exporter
                 .metrics()
                 .await
                 .sum("callmeter_polls_total", &["acme", "task=\"calls\""])
                 > 1.0
         })
         .await;
-    let recent = program.metrics().await.sums("acme").calls;
+    let recent = exporter.metrics().await.totals(&[ACME]).calls;
     assert!(
         recent > 0 && recent < 600,
         "{recent} of 600 calls are recent"
@@ -69,79 +70,84 @@ async fn backfill_completes_the_journal_and_exports_hold_all_of_it() {
         &to,
         "--pause=0s",
     ];
-    let held = run(&backfill).unwrap_err();
-    assert!(matches!(held, Failure::Journal(_)), "{held}");
-    program.end().await;
+    let refused = run(&backfill);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(4), "{said}");
+    end(exporter);
 
-    let asked_before = requests(&world);
-    until_free(&backfill);
-    let asked = requests(&world) - asked_before;
+    let asked_before = requests(&site);
+    succeed(&backfill);
+    let asked = requests(&site) - asked_before;
     assert!(asked >= 8, "{asked} requests for 8 days");
-    // What was read is not asked for again.
-    run(&backfill).unwrap();
-    assert_eq!(requests(&world) - asked_before, asked);
+    // A second backfill requests nothing.
+    succeed(&backfill);
+    assert_eq!(requests(&site) - asked_before, asked);
 
-    let program = world.start().await;
-    assert_eq!(program.metrics().await.sums("acme"), published(truth.total));
-    program.end().await;
+    let exporter = site.start().await;
+    assert_eq!(
+        exporter.metrics().await.totals(&[ACME]),
+        published(truth.total)
+    );
+    end(exporter);
 
-    run(&["journal", "verify", &config]).unwrap();
-    run(&["journal", "stats", &config]).unwrap();
-    exports_hold_everything(&world, &config, &from, &truth);
+    succeed(&["journal", "verify", &config]);
+    succeed(&["journal", "stats", &config]);
+    exports_hold_everything(&site, &config, &from, &truth);
 }
 
-/// The first poll reaches as far back as it is told to; later ones ask for the lookback alone.
+/// The first poll reads the whole history; later ones read the lookback only.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_history_is_read_once() {
-    let world = World::new(Options {
+    let site = Site::new(Options {
         calls: Some(600),
         days: 20,
         ..Options::default()
     })
     .await;
-    let suite = world
-        .suite("acme")
-        .replace("lookback: 4d", "lookback: 1d, history: 21d");
-    world.configure(&[suite]);
-    let program = world.start().await;
-    let polls = async |program: &Program| {
+    let suite = site.suite("acme").with(
+        "calls",
+        "{ every: 1s, lookback: 1d, history: 21d, settle: 0s, page_size: 100 }",
+    );
+    site.configure(&[suite], &[]);
+    let exporter = site.start().await;
+    let polls = async |exporter: &Exporter| {
         let labels = ["acme", "task=\"calls\""];
-        program
+        exporter
             .metrics()
             .await
             .sum("callmeter_polls_total", &labels)
     };
-    let truth = published(world.ledger().total);
-    program
-        .until("counted", async |program| {
-            program.metrics().await.sums("acme") == truth
+    let truth = published(site.truth().total);
+    exporter
+        .until("counted", async |exporter| {
+            exporter.metrics().await.totals(&[ACME]) == truth
         })
         .await;
-    let (asked, polled) = (requests(&world), polls(&program).await);
+    let (asked, polled) = (requests(&site), polls(&exporter).await);
     assert!(asked >= 20, "{asked} requests for 20 days");
-    program
-        .until("polled again", async |program| {
-            polls(program).await >= polled + 2.0
+    exporter
+        .until("polled again", async |exporter| {
+            polls(exporter).await >= polled + 2.0
         })
         .await;
-    // Two days or three, as the clock has it; two polls, and perhaps the third.
-    let again = requests(&world) - asked;
+    // Two or three days, depending on the time of day, in two or three polls.
+    let again = requests(&site) - asked;
     assert!(again <= 3 * 4, "{again} requests for a day's lookback");
-    program.end().await;
+    end(exporter);
 }
 
 fn exports_hold_everything(
-    world: &World,
+    site: &Site,
     config: &str,
     from: &str,
     truth: &callmeter_simulator::Ledger,
 ) {
     let to = "--to=2999-01-01";
     let export = |format: &str| {
-        let file = world.path(format);
+        let file = site.world.path(format);
         let out = format!("--output={}", file.display());
         let format = format!("--format={format}");
-        run(&["export", config, from, to, &format, &out, "--step=1h"]).unwrap();
+        succeed(&["export", config, from, to, &format, &out, "--step=1h"]);
         std::fs::read_to_string(file).unwrap()
     };
     let ids: BTreeSet<&str> = truth.ids.iter().map(String::as_str).collect();
@@ -171,7 +177,7 @@ fn exports_hold_everything(
     );
     assert!(text.starts_with(r#"{"account":"acme","sequence":1,"revision":0,"change":"new","#));
 
-    // The last sample of each series is its total; together they are the ledger's calls.
+    // The last sample of each series is its total; their sum is the ledger's number of calls.
     let text = export("openmetrics");
     let mut last = std::collections::BTreeMap::new();
     for line in text
@@ -188,17 +194,6 @@ fn exports_hold_everything(
 }
 
 /// Requests for pages of calls so far.
-fn requests(world: &World) -> u64 {
-    world.simulator.requests().to("calls")
-}
-
-/// Runs a command, and again while threads of the previous program still lock the journal.
-fn until_free(line: &[&str]) {
-    for _ in 0..100 {
-        match run(line) {
-            Err(Failure::Journal(_)) => std::thread::sleep(std::time::Duration::from_millis(50)),
-            result => return result.unwrap(),
-        }
-    }
-    panic!("the journal is still held");
+fn requests(site: &Site) -> u64 {
+    site.simulator.requests().to("calls")
 }

@@ -1,0 +1,10 @@
+//! Tests of the source tree. `known.rs` lists the exceptions.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod cycles;
+mod known;
+mod metrics;
+mod modules;
+mod style;
+mod tree;
