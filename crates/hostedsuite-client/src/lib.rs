@@ -34,6 +34,9 @@ mod clients;
 pub mod generated;
 mod calls;
 mod generated_hooks;
+#[rustfmt::skip]
+mod generated_members;
+mod members;
 mod open;
 mod owned;
 mod paging;
@@ -54,6 +57,7 @@ pub use client::{Client, ClientBuilder, Format};
 pub use clients::{ClientRef, Clients};
 pub use generated::types::{CallRoundingType as CallRounding, SortDir, UserInfo};
 pub use generated_hooks::{Inner, MANNERS};
+pub use members::{Member, MemberValue};
 pub use open::CallAllowanceType;
 pub use owned::{CallRecord, Interaction};
 pub use paging::{CallPages, PageBase, Summary};
