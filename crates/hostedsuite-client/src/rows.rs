@@ -1,4 +1,4 @@
-//! What rows of every kind of answer have in common.
+//! What the rows of all answers have in common.
 
 /// A row that cannot be read, beside others that can.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -5,10 +5,10 @@ use arrow_array::{
 };
 use arrow_schema::DataType;
 
-/// A batch that is not of the stream it is read as.
+/// A batch that is read as another stream than its own.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ViewError {
-    /// A column that the schema promises is not there.
+    /// A column of the schema is missing.
     #[error("the batch has no column `{column}`")]
     MissingColumn {
         /// Its name.

@@ -1,4 +1,4 @@
-//! What every stream has: the first five columns.
+//! The first five columns, which every stream has.
 
 use std::sync::Arc;
 

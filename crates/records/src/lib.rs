@@ -22,6 +22,7 @@ pub mod rates;
 mod reading;
 #[cfg(test)]
 mod reference;
+mod schemas;
 mod stream;
 mod table;
 mod time;

@@ -271,14 +271,14 @@ macro_rules! kind {
     (@known $kind:ident, $value:expr) => { $value.known() };
     (@note texts, $json:ident, $member:literal, $value:expr) => {};
     (@note interactions, $json:ident, $member:literal, $value:expr) => {
-        crate::calls::interactions::note(&mut $json, $member, $value)
+        interactions::note(&mut $json, $member, $value)
     };
     (@note $kind:ident, $json:ident, $member:literal, $value:expr) => { $json.note($member, $value) };
     (@feed text, $hasher:ident, $value:expr) => { $hasher.text($value) };
     (@feed id, $hasher:ident, $value:expr) => { $hasher.text($value) };
     (@feed decimal, $hasher:ident, $value:expr) => { $hasher.decimal($value) };
     (@feed texts, $hasher:ident, $value:expr) => { crate::lists::feed_texts($hasher, $value) };
-    (@feed interactions, $hasher:ident, $value:expr) => { crate::calls::interactions::feed($hasher, $value) };
+    (@feed interactions, $hasher:ident, $value:expr) => { interactions::feed($hasher, $value) };
     (@feed $kind:ident, $hasher:ident, $value:expr) => { $hasher.integer($value.map(i64::from)) };
     (@type text) => { arrow_schema::DataType::Utf8 };
     (@type id) => { arrow_schema::DataType::Utf8 };
@@ -288,7 +288,7 @@ macro_rules! kind {
     (@type decimal) => { crate::common::decimal_type() };
     (@type truth) => { arrow_schema::DataType::Boolean };
     (@type texts) => { arrow_schema::DataType::List(crate::lists::text_item()) };
-    (@type interactions) => { arrow_schema::DataType::List(crate::calls::interactions::item()) };
+    (@type interactions) => { arrow_schema::DataType::List(interactions::item()) };
     (@builder text) => { arrow_array::builder::StringBuilder };
     (@builder id) => { arrow_array::builder::StringBuilder };
     (@builder time) => { arrow_array::builder::TimestampMicrosecondBuilder };
@@ -297,7 +297,7 @@ macro_rules! kind {
     (@builder decimal) => { arrow_array::builder::Decimal128Builder };
     (@builder truth) => { arrow_array::builder::BooleanBuilder };
     (@builder texts) => { crate::lists::TextListsBuilder };
-    (@builder interactions) => { crate::calls::interactions::InteractionsBuilder };
+    (@builder interactions) => { interactions::InteractionsBuilder };
     (@with_capacity text, $rows:expr) => { arrow_array::builder::StringBuilder::with_capacity($rows, $rows * 16) };
     (@with_capacity id, $rows:expr) => { arrow_array::builder::StringBuilder::with_capacity($rows, $rows * 24) };
     (@with_capacity $kind:ident, $rows:expr) => { <kind!(@builder $kind)>::with_capacity($rows) };
@@ -319,10 +319,10 @@ macro_rules! kind {
     (@column decimal) => { &'a arrow_array::Decimal128Array };
     (@column truth) => { &'a arrow_array::BooleanArray };
     (@column texts) => { crate::lists::TextLists<'a> };
-    (@column interactions) => { crate::calls::interactions::InteractionsView<'a> };
+    (@column interactions) => { interactions::InteractionsView<'a> };
     (@find texts, $find:ident, $column:expr) => { crate::lists::TextLists::new(&$find, $column)? };
     (@find interactions, $find:ident, $column:expr) => {
-        crate::calls::interactions::InteractionsView::new(&$find, $column)?
+        interactions::InteractionsView::new(&$find, $column)?
     };
     (@find $kind:ident, $find:ident, $column:expr) => { $find.get($column)? };
     (@got text) => { Option<&'a str> };

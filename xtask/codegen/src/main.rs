@@ -10,7 +10,7 @@ use clap::Parser;
 /// Write the API clients' generated files from specs/.
 ///
 /// Reads specs/NAME.yaml, refuses shapes that would give a client that does not compile or that loses what real servers send (with the
-/// file, the line and what to write instead), and writes generated.rs and open.rs of the client crate. Both are checked in, so that a
+/// file, the line and what to write instead), and writes the generated files of the client crate. They are checked in, so that a
 /// change of a spec shows what it does to the client.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask codegen", bin_name = "cargo xtask codegen")]

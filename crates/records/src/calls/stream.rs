@@ -7,7 +7,7 @@ use arrow_array::{RecordBatch, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
 
 use super::direction::Direction;
-use super::interactions::Interaction;
+use super::interactions::{self, Interaction};
 use super::previous::{Previous, PreviousBuilder, PreviousView};
 use crate::column::{self, Columns, ViewError};
 use crate::common::{BatchHead, Change, CommonBuilder, CommonView, RowMark, columns, schema_of};
