@@ -97,7 +97,7 @@ impl<'p, 't> CallConverter<'p, 't> {
 }
 
 /// A record of a client's balance in a period, which is given in UTC microseconds.
-pub(crate) fn balance<'p>(row: BalanceRef<'p>, (start, end): (i64, i64)) -> Balance<'p> {
+pub(crate) fn balance(row: BalanceRef<'_>, (start, end): (i64, i64)) -> Balance<'_> {
     macro_rules! field {
         (period_start $kind:ident $member:literal) => {
             Reading::Known(start)
