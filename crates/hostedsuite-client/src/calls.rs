@@ -1,54 +1,22 @@
 //! A page of call records, borrowed from the answer's text.
 
-use std::fmt;
-
 use bytes::Bytes;
 
-use crate::raw_table::{
-    Column, PAGE, RawTable, Row, TOTAL_COUNT, TOTAL_PAGES, Unreadable, objects, scalar, texts,
-};
-use crate::rows;
-use crate::{CallRecord, Format, PageBase, RowError};
+use crate::generated_members::{call_record_info, call_record_interaction_info};
+use crate::members::row;
+use crate::owned::CallRecord;
+use crate::query::PageBase;
+use crate::raw_table::{Column, PAGE, RawTable, TOTAL_COUNT, TOTAL_PAGES, Unreadable};
+use crate::rows::RowError;
+use api_client::Format;
 
-/// In the order in which the service writes them.
-pub(crate) const COLUMNS: &[Column] = &[
-    scalar("Id"),
-    scalar("ClientId"),
-    scalar("ClientName"),
-    scalar("CenterId"),
-    scalar("StartTime"),
-    scalar("CallerName"),
-    scalar("CallerNumber"),
-    scalar("TransferToName"),
-    scalar("TransferToNumber"),
-    scalar("Notes"),
-    scalar("DurationInSeconds"),
-    scalar("RingTimeInSeconds"),
-    scalar("HoldTimeInSeconds"),
-    scalar("HoldCount"),
-    objects("Interactions", INTERACTION),
-    scalar("AnsweredBy"),
-    scalar("Server"),
-    scalar("TalkTimeInSeconds"),
-    scalar("TransferTimeInSeconds"),
-    scalar("ScreenPop"),
-    texts("CompletedFormIds"),
-    scalar("Flagged"),
-    scalar("FlagNotes"),
-    scalar("Type"),
-    scalar("WorkTimeInSeconds"),
-];
-const INTERACTIONS: usize = 14;
-const COMPLETED_FORM_IDS: usize = 20;
-const FLAGGED: usize = 21;
-
-const INTERACTION: &[Column] = &[scalar("StartTime"), scalar("Type"), scalar("Description")];
+pub(crate) const COLUMNS: &[Column] = CallRef::COLUMNS;
 
 /// A page of call records. It keeps the answer's text; records borrow from it.
 #[derive(Debug)]
 pub struct CallsPage {
     table: RawTable,
-    /// Rows to be passed over: their ids came before.
+    /// Rows to skip: their ids came before.
     repeated: Vec<bool>,
     repeats: usize,
     number: i64,
@@ -70,7 +38,7 @@ impl CallsPage {
     /// assert_eq!(page.total_count(), Some(3));
     /// ```
     ///
-    /// Fails with what is wrong, and at which byte, when the whole is no list of records.
+    /// Fails with what is wrong, and at which byte, when the body is not a list of records.
     pub fn parse(body: Bytes, format: Format) -> Result<Self, String> {
         let bytes = body.len() as u64;
         match RawTable::read(COLUMNS, body, format) {
@@ -101,7 +69,7 @@ impl CallsPage {
         self.len() == 0
     }
 
-    /// How many rows have an id that came before in the same walk (or earlier on this page). They are passed over.
+    /// How many rows have an id that came before in the same walk or on this page. They are skipped.
     pub fn repeated(&self) -> usize {
         self.repeats
     }
@@ -116,7 +84,7 @@ impl CallsPage {
         self.table.envelope().number(PAGE).whole().ok().flatten()
     }
 
-    /// How many records the server says there are on all pages; `None` when it does not say (or says 0 or less).
+    /// How many records the server says all pages hold; `None` when it does not say (or says 0 or less).
     pub fn total_count(&self) -> Option<i64> {
         self.positive(TOTAL_COUNT)
     }
@@ -131,7 +99,7 @@ impl CallsPage {
         number.filter(|&count| count > 0)
     }
 
-    /// What is known of the number of the first page, for the next walk to begin with.
+    /// What is known of the number of the first page: where the next walk begins.
     pub fn base(&self) -> PageBase {
         self.base
     }
@@ -145,7 +113,7 @@ impl CallsPage {
         self.bytes
     }
 
-    /// The records in the server's order, repeated ones passed over; those that cannot be read as errors in their place.
+    /// The records in the server's order without repeated ones; an error for each that cannot be read.
     pub fn calls(&self) -> impl Iterator<Item = Result<CallRef<'_>, RowError>> {
         (0..self.table.len()).filter_map(|index| {
             if self.repeated.get(index) == Some(&true) {
@@ -192,111 +160,22 @@ impl CallsPage {
     }
 }
 
-/// A call record, borrowed from its page. Getters say what the server wrote; `None` is a missing or null member.
-#[derive(Clone, Copy)]
-pub struct CallRef<'a>(Row<'a>);
-
-/// Prints no content: it is personal.
-impl fmt::Debug for CallRef<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallRef").finish_non_exhaustive()
-    }
+call_record_info! { row
+    /// A call record, borrowed from its page. Getters say what the server wrote; `None` is a missing
+    /// or null member.
+    CallRef;
 }
 
-impl<'a> CallRef<'a> {
-    /// The call's id; `None` when it is empty, too.
-    pub fn id(&self) -> Option<&'a str> {
-        self.0.text(0).filter(|id| !id.is_empty())
-    }
-
-    rows::texts! {
-        /// The client that was called, or that called.
-        client_id = 1;
-        /// The client's name. Not unique.
-        client_name = 2;
-        /// The center that took the call.
-        center_id = 3;
-        /// When the call began, as the server wrote it: usually `2026-08-06 08:45:00`, without a zone.
-        start_time = 4;
-        /// The name of the other side. Personal.
-        caller_name = 5;
-        /// The number of the other side. Personal.
-        caller_number = 6;
-        /// Who the call was passed on to. Personal.
-        transfer_to_name = 7;
-        /// The number that the call was passed on to. Personal.
-        transfer_to_number = 8;
-        /// What the receptionist wrote. Personal.
-        notes = 9;
-        /// Who answered.
-        answered_by = 15;
-        /// The server that carried the call.
-        server = 16;
-        /// The screen pop that was shown. Personal.
-        screen_pop = 19;
-        /// Why it was flagged. Personal.
-        flag_notes = 22;
-        /// `Incoming`, `Outgoing` or another kind, as the server wrote it.
-        call_type = 23;
-    }
-
-    rows::numbers! {
-        /// How long the call took, in seconds.
-        duration = 10;
-        /// How long it rang, in seconds.
-        ring_time = 11;
-        /// How long the caller was on hold, in seconds.
-        hold_time = 12;
-        /// How often the caller was put on hold.
-        hold_count = 13;
-        /// How long was talked, in seconds.
-        talk_time = 17;
-        /// How long passing it on took, in seconds.
-        transfer_time = 18;
-        /// How long the work after the call took, in seconds.
-        work_time = 24;
-    }
-
-    /// Whether somebody flagged the call; `Err` with the text that is no truth value.
-    pub fn flagged(&self) -> Result<Option<bool>, &'a str> {
-        self.0.flag(FLAGGED)
-    }
-
-    /// What happened during the call; `None` when the member is missing or no list.
-    pub fn interactions(
-        &self,
-    ) -> Option<impl ExactSizeIterator<Item = InteractionRef<'a>> + use<'a>> {
-        let rows = self.0.list(INTERACTIONS, INTERACTION.len())?;
-        Some(rows.map(InteractionRef))
-    }
-
-    /// The forms that were filled in; an entry that is null is `None`. `None` when the member is missing or no list.
-    pub fn completed_form_ids(
-        &self,
-    ) -> Option<impl ExactSizeIterator<Item = Option<&'a str>> + use<'a>> {
-        let rows = self.0.list(COMPLETED_FORM_IDS, 1)?;
-        Some(rows.map(|row| row.text(0)))
-    }
-
+impl CallRef<'_> {
     /// The record with texts of its own.
     pub fn to_record(&self) -> CallRecord {
         CallRecord::from(*self)
     }
 }
 
-/// Something that happened during a call, borrowed from its page.
-#[derive(Debug, Clone, Copy)]
-pub struct InteractionRef<'a>(Row<'a>);
-
-impl<'a> InteractionRef<'a> {
-    rows::texts! {
-        /// When, as the server wrote it.
-        start_time = 0;
-        /// What happened, such as `Answer`, `Hold`, `Hangup`.
-        interaction_type = 1;
-        /// What happened, in words. Personal.
-        description = 2;
-    }
+call_record_interaction_info! { row
+    /// Something that happened during a call, borrowed from its page.
+    InteractionRef;
 }
 
 #[cfg(test)]

@@ -34,6 +34,9 @@ mod clients;
 #[expect(missing_docs, clippy::pedantic, reason = "generated")]
 pub mod generated;
 mod calls;
+#[rustfmt::skip]
+mod generated_members;
+mod members;
 mod open;
 mod owned;
 mod paging;
@@ -53,6 +56,7 @@ pub use calls::{CallRef, CallsPage, InteractionRef};
 pub use client::{Client, ClientBuilder};
 pub use clients::{ClientRef, Clients};
 pub use generated::types::{CallRoundingType as CallRounding, SortDir, UserInfo};
+pub use members::{Member, MemberValue};
 pub use open::CallAllowanceType;
 pub use owned::{CallRecord, Interaction};
 pub use paging::{CallPages, Summary};

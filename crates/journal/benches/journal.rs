@@ -56,12 +56,12 @@ impl Texts {
         let interactions = [
             Interaction {
                 start_time: Reading::Known(NOON),
-                kind: Some("Answer"),
+                interaction_type: Some("Answer"),
                 description: Some("answered"),
             },
             Interaction {
                 start_time: Reading::Known(NOON),
-                kind: Some("Hangup"),
+                interaction_type: Some("Hangup"),
                 description: None,
             },
         ];

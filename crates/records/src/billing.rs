@@ -2,30 +2,23 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow_array::builder::{BooleanBuilder, Decimal128Builder, StringBuilder};
-use arrow_array::{BooleanArray, Decimal128Array, RecordBatch, StringArray};
+use arrow_array::builder::StringBuilder;
+use arrow_array::{RecordBatch, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
 
-use crate::column::{Columns, ViewError};
-use crate::common::{CommonBuilder, columns, money_type, schema_of};
-use crate::flat::{flat_stream, kind};
+use crate::column::{self, Columns, ViewError};
+use crate::common::{BatchHead, Change, CommonBuilder, CommonView, RowMark, columns, schema_of};
 use crate::hash::FieldHasher;
+use crate::reading::Reading;
+use crate::stream::Stream;
+use crate::table::{flat, kind, name, pass, stream};
 use crate::unreadable::UnreadableJson;
-use crate::{BatchHead, Change, CommonView, Reading, RowMark, Stream, money};
 
-flat_stream! {
+callmeter_record_tables::billing! { stream
     stream: Billing;
     /// How a tenant is billed, and what it has left. Money is in units of 10⁻⁹ of `currency`.
     record: Billing;
-    builder: BillingBuilder; view: BillingView; row: BillingRow;
-    /// Whether calls are billed.
-    enabled: truth, columns::ENABLED, "enabled";
-    /// Which account is billed, as the API wrote it.
-    billed_account: text, columns::BILLED_ACCOUNT, "account";
-    /// Online or offline charging, as the API wrote it.
-    charging_type: text, columns::CHARGING_TYPE, "type";
-    /// The tenant's balance.
-    balance: money, columns::BALANCE, "balance";
-    /// Its currency, ISO 4217.
-    currency: text, columns::CURRENCY, "currency";
+    builder: BillingBuilder; view: BillingView; row: BillingRow; order: by_column;
+    table:
 }
+callmeter_record_tables::billing! { flat Billing BillingBuilder BillingRow }

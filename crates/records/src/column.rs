@@ -5,10 +5,10 @@ use arrow_array::{
 };
 use arrow_schema::DataType;
 
-/// A batch that is not of the stream it is read as.
+/// A batch that is read as another stream than its own.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ViewError {
-    /// A column that the schema promises is not there.
+    /// A column of the schema is missing.
     #[error("the batch has no column `{column}`")]
     MissingColumn {
         /// Its name.
@@ -83,25 +83,3 @@ pub(crate) fn value<T: ArrowPrimitiveType>(
 pub(crate) fn truth(array: &BooleanArray, row: usize) -> Option<bool> {
     array.is_valid(row).then(|| array.value(row))
 }
-
-/// Defines getters of a row: `doc name: kind;` reads field `name` of the view by `text`, `value` or `truth`.
-macro_rules! row_getters {
-    ($($(#[$doc:meta])* $name:ident: $reader:ident -> $type:ty;)*) => {
-        $($(#[$doc])* pub fn $name(&self) -> $type { crate::column::$reader(self.view.$name, self.row) })*
-    };
-}
-pub(crate) use row_getters;
-
-/// The function that reads a field of a flat stream's kind.
-macro_rules! kind_reader {
-    (text) => {
-        crate::column::text
-    };
-    (truth) => {
-        crate::column::truth
-    };
-    ($kind:ident) => {
-        crate::column::value
-    };
-}
-pub(crate) use kind_reader;

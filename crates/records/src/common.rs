@@ -1,4 +1,4 @@
-//! What every stream has: the first five columns, and the names of all columns.
+//! The first five columns, which every stream has.
 
 use std::sync::Arc;
 
@@ -9,123 +9,17 @@ use arrow_array::{
 use arrow_schema::{DataType, Field, TimeUnit};
 
 use crate::column::{Columns, ViewError};
-use crate::{Stream, money};
+use crate::money;
+use crate::stream::Stream;
 
-/// The names of the columns, over all streams.
-pub mod columns {
-    macro_rules! names {
-        ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => { $($(#[$doc])* pub const $name: &str = $text;)* };
-    }
-    names! {
-        /// The account's name in the configuration.
-        ACCOUNT = "account";
-        /// The record's place in its stream: 1, 2, 3 … over the whole journal.
-        SEQUENCE = "sequence";
-        /// 0 for a record as first seen, 1 more for each change of it.
-        REVISION = "revision";
-        /// `new`, `revised` or `removed`.
-        CHANGE = "change";
-        /// When callmeter read the record.
-        OBSERVED_AT = "observed_at";
-        /// The id that the API gave.
-        ID = "id";
-        /// The client that the record belongs to.
-        CLIENT_ID = "client_id";
-        /// That client's name.
-        CLIENT_NAME = "client_name";
-        /// The center that the client belongs to.
-        CENTER_ID = "center_id";
-        /// When the call began.
-        START_TIME = "start_time";
-        /// The caller's name.
-        CALLER_NAME = "caller_name";
-        /// The caller's number.
-        CALLER_NUMBER = "caller_number";
-        /// To whom the call was transferred.
-        TRANSFER_TO_NAME = "transfer_to_name";
-        /// To which number the call was transferred.
-        TRANSFER_TO_NUMBER = "transfer_to_number";
-        /// The operator's notes.
-        NOTES = "notes";
-        /// Length of the call.
-        DURATION_MS = "duration_ms";
-        /// Time until the call was answered.
-        RING_MS = "ring_ms";
-        /// Time on hold.
-        HOLD_MS = "hold_ms";
-        /// Time of talk.
-        TALK_MS = "talk_ms";
-        /// Time of transfer.
-        TRANSFER_MS = "transfer_ms";
-        /// Time of work after the call.
-        WORK_MS = "work_ms";
-        /// How often the caller was put on hold.
-        HOLD_COUNT = "hold_count";
-        /// What happened during the call.
-        INTERACTIONS = "interactions";
-        /// Forms that were filled in.
-        COMPLETED_FORM_IDS = "completed_form_ids";
-        /// Who answered.
-        ANSWERED_BY = "answered_by";
-        /// The server that took the call.
-        SERVER = "server";
-        /// The screen that was shown.
-        SCREEN_POP = "screen_pop";
-        /// Whether the call was flagged.
-        FLAGGED = "flagged";
-        /// Why it was.
-        FLAG_NOTES = "flag_notes";
-        /// A call's or a rate's or an interaction's type, as the API wrote it.
-        TYPE = "type";
-        /// JSON object of the members that could not be read, with their text.
-        UNREADABLE = "unreadable";
-        /// The record as it was counted before.
-        PREVIOUS = "previous";
-        /// What an interaction was.
-        DESCRIPTION = "description";
-        /// Begin of a balance's period.
-        PERIOD_START = "period_start";
-        /// End of a balance's period.
-        PERIOD_END = "period_end";
-        /// The account's id at a third party.
-        THIRD_PARTY_ACCOUNT_ID = "third_party_account_id";
-        /// The allowance in words.
-        ALLOWANCE_DESCRIPTION = "allowance_description";
-        /// Calls in the period.
-        NUM_CALLS = "num_calls";
-        /// Minutes in the period.
-        NUM_MINS = "num_mins";
-        /// The balance as the API states it.
-        BALANCE = "balance";
-        /// The balance in words.
-        BALANCE_DESCRIPTION = "balance_description";
-        /// The prefix that a rate is for.
-        PREFIX = "prefix";
-        /// Seconds that are free after the first interval.
-        FREE_SECONDS = "free_seconds";
-        /// Calls shorter than this many seconds are free.
-        GRACE_PERIOD = "grace_period";
-        /// Seconds of the first interval.
-        INTERVAL_1 = "interval_1";
-        /// Seconds of each further interval.
-        INTERVAL_N = "interval_n";
-        /// Charged for each answered call.
-        CONNECT_FEE = "connect_fee";
-        /// Fraction added to the cost.
-        POSTCALL_SURCHARGE = "postcall_surcharge";
-        /// Price of a minute in the first interval.
-        PRICE_1 = "price_1";
-        /// Price of a minute in further intervals.
-        PRICE_N = "price_n";
-        /// Whether calls are billed.
-        ENABLED = "enabled";
-        /// Which account is billed.
-        BILLED_ACCOUNT = "billed_account";
-        /// Online or offline charging.
-        CHARGING_TYPE = "charging_type";
-        /// The currency of the balance, ISO 4217.
-        CURRENCY = "currency";
-    }
+/// The names of the columns that every stream has.
+pub(crate) mod columns {
+    pub(crate) const ACCOUNT: &str = "account";
+    pub(crate) const SEQUENCE: &str = "sequence";
+    pub(crate) const REVISION: &str = "revision";
+    pub(crate) const CHANGE: &str = "change";
+    pub(crate) const OBSERVED_AT: &str = "observed_at";
+    pub(crate) const UNREADABLE: &str = "unreadable";
 }
 
 /// What a row says about its record.
@@ -192,7 +86,7 @@ pub(crate) fn timestamp_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()))
 }
 
-pub(crate) fn money_type() -> DataType {
+pub(crate) fn decimal_type() -> DataType {
     DataType::Decimal128(money::PRECISION, money::SCALE)
 }
 

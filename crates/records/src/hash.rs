@@ -2,20 +2,22 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
-/// The hash of a record's id under which it is known. Different ids may share it: who must be exact compares ids.
+/// The hash of a record's id, as the journal stores it. Two ids may have the same hash: compare the ids
+/// where that matters.
 pub fn id_hash(id: &str) -> u64 {
     xxh3_64(id.as_bytes())
 }
 
-/// A hash of an id wide enough to take for the id itself where the id is not at hand.
+/// A hash of an id that is wide enough to stand in for the id.
 pub fn id_hash_128(id: &str) -> u128 {
     xxh3_128(id.as_bytes())
 }
 
 /// Collects the fields of a record and hashes them together: its fingerprint.
 ///
-/// Each field goes in with its kind and length, so that no two lists of fields look alike. The fingerprint is kept in
-/// the journal: what is fed, in which order, belongs to its format. The buffer is kept from record to record.
+/// Each field is fed with its kind and length, so that two different lists of fields never give the
+/// same bytes. The journal stores fingerprints: the values and their order are part of its format.
+/// The buffer is reused for each record.
 #[derive(Debug, Default)]
 pub struct FieldHasher {
     bytes: Vec<u8>,
@@ -136,7 +138,7 @@ mod tests {
         assert_eq!(distinct.len(), cases.len());
     }
 
-    /// The values live on disk: they must not change.
+    /// Journals store the values: they must not change.
     #[test]
     fn hashes_are_stable() {
         assert_eq!(id_hash("call-1"), 2_803_922_277_869_495_397);

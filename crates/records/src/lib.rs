@@ -5,8 +5,10 @@
 //! through the meter, to the outputs. A view ([`CallsView`] …) reads such a batch row by row, finding its columns by
 //! name, so that a batch with columns added later still reads.
 //!
+//! The columns of each stream are a table in `callmeter-record-tables`; all of the above comes from it.
+//!
 //! What the upstream wrote and what could be read of it are kept apart: see [`Reading`] and the column `unreadable`.
-//! Times become UTC here ([`TimeReader`]), durations whole milliseconds ([`duration`]), money decimals ([`money`]).
+//! Times become UTC here ([`TimeReader`]); durations are whole milliseconds, money decimals ([`money`]).
 
 pub mod balances;
 mod batch;
@@ -14,13 +16,16 @@ pub mod billing;
 pub mod calls;
 mod column;
 mod common;
-pub mod duration;
-mod flat;
 mod hash;
+mod lists;
 pub mod money;
 pub mod rates;
 mod reading;
+#[cfg(test)]
+mod reference;
+mod schemas;
 mod stream;
+mod table;
 mod time;
 mod unreadable;
 
@@ -29,7 +34,7 @@ pub use batch::{Backlog, Batch, BatchId, BatchSeq};
 pub use billing::{Billing, BillingBuilder, BillingView};
 pub use calls::{Call, CallField, CallsBuilder, CallsView, Direction, Interaction, Previous};
 pub use column::ViewError;
-pub use common::{BatchHead, Change, CommonView, RowMark, columns};
+pub use common::{BatchHead, Change, CommonView, RowMark};
 pub use hash::{FieldHasher, id_hash, id_hash_128};
 pub use rates::{Rate, RatesBuilder, RatesView};
 pub use reading::Reading;

@@ -2,47 +2,26 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow_array::builder::{Decimal128Builder, Int32Builder, StringBuilder};
-use arrow_array::{Decimal128Array, Int32Array, RecordBatch, StringArray};
+use arrow_array::builder::StringBuilder;
+use arrow_array::{RecordBatch, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
 
-use crate::column::{Columns, ViewError};
-use crate::common::{CommonBuilder, columns, money_type, schema_of};
-use crate::flat::{flat_stream, kind};
+use crate::column::{self, Columns, ViewError};
+use crate::common::{BatchHead, Change, CommonBuilder, CommonView, RowMark, columns, schema_of};
 use crate::hash::FieldHasher;
+use crate::reading::Reading;
+use crate::stream::Stream;
+use crate::table::{flat, kind, name, pass, stream};
 use crate::unreadable::UnreadableJson;
-use crate::{BatchHead, Change, CommonView, Reading, RowMark, Stream, money};
 
-flat_stream! {
+callmeter_record_tables::rates! { stream
     stream: Rates;
     /// The rate of a prefix. Money is in units of 10⁻⁹ of the tenant's currency.
     record: Rate;
-    builder: RatesBuilder; view: RatesView; row: RateRow;
-    /// The API's id.
-    id: text, columns::ID, "id";
-    /// The prefix that the rate is for.
-    prefix: text, columns::PREFIX, "prefix";
-    /// The kind of destination, as the API wrote it.
-    rate_type: text, columns::TYPE, "type";
-    /// Seconds that are free after the first interval.
-    free_seconds: int, columns::FREE_SECONDS, "free_seconds";
-    /// Calls shorter than this many seconds are free.
-    grace_period: int, columns::GRACE_PERIOD, "grace_period";
-    /// Seconds of the first interval.
-    interval_1: int, columns::INTERVAL_1, "interval_1";
-    /// Seconds of each further interval.
-    interval_n: int, columns::INTERVAL_N, "interval_n";
-    /// Charged for each answered call.
-    connect_fee: money, columns::CONNECT_FEE, "connect_fee";
-    /// Fraction added to the cost.
-    postcall_surcharge: money, columns::POSTCALL_SURCHARGE, "postcall_surcharge";
-    /// Price of a minute in the first interval.
-    price_1: money, columns::PRICE_1, "price_1";
-    /// Price of a minute in further intervals.
-    price_n: money, columns::PRICE_N, "price_n";
-    /// The rule in words.
-    description: text, columns::DESCRIPTION, "description";
+    builder: RatesBuilder; view: RatesView; row: RateRow; order: by_column;
+    table:
 }
+callmeter_record_tables::rates! { flat Rate RatesBuilder RateRow }
 
 #[cfg(test)]
 mod tests {

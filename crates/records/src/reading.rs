@@ -2,8 +2,8 @@
 
 /// A value that an upstream may leave out, state, or state in a way that cannot be read.
 ///
-/// Unknown is never zero: only [`Reading::Known`] is stored as a value, the other two are null, and the text of
-/// [`Reading::Unreadable`] is kept beside.
+/// Unknown is never zero: only [`Reading::Known`] is stored as a value. The other two are null, and the
+/// text of [`Reading::Unreadable`] goes to the column `unreadable`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reading<'a, T> {
     /// Absent or null.

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use arrow_schema::SchemaRef;
-
 /// A kind of record. Each stream has its own schema, its own `sequence` and its own cursors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stream {
@@ -44,16 +42,6 @@ impl Stream {
 
     /// The key of the schema metadata that holds [`Stream::schema_name`].
     pub const SCHEMA_KEY: &'static str = "callmeter.schema";
-
-    /// The Arrow schema that this version writes.
-    pub fn schema(self) -> SchemaRef {
-        match self {
-            Self::Calls => crate::calls::schema(),
-            Self::Balances => crate::balances::schema(),
-            Self::Rates => crate::rates::schema(),
-            Self::Billing => crate::billing::schema(),
-        }
-    }
 
     /// The number that stands for the stream in files; never reused.
     pub const fn code(self) -> u8 {

@@ -1,8 +1,8 @@
 //! The column `unreadable`: a JSON object from the API's name of a member to its original text.
 
-use crate::Reading;
+use crate::reading::Reading;
 
-/// Puts the object together in a buffer that is kept from record to record; empty while all was readable.
+/// Builds the object in a buffer that is reused for each record; empty while everything was readable.
 pub(crate) struct UnreadableJson<'b> {
     json: &'b mut String,
 }

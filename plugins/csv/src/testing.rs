@@ -24,7 +24,7 @@ pub(crate) fn calls(first: i64, rows: usize, observed_at: i64) -> RecordBatch {
         let at = |second: i64| Reading::Known(observed_at - 600_000_000 + second * 1_000_000);
         let interaction = |second, kind| Interaction {
             start_time: at(second),
-            kind: Some(kind),
+            interaction_type: Some(kind),
             description: None,
         };
         let interactions = [interaction(5, "Answer"), interaction(65, "Hangup")];

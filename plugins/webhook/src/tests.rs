@@ -28,12 +28,12 @@ fn calls(rows: usize) -> RecordBatch {
         let interactions = [
             Interaction {
                 start_time: Reading::Known(1_786_005_300_000_000),
-                kind: Some("Answer"),
+                interaction_type: Some("Answer"),
                 description: None,
             },
             Interaction {
                 start_time: Reading::Unreadable("soon"),
-                kind: Some("TransferCompleted"),
+                interaction_type: Some("TransferCompleted"),
                 description: Some("to private-description"),
             },
         ];

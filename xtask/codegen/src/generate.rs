@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use similar::TextDiff;
 
 use crate::emit::{self, EmitError};
+use crate::members::{self, MemberError};
 use crate::plan::{Api, Plan};
 use crate::rules::{self, Breach};
 use crate::source::{ReadError, Source};
@@ -27,6 +28,9 @@ pub enum GenerateError {
         /// Why.
         source: Box<EmitError>,
     },
+    /// A record has a member that cannot be in its table.
+    #[error(transparent)]
+    Members(#[from] MemberError),
     /// A generated file could not be read or written.
     #[error("{file}: {source}", file = file.display())]
     File {
@@ -69,11 +73,14 @@ pub fn changes(root: &Path, api: &Api) -> Result<Vec<Change>, GenerateError> {
         return Err(GenerateError::Rules(breaches));
     }
     let plan = Plan::new(&source, api.numbers);
-    let files =
+    let mut files =
         emit::files(&source.model, &plan, api.spec).map_err(|source| GenerateError::Emit {
             spec: api.spec,
             source: Box::new(source),
         })?;
+    if let Some(text) = members::file(&source, &plan, api.spec)? {
+        files.insert("generated_members.rs", text);
+    }
     let mut changes = Vec::new();
     for (name, text) in files {
         let file = Path::new(api.directory).join(name);

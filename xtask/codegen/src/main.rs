@@ -9,9 +9,9 @@ use clap::Parser;
 
 /// Write the API clients' generated files from specs/.
 ///
-/// Reads specs/NAME.yaml and writes generated.rs and open.rs of the client crate. A spec that would
+/// Reads specs/NAME.yaml and writes the generated files of the client crate. A spec that would
 /// give a client that does not compile, or that loses what real servers send, is refused with the
-/// file, the line and what to write instead. Both files are checked in, so that a change of a spec
+/// file, the line and what to write instead. They are checked in, so that a change of a spec
 /// shows what it does to the client.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask codegen", bin_name = "cargo xtask codegen")]

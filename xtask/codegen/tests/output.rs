@@ -225,7 +225,7 @@ fn differences_are_shown_and_written() {
     std::fs::create_dir_all(directory.join(api.directory)).unwrap();
     std::fs::create_dir_all(directory.join("specs")).unwrap();
     std::fs::copy(root().join(api.spec), directory.join(api.spec)).unwrap();
-    for name in ["generated.rs", "open.rs"] {
+    for name in ["generated.rs", "generated_members.rs", "open.rs"] {
         let file = Path::new(api.directory).join(name);
         std::fs::copy(root().join(&file), directory.join(&file)).unwrap();
     }

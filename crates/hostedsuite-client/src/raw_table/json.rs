@@ -1,9 +1,9 @@
 //! Reading JSON into a table.
 //!
-//! A reader of one's own, for what `serde_json` cannot give: bare `NaN` and `Infinity` (which .NET writes) cost their
-//! member instead of the page, a broken row costs itself instead of the page, numbers keep their digits, and member
-//! names match without case. It bets that members come in the order of the columns, which is how the service writes
-//! them, and looks further only when they do not.
+//! It does what `serde_json` cannot: bare `NaN` and `Infinity` (which .NET writes) cost their member
+//! and a broken row costs itself, not the page; numbers keep their digits; member names match
+//! without case. It expects members in the order of the columns, which is how the service writes
+//! them, and searches only when they come in another order.
 
 use memchr::memchr2;
 
@@ -41,7 +41,7 @@ struct Reader<'t> {
     text: &'t str,
     bytes: &'t [u8],
     at: usize,
-    /// Whether bytes that were no UTF-8 stand as U+FFFD in the text.
+    /// Whether bytes that are not UTF-8 were replaced by U+FFFD in the text.
     replaced: bool,
 }
 
@@ -106,7 +106,7 @@ impl Reader<'_> {
                     reader.rows(table)?;
                 }
                 Some(ITEMS) => {
-                    // `null` stands for no rows.
+                    // `null` means no rows.
                     let cell = reader.scalar(&mut table.unescaped)?;
                     table.has_rows |= cell.kind == Kind::Missing;
                 }
@@ -196,7 +196,8 @@ impl Reader<'_> {
         })
     }
 
-    /// A list into `inner`: of scalars, or of objects with these members. What is no list is kept as a scalar.
+    /// A list into `inner`: of scalars, or of objects with these members. Any other value is kept as a
+    /// scalar.
     fn list(&mut self, table: &mut RawTable, members: Option<&'static [Column]>) -> Read<RawCell> {
         if self.peek() != Some(b'[') {
             return self.scalar(&mut table.unescaped);
@@ -228,7 +229,7 @@ impl Reader<'_> {
                         Ok(())
                     })?;
                 }
-                // A null among the objects: an entry of which nothing is known.
+                // A null among the objects becomes an entry without members.
                 Some(members) => {
                     self.skip()?;
                     table
@@ -290,11 +291,11 @@ impl Reader<'_> {
         }
     }
 
-    /// The name that comes next as the service writes it, and what stands between it and its value.
+    /// The next name, if it is an expected one as the service writes it, and what is before its value.
     #[inline]
     fn expected_name(&mut self, columns: &[Column], expected: usize) -> Option<usize> {
         let head = self.bytes.get(self.at..)?.first_chunk::<{ Key::SPAN }>()?;
-        // Members that are null are left out: the next one is most often one of the few that follow.
+        // The service leaves out members that are null: the next one is mostly among the few that follow.
         let near = columns.get(expected..)?.iter().take(4);
         let (skipped, column) = near
             .enumerate()
@@ -326,7 +327,7 @@ impl Reader<'_> {
             .position(|column| column.name.eq_ignore_ascii_case(name)))
     }
 
-    /// The rest of a string that is not long and has no escapes; `None`, and nothing is read, for any other.
+    /// The rest of a short string without escapes; `None`, and nothing is read, for any other.
     #[inline]
     fn plain_string(&mut self) -> Option<RawCell> {
         let rest = self.bytes.get(self.at..)?;
@@ -356,12 +357,12 @@ impl Reader<'_> {
                 return Ok((range, escaped));
             }
             escaped = true;
-            // The escaped character goes along unseen; it cannot end the string.
+            // The escaped character cannot end the string: skip it.
             self.at += 2;
         }
     }
 
-    /// Any value as a cell; lists and objects are stepped over.
+    /// Any value as a cell; lists and objects are skipped.
     fn scalar(&mut self, unescaped: &mut String) -> Read<RawCell> {
         match self.peek() {
             Some(b'"') => {
@@ -406,7 +407,7 @@ impl Reader<'_> {
         Ok(start..self.at)
     }
 
-    /// Steps over any value by its quotes and brackets.
+    /// Skips any value by its quotes and brackets.
     fn skip(&mut self) -> Read<()> {
         let mut depth = 0_usize;
         loop {
@@ -432,7 +433,7 @@ impl Reader<'_> {
                     self.at += 1;
                     continue;
                 }
-                // Within what is stepped over any other character may stand: a broken row ends where its brackets do.
+                // A broken row may hold any other character; it ends where its brackets do.
                 Some(_) if depth > 0 => self.at += 1,
                 _ => {
                     self.bare()?;
@@ -445,8 +446,8 @@ impl Reader<'_> {
     }
 }
 
-/// Where the first `"` or `\` stands, if that is not far. Most strings are short: their end is found here, eight bytes
-/// at a time, before a search for long ones could begin.
+/// Where the first `"` or `\` is, if that is near. Most strings are short: comparing eight bytes at a
+/// time finds their end before a search for long ones would have started.
 #[inline]
 fn near_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::MAX / 255;

@@ -24,7 +24,7 @@ pub(super) fn read(text: &str, table: &mut RawTable, replaced: bool) -> Result<(
 /// What is wrong and where. The crate's own texts name neither values nor names.
 fn reason(error: &jsv::Error) -> String {
     match error.kind() {
-        // Messages of serde's may quote a value.
+        // A message of serde may quote a value.
         jsv::ErrorKind::Message(_) => "not as described".to_owned(),
         _ => error.to_string(),
     }
@@ -181,7 +181,7 @@ fn row(text: &str, table: &mut RawTable, base: usize, raw: &str) -> Result<(), j
     Ok(())
 }
 
-/// A value as a cell. Texts have no quotes of their own in JSV, so a bare one may be a text or a number.
+/// A value as a cell. JSV writes texts without quotes, so a bare value may be a text or a number.
 fn scalar(text: &str, table: &mut RawTable, raw: &str) -> RawCell {
     let Some(place) = place_in(text, raw) else {
         return table.keep(raw);
@@ -201,7 +201,7 @@ fn scalar(text: &str, table: &mut RawTable, raw: &str) -> RawCell {
     }
 }
 
-/// Where a part of the text stands in it.
+/// Where a part of the text is in it.
 fn place_in(text: &str, part: &str) -> Option<std::ops::Range<usize>> {
     let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
     let range = start..start + part.len();

@@ -1,6 +1,6 @@
-//! The name of a member as the service writes it, ready to be compared in a few steps.
+//! The name of a member as the service writes it, prepared for a fast comparison.
 
-/// `"Name":` as words to compare with, and masks for what of a word counts.
+/// `"Name":` as words to compare with, and masks for the bytes that count.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Key {
     words: [u64; Key::WORDS],

@@ -1,8 +1,8 @@
 //! Rows of an answer, kept as places in its text.
 //!
-//! An answer is read in one pass into cells: where a member's value stands in the text, and what it looks like. Nothing
-//! is copied but strings with escapes; a row that cannot be read is noted and stepped over. What a cell means is
-//! decided when it is asked for.
+//! An answer is read in one pass into cells: where a member's value is in the text, and what it
+//! looks like. Only strings with escapes are copied; a row that cannot be read is noted and skipped.
+//! What a cell means is decided when it is read.
 
 mod json;
 mod jsv;
@@ -58,6 +58,26 @@ const fn column(name: &'static str, holds: Holds) -> Column {
     }
 }
 
+/// A column's place in its table, found while compiling.
+pub(crate) const fn place(columns: &[Column], name: &str) -> usize {
+    let mut index = 0;
+    while index < columns.len() {
+        if is_same(columns[index].name.as_bytes(), name.as_bytes()) {
+            return index;
+        }
+        index += 1;
+    }
+    panic!("the API's description has no member of this name")
+}
+
+const fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
+
 /// The members of the object around the rows that are of use.
 pub(crate) const ENVELOPE: &[Column] = &[
     scalar("Items"),
@@ -66,13 +86,13 @@ pub(crate) const ENVELOPE: &[Column] = &[
     scalar("TotalPages"),
     scalar("ResponseStatus"),
 ];
-const ITEMS: usize = 0;
-pub(crate) const PAGE: usize = 1;
-pub(crate) const TOTAL_COUNT: usize = 2;
-pub(crate) const TOTAL_PAGES: usize = 3;
-pub(crate) const RESPONSE_STATUS: usize = 4;
+const ITEMS: usize = place(ENVELOPE, "Items");
+pub(crate) const PAGE: usize = place(ENVELOPE, "Page");
+pub(crate) const TOTAL_COUNT: usize = place(ENVELOPE, "TotalCount");
+pub(crate) const TOTAL_PAGES: usize = place(ENVELOPE, "TotalPages");
+pub(crate) const RESPONSE_STATUS: usize = place(ENVELOPE, "ResponseStatus");
 
-/// What stands at a cell.
+/// What a cell holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Kind {
     /// No such member, or null.
@@ -84,9 +104,9 @@ enum Kind {
     Unescaped,
     /// A value without quotes: a number, a truth value, any word.
     Bare,
-    /// A list or object where none is due, at its place in the answer.
+    /// A list or object where none is expected, at its place in the answer.
     Nested,
-    /// A list that is due: a range of `inner`.
+    /// A list that is expected: a range of `inner`.
     List,
 }
 
@@ -111,8 +131,8 @@ impl RawCell {
     }
 }
 
-/// The most rows of an answer, and the most cells of their lists: a body of a few bytes a row must not unfold into
-/// gigabytes.
+/// The most rows of an answer, and the most cells of their lists: a body of a few bytes a row must
+/// not expand to gigabytes.
 const MAX_ROWS: usize = 200_000;
 const MAX_INNER: usize = 4_000_000;
 const TOO_MANY_ROWS: &str = "more than 200,000 rows";
@@ -135,12 +155,12 @@ pub(crate) struct RawTable {
     /// For each row, what is wrong with it.
     faults: Vec<Option<Box<str>>>,
     envelope: [RawCell; ENVELOPE.len()],
-    /// Whether the rows stood in an array at the top, or in an `Items` member.
+    /// Whether the rows were in an array at the top, or in an `Items` member.
     has_rows: bool,
 }
 
 impl RawTable {
-    /// Reads an answer's body. Rows that cannot be read are faults of theirs; an error is one of the whole.
+    /// Reads an answer's body. A row that cannot be read is one fault; an error concerns the whole.
     pub(crate) fn read(
         columns: &'static [Column],
         mut body: Bytes,
@@ -152,7 +172,7 @@ impl RawTable {
         if body.starts_with(b"\xEF\xBB\xBF") {
             body.advance(3);
         }
-        // No copy where the body is nobody else's, which is the rule.
+        // No copy when the body is not shared, which is the usual case.
         let (text, replaced) = match String::from_utf8(Vec::from(body)) {
             Ok(text) => (text, false),
             Err(error) if error.as_bytes().starts_with(b"\xFF\xFE") => {
@@ -302,12 +322,20 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// A member's list of texts; `None` when missing or no list.
+    pub(crate) fn texts(
+        self,
+        column: usize,
+    ) -> Option<impl ExactSizeIterator<Item = Option<&'a str>> + use<'a>> {
+        Some(self.list(column, 1)?.map(|row| row.text(0)))
+    }
+
     /// A member's list as rows of `width` cells; `None` when missing or no list.
     pub(crate) fn list(
         self,
         column: usize,
         width: usize,
-    ) -> Option<impl ExactSizeIterator<Item = Row<'a>>> {
+    ) -> Option<impl ExactSizeIterator<Item = Row<'a>> + use<'a>> {
         let cell = self.cell(column);
         let table = self.table;
         let cells = match cell.kind {

@@ -22,12 +22,12 @@ fn write_a_sample() {
     let interactions = [
         Interaction {
             start_time: Reading::Known(NOON - HOUR),
-            kind: Some("Answer"),
+            interaction_type: Some("Answer"),
             description: None,
         },
         Interaction {
             start_time: Reading::Unreadable("soon"),
-            kind: Some("Hold"),
+            interaction_type: Some("Hold"),
             description: Some("…"),
         },
     ];

@@ -1,4 +1,7 @@
-//! Makes row types with one accessor per column from the tables in `records`.
+//! Makes row types with one accessor per column from the tables of the records.
+//!
+//! Columns are looked up by name, once for each schema. A column that the host does not send reads
+//! as `None`.
 
 use super::column::{List, Struct, Value};
 use super::error::BatchError;
@@ -135,71 +138,164 @@ pub(super) fn list(value: Value<'_>) -> Option<List<'_>> {
     }
 }
 
-/// One accessor, by the kind of its column. A trailing `!` marks a column that every record has.
+/// What a kind of column of a table is here, and whether every record has a value.
+macro_rules! described {
+    ($name:expr, always_text) => {
+        Described { name: $name, kind: ColumnKind::Text, required: true }
+    };
+    ($name:expr, always_int) => {
+        Described { name: $name, kind: ColumnKind::Int, required: true }
+    };
+    ($name:expr, always_time) => {
+        Described { name: $name, kind: ColumnKind::Time, required: true }
+    };
+    ($name:expr, $kind:ident) => {
+        Described { name: $name, kind: described!(@kind $kind), required: false }
+    };
+    (@kind text) => { ColumnKind::Text };
+    (@kind id) => { ColumnKind::Text };
+    (@kind int) => { ColumnKind::Int };
+    (@kind millis) => { ColumnKind::Int };
+    (@kind time) => { ColumnKind::Time };
+    (@kind decimal) => { ColumnKind::Decimal };
+    (@kind truth) => { ColumnKind::Flag };
+    (@kind texts) => { ColumnKind::List };
+    (@kind interactions) => { ColumnKind::List };
+    (@kind previous) => { ColumnKind::Struct };
+}
+
+/// One accessor, by the kind of its column.
 macro_rules! accessor {
-    ([$(#[$doc:meta])*] $column:literal, $name:ident, Text, !) => {
-        $(#[$doc])* pub fn $name(&self) -> &'a str { text(self.0.value(const { place(Self::COLUMNS, $column) }, $column)).unwrap_or("") }
-    };
-    ([$(#[$doc:meta])*] $column:literal, $name:ident, Int, !) => {
-        $(#[$doc])* pub fn $name(&self) -> i64 { int(self.0.value(const { place(Self::COLUMNS, $column) }, $column)).unwrap_or(0) }
-    };
-    ([$(#[$doc:meta])*] $column:literal, $name:ident, Time, !) => {
-        $(#[$doc])* pub fn $name(&self) -> Timestamp {
-            time(self.0.value(const { place(Self::COLUMNS, $column) }, $column)).unwrap_or(Timestamp::from_micros(0))
+    ([$doc:literal] $column:expr, $name:ident, always_text) => {
+        #[doc = $doc]
+        pub fn $name(&self) -> &'a str {
+            text(accessor!(self, $column)).unwrap_or("")
         }
     };
-    ([$(#[$doc:meta])*] $column:literal, $name:ident, Text,) => {
-        $(#[$doc])* pub fn $name(&self) -> Option<&'a str> { text(self.0.value(const { place(Self::COLUMNS, $column) }, $column)) }
+    ([$doc:literal] $column:expr, $name:ident, always_int) => {
+        #[doc = $doc]
+        pub fn $name(&self) -> i64 {
+            int(accessor!(self, $column)).unwrap_or(0)
+        }
     };
-    ([$(#[$doc:meta])*] $column:literal, $name:ident, Int,) => {
-        $(#[$doc])* pub fn $name(&self) -> Option<i64> { int(self.0.value(const { place(Self::COLUMNS, $column) }, $column)) }
+    ([$doc:literal] $column:expr, $name:ident, always_time) => {
+        #[doc = $doc]
+        pub fn $name(&self) -> Timestamp {
+            time(accessor!(self, $column)).unwrap_or(Timestamp::from_micros(0))
+        }
     };
-    ([$(#[$doc:meta])*] $column:literal, $name:ident, Flag,) => {
-        $(#[$doc])* pub fn $name(&self) -> Option<bool> { flag(self.0.value(const { place(Self::COLUMNS, $column) }, $column)) }
+    ([$doc:literal] $column:expr, $name:ident, int) => {
+        #[doc = $doc]
+        pub fn $name(&self) -> Option<i64> {
+            int(accessor!(self, $column))
+        }
     };
-    ([$(#[$doc:meta])*] $column:literal, $name:ident, Time,) => {
-        $(#[$doc])* pub fn $name(&self) -> Option<Timestamp> { time(self.0.value(const { place(Self::COLUMNS, $column) }, $column)) }
+    ([$doc:literal] $column:expr, $name:ident, millis) => {
+        #[doc = $doc]
+        ///
+        /// In milliseconds.
+        pub fn $name(&self) -> Option<i64> {
+            int(accessor!(self, $column))
+        }
     };
-    ([$(#[$doc:meta])*] $column:literal, $name:ident, Decimal,) => {
-        $(#[$doc])* pub fn $name(&self) -> Option<Decimal> { decimal(self.0.value(const { place(Self::COLUMNS, $column) }, $column)) }
+    ([$doc:literal] $column:expr, $name:ident, truth) => {
+        #[doc = $doc]
+        pub fn $name(&self) -> Option<bool> {
+            flag(accessor!(self, $column))
+        }
     };
-    // Lists and structs have handwritten accessors, which call these.
-    ([$(#[$doc:meta])*] $column:literal, $name:ident, List,) => {
-        fn $name(&self) -> Option<List<'a>> { list(self.0.value(const { place(Self::COLUMNS, $column) }, $column)) }
+    ([$doc:literal] $column:expr, $name:ident, time) => {
+        #[doc = $doc]
+        pub fn $name(&self) -> Option<Timestamp> {
+            time(accessor!(self, $column))
+        }
     };
-    ([$(#[$doc:meta])*] $column:literal, $name:ident, Struct,) => {
-        fn $name(&self) -> Value<'a> { self.0.value(const { place(Self::COLUMNS, $column) }, $column) }
+    ([$doc:literal] $column:expr, $name:ident, decimal) => {
+        #[doc = $doc]
+        pub fn $name(&self) -> Option<Decimal> {
+            decimal(accessor!(self, $column))
+        }
+    };
+    ([$doc:literal] $column:expr, $name:ident, texts) => {
+        #[doc = $doc]
+        pub fn $name(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+            list(accessor!(self, $column))
+                .into_iter()
+                .flat_map(|items| items.iter().filter_map(text))
+        }
+    };
+    ([$doc:literal] $column:expr, $name:ident, interactions) => {
+        #[doc = $doc]
+        pub fn $name(&self) -> impl ExactSizeIterator<Item = Interaction<'a>> + use<'a> {
+            let items = list(accessor!(self, $column));
+            (0..items.map_or(0, |items| items.len())).map(move |index| {
+                let item = items.map_or(Value::Null, |items| items.get(index));
+                Interaction(Source::member(item))
+            })
+        }
+    };
+    ([$doc:literal] $column:expr, $name:ident, previous) => {
+        #[doc = $doc]
+        pub fn $name(&self) -> Option<PreviousCall<'a>> {
+            match accessor!(self, $column) {
+                Value::Struct(members) => Some(PreviousCall(Source::Member(members))),
+                _ => None,
+            }
+        }
+    };
+    ([$doc:literal] $column:expr, $name:ident, $kind:ident) => {
+        #[doc = $doc]
+        pub fn $name(&self) -> Option<&'a str> {
+            text(accessor!(self, $column))
+        }
+    };
+    ($self:ident, $column:expr) => {
+        $self
+            .0
+            .value(const { place(Self::COLUMNS, $column) }, $column)
     };
 }
 
-macro_rules! required {
-    () => {
-        false
+/// The name of a column: that of its accessor unless the table names another.
+macro_rules! name {
+    ($accessor:ident) => {
+        stringify!($accessor)
     };
-    (!) => {
-        true
+    ($accessor:ident as $column:literal) => {
+        $column
     };
 }
 
-/// A row type from a table: accessor, column and kind.
+/// The row type of a stream: the columns that all streams have, those of its table, and `last`.
+macro_rules! stream_row {
+    ($row:ident $row_doc:literal last: [$($last:tt)*] table: $($table:tt)*) => {
+        row! { $row $row_doc
+            account: always_text, "The account of callmeter's configuration that the record belongs to.";
+            sequence: always_int, "The record's place in its stream: 1, 2, 3, … over the whole journal.";
+            revision: always_int, "0 for a record seen first, one more with each change.";
+            change: always_text, "`new`, `revised` when a record changed that was counted before, or `removed`.";
+            observed_at: always_time, "When callmeter read the record.";
+            $($table)*
+            unreadable: text, "What could not be read: a JSON object from the service's member to its original text.";
+            $($last)*
+        }
+    };
+}
+
+/// A row type from the lines of a table.
 macro_rules! row {
-    ($(#[$doc:meta])* $row:ident {
-        $($(#[$column_doc:meta])* $name:ident = $column:literal: ($kind:ident $($required:tt)?);)*
-    }) => {
-        $(#[$doc])*
+    ($row:ident $row_doc:literal
+        $($name:ident $(as $column:literal)?: $kind:ident $(($unit:literal))? $(= $member:literal)?, $doc:literal;)*
+    ) => {
+        #[doc = $row_doc]
         #[derive(Debug, Clone, Copy)]
         pub struct $row<'a>(Source<'a>);
 
         impl<'a> $row<'a> {
-            pub(super) const COLUMNS: &'static [Described] = &[$(
-                Described {
-                    name: $column,
-                    kind: ColumnKind::$kind,
-                    required: required!($($required)?),
-                }
-            ),*];
+            pub(super) const COLUMNS: &'static [Described] =
+                &[$(described!(name!($name $(as $column)?), $kind)),*];
 
-            $(accessor!([$(#[$column_doc])*] $column, $name, $kind, $($required)?);)*
+            $(accessor! { [$doc] name!($name $(as $column)?), $name, $kind })*
         }
 
         impl<'a> Of<'a> for $row<'a> {
@@ -239,4 +335,4 @@ impl<'a> Source<'a> {
     }
 }
 
-pub(super) use {accessor, required, row};
+pub(super) use {accessor, described, name, row, stream_row};

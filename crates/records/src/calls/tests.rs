@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{BatchHead, Change, FieldHasher};
+use crate::common::{BatchHead, Change};
+use crate::hash::FieldHasher;
+use crate::reading::Reading;
 
 const HEAD: BatchHead<'_> = BatchHead {
     account: "acme",
@@ -80,15 +82,31 @@ fn call() -> impl Strategy<Value = Owned> {
         )
 }
 
+/// The call of generated values: the next text for each text, the next number for each number.
+macro_rules! filled {
+    ($texts:ident $numbers:ident $rest:ident $interactions:ident $form_ids:ident;
+        $($name:ident $(as $column:literal)?: $kind:ident $(($unit:literal))? = $member:literal, $doc:literal;)*
+    ) => {
+        Call { $($name: filled!(@$kind $texts $numbers $rest $interactions $form_ids),)* }
+    };
+    (@text $texts:ident $($rest:ident)*) => { $texts.next().and_then(Option::as_deref) };
+    (@id $texts:ident $($rest:ident)*) => { $texts.next().and_then(Option::as_deref) };
+    (@time $texts:ident $numbers:ident $($rest:ident)*) => { $numbers.next().map_or(Reading::Missing, Kind::reading) };
+    (@millis $texts:ident $numbers:ident $($rest:ident)*) => { $numbers.next().map_or(Reading::Missing, Kind::reading) };
+    (@int $texts:ident $numbers:ident $owned:ident $($rest:ident)*) => { $owned.hold_count.reading() };
+    (@truth $texts:ident $numbers:ident $owned:ident $($rest:ident)*) => { $owned.flagged.reading() };
+    (@interactions $texts:ident $numbers:ident $owned:ident $interactions:ident $form_ids:ident) => { $interactions };
+    (@texts $texts:ident $numbers:ident $owned:ident $interactions:ident $form_ids:ident) => { $form_ids };
+}
+
 fn with_call<R>(owned: &Owned, run: impl FnOnce(&Call<'_>) -> R) -> R {
-    let [t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13] =
-        owned.texts.each_ref().map(Option::as_deref);
-    let [n0, n1, n2, n3, n4, n5, n6] = owned.numbers.each_ref().map(Kind::reading);
+    let mut texts = owned.texts.iter();
+    let mut numbers = owned.numbers.iter();
     let interactions: Option<Vec<_>> = owned.interactions.as_ref().map(|list| {
         list.iter()
             .map(|(time, kind, description)| Interaction {
                 start_time: time.reading(),
-                kind: kind.as_deref(),
+                interaction_type: kind.as_deref(),
                 description: description.as_deref(),
             })
             .collect()
@@ -97,33 +115,10 @@ fn with_call<R>(owned: &Owned, run: impl FnOnce(&Call<'_>) -> R) -> R {
         .form_ids
         .as_ref()
         .map(|ids| ids.iter().map(String::as_str).collect());
-    run(&Call {
-        id: t0,
-        client_id: t1,
-        client_name: t2,
-        center_id: t3,
-        start_time: n0,
-        caller_name: t4,
-        caller_number: t5,
-        transfer_to_name: t6,
-        transfer_to_number: t7,
-        notes: t8,
-        duration_ms: n1,
-        ring_ms: n2,
-        hold_ms: n3,
-        talk_ms: n4,
-        transfer_ms: n5,
-        work_ms: n6,
-        hold_count: owned.hold_count.reading(),
-        interactions: interactions.as_deref(),
-        completed_form_ids: form_ids.as_deref(),
-        answered_by: t9,
-        server: t10,
-        screen_pop: t11,
-        flagged: owned.flagged.reading(),
-        flag_notes: t12,
-        call_type: t13,
-    })
+    let (interactions, form_ids) = (interactions.as_deref(), form_ids.as_deref());
+    let call =
+        callmeter_record_tables::calls! { filled texts numbers owned interactions form_ids; };
+    run(&call)
 }
 
 proptest! {
@@ -166,12 +161,12 @@ proptest! {
                 prop_assert_eq!(row.screen_pop(), call.screen_pop);
                 prop_assert_eq!(row.start_time(), call.start_time.known());
                 prop_assert_eq!(row.durations(), call.durations().map(Reading::known));
-                prop_assert_eq!(row.duration(CallField::Talk), call.talk_ms.known());
+                prop_assert_eq!(row.talk_ms(), call.talk_ms.known());
                 prop_assert_eq!(row.flagged(), call.flagged.known());
                 prop_assert_eq!(
                     row.interactions().map(Iterator::collect::<Vec<_>>),
-                    call.interactions.map(|list| list.iter().map(|item| InteractionRow {
-                        start_time: item.start_time.known(), kind: item.kind, description: item.description,
+                    call.interactions.map(|list| list.iter().map(|item| Interaction {
+                        start_time: item.start_time.known().into(), interaction_type: item.interaction_type, description: item.description,
                     }).collect())
                 );
                 prop_assert_eq!(
@@ -206,7 +201,7 @@ proptest! {
 #[test]
 fn a_batch_of_another_stream_is_refused() {
     let batch = crate::BillingBuilder::new().finish(&HEAD).unwrap();
-    insta::assert_snapshot!(CallsView::new(&batch).unwrap_err(), @"the batch has no column `interactions`");
+    insta::assert_snapshot!(CallsView::new(&batch).unwrap_err(), @"the batch has no column `id`");
 }
 
 #[test]

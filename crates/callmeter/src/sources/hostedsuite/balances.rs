@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use callmeter_meter::AllowanceUse;
-use callmeter_records::{Balance, Reading, Stream};
+use callmeter_records::{Balance, Stream};
 use hostedsuite_client::{BalanceQuery, CallRounding, Client};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::convert::decimal;
+use super::convert::balance;
 use super::period::Period;
 use crate::config::{Balances, Rounding};
 use crate::sources::blocking::blocking;
@@ -59,6 +59,7 @@ impl Poll for BalancesTask {
             .await?;
         let context = self.context.clone();
         blocking(move || {
+            let span = (period.start.as_microsecond(), period.end.as_microsecond());
             let mut rows = Vec::new();
             let mut unreadable = 0;
             for row in response.rows() {
@@ -66,18 +67,7 @@ impl Poll for BalancesTask {
                     unreadable += 1;
                     continue;
                 };
-                rows.push(Balance {
-                    period_start: Reading::Known(period.start.as_microsecond()),
-                    period_end: Reading::Known(period.end.as_microsecond()),
-                    client_id: row.client_id(),
-                    third_party_account_id: row.third_party_account_id(),
-                    client_name: row.client_name(),
-                    allowance_description: row.allowance_description(),
-                    num_calls: decimal(row.num_calls()),
-                    num_mins: decimal(row.num_mins()),
-                    balance: decimal(row.balance()),
-                    balance_description: row.balance_description(),
-                });
+                rows.push(balance(row, span));
             }
             let app = &context.app;
             let accounts = app.status.accounts();
@@ -88,7 +78,6 @@ impl Poll for BalancesTask {
                 .record_balances(&context.account, observed, &rows)?;
             app.count(Stream::Balances, changes.batch.as_slice())?;
             let uses = rows.iter().map(allowance_use).collect();
-            let span = (period.start.as_microsecond(), period.end.as_microsecond());
             app.meter.update(|ledger| {
                 ledger.set_allowances(&context.account, span, observed, uses);
             });

@@ -1,19 +1,70 @@
-//! From a row of HostedSuite's answer to a record of the data path, without copying its texts.
+//! From rows of HostedSuite's answers to records, without copying their texts.
+//!
+//! The conversions come from the records' tables: each column is read from the member that its table
+//! names. A name that the API's description does not have does not compile.
 
 use api_client::Number;
-use callmeter_records::{Call, Interaction, Reading, TimeReader};
-use hostedsuite_client::CallRef;
+use callmeter_records::{Balance, Call, Interaction, Reading, TimeReader};
+use hostedsuite_client::{BalanceRef, CallRef, InteractionRef};
 
 /// Converts the rows of one page; its buffers are used again for each row.
-pub(super) struct CallConverter<'p, 't> {
+pub(crate) struct CallConverter<'p, 't> {
     times: &'t mut TimeReader,
     interactions: Vec<Interaction<'p>>,
     forms: Vec<&'p str>,
 }
 
+/// Reads a member as its kind of column wants it; lists are in the converter's buffers.
+macro_rules! read {
+    ($row:ident $source:ident $member:literal, texts, $times:expr, $lists:expr) => {
+        $lists.1
+    };
+    ($row:ident $source:ident $member:literal, interactions, $times:expr, $lists:expr) => {
+        $lists.0
+    };
+    ($row:ident $source:ident $member:literal, $kind:ident, $times:expr, $lists:expr) => {
+        read!(
+            $kind,
+            $row.value(const { $source::member($member) }),
+            $times
+        )
+    };
+    (text, $value:expr, $times:expr) => {
+        $value.text()
+    };
+    (id, $value:expr, $times:expr) => {
+        $value.text().filter(|id| !id.is_empty())
+    };
+    (time, $value:expr, $times:expr) => {
+        Reading::parse($value.text(), |text| $times.read(text))
+    };
+    (millis, $value:expr, $times:expr) => {
+        reading($value.number().into_duration_ms())
+    };
+    (int, $value:expr, $times:expr) => {
+        whole($value.number())
+    };
+    (decimal, $value:expr, $times:expr) => {
+        decimal($value.number())
+    };
+    (truth, $value:expr, $times:expr) => {
+        reading($value.flag())
+    };
+}
+
+/// A record of a row, by the record's table.
+macro_rules! record {
+    (
+        $record:ident from $row:ident: $source:ident, $times:expr, $lists:expr;
+        $($name:ident $(as $column:literal)?: $kind:ident $(($unit:literal))? = $member:literal, $doc:literal;)*
+    ) => {
+        $record { $($name: read!($row $source $member, $kind, $times, $lists),)* }
+    };
+}
+
 impl<'p, 't> CallConverter<'p, 't> {
     /// A converter that reads local times with `times`.
-    pub(super) fn new(times: &'t mut TimeReader) -> Self {
+    pub(crate) fn new(times: &'t mut TimeReader) -> Self {
         Self {
             times,
             interactions: Vec::new(),
@@ -21,65 +72,53 @@ impl<'p, 't> CallConverter<'p, 't> {
         }
     }
 
-    /// Hands `row` on as a record.
-    pub(super) fn convert<R>(&mut self, row: CallRef<'p>, take: impl FnOnce(&Call<'_>) -> R) -> R {
-        self.interactions.clear();
-        let has_interactions = match row.interactions() {
-            Some(list) => {
-                for item in list {
-                    let times = &mut *self.times;
-                    self.interactions.push(Interaction {
-                        start_time: Reading::parse(item.start_time(), |text| times.read(text)),
-                        kind: item.interaction_type(),
-                        description: item.description(),
-                    });
-                }
-                true
-            }
-            None => false,
-        };
-        self.forms.clear();
-        let has_forms = match row.completed_form_ids() {
-            Some(list) => {
-                self.forms.extend(list.flatten());
-                true
-            }
-            None => false,
-        };
+    /// Passes `row` on as a record.
+    pub(crate) fn convert<R>(&mut self, row: CallRef<'p>, take: impl FnOnce(&Call<'_>) -> R) -> R {
         let times = &mut *self.times;
-        let call = Call {
-            id: row.id(),
-            client_id: row.client_id(),
-            client_name: row.client_name(),
-            center_id: row.center_id(),
-            start_time: Reading::parse(row.start_time(), |text| times.read(text)),
-            caller_name: row.caller_name(),
-            caller_number: row.caller_number(),
-            transfer_to_name: row.transfer_to_name(),
-            transfer_to_number: row.transfer_to_number(),
-            notes: row.notes(),
-            duration_ms: reading(row.duration().into_duration_ms()),
-            ring_ms: reading(row.ring_time().into_duration_ms()),
-            hold_ms: reading(row.hold_time().into_duration_ms()),
-            talk_ms: reading(row.talk_time().into_duration_ms()),
-            transfer_ms: reading(row.transfer_time().into_duration_ms()),
-            work_ms: reading(row.work_time().into_duration_ms()),
-            hold_count: whole(row.hold_count()),
-            interactions: has_interactions.then_some(&self.interactions),
-            completed_form_ids: has_forms.then_some(&self.forms),
-            answered_by: row.answered_by(),
-            server: row.server(),
-            screen_pop: row.screen_pop(),
-            flagged: reading(row.flagged()),
-            flag_notes: row.flag_notes(),
-            call_type: row.call_type(),
+        self.interactions.clear();
+        let interactions = row.interactions().map(|list| {
+            self.interactions.extend(list.map(|item| {
+                callmeter_record_tables::interactions! { record
+                    Interaction from item: InteractionRef, times, ((), ());
+                }
+            }));
+            &*self.interactions
+        });
+        self.forms.clear();
+        let forms = row.completed_form_ids().map(|list| {
+            self.forms.extend(list.flatten());
+            &*self.forms
+        });
+        let call = callmeter_record_tables::calls! { record
+            Call from row: CallRef, times, (interactions, forms);
         };
         take(&call)
     }
 }
 
-/// What the client read, in the data path's words.
-pub(in crate::sources) fn reading<T>(read: Result<Option<T>, &str>) -> Reading<'_, T> {
+/// A record of a client's balance in a period, which is given in UTC microseconds.
+pub(crate) fn balance(row: BalanceRef<'_>, (start, end): (i64, i64)) -> Balance<'_> {
+    macro_rules! field {
+        (period_start $kind:ident $member:literal) => {
+            Reading::Known(start)
+        };
+        (period_end $kind:ident $member:literal) => {
+            Reading::Known(end)
+        };
+        ($name:ident $kind:ident $member:literal) => {
+            read!($kind, row.value(const { BalanceRef::member($member) }), ())
+        };
+    }
+    macro_rules! balance {
+        ($($name:ident: $kind:ident $(($unit:literal))? = $member:literal, $doc:literal;)*) => {
+            Balance { $($name: field!($name $kind $member),)* }
+        };
+    }
+    callmeter_record_tables::balances! { balance }
+}
+
+/// What the client read, as the records have it.
+pub(crate) fn reading<T>(read: Result<Option<T>, &str>) -> Reading<'_, T> {
     match read {
         Ok(Some(value)) => Reading::Known(value),
         Ok(None) => Reading::Missing,
@@ -88,7 +127,7 @@ pub(in crate::sources) fn reading<T>(read: Result<Option<T>, &str>) -> Reading<'
 }
 
 /// A number that must be whole and fit 32 bits.
-pub(in crate::sources) fn whole(number: Number<&str>) -> Reading<'_, i32> {
+pub(crate) fn whole(number: Number<&str>) -> Reading<'_, i32> {
     let read = reading(number.into_whole());
     match number.into_text() {
         Some(text) => read.and_then(text, |value| i32::try_from(value).ok()),
@@ -97,7 +136,7 @@ pub(in crate::sources) fn whole(number: Number<&str>) -> Reading<'_, i32> {
 }
 
 /// A decimal in units of 10⁻⁹.
-pub(in crate::sources) fn decimal(number: Number<&str>) -> Reading<'_, i128> {
+pub(crate) fn decimal(number: Number<&str>) -> Reading<'_, i128> {
     reading(number.into_scaled(9))
 }
 
@@ -138,7 +177,7 @@ mod tests {
             assert_eq!(call.flagged, Reading::Known(true));
             let interactions = call.interactions.unwrap();
             assert_eq!(interactions.len(), 2);
-            assert_eq!(interactions[0].kind, Some("Answer"));
+            assert_eq!(interactions[0].interaction_type, Some("Answer"));
             assert_eq!(interactions[1].start_time, Reading::Missing);
         });
     }
@@ -157,5 +196,33 @@ mod tests {
             assert_eq!(call.flagged, Reading::Unreadable("perhaps"));
             assert_eq!(call.interactions, None);
         });
+    }
+
+    /// The source members of a table.
+    macro_rules! members {
+        ($($name:ident $(as $column:literal)?: $kind:ident $(($unit:literal))? = $member:literal, $doc:literal;)*) => {
+            [$($member),*]
+        };
+    }
+
+    #[test]
+    fn every_member_that_the_api_describes_is_a_column() {
+        let calls = callmeter_record_tables::calls! { members };
+        let interactions = callmeter_record_tables::interactions! { members };
+        let balances = callmeter_record_tables::balances! { members };
+        for (table, described, used) in [
+            ("calls", CallRef::MEMBERS, &calls[..]),
+            ("interactions", InteractionRef::MEMBERS, &interactions[..]),
+            ("balances", BalanceRef::MEMBERS, &balances[..]),
+        ] {
+            let unused: Vec<_> = described
+                .iter()
+                .filter(|member| !used.contains(member))
+                .collect();
+            assert!(
+                unused.is_empty(),
+                "nothing uses {unused:?} of specs/hostedsuite.yaml: add a line for each to `{table}` in crates/record-tables/src/lib.rs"
+            );
+        }
     }
 }

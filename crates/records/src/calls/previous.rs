@@ -1,0 +1,191 @@
+//! The column `previous`: what a revised call was counted as.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{BooleanBuilder, Int32Builder, Int64Builder, StringBuilder};
+use arrow_array::{
+    Array as _, ArrayRef, BooleanArray, Int32Array, Int64Array, StringArray, StructArray,
+    new_null_array,
+};
+use arrow_buffer::NullBufferBuilder;
+use arrow_schema::{ArrowError, DataType, Field, Fields};
+
+use super::fields::CallField;
+use crate::column::{Columns, ViewError, text, truth, value};
+
+/// A call as it was counted before a revision: what a meter needs to put the difference right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Previous<'a> {
+    /// The revision that was counted.
+    pub revision: i32,
+    /// Its client.
+    pub client_id: Option<&'a str>,
+    /// Its center.
+    pub center_id: Option<&'a str>,
+    /// Its type, as the API wrote it.
+    pub call_type: Option<&'a str>,
+    /// Who had answered.
+    pub answered_by: Option<&'a str>,
+    /// Whether it was flagged.
+    pub flagged: Option<bool>,
+    /// Its durations in milliseconds, in the order of [`CallField::ALL`].
+    pub durations: [Option<i64>; 6],
+}
+
+const REVISION: &str = "revision";
+const CLIENT_ID: &str = "client_id";
+const CENTER_ID: &str = "center_id";
+const TYPE: &str = "type";
+const ANSWERED_BY: &str = "answered_by";
+const FLAGGED: &str = "flagged";
+
+fn fields() -> Fields {
+    let text = |name| Field::new(name, DataType::Utf8, true);
+    let mut fields = vec![
+        Field::new(REVISION, DataType::Int32, false),
+        text(CLIENT_ID),
+        text(CENTER_ID),
+        text(TYPE),
+        text(ANSWERED_BY),
+        Field::new(FLAGGED, DataType::Boolean, true),
+    ];
+    fields.extend(CallField::ALL.map(|field| Field::new(field.column(), DataType::Int64, true)));
+    Fields::from(fields)
+}
+
+/// Most batches hold no revision: the columns are built from the first one on.
+#[derive(Debug, Default)]
+pub(super) struct PreviousBuilder {
+    rows: usize,
+    columns: Option<Box<PreviousColumns>>,
+}
+
+#[derive(Debug)]
+struct PreviousColumns {
+    validity: NullBufferBuilder,
+    revision: Int32Builder,
+    client_id: StringBuilder,
+    center_id: StringBuilder,
+    call_type: StringBuilder,
+    answered_by: StringBuilder,
+    flagged: BooleanBuilder,
+    durations: [Int64Builder; 6],
+}
+
+impl PreviousBuilder {
+    pub(super) fn data_type() -> DataType {
+        DataType::Struct(fields())
+    }
+
+    pub(super) fn append(&mut self, previous: Option<&Previous<'_>>) {
+        if let Some(previous) = previous {
+            let rows = self.rows;
+            self.columns
+                .get_or_insert_with(|| Box::new(PreviousColumns::of_nulls(rows)))
+                .append(Some(previous));
+        } else if let Some(columns) = &mut self.columns {
+            columns.append(None);
+        }
+        self.rows += 1;
+    }
+
+    pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        let rows = std::mem::take(&mut self.rows);
+        match self.columns.take() {
+            None => Ok(new_null_array(&Self::data_type(), rows)),
+            Some(columns) => Ok(Arc::new(columns.finish()?)),
+        }
+    }
+}
+
+impl PreviousColumns {
+    fn of_nulls(rows: usize) -> Self {
+        let mut columns = Self {
+            validity: NullBufferBuilder::new(rows),
+            revision: Int32Builder::new(),
+            client_id: StringBuilder::new(),
+            center_id: StringBuilder::new(),
+            call_type: StringBuilder::new(),
+            answered_by: StringBuilder::new(),
+            flagged: BooleanBuilder::new(),
+            durations: Default::default(),
+        };
+        for _ in 0..rows {
+            columns.append(None);
+        }
+        columns
+    }
+
+    fn append(&mut self, previous: Option<&Previous<'_>>) {
+        self.validity.append(previous.is_some());
+        let previous = previous.copied().unwrap_or_default();
+        self.revision.append_value(previous.revision);
+        self.client_id.append_option(previous.client_id);
+        self.center_id.append_option(previous.center_id);
+        self.call_type.append_option(previous.call_type);
+        self.answered_by.append_option(previous.answered_by);
+        self.flagged.append_option(previous.flagged);
+        for (column, duration) in self.durations.iter_mut().zip(previous.durations) {
+            column.append_option(duration);
+        }
+    }
+
+    fn finish(mut self) -> Result<StructArray, ArrowError> {
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(self.revision.finish()),
+            Arc::new(self.client_id.finish()),
+            Arc::new(self.center_id.finish()),
+            Arc::new(self.call_type.finish()),
+            Arc::new(self.answered_by.finish()),
+            Arc::new(self.flagged.finish()),
+        ];
+        for mut column in self.durations {
+            columns.push(Arc::new(column.finish()));
+        }
+        StructArray::try_new(fields(), columns, self.validity.finish())
+    }
+}
+
+/// The column, row by row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PreviousView<'a> {
+    all: &'a StructArray,
+    revision: &'a Int32Array,
+    client_id: &'a StringArray,
+    center_id: &'a StringArray,
+    call_type: &'a StringArray,
+    answered_by: &'a StringArray,
+    flagged: &'a BooleanArray,
+    durations: [&'a Int64Array; 6],
+}
+
+impl<'a> PreviousView<'a> {
+    pub(super) fn new(find: &Columns<'a>, column: &'static str) -> Result<Self, ViewError> {
+        let all: &StructArray = find.get(column)?;
+        let find = Columns::of_struct(all);
+        let [duration, ring, hold, talk, transfer, work] =
+            CallField::ALL.map(|field| find.get(field.column()));
+        Ok(Self {
+            all,
+            revision: find.get(REVISION)?,
+            client_id: find.get(CLIENT_ID)?,
+            center_id: find.get(CENTER_ID)?,
+            call_type: find.get(TYPE)?,
+            answered_by: find.get(ANSWERED_BY)?,
+            flagged: find.get(FLAGGED)?,
+            durations: [duration?, ring?, hold?, talk?, transfer?, work?],
+        })
+    }
+
+    pub(super) fn row(&self, row: usize) -> Option<Previous<'a>> {
+        self.all.is_valid(row).then(|| Previous {
+            revision: self.revision.value(row),
+            client_id: text(self.client_id, row),
+            center_id: text(self.center_id, row),
+            call_type: text(self.call_type, row),
+            answered_by: text(self.answered_by, row),
+            flagged: truth(self.flagged, row),
+            durations: self.durations.map(|column| value(column, row)),
+        })
+    }
+}
