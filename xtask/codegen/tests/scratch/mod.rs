@@ -15,14 +15,14 @@ const COPIED: [&str; 7] = [
     "xtask",
 ];
 
-pub struct Scratch {
-    pub root: PathBuf,
+pub(crate) struct Scratch {
+    pub(crate) root: PathBuf,
 }
 
 impl Scratch {
     /// Copies the repository to a directory of this name below target/. Files that have not changed
     /// since the last copy are left alone, so that cargo does not build them again.
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         for entry in COPIED {
@@ -32,7 +32,7 @@ impl Scratch {
     }
 
     /// Replaces a text that occurs once in a file.
-    pub fn edit(&self, file: &str, from: &str, to: &str) {
+    pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
         let path = self.root.join(file);
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.matches(from).count(), 1, "{from:?} in {file}");
@@ -40,7 +40,7 @@ impl Scratch {
     }
 
     /// Writes a file.
-    pub fn write(&self, file: &str, text: &str) {
+    pub(crate) fn write(&self, file: &str, text: &str) {
         write(&self.root.join(file), text.as_bytes());
     }
 
@@ -49,9 +49,21 @@ impl Scratch {
     /// The whole workspace is selected and the real target directory is used, because then the
     /// features of the dependencies are those of the real workspace's tests, and nothing but the
     /// changed crates is built.
-    pub fn test(&self, target: &str) {
+    pub(crate) fn test(&self, target: &str) {
         let target_directory = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let output = Command::new(env!("CARGO"))
+        let mut cargo = Command::new(env!("CARGO"));
+        // The test runner sets these for its own package. Build scripts that depend on them would
+        // run again, and with them half of the dependencies.
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if ["CARGO_PKG_", "CARGO_MANIFEST_"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+            {
+                cargo.env_remove(&*name);
+            }
+        }
+        let output = cargo
             .args(["test", "--offline", "--workspace", "--test", target])
             .current_dir(&self.root)
             .env("CARGO_TARGET_DIR", target_directory)
