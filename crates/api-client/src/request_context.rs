@@ -71,6 +71,14 @@ pub enum Body<'a, T: ?Sized> {
     Form(&'a T),
 }
 
+impl<T: ?Sized> Clone for Body<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for Body<'_, T> {}
+
 /// No body, where nothing else gives the type of [`Body`].
 pub const NO_BODY: Body<'static, ()> = Body::None;
 

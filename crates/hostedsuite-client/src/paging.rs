@@ -108,7 +108,7 @@ enum Next {
 }
 
 enum Step {
-    Yield(CallsPage),
+    Yield(Box<CallsPage>),
     Skip,
     Fail(Error),
 }
@@ -152,7 +152,7 @@ impl CallPages {
             self.started.get_or_insert_with(Instant::now);
             let answer = self.client.calls_page(&self.query, number).await;
             match self.step(number, answer) {
-                Step::Yield(page) => return Some(Ok(page)),
+                Step::Yield(page) => return Some(Ok(*page)),
                 Step::Skip => {}
                 Step::Fail(error) => return Some(Err(error)),
             }
@@ -240,7 +240,7 @@ impl CallPages {
                 }
                 self.base = PageBase::Zero;
                 page.set_base(self.base);
-                return Step::Yield(page);
+                return Step::Yield(Box::new(page));
             }
             Next::Zero | Next::Page(_) | Next::Start | Next::Done => {}
         }
@@ -261,7 +261,7 @@ impl CallPages {
         if fresh == 0 {
             Step::Skip
         } else {
-            Step::Yield(page)
+            Step::Yield(Box::new(page))
         }
     }
 

@@ -150,17 +150,14 @@ impl RateExport {
             if self.ended {
                 return Ok(None);
             }
-            match self.body.chunk().await? {
-                Some(chunk) => {
-                    self.rest.extend_from_slice(&chunk);
-                    if let Some(end) = self.end_of_records() {
-                        self.parse(end)?;
-                    }
+            if let Some(chunk) = self.body.chunk().await? {
+                self.rest.extend_from_slice(&chunk);
+                if let Some(end) = self.end_of_records() {
+                    self.parse(end)?;
                 }
-                None => {
-                    self.ended = true;
-                    self.parse(self.rest.len())?;
-                }
+            } else {
+                self.ended = true;
+                self.parse(self.rest.len())?;
             }
         }
     }

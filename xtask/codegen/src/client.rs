@@ -149,10 +149,9 @@ fn send_through_context(
                 kept.push(statement);
                 break;
             }
-            Some("header_map") => {}
+            // The headers with the description's version, which no server asks for.
+            Some("header_map") | None => {}
             Some(_) => kept.push(statement),
-            // `header_map.append(…)` adds the description's version, which no server asks for.
-            None => {}
         }
     }
     let described = described_type(method)?;

@@ -101,7 +101,9 @@ pub(super) fn access(source: &Source, findings: &mut Findings<'_>) {
                     "{ACCESS} says what the method {} says already",
                     operation.method
                 ),
-                format!("no {ACCESS}: it is for operations that do not do what their method says"),
+                format!(
+                    "nothing: {ACCESS} is for operations that do not do what their method says"
+                ),
             ),
             Some(_) => {}
         }

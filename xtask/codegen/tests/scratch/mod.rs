@@ -16,7 +16,7 @@ const COPIED: [&str; 7] = [
 ];
 
 pub(crate) struct Scratch {
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
 }
 
 impl Scratch {
@@ -51,7 +51,19 @@ impl Scratch {
     /// changed crates is built.
     pub(crate) fn test(&self, target: &str) {
         let target_directory = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let output = Command::new(env!("CARGO"))
+        let mut cargo = Command::new(env!("CARGO"));
+        // The test runner sets these for its own package. Build scripts that depend on them would
+        // run again, and with them half of the dependencies.
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if ["CARGO_PKG_", "CARGO_MANIFEST_"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+            {
+                cargo.env_remove(&*name);
+            }
+        }
+        let output = cargo
             .args(["test", "--offline", "--workspace", "--test", target])
             .current_dir(&self.root)
             .env("CARGO_TARGET_DIR", target_directory)
