@@ -229,7 +229,7 @@ fn a_call_that_takes_too_long_is_asked_to_return() {
             hazard_options(dir.path(), "write", "sleep until cancelled", true, isolated);
         options.limits.call_timeout = Duration::from_millis(300);
         let error = recovers(dir.path(), options);
-        assert!(error.contains("it is asked to"), "{error}");
+        assert!(error.contains("callmeter asks it to return"), "{error}");
     }
 }
 
