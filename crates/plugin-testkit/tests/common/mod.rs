@@ -1,6 +1,7 @@
 //! What the host's tests share: libraries compiled on the spot, rigs, and what plugins wrote.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     dead_code,
     unreachable_pub,
     reason = "shared by several test programs"
