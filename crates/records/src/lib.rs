@@ -21,8 +21,6 @@ mod lists;
 pub mod money;
 pub mod rates;
 mod reading;
-#[cfg(test)]
-mod reference;
 mod schemas;
 mod stream;
 mod table;

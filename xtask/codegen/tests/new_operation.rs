@@ -90,6 +90,7 @@ fn an_operation_pasted_into_the_spec_is_callable_through_a_session() {
     for change in changes(&scratch.root, api).unwrap() {
         write(&scratch.root, &change).unwrap();
     }
-    scratch.write("crates/portsip-client/tests/new_operation.rs", TEST);
-    scratch.test("new_operation");
+    scratch.write("crates/portsip-client/tests/pasted_operation.rs", TEST);
+    let (passed, text) = scratch.test("pasted_operation", "");
+    assert!(passed, "{text}");
 }

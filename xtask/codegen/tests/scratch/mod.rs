@@ -1,14 +1,23 @@
 //! A copy of the repository that a test may change, generate code in and build.
+//!
+//! The copy has a target directory of its own, so that the real one stays as it is. It starts with
+//! the dependencies that the real one has built; only the repository's crates are built again.
+
+#![allow(
+    dead_code,
+    reason = "each test that includes this module uses another part"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What cargo needs of the repository.
-const COPIED: [&str; 7] = [
+const COPIED: [&str; 8] = [
     "Cargo.toml",
     "Cargo.lock",
     "crates",
+    "docs",
     "plugins",
     "specs",
     "tests",
@@ -28,7 +37,33 @@ impl Scratch {
         for entry in COPIED {
             copy(&repository.join(entry), &root.join(entry));
         }
-        Self { root }
+        let scratch = Self { root };
+        if !scratch.target().exists() {
+            scratch.take_over_dependencies();
+        }
+        scratch
+    }
+
+    fn target(&self) -> PathBuf {
+        self.root.join("target")
+    }
+
+    /// Fills the copy's target directory with what the real one has built from registries.
+    fn take_over_dependencies(&self) {
+        let ours = package_names(&self.root);
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        for directory in ["deps", "build", ".fingerprint"] {
+            let from = target.join("debug").join(directory);
+            let to = self.target().join("debug").join(directory);
+            fs::create_dir_all(&to).unwrap();
+            for entry in fs::read_dir(&from).into_iter().flatten() {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                if !is_of(&ours, &name) {
+                    // Cargo rewrites fingerprints, so they are not shared.
+                    take_over(&from.join(&name), &to.join(&name), directory != ".fingerprint");
+                }
+            }
+        }
     }
 
     /// Replaces a text that occurs once in a file.
@@ -39,18 +74,34 @@ impl Scratch {
         write(&path, text.replace(from, to).as_bytes());
     }
 
+    /// Inserts a text in front of the first `marker` that follows `start`.
+    pub(crate) fn insert(&self, file: &str, start: &str, marker: &str, text: &str) {
+        let path = self.root.join(file);
+        let old = fs::read_to_string(&path).unwrap();
+        let from = old.find(start).unwrap();
+        let at = from + old[from..].find(marker).unwrap();
+        write(
+            &path,
+            format!("{}{text}{}", &old[..at], &old[at..]).as_bytes(),
+        );
+    }
+
+    /// Reads a file.
+    pub(crate) fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.root.join(file)).unwrap()
+    }
+
     /// Writes a file.
     pub(crate) fn write(&self, file: &str, text: &str) {
         write(&self.root.join(file), text.as_bytes());
     }
 
-    /// Runs one test target of a package.
+    /// Runs one test target, and of it the tests whose names contain `filter`: whether they pass,
+    /// and what they print.
     ///
-    /// The whole workspace is selected and the real target directory is used, because then the
-    /// features of the dependencies are those of the real workspace's tests, and nothing but the
-    /// changed crates is built.
-    pub(crate) fn test(&self, target: &str) {
-        let target_directory = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    /// The whole workspace is selected, because then the features of the dependencies are those of
+    /// the real workspace's tests, and none of them is built again.
+    pub(crate) fn test(&self, target: &str, filter: &str) -> (bool, String) {
         let mut cargo = Command::new(env!("CARGO"));
         // The test runner sets these for its own package. Build scripts that depend on them would
         // run again, and with them half of the dependencies.
@@ -64,17 +115,70 @@ impl Scratch {
             }
         }
         let output = cargo
-            .args(["test", "--offline", "--workspace", "--test", target])
+            .args(["test", "--offline", "--workspace", "--test", target, filter])
             .current_dir(&self.root)
-            .env("CARGO_TARGET_DIR", target_directory)
+            .env("CARGO_TARGET_DIR", self.target())
+            .env("CALLMETER_WRITE_DOCS", "1")
             .output()
             .unwrap();
-        assert!(
+        let text = [output.stdout, output.stderr].concat();
+        (
             output.status.success(),
-            "{}\n{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+            String::from_utf8_lossy(&text).into_owned(),
+        )
+    }
+}
+
+/// The names of the repository's packages, as the files of their builds have them.
+fn package_names(root: &Path) -> Vec<String> {
+    let mut names = vec!["xtask".to_owned()];
+    for directory in ["crates", "plugins", "tests", "xtask"] {
+        collect_names(&root.join(directory), &mut names);
+    }
+    names
+}
+
+fn collect_names(directory: &Path, names: &mut Vec<String>) {
+    if let Ok(manifest) = fs::read_to_string(directory.join("Cargo.toml")) {
+        let quoted = manifest
+            .lines()
+            .filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
+        names.extend(quoted.map(|name| name.replace('-', "_")));
+    }
+    for entry in fs::read_dir(directory).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect_names(&path, names);
+        }
+    }
+}
+
+/// Whether a file or directory of a build belongs to one of these packages: `libNAME-HASH.rlib`.
+fn is_of(packages: &[String], file: &str) -> bool {
+    let stem = file.rsplit_once('-').map_or(file, |(stem, _)| stem);
+    let stem = stem.replace('-', "_");
+    packages
+        .iter()
+        .any(|name| stem == *name || stem.strip_prefix("lib") == Some(name))
+}
+
+/// Takes over a file or directory of a build, by a link if it is `shared`.
+fn take_over(from: &Path, to: &Path, shared: bool) {
+    if from.is_dir() {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let name = entry.unwrap().file_name();
+            take_over(&from.join(&name), &to.join(&name), shared);
+        }
+    } else if shared {
+        // A file that another cargo removes meanwhile is built again.
+        let _ = fs::hard_link(from, to);
+    } else if let Ok(bytes) = fs::read(from) {
+        fs::write(to, bytes).unwrap();
+        let written = fs::metadata(from).and_then(|data| data.modified());
+        if let (Ok(time), Ok(file)) = (written, fs::File::options().write(true).open(to)) {
+            file.set_modified(time).unwrap();
+        }
     }
 }
 

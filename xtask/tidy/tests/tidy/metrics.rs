@@ -1,8 +1,8 @@
 //! Code outside tests updates every metric family of the table.
 //!
 //! A family of the `prometheus` registry is a field or a local variable of the file that registers
-//! it. Another file has to use the field, or the same file the variable. Every other family has to
-//! be named as `FamilyId::Name` outside the table.
+//! it. Another file has to use the field, or the same file twice, or the variable. Every other
+//! family has to be named as `FamilyId::Name` outside the table.
 
 use crate::known;
 use crate::modules::Modules;
@@ -102,12 +102,19 @@ fn is_registered_and_updated(naming: &[&Source], sources: &[Source], id: &str) -
             let uses = source.tokens[at..].iter().filter(|token| *token == name);
             uses.count() > 0
         } else {
-            let others = sources.iter().filter(|other| other.file != source.file);
-            others
-                .into_iter()
-                .any(|other| position(&other.tokens, &[".", name]).is_some())
+            // A file that updates its own field also names it where the field is collected.
+            sources.iter().any(|other| {
+                let uses = uses_of_field(&other.tokens, name);
+                uses > usize::from(other.file == source.file)
+            })
         }
     })
+}
+
+fn uses_of_field(tokens: &[String], name: &str) -> usize {
+    let field = [".", name];
+    let uses = tokens.windows(2).filter(|pair| *pair == field);
+    uses.count()
 }
 
 fn position(tokens: &[String], wanted: &[&str]) -> Option<usize> {

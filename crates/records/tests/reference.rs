@@ -1,10 +1,11 @@
-//! `docs/RECORDS.md`, made of the tables of the streams.
+//! `docs/RECORDS.md` is what the tables of the streams say.
+
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::fmt::Write as _;
 
 use arrow_schema::{DataType, Field, Fields};
-
-use crate::stream::Stream;
+use callmeter_records::Stream;
 
 /// A line of a table.
 struct Line {

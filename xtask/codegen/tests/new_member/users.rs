@@ -1,8 +1,7 @@
 //! Follows a member that was added to the spec through everything that users see.
 
-#![cfg(test)]
-
-#[path = "../../crates/callmeter/src/poll/hostedsuite/convert.rs"]
+#[expect(dead_code, reason = "other conversions are not used here")]
+#[path = "../../callmeter/src/sources/hostedsuite/convert.rs"]
 mod convert;
 
 use callmeter_plugin_sdk::{Batch, Deadline, Host, OutputPlugin, Stream};
