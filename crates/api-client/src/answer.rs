@@ -70,7 +70,8 @@ impl Answer {
             .with_retry_after(retry_after(&self.headers))
     }
 
-    /// The error of a successful answer that cannot be read: [`Reason::Html`] when it is a web page.
+    /// The error of a successful answer that cannot be read: [`Reason::Html`] when it is a web
+    /// page.
     pub fn unreadable(&self, problem: impl Into<String>) -> Error {
         if is_html(&self.headers, &self.body) {
             return self.error(Reason::Html);

@@ -19,17 +19,17 @@ use crate::transport::{TransportError, TransportKind};
 /// /// What a program that polls does next.
 /// fn advice(error: &Error) -> String {
 ///     match error.reason() {
-///         Reason::RefusedLogin | Reason::SecondFactorRequired => "ask for other credentials".into(),
-///         Reason::PermissionDenied => format!("skip {:?} until the right is granted", error.operation()),
+///         Reason::RefusedLogin | Reason::SecondFactorRequired => "other credentials".into(),
+///         Reason::PermissionDenied => format!("skip {:?} for now", error.operation()),
 ///         Reason::Validation { fields } => format!("correct the request: {fields:?}"),
-///         Reason::Truncated { cap, limit } => format!("raise the cap of {limit} {cap}, or ask for less"),
+///         Reason::Truncated { cap, limit } => format!("raise the cap of {limit} {cap}"),
 ///         _ if error.is_retryable() => format!("try again after {:?}", error.retry_after()),
 ///         _ => error.to_string(),
 ///     }
 /// }
 ///
 /// let error = Error::new("list_calls", Reason::NotFound).with_status(404);
-/// assert_eq!(error.to_string(), "list_calls: not found (404): check the URL (its path ends in /api) and the id");
+/// assert!(error.to_string().starts_with("list_calls: not found (404): check the URL"));
 /// assert_eq!(error.kind(), ErrorKind::NotFound);
 /// assert_eq!(advice(&error), error.to_string());
 /// ```
@@ -239,8 +239,8 @@ impl Error {
         self
     }
 
-    /// Adds the server's error code, if it looks like one: at most 64 letters, digits, `_`, `-`, `.`.
-    /// Anything else may be an echo of anything, and is left out.
+    /// Adds the server's error code, if it looks like one: at most 64 letters, digits, `_`, `-`,
+    /// `.`. Anything else may be an echo of anything, and is left out.
     #[must_use]
     pub fn with_code(mut self, code: &str) -> Self {
         self.0.code = printable_code(code);

@@ -70,7 +70,8 @@ fn read_jsv<T: DeserializeOwned>(body: &Bytes) -> Option<T> {
     Some(value)
 }
 
-/// What is wrong with a JSON text and where. The messages of serde quote values, so they are not used.
+/// What is wrong with a JSON text and where. The messages of serde quote values, so they are not
+/// used.
 fn json_problem(error: &serde_json::Error) -> String {
     use serde_json::error::Category;
 

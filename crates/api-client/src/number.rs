@@ -6,7 +6,8 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAcces
 use serde::{Serialize, Serializer};
 
 /// A number member of an answer. A missing number differs from zero, and an unreadable one (`NaN`,
-/// a word) keeps its text, so that it does not make its record unreadable and is not read as a value.
+/// a word) keeps its text, so that it does not make its record unreadable and is not read as a
+/// value.
 ///
 /// `T` is the text's type: `&str` in records that borrow from their page, `Box<str>` in owned ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -58,7 +59,8 @@ impl<T: AsRef<str>> Number<T> {
 
     /// The number times 10^`places`, rounded to the nearest whole number, halves away from zero.
     ///
-    /// `Ok(None)` when missing; `Err` with the server's text when it is not a number or does not fit.
+    /// `Ok(None)` when missing; `Err` with the server's text when it is not a number or does not
+    /// fit.
     ///
     /// ```
     /// use api_client::Number;

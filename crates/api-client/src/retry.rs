@@ -14,7 +14,8 @@ pub struct RetryPolicy {
     pub attempts: u32,
     /// The wait before the second send; it doubles with each further send.
     pub first_wait: Duration,
-    /// The longest wait. A longer `Retry-After` ends the retries: the caller decides when to try again.
+    /// The longest wait. A longer `Retry-After` ends the retries: the caller decides when to try
+    /// again.
     pub longest_wait: Duration,
 }
 

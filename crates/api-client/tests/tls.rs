@@ -43,7 +43,8 @@ async fn server(name: &str) -> (SocketAddr, String) {
         while let Ok((stream, _)) = listener.accept().await {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
-                // A client that refuses the certificate ends the handshake: that is what some cases are about.
+                // A client that refuses the certificate ends the handshake: that is what some cases
+                // are about.
                 let Ok(mut stream) = acceptor.accept(stream).await else {
                     return;
                 };

@@ -1,4 +1,5 @@
-//! A scrape of 100,000 series in each format, against the `prometheus` crate on the same figures and against copying the bytes.
+//! A scrape of 100,000 series in each format, against the `prometheus` crate on the same figures
+//! and against copying the bytes.
 //!
 //! `cargo bench -p callmeter-exposition`
 

@@ -1,7 +1,7 @@
 //! The snapshot as a `prometheus::core::Collector`, for programs that gather from a registry.
 //!
-//! It clones every label at each gather, so [`Exposition`](crate::Exposition) does not use it. The tests
-//! compare this crate's output with that of the `prometheus` crate for this collector.
+//! It clones every label at each gather, so [`Exposition`](crate::Exposition) does not use it. The
+//! tests compare this crate's output with that of the `prometheus` crate for this collector.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Prometheus exposition of a meter's snapshot and of the `prometheus` crate's registry, in one body.
+//! Prometheus exposition of a meter's snapshot and of the `prometheus` crate's registry, in one
+//! body.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -12,15 +13,16 @@
 //! let negotiated = Negotiated::from_accept(Some("application/openmetrics-text;version=1.0.0"));
 //! let coding = Coding::negotiate(Some("gzip"));
 //! // The body, chunk by chunk:
-//! let exposition = Exposition::new(meter.snapshot(), registry.gather(), negotiated.format, Options::default());
+//! let (snapshot, families) = (meter.snapshot(), registry.gather());
+//! let exposition = Exposition::new(snapshot, families, negotiated.format, Options::default());
 //! for chunk in Compressed::new(exposition, coding)? {
 //!     let chunk = chunk?;
 //! }
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! The snapshot has its label texts ready to copy, so that a scrape is little more than copying. The
-//! registry, which is small, is written after it.
+//! The snapshot has its label texts ready to copy, so that a scrape is little more than copying.
+//! The registry, which is small, is written after it.
 
 mod collector;
 mod compress;

@@ -3,7 +3,8 @@
 /// A format of the exposition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// The text format. Version 1.0.0 differs from 0.0.4 only in quoted names, which are not used here.
+    /// The text format. Version 1.0.0 differs from 0.0.4 only in quoted names, which are not used
+    /// here.
     Text(TextVersion),
     /// OpenMetrics text.
     OpenMetrics(OpenMetricsVersion),
@@ -103,8 +104,8 @@ pub struct Negotiated {
 }
 
 impl Negotiated {
-    /// The known format with the highest weight in an `Accept` header, the first one of equals; the text
-    /// format 0.0.4 if there is none.
+    /// The known format with the highest weight in an `Accept` header, the first one of equals; the
+    /// text format 0.0.4 if there is none.
     pub fn from_accept(accept: Option<&str>) -> Self {
         let mut best = Self {
             format: Format::Text(TextVersion::V0_0_4),

@@ -66,8 +66,8 @@ pub(crate) struct ProtobufEncoder {
 }
 
 impl ProtobufEncoder {
-    /// Writes the start of a family of the meter. It includes the length of the message, so all blocks are
-    /// encoded here once.
+    /// Writes the start of a family of the meter. It includes the length of the message, so all
+    /// blocks are encoded here once.
     pub(crate) fn header<'a>(
         &mut self,
         out: &mut Vec<u8>,
@@ -127,8 +127,8 @@ impl ProtobufEncoder {
     }
 }
 
-/// Writes the length of a family's message, and the message without its metrics, which take `metrics`
-/// bytes.
+/// Writes the length of a family's message, and the message without its metrics, which take
+/// `metrics` bytes.
 fn head(out: &mut Vec<u8>, name: &str, help: &str, kind: u64, unit: &str, metrics: u64) {
     let mut head = Vec::with_capacity(256);
     wire::bytes(&mut head, family::NAME, name.as_bytes());

@@ -27,8 +27,8 @@ pub struct Options {
     pub process_start: Option<i64>,
 }
 
-/// Snapshot and registry in a format, as an iterator over chunks of about 64 KiB. The memory of a scrape
-/// does not grow with the snapshot.
+/// Snapshot and registry in a format, as an iterator over chunks of about 64 KiB. The memory of a
+/// scrape does not grow with the snapshot.
 pub struct Exposition {
     snapshot: Arc<Snapshot>,
     registry: Vec<MetricFamily>,

@@ -20,7 +20,8 @@ pub(crate) struct TextEncoder {
 pub(crate) enum Dialect {
     Prometheus,
     OpenMetrics {
-        /// Whether to write `_created` lines, which servers store as series unless configured otherwise.
+        /// Whether to write `_created` lines, which servers store as series unless configured
+        /// otherwise.
         created: bool,
     },
 }

@@ -54,8 +54,8 @@ pub(crate) fn length(out: &mut Vec<u8>, field: u32, length: u64) {
 
 /// Appends a message that `fill` writes.
 pub(crate) fn message(out: &mut Vec<u8>, field: u32, fill: impl FnOnce(&mut Vec<u8>)) {
-    // The length comes first but is not known yet: reserve one byte, which is mostly enough, and move the
-    // message if it is not.
+    // The length comes first but is not known yet: reserve one byte, which is mostly enough, and
+    // move the message if it is not.
     varint(out, (u64::from(field) << 3) | 2);
     let place = out.len();
     out.push(0);

@@ -1,4 +1,5 @@
-//! The three formats against the `prometheus` crate: whatever is counted and registered, all must say the same.
+//! The three formats against the `prometheus` crate: whatever is counted and registered, all must
+//! say the same.
 
 #![expect(
     clippy::unwrap_used,

@@ -53,7 +53,8 @@ fn openmetrics_with_created_lines() {
     insta::assert_snapshot!(created.join("\n"));
 }
 
-/// What protobuf's bytes mean: decoded by an independent decoder, then written as that one sees them.
+/// What protobuf's bytes mean: decoded by an independent decoder, then written as that one sees
+/// them.
 #[test]
 fn protobuf() {
     let families = world::proto::decode(&body(Format::Protobuf, options()));

@@ -81,7 +81,8 @@ const fn equal(word: u64, byte: u8) -> u64 {
 
 #[inline]
 const fn structure(word: u64) -> u64 {
-    // One bit apart: `[` and `{`, `]` and `}`. CR and LF are two of 8..=15, of which texts hold tabs at most.
+    // One bit apart: `[` and `{`, `]` and `}`. CR and LF are two of 8..=15, of which texts hold
+    // tabs at most.
     let folded = word | (ONES * 0x20);
     equal(word, b',') | equal(folded, b'{') | equal(folded, b'}') | equal(word | (ONES * 7), 15)
 }

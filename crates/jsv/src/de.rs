@@ -14,7 +14,8 @@ use crate::scan::{Cursor, Names, Piece, Shape, Within};
 
 /// Reads one value from a text.
 ///
-/// [`from_str`](crate::from_str) is the short way; this one takes [`Limits`] and reads pretty-printed text.
+/// [`from_str`](crate::from_str) is the short way; this one takes [`Limits`] and reads
+/// pretty-printed text.
 ///
 /// ```
 /// use serde::Deserialize;
@@ -22,7 +23,8 @@ use crate::scan::{Cursor, Names, Piece, Shape, Within};
 /// let limits = jsv::Limits { depth: 2, ..jsv::Limits::DEFAULT };
 /// let mut text = jsv::Deserializer::from_str("[[[1]]]").with_limits(limits);
 /// let error = Vec::<Vec<Vec<u8>>>::deserialize(&mut text).unwrap_err();
-/// assert_eq!(error.to_string(), "more than 2 levels of lists and objects at line 1 column 3 (byte 2)");
+/// let message = "more than 2 levels of lists and objects at line 1 column 3 (byte 2)";
+/// assert_eq!(error.to_string(), message);
 /// ```
 pub struct Deserializer<'de> {
     pub(crate) cursor: Cursor<'de>,
@@ -118,8 +120,8 @@ impl<'de> Deserializer<'de> {
         self.after(outer, value)
     }
 
-    /// Leaves a list or object. After an error in it the cursor gives up, so that a type that ignores the
-    /// error does not continue in the middle of it.
+    /// Leaves a list or object. After an error in it the cursor gives up, so that a type that
+    /// ignores the error does not continue in the middle of it.
     fn after<T>(&mut self, outer: Within, value: Result<T>) -> Result<T> {
         match &value {
             Ok(_) => self.cursor.leave(outer),

@@ -9,8 +9,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a text could not be read or a value could not be written.
 ///
-/// This crate's errors never quote the values of a text. A message that a type's own `Deserialize` wrote may, as with
-/// every serde format.
+/// This crate's errors never quote the values of a text. A message that a type's own `Deserialize`
+/// wrote may, as with every serde format.
 pub struct Error {
     // Boxed: a `Result<T>` of a small `T` should stay small on the way through serde's visitors.
     inner: Box<Inner>,
@@ -54,7 +54,8 @@ pub enum ErrorKind {
     /// A character that unquoted text cannot hold.
     #[error("{0:?} in unquoted text: text that holds it must be quoted")]
     Unquoted(char),
-    /// A line break or blank that only pretty-printed text has; see [`from_str_pretty`](crate::from_str_pretty).
+    /// A line break or blank that only pretty-printed text has; see
+    /// [`from_str_pretty`](crate::from_str_pretty).
     #[error("line break outside quotes: pretty-printed text is read by `from_str_pretty` only")]
     LineBreak,
     /// Not a number, or one outside the range of its type. Names the type.

@@ -24,8 +24,8 @@ pub use crate::ser::Serializer;
 
 /// Writes a value as JSV text.
 ///
-/// Fails where the value's own `Serialize` does, on a map's key that is not one text, number or boolean, and on
-/// more than 50 levels.
+/// Fails where the value's own `Serialize` does, on a map's key that is not one text, number or
+/// boolean, and on more than 50 levels.
 ///
 /// ```
 /// use serde::Serialize;
@@ -44,8 +44,8 @@ pub fn to_string<T: Serialize + ?Sized>(value: &T) -> Result<String> {
     Ok(out)
 }
 
-/// Writes a value as JSV text to a writer, at once and in full. Fails as [`to_string`] does, before anything is
-/// written, and where the writer does.
+/// Writes a value as JSV text to a writer, at once and in full. Fails as [`to_string`] does, before
+/// anything is written, and where the writer does.
 pub fn to_writer<T: Serialize + ?Sized>(mut writer: impl Write, value: &T) -> Result<()> {
     let text = to_string(value)?;
     writer
@@ -53,7 +53,8 @@ pub fn to_writer<T: Serialize + ?Sized>(mut writer: impl Write, value: &T) -> Re
         .map_err(|error| Error::new(ErrorKind::Io(error)))
 }
 
-/// Reads a value from compact JSV text; text that needed no quotes, or whose quotes hold no quote, can be borrowed.
+/// Reads a value from compact JSV text; text that needed no quotes, or whose quotes hold no quote,
+/// can be borrowed.
 ///
 /// The whole text must be one value, within [`Limits::DEFAULT`].
 ///
@@ -64,8 +65,10 @@ pub fn to_writer<T: Serialize + ?Sized>(mut writer: impl Write, value: &T) -> Re
 /// #[serde(rename_all = "PascalCase")]
 /// struct Balance<'a> { client_name: &'a str, num_mins: f64, balance: Option<f64> }
 ///
-/// let rows: Vec<Balance> = jsv::from_str(r#"[{ClientName:"Acme, Inc.",NumMins:1E+2,Unknown:[{A:1}],Balance:}]"#)?;
-/// assert_eq!((rows[0].client_name, rows[0].num_mins, rows[0].balance), ("Acme, Inc.", 100.0, None));
+/// let text = r#"[{ClientName:"Acme, Inc.",NumMins:1E+2,Unknown:[{A:1}],Balance:}]"#;
+/// let rows: Vec<Balance> = jsv::from_str(text)?;
+/// assert_eq!((rows[0].client_name, rows[0].num_mins), ("Acme, Inc.", 100.0));
+/// assert_eq!(rows[0].balance, None);
 ///
 /// let error = jsv::from_str::<Vec<Balance>>("[{ClientName:Acme").err().unwrap();
 /// assert_eq!(error.to_string(), "the text ends within an object at line 1 column 18 (byte 17)");
@@ -80,8 +83,8 @@ pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T> {
     from_str(utf8(bytes)?)
 }
 
-/// Reads a reader to its end and a value from what it gave. Fails as [`from_slice`] does, where the reader does,
-/// and when it gives more than [`Limits::DEFAULT`] takes.
+/// Reads a reader to its end and a value from what it gave. Fails as [`from_slice`] does, where the
+/// reader does, and when it gives more than [`Limits::DEFAULT`] takes.
 pub fn from_reader<T: DeserializeOwned>(reader: impl Read) -> Result<T> {
     let limit = Limits::DEFAULT.bytes;
     let mut bytes = Vec::new();
@@ -97,10 +100,10 @@ pub fn from_reader<T: DeserializeOwned>(reader: impl Read) -> Result<T> {
 
 /// Reads a value from pretty-printed text, such as the samples on a service's metadata pages.
 ///
-/// Blanks and line breaks around names, values and brackets are skipped. That is what makes it lossy: leading and
-/// trailing blanks of unquoted text are gone, `Name: ` is null, and a bracket or quote after blanks opens a list, an
-/// object or quoted text where compact text would go on. Unquoted text cannot span lines. Text without blanks reads
-/// the same as with [`from_str`].
+/// Blanks and line breaks around names, values and brackets are skipped. That is what makes it
+/// lossy: leading and trailing blanks of unquoted text are gone, `Name: ` is null, and a bracket or
+/// quote after blanks opens a list, an object or quoted text where compact text would go on.
+/// Unquoted text cannot span lines. Text without blanks reads the same as with [`from_str`].
 ///
 /// ```
 /// let sample = "[\n  {\n    ClientId: String,\n    NumCalls: 0\n  }\n]";

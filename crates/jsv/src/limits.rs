@@ -5,7 +5,8 @@
 pub struct Limits {
     /// Bytes of the whole text.
     pub bytes: usize,
-    /// Lists and objects within each other. Typed decoding recurses that deep: raise it with the stack in mind.
+    /// Lists and objects within each other. Typed decoding recurses that deep: raise it with the
+    /// stack in mind.
     pub depth: usize,
     /// List items and object members of the whole text, skipped ones included.
     pub items: usize,

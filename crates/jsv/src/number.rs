@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::str::FromStr;
 
-/// Reads a whole number: blanks around it and leading zeros are fine; a plus sign, a fraction or separators are not.
+/// Reads a whole number: blanks around it and leading zeros are fine; a plus sign, a fraction or
+/// separators are not.
 pub(crate) fn whole<T: FromStr>(text: &str) -> Option<T> {
     let text = text.trim_ascii();
     if text.starts_with('+') {
@@ -12,8 +13,8 @@ pub(crate) fn whole<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
 }
 
-/// Reads a floating-point number: exponents, blanks around it, `NaN`, `Infinity`, `-Infinity`, and thousands
-/// separators, which only quoted text can hold.
+/// Reads a floating-point number: exponents, blanks around it, `NaN`, `Infinity`, `-Infinity`, and
+/// thousands separators, which only quoted text can hold.
 pub(crate) fn float<T: FromStr>(text: &str) -> Option<T> {
     let text = text.trim_ascii();
     match text {
@@ -22,7 +23,8 @@ pub(crate) fn float<T: FromStr>(text: &str) -> Option<T> {
         "-Infinity" => return T::from_str("-inf").ok(),
         _ => {}
     }
-    // The standard parser also knows words (`inf`, `infinity`): letters other than the exponent's are no number.
+    // The standard parser also knows words (`inf`, `infinity`): letters other than the exponent's
+    // are no number.
     let digits = |byte: u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
     if text.bytes().all(digits) {
         return text.parse().ok();
@@ -64,7 +66,8 @@ pub(crate) fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Writes a double in .NET's shortest form that reads back the same: `12`, `0.5`, `1E+20`, `1E-05`, `NaN`.
+/// Writes a double in .NET's shortest form that reads back the same: `12`, `0.5`, `1E+20`, `1E-05`,
+/// `NaN`.
 pub(crate) fn push_f64(out: &mut String, value: f64) {
     let size = value.abs();
     // Seconds are whole more often than not, and whole numbers are the quicker ones to write.

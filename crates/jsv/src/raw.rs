@@ -7,10 +7,11 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 /// The name by which [`Raw`] asks this crate's deserializer for the text of a value.
 pub(crate) const TOKEN: &str = "$jsv::Raw";
 
-/// A value as written in the text, with quotes and brackets: its grammar is checked, but it is not decoded.
+/// A value as written in the text, with quotes and brackets: its grammar is checked, but it is not
+/// decoded.
 ///
-/// Keeps one record that cannot be read from spoiling the others, and defers decoding. Only this crate's
-/// deserializer can fill it.
+/// Keeps one record that cannot be read from spoiling the others, and defers decoding. Only this
+/// crate's deserializer can fill it.
 ///
 /// ```
 /// let items: Vec<jsv::Raw<'_>> = jsv::from_str(r#"[{N:1},{N:x},"a,b"]"#)?;

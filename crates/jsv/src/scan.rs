@@ -99,8 +99,8 @@ impl<'de> Cursor<'de> {
         Ok(())
     }
 
-    /// Line and column of an offset. Counts on from the last place asked for, so that a type that tries and
-    /// swallows errors over and over still costs one pass over the text.
+    /// Line and column of an offset. Counts on from the last place asked for, so that a type that
+    /// tries and swallows errors over and over still costs one pass over the text.
     pub(crate) fn position(&self, offset: usize) -> Position {
         let last = self.lines.get();
         let bytes = self.text.as_bytes();
@@ -247,7 +247,8 @@ impl<'de> Cursor<'de> {
         self.at = self.text.len();
     }
 
-    /// Right after the opening bracket: whether there is an item; if not, moves over the closing bracket.
+    /// Right after the opening bracket: whether there is an item; if not, moves over the closing
+    /// bracket.
     #[inline]
     pub(crate) fn first(&mut self) -> Result<bool> {
         self.blanks();
@@ -426,7 +427,8 @@ impl<'de> Cursor<'de> {
         }
     }
 
-    /// From the end of a value, or from a container's first item (`more`), to the next value to skip.
+    /// From the end of a value, or from a container's first item (`more`), to the next value to
+    /// skip.
     fn advance_to_value(&mut self, more: Option<bool>, around: &mut Vec<Within>) -> Result<bool> {
         let mut more = more;
         loop {

@@ -7,7 +7,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use crate::number;
 
-/// Writes values at the end of a string. [`to_string`](crate::to_string) is the short way; this one reuses a buffer.
+/// Writes values at the end of a string. [`to_string`](crate::to_string) is the short way; this one
+/// reuses a buffer.
 ///
 /// ```
 /// use serde::Serialize;
@@ -348,7 +349,8 @@ impl<'s, 'a> Object<'s, 'a> {
         }
         let start = self.to.out.len();
         key.serialize(&mut *self.to)?;
-        // Null, a list and an object are no names; text never begins with a bracket, it would be quoted.
+        // Null, a list and an object are no names; text never begins with a bracket, it would be
+        // quoted.
         match self.to.out.as_bytes().get(start) {
             None | Some(b'[' | b'{') => return Err(Error::new(ErrorKind::Key)),
             Some(_) => self.to.out.push(':'),

@@ -1,4 +1,5 @@
-//! The grammar case by case: what ServiceStack's services send, what is refused and how the error reads.
+//! The grammar case by case: what ServiceStack's services send, what is refused and how the error
+//! reads.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;

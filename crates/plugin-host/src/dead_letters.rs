@@ -1,9 +1,9 @@
 //! Dead letters: batches that a plugin refused, kept unchanged until an operator replays them.
 //!
-//! Each is stored in the output's directory as `calls-<place>-<id>.arrow`, an Arrow IPC file that any
-//! Arrow tool reads, with a `.json` sidecar that says when and why it was refused. To replay it, both
-//! files move to `replay/`, where the running output or its next start finds them. This way only one
-//! process writes through a plugin.
+//! Each is stored in the output's directory as `calls-<place>-<id>.arrow`, an Arrow IPC file that
+//! any Arrow tool reads, with a `.json` sidecar that says when and why it was refused. To replay
+//! it, both files move to `replay/`, where the running output or its next start finds them. This
+//! way only one process writes through a plugin.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write as _};
@@ -140,8 +140,8 @@ impl DeadLetters {
         read_sidecars(&self.directory.join(output))
     }
 
-    /// Gives a dead letter back to its output, which delivers it within seconds if callmeter runs, or
-    /// else after its next start. If it is refused again, it becomes a dead letter again.
+    /// Gives a dead letter back to its output, which delivers it within seconds if callmeter runs,
+    /// or else after its next start. If it is refused again, it becomes a dead letter again.
     pub fn replay(&self, output: &str, name: &str) -> Result<(), DeadLetterError> {
         let from = self.directory.join(output);
         let known = read_sidecars(&from)?

@@ -2,8 +2,8 @@
 
 /// Ends the process at once, without exit handlers.
 ///
-/// Call it when [`Outputs::shutdown`] returned outputs that did not stop. A normal exit would run the
-/// destructors of a library while its thread still uses it. Write everything to disk before.
+/// Call it when [`Outputs::shutdown`] returned outputs that did not stop. A normal exit would run
+/// the destructors of a library while its thread still uses it. Write everything to disk before.
 ///
 /// [`Outputs::shutdown`]: crate::Outputs::shutdown
 pub fn exit_now(code: u8) -> ! {

@@ -1,5 +1,5 @@
-//! Opens a plugin's file and checks its owner, its content and its pinned hash. Everything after that
-//! uses the open descriptor, never the path.
+//! Opens a plugin's file and checks its owner, its content and its pinned hash. Everything after
+//! that uses the open descriptor, never the path.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -116,8 +116,9 @@ pub struct PluginFile {
 }
 
 impl PluginFile {
-    /// Opens and checks the file. With `pin`, a SHA-256 in hexadecimal, the checked bytes are copied
-    /// to sealed memory and loaded from there, so that a later change of the file changes nothing.
+    /// Opens and checks the file. With `pin`, a SHA-256 in hexadecimal, the checked bytes are
+    /// copied to sealed memory and loaded from there, so that a later change of the file changes
+    /// nothing.
     pub fn open(path: &Path, pin: Option<&str>, trust: Trust) -> Result<Self, FileError> {
         if !path.is_absolute() {
             return Err(FileError::Relative(path.to_owned()));

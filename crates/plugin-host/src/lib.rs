@@ -1,8 +1,8 @@
 //! Loads, feeds and isolates callmeter's output plugins.
 //!
-//! * [`Outputs`] runs one thread for each output. It reads batches from a [`BatchLog`] (the journal),
-//!   hands them to an instance of a plugin, and moves the output's cursor when the plugin says that
-//!   they are durable.
+//! * [`Outputs`] runs one thread for each output. It reads batches from a [`BatchLog`] (the
+//!   journal), hands them to an instance of a plugin, and moves the output's cursor when the plugin
+//!   says that they are durable.
 //! * [`inspect`](fn@inspect) checks whether a file is a plugin that would load.
 //! * [`DeadLetters`] lists and replays batches that a plugin refused.
 //! * [`child_main`] is the program of a child process that runs an isolated plugin.

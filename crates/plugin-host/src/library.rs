@@ -151,8 +151,9 @@ impl Plugin {
                 unsafe { library.get::<Option<InitFn>>(abi::INIT_SYMBOL.to_bytes_with_nul()) };
             symbol.ok().and_then(|symbol| *symbol)
         };
-        // Never unloaded. Nor is the descriptor closed: the dynamic linker remembers libraries by the
-        // path it was given, and would take another file under the same number for this library.
+        // Never unloaded. Nor is the descriptor closed: the dynamic linker remembers libraries by
+        // the path it was given, and would take another file under the same number for this
+        // library.
         std::mem::forget(library);
         std::mem::forget(descriptor);
         let plugin = Self::from_init(init.ok_or(LoadError::NoInit)?, host)?;

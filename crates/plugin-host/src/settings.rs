@@ -82,8 +82,8 @@ pub struct OutputSettings {
     pub dead_letters: DeadLetters,
     /// Bounds and times.
     pub limits: Limits,
-    /// The command that runs [`child_main`](crate::child_main), for [`Isolation::Process`]: program,
-    /// then arguments. Empty: this program with the argument `plugin-child`.
+    /// The command that runs [`child_main`](crate::child_main), for [`Isolation::Process`]:
+    /// program, then arguments. Empty: this program with the argument `plugin-child`.
     pub child_command: Vec<std::ffi::OsString>,
 }
 

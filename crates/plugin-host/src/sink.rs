@@ -37,6 +37,7 @@ pub(crate) trait Interrupt: Send + Sync {
     /// Asks the call in progress to return.
     fn cancel(&self);
 
-    /// Ends the instance by force and returns true, if that is possible. The call in progress fails.
+    /// Ends the instance by force and returns true, if that is possible. The call in progress
+    /// fails.
     fn kill(&self) -> bool;
 }

@@ -123,7 +123,8 @@ impl Host {
         Self::new(table, instance, Arc::new(Interrupt::default()))
     }
 
-    /// Asks the call in progress to return, as callmeter does when it takes too long. For unit tests.
+    /// Asks the call in progress to return, as callmeter does when it takes too long. For unit
+    /// tests.
     pub fn cancel_for_tests(&self) {
         self.interrupt.raise();
     }
@@ -164,8 +165,8 @@ impl Host {
         self.table
     }
 
-    /// Whether the call in progress should return soon, because callmeter stops or the call takes too
-    /// long. Check it in loops that wait.
+    /// Whether the call in progress should return soon, because callmeter stops or the call takes
+    /// too long. Check it in loops that wait.
     pub fn cancelled(&self) -> bool {
         self.interrupt.is_set() || self.table.cancelled()
     }
@@ -175,8 +176,8 @@ impl Host {
         !self.cancelled() && self.interrupt.sleep(time) && !self.cancelled()
     }
 
-    /// Calls `wake` from another thread whenever a call is asked to return, for a plugin that waits by
-    /// other means (a channel, an async runtime).
+    /// Calls `wake` from another thread whenever a call is asked to return, for a plugin that waits
+    /// by other means (a channel, an async runtime).
     pub fn on_cancel(&self, wake: impl Fn() + Send + Sync + 'static) {
         let mut wakers = self
             .interrupt

@@ -1,4 +1,5 @@
-//! What a plugin answers to a call: accepted, retry, reject or fatal; and which batches are durable.
+//! What a plugin answers to a call: accepted, retry, reject or fatal; and which batches are
+//! durable.
 
 use std::error::Error;
 use std::fmt::{self, Display};
@@ -9,8 +10,8 @@ pub type Outcome = Result<(), Fail>;
 
 /// Why a batch was not accepted or not flushed, and what callmeter does about it.
 ///
-/// `?` turns an [`std::io::Error`] into a retry and a [`BatchError`](crate::batch::BatchError) into a
-/// rejection. The text must not quote the configuration, which may hold secrets.
+/// `?` turns an [`std::io::Error`] into a retry and a [`BatchError`](crate::batch::BatchError) into
+/// a rejection. The text must not quote the configuration, which may hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fail {
     pub(crate) action: FailAction,
@@ -40,7 +41,8 @@ impl Fail {
         Self::new(FailAction::Reject, reason)
     }
 
-    /// This instance cannot go on. callmeter creates a new one and sends again what was not durable.
+    /// This instance cannot go on. callmeter creates a new one and sends again what was not
+    /// durable.
     pub fn fatal(reason: impl Display) -> Self {
         Self::new(FailAction::Fatal, reason)
     }
@@ -61,8 +63,8 @@ impl Fail {
         self
     }
 
-    /// From `flush`: batches up to this [`Batch::seq`](crate::batch::Batch::seq) are durable all the
-    /// same.
+    /// From `flush`: batches up to this [`Batch::seq`](crate::batch::Batch::seq) are durable all
+    /// the same.
     #[must_use]
     pub fn durable(mut self, seq: u64) -> Self {
         self.durable = Some(seq);

@@ -24,15 +24,15 @@ pub trait OutputPlugin: Sized + Send + 'static {
     /// [`RawConfig`].
     type Config: FromConfig;
 
-    /// Creates an instance and checks its configuration in full. It does not wait for other systems,
-    /// which may be available again when the first batch comes.
+    /// Creates an instance and checks its configuration in full. It does not wait for other
+    /// systems, which may be available again when the first batch comes.
     fn create(host: Host, config: Self::Config) -> Result<Self, Fatal>;
 
     /// Takes a batch. `Ok` means accepted, perhaps only buffered. The batches of a stream come in
     /// order. The plugin may keep a batch and drop it later, on any thread.
     fn write(&mut self, batch: Batch) -> Outcome;
 
-    /// Makes what was accepted durable: written and synced, or acknowledged by the receiver. Batches
-    /// that are not durable are sent again after a restart.
+    /// Makes what was accepted durable: written and synced, or acknowledged by the receiver.
+    /// Batches that are not durable are sent again after a restart.
     fn flush(&mut self, until: Deadline) -> Result<Durable, Fail>;
 }

@@ -1,6 +1,6 @@
 //! What the boundary costs for each record: batches of 1,000 calls through the whole delivery loop,
-//! in this process and in a child. Items per second are records per second. The libraries come first:
-//! `cargo build --release --examples -p callmeter-plugin-testkit`, and for the two outputs
+//! in this process and in a child. Items per second are records per second. The libraries come
+//! first: `cargo build --release --examples -p callmeter-plugin-testkit`, and for the two outputs
 //! `cargo build --release -p callmeter-plugin-csv -p callmeter-plugin-webhook`.
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
@@ -141,8 +141,8 @@ fn ignored(dir: &Path) -> RigOptions {
     RigOptions::library(built_library("hazard"), dir).config(config)
 }
 
-/// callmeter's CSV output: formatted, written and synced. Beside it stands `rows` of callmeter-plugin-csv, which writes the
-/// same without a host.
+/// callmeter's CSV output: formatted, written and synced. Beside it stands `rows` of
+/// callmeter-plugin-csv, which writes the same without a host.
 #[divan::bench]
 fn in_process_csv(bencher: divan::Bencher<'_, '_>) {
     deliver(bencher, csv);

@@ -12,8 +12,8 @@
 //! stream, empty and large batches, slices at odd offsets, columns full of nulls, text that is hard
 //! to write down, the same batches again, two instances at once, a stop in the middle.
 //!
-//! [`Rig`] is the small callmeter that these tests use; use it for your own tests. [`generate`] makes
-//! batches.
+//! [`Rig`] is the small callmeter that these tests use; use it for your own tests. [`generate`]
+//! makes batches.
 
 pub mod conformance;
 pub mod generate;

@@ -59,7 +59,8 @@ fn the_page_leads_to_a_running_plugin() {
     let page = std::fs::read_to_string(workspace().join("docs/PLUGINS.md")).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let start = Instant::now();
-    // `callmeter plugin check` prints what `inspect` finds; the program is not this crate's to build.
+    // `callmeter plugin check` prints what `inspect` finds; the program is not this crate's to
+    // build.
     run(
         &format!("callmeter() {{ test -f \"$3\"; }}\n{}", commands(&page)),
         dir.path(),

@@ -23,10 +23,10 @@
 //! ```
 //!
 //! A [`Session`] signs in as needed, refreshes its token before it expires, and signs in again once
-//! when the token is refused. It only reads; [`SessionBuilder::build_writable`] gives a session that
-//! may also write. Money is an exact decimal ([`Amount`]), never a double. [`Session::api`] has every
-//! operation of the API that reads, generated from its description. See [`Error`] for what can go
-//! wrong.
+//! when the token is refused. It only reads; [`SessionBuilder::build_writable`] gives a session
+//! that may also write. Money is an exact decimal ([`Amount`]), never a double. [`Session::api`]
+//! has every operation of the API that reads, generated from its description. See [`Error`] for
+//! what can go wrong.
 
 mod answer;
 mod csv_export;

@@ -75,7 +75,8 @@ impl SessionBuilder {
         self
     }
 
-    /// The longest that one send may take, body included (60 s). Of an export, only the head counts.
+    /// The longest that one send may take, body included (60 s). Of an export, only the head
+    /// counts.
     #[must_use]
     pub fn total_timeout(mut self, timeout: Duration) -> Self {
         self.total_timeout = timeout;
@@ -131,7 +132,8 @@ impl SessionBuilder {
         self
     }
 
-    /// A function that is called once for each operation, signing in included: the source of metrics.
+    /// A function that is called once for each operation, signing in included: the source of
+    /// metrics.
     #[must_use]
     pub fn observe(mut self, observe: impl Fn(&RequestEvent) + Send + Sync + 'static) -> Self {
         self.observer = Some(Observer::new(observe));

@@ -37,7 +37,9 @@ impl WritableSession {
     /// Changes the billing settings; members that are `None` stay as they are.
     ///
     /// ```no_run
-    /// # async fn example(session: &portsip_client::WritableSession) -> Result<(), portsip_client::Error> {
+    /// # async fn example(
+    /// #     session: &portsip_client::WritableSession,
+    /// # ) -> Result<(), portsip_client::Error> {
     /// use portsip_client::{ChargingType, TenantBillingUpdate};
     ///
     /// let mut change = TenantBillingUpdate::default();
@@ -53,7 +55,9 @@ impl WritableSession {
     /// Adds a call rate; returns its id, if the server gives it.
     ///
     /// ```no_run
-    /// # async fn example(session: &portsip_client::WritableSession) -> Result<(), portsip_client::Error> {
+    /// # async fn example(
+    /// #     session: &portsip_client::WritableSession,
+    /// # ) -> Result<(), portsip_client::Error> {
     /// use portsip_client::{CallRateCreate, CallRateType, Decimal};
     ///
     /// let id = session
@@ -83,7 +87,9 @@ impl WritableSession {
     /// Changes a call rate; members that are `None` stay as they are.
     ///
     /// ```no_run
-    /// # async fn example(session: &portsip_client::WritableSession) -> Result<(), portsip_client::Error> {
+    /// # async fn example(
+    /// #     session: &portsip_client::WritableSession,
+    /// # ) -> Result<(), portsip_client::Error> {
     /// use portsip_client::{CallRateUpdate, Decimal};
     ///
     /// let mut change = CallRateUpdate::default();
@@ -99,7 +105,9 @@ impl WritableSession {
     /// Removes a call rate permanently.
     ///
     /// ```no_run
-    /// # async fn example(session: &portsip_client::WritableSession) -> Result<(), portsip_client::Error> {
+    /// # async fn example(
+    /// #     session: &portsip_client::WritableSession,
+    /// # ) -> Result<(), portsip_client::Error> {
     /// session.destroy_rate(&"NzAw".parse().unwrap()).await?;
     /// # Ok(())
     /// # }

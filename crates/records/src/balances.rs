@@ -16,7 +16,8 @@ use crate::unreadable::UnreadableJson;
 
 callmeter_record_tables::balances! { stream
     stream: Balances;
-    /// What a client has used and has left in a period. Numbers are exact decimals, in units of 10⁻⁹.
+    /// What a client has used and has left in a period. Numbers are exact decimals, in units of
+    /// 10⁻⁹.
     record: Balance;
     builder: BalancesBuilder; view: BalancesView; row: BalanceRow; order: by_column;
     table:

@@ -2,8 +2,8 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
-/// The hash of a record's id, as the journal stores it. Two ids may have the same hash: compare the ids
-/// where that matters.
+/// The hash of a record's id, as the journal stores it. Two ids may have the same hash: compare the
+/// ids where that matters.
 pub fn id_hash(id: &str) -> u64 {
     xxh3_64(id.as_bytes())
 }

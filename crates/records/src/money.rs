@@ -1,4 +1,5 @@
-//! Money and balances: exact decimals of nine places, as [`PRECISION`] and [`SCALE`] of `Decimal128` say.
+//! Money and balances: exact decimals of nine places, as [`PRECISION`] and [`SCALE`] of
+//! `Decimal128` say.
 
 /// Digits of a decimal column.
 pub const PRECISION: u8 = 38;
@@ -8,7 +9,8 @@ pub const SCALE: i8 = 9;
 /// The largest value: 38 digits.
 const LIMIT: i128 = 10i128.pow(38);
 
-/// Units of 10⁻⁹ of `mantissa` · 10^−`places`, to the nearest, halves away from zero. `None`: more than 38 digits.
+/// Units of 10⁻⁹ of `mantissa` · 10^−`places`, to the nearest, halves away from zero. `None`: more
+/// than 38 digits.
 pub fn from_parts(mantissa: i128, places: u32) -> Option<i128> {
     let ours = u32::from(SCALE.unsigned_abs());
     let value = if places <= ours {

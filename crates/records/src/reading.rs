@@ -2,8 +2,8 @@
 
 /// A value that an upstream may leave out, state, or state in a way that cannot be read.
 ///
-/// Unknown is never zero: only [`Reading::Known`] is stored as a value. The other two are null, and the
-/// text of [`Reading::Unreadable`] goes to the column `unreadable`.
+/// Unknown is never zero: only [`Reading::Known`] is stored as a value. The other two are null, and
+/// the text of [`Reading::Unreadable`] goes to the column `unreadable`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reading<'a, T> {
     /// Absent or null.
@@ -32,7 +32,8 @@ impl<'a, T: Copy> Reading<'a, T> {
         }
     }
 
-    /// Reads `text` with `parse`; no text is [`Reading::Missing`], a refusal [`Reading::Unreadable`].
+    /// Reads `text` with `parse`; no text is [`Reading::Missing`], a refusal
+    /// [`Reading::Unreadable`].
     pub fn parse(text: Option<&'a str>, parse: impl FnOnce(&str) -> Option<T>) -> Self {
         match text {
             None => Self::Missing,

@@ -30,7 +30,8 @@ impl Stream {
         }
     }
 
-    /// The schema's name and version, as in the schema's metadata under [`Stream::SCHEMA_KEY`]: `calls/1` …
+    /// The schema's name and version, as in the schema's metadata under [`Stream::SCHEMA_KEY`]:
+    /// `calls/1` …
     pub const fn schema_name(self) -> &'static str {
         match self {
             Self::Calls => "calls/1",

@@ -13,8 +13,9 @@ pub(crate) use name;
 
 /// Makes a stream of its table (see `callmeter-record-tables`).
 ///
-/// `order` is the order in which the fingerprint takes the values: `by_column` as in the table, `by_kind` texts first,
-/// then other scalars, then lists. `last` is a column after those of the table whose values are not the record's.
+/// `order` is the order in which the fingerprint takes the values: `by_column` as in the table,
+/// `by_kind` texts first, then other scalars, then lists. `last` is a column after those of the
+/// table whose values are not the record's.
 macro_rules! stream {
     (
         stream: $stream:ident;
@@ -31,7 +32,8 @@ macro_rules! stream {
         }
 
         impl $record<'_> {
-            /// A hash over all that is stored of the record: with the same fingerprint it has not changed.
+            /// A hash over all that is stored of the record: with the same fingerprint it has not
+            /// changed.
             pub fn fingerprint(&self, hasher: &mut FieldHasher) -> u64 {
                 let mut json = std::mem::take(&mut hasher.json);
                 let unreadable = self.unreadable(&mut json);
@@ -105,7 +107,8 @@ macro_rules! stream {
                 self.unreadable.append_option(record.unreadable(&mut self.json));
             }
 
-            /// The batch; the builder is empty again. Fails only where a text column outgrows 2 GiB.
+            /// The batch; the builder is empty again. Fails only where a text column outgrows 2
+            /// GiB.
             pub fn finish(&mut self, head: &BatchHead<'_>) -> Result<RecordBatch, ArrowError> {
                 let mut columns = self.common.finish(head);
                 $(columns.push(Arc::new(kind!(@finish $kind, self.$name)));)*
@@ -213,7 +216,8 @@ macro_rules! stream {
 }
 pub(crate) use stream;
 
-/// What a stream without revisions of its own needs besides [`stream!`]: appending, and the record of a row.
+/// What a stream without revisions of its own needs besides [`stream!`]: appending, and the record
+/// of a row.
 macro_rules! flat {
     (
         $record:ident $builder:ident $row:ident

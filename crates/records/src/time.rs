@@ -16,17 +16,20 @@ pub struct UnknownZone(String);
 /// Reads the times of one account: texts without a zone are local to the account's.
 ///
 /// Accepted, with blanks around:
-/// - `2026-08-06 08:45:00`, `2026-08-06T08:45:00`, both also without seconds or with a fraction (`.` or `,`; digits
-///   after the sixth are cut), and with a zone: `Z`, `+02:00`, `+0200`, `+02`;
+/// - `2026-08-06 08:45:00`, `2026-08-06T08:45:00`, both also without seconds or with a fraction
+///   (`.` or `,`; digits after the sixth are cut), and with a zone: `Z`, `+02:00`, `+0200`, `+02`;
 /// - `2026-08-06`: midnight;
-/// - `/Date(1786005900000)/`, `/Date(1786005900000+0200)/`: milliseconds of UTC, whatever zone is named.
+/// - `/Date(1786005900000)/`, `/Date(1786005900000+0200)/`: milliseconds of UTC, whatever zone is
+///   named.
 ///
-/// Everything else is refused, never guessed: other orders of day and month, 24:00, a 60th second, 30 February.
+/// Everything else is refused, never guessed: other orders of day and month, 24:00, a 60th second,
+/// 30 February.
 ///
-/// **Daylight saving.** A local time that exists twice (clocks go back) is the first of the two; one that does not
-/// exist (clocks go forward) is read with the offset that held before, so that it lies as far after the change as it
-/// claims to. Both are what RFC 5545 asks for. One hour a year is thus ambiguous by nature: an API that writes local
-/// time without an offset does not say which it was.
+/// **Daylight saving.** A local time that exists twice (clocks go back) is the first of the two;
+/// one that does not exist (clocks go forward) is read with the offset that held before, so that it
+/// lies as far after the change as it claims to. Both are what RFC 5545 asks for. One hour a year
+/// is thus ambiguous by nature: an API that writes local time without an offset does not say which
+/// it was.
 #[derive(Debug, Clone)]
 pub struct TimeReader {
     zone: TimeZone,
@@ -96,7 +99,8 @@ impl TimeReader {
         let instant = ambiguous.compatible().ok()?;
         let seconds = instant.as_second();
         if is_plain {
-            // Two days off each change: offsets differ by 24 hours at the most (Samoa has done that).
+            // Two days off each change: offsets differ by 24 hours at the most (Samoa has done
+            // that).
             let offset = local.seconds - seconds;
             let before = self.zone.preceding(instant).next();
             let after = self.zone.following(instant).next();

@@ -2,7 +2,8 @@
 
 use crate::reading::Reading;
 
-/// Builds the object in a buffer that is reused for each record; empty while everything was readable.
+/// Builds the object in a buffer that is reused for each record; empty while everything was
+/// readable.
 pub(crate) struct UnreadableJson<'b> {
     json: &'b mut String,
 }

@@ -1,4 +1,5 @@
-//! The cost of a row: through the whole output into a file, and the same rows by the `csv` crate from the same batch.
+//! The cost of a row: through the whole output into a file, and the same rows by the `csv` crate
+//! from the same batch.
 //!
 //! `cargo bench -p callmeter-plugin-csv`. Divide a time by 1,000 for the time of a row.
 

@@ -49,7 +49,8 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// Continues after the last stop: cuts incomplete ends, and completes files that were being finished.
+    /// Continues after the last stop: cuts incomplete ends, and completes files that were being
+    /// finished.
     pub(crate) fn open(host: Host, config: &Config) -> Result<Self, OpenError> {
         let place = config.place()?;
         let rotate = match place {
@@ -364,8 +365,8 @@ impl Archive {
         }
     }
 
-    /// Publishes a file whose final name is in the state. It can be repeated after a failure or crash at
-    /// any point.
+    /// Publishes a file whose final name is in the state. It can be repeated after a failure or
+    /// crash at any point.
     fn complete(&mut self, stream: &str) -> Result<()> {
         let directory = self.place.directory().to_owned();
         loop {

@@ -156,7 +156,8 @@ impl Cells {
         }
     }
 
-    /// RFC 3339, with three or six digits of a second when there are any: as the SDK prints it, only faster.
+    /// RFC 3339, with three or six digits of a second when there are any: as the SDK prints it,
+    /// only faster.
     fn push_time(&mut self, out: &mut Vec<u8>, time: Timestamp) {
         let day = time.seconds().div_euclid(86_400);
         let date = match self.day {
@@ -219,12 +220,14 @@ fn push_doubled(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes.get(from..).unwrap_or_default());
 }
 
-/// Whether RFC 4180 asks for quotes. Eight bytes at a time: most cells are longer than that and need none.
+/// Whether RFC 4180 asks for quotes. Eight bytes at a time: most cells are longer than that and
+/// need none.
 fn needs_quotes(bytes: &[u8]) -> bool {
     let (words, rest) = bytes.as_chunks::<8>();
     words.iter().any(|word| {
         let word = u64::from_le_bytes(*word);
-        // Line ends are among the characters below 16; a text with any of them is looked at byte by byte.
+        // Line ends are among the characters below 16; a text with any of them is looked at byte by
+        // byte.
         equal(word, b'"') | equal(word, b',') | below(word, 16) != 0
             && word.to_le_bytes().iter().copied().any(asks_for_quotes)
     }) || rest.iter().copied().any(asks_for_quotes)

@@ -1,13 +1,14 @@
 //! callmeter's CSV output: one file per stream and day, for spreadsheets, databases and archives.
 //!
-//! A file is named `calls-2026-08-06.csv.partial` while it is written and renamed when it is finished, so
-//! that another program can take every `*.csv` that it finds. What a flush made durable is never written
-//! twice: a state file records how much of each file is durable and which batches that includes. After a
-//! crash the rest is cut off and sent again.
+//! A file is named `calls-2026-08-06.csv.partial` while it is written and renamed when it is
+//! finished, so that another program can take every `*.csv` that it finds. What a flush made
+//! durable is never written twice: a state file records how much of each file is durable and which
+//! batches that includes. After a crash the rest is cut off and sent again.
 //!
-//! Text is quoted as RFC 4180 says, with CR LF at the end of a row and a header of the columns' names. Missing values
-//! are empty cells, the empty text is `""`, times are RFC 3339 in UTC, lists and structs are JSON. Columns keep their
-//! order; a new one goes last, in a new file. A file belongs to the day, by UTC, in which callmeter observed its records.
+//! Text is quoted as RFC 4180 says, with CR LF at the end of a row and a header of the columns'
+//! names. Missing values are empty cells, the empty text is `""`, times are RFC 3339 in UTC, lists
+//! and structs are JSON. Columns keep their order; a new one goes last, in a new file. A file
+//! belongs to the day, by UTC, in which callmeter observed its records.
 
 mod archive;
 mod cell;
@@ -82,7 +83,8 @@ impl Drop for CsvOutput {
     }
 }
 
-/// A panic within the lock ends the instance by the SDK's guard, or the caretaker; the files are good in any case.
+/// A panic within the lock ends the instance by the SDK's guard, or the caretaker; the files are
+/// good in any case.
 fn lock(archive: &Mutex<Archive>) -> MutexGuard<'_, Archive> {
     archive.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! One file while it is written: whole batches are appended, a failed one is cut off, and the finished
-//! file is published.
+//! One file while it is written: whole batches are appended, a failed one is cut off, and the
+//! finished file is published.
 
 use std::fs::{self, File};
 use std::io;
@@ -38,8 +38,8 @@ impl Part {
         })
     }
 
-    /// Opens a file of which `bytes` are durable, and cuts off what follows. Returns `None` if the file is
-    /// shorter.
+    /// Opens a file of which `bytes` are durable, and cuts off what follows. Returns `None` if the
+    /// file is shorter.
     pub(crate) fn reopen(path: PathBuf, bytes: u64) -> Result<Option<(Self, u64)>> {
         let file = File::options()
             .read(true)
@@ -80,7 +80,8 @@ impl Part {
                 Ok(())
             }
             Err(error) => {
-                // A full disk may refuse even this; the next append writes over it, the next sync cuts it.
+                // A full disk may refuse even this; the next append writes over it, the next sync
+                // cuts it.
                 self.torn = self.file.set_len(self.len).is_err();
                 Err(error).on("write", &self.path)
             }

@@ -1,7 +1,7 @@
 //! The state file of an output: how much of each file is durable, and which batches that includes.
 //!
-//! It is a small JSON file that is replaced atomically. After a crash it shows where the incomplete end of
-//! a file starts, and which batches need not be written when callmeter sends them again.
+//! It is a small JSON file that is replaced atomically. After a crash it shows where the incomplete
+//! end of a file starts, and which batches need not be written when callmeter sends them again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
@@ -125,7 +125,8 @@ pub(crate) fn sibling(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Creates or empties a file that only its owner writes and its group reads: records hold personal data.
+/// Creates or empties a file that only its owner writes and its group reads: records hold personal
+/// data.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     File::options()

@@ -1,4 +1,5 @@
-//! The output as callmeter drives it: what lies in the directory after writes, flushes, restarts and kills.
+//! The output as callmeter drives it: what lies in the directory after writes, flushes, restarts
+//! and kills.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -373,7 +374,8 @@ mod kill {
     const FLUSH_EVERY: u64 = 5;
     const ROWS: u8 = 7;
 
-    /// The writer, in a process of its own: batches from the one given on, a flush after some, a word after each flush.
+    /// The writer, in a process of its own: batches from the one given on, a flush after some, a
+    /// word after each flush.
     #[test]
     #[ignore = "run by the test below in a child process"]
     fn writer() {
@@ -422,7 +424,8 @@ mod kill {
             if !child.wait().unwrap().success() {
                 kills += 1;
             }
-            // Now and then callmeter ends between a flush and its note of it: durable batches come again.
+            // Now and then callmeter ends between a flush and its note of it: durable batches come
+            // again.
             let heard: Option<u64> = reader.join().unwrap();
             let forgets = heard != Some(BATCHES) && kills % 3 == 0;
             let noted = heard.map(|last| if forgets { last - FLUSH_EVERY } else { last });

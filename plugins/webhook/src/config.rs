@@ -19,7 +19,8 @@ pub(crate) const SCHEMA: &str = include_str!("config.schema.json");
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The address to post records to. Never shown, because many services put a token into the path.
+    /// The address to post records to. Never shown, because many services put a token into the
+    /// path.
     pub url: Secret,
     /// Permits `http://` to other hosts.
     #[serde(default)]

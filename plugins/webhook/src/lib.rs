@@ -1,11 +1,13 @@
 //! callmeter's webhook output: posts records as JSON, signed as [Standard Webhooks] describes it.
 //!
-//! A batch is one request, or several of at most `batch` records. Each has an id (`webhook-id` and `Idempotency-Key`)
-//! that stays the same however often it is sent, also after a restart, so that a receiver can tell a repetition. Only
-//! 2xx counts as delivered; codes from 400 to 499 refuse a batch for good, but for 408, 409, 425 and 429; everything
-//! else is tried again later, as `Retry-After` says.
+//! A batch is one request, or several of at most `batch` records. Each has an id (`webhook-id` and
+//! `Idempotency-Key`) that stays the same however often it is sent, also after a restart, so that a
+//! receiver can tell a repetition. Only 2xx counts as delivered; codes from 400 to 499 refuse a
+//! batch for good, but for 408, 409, 425 and 429; everything else is tried again later, as
+//! `Retry-After` says.
 //!
-//! Personal data (names and numbers of callers, notes and the like) is sent as `[redacted]` unless `reveal` lists it.
+//! Personal data (names and numbers of callers, notes and the like) is sent as `[redacted]` unless
+//! `reveal` lists it.
 //!
 //! [Standard Webhooks]: https://www.standardwebhooks.com
 
@@ -37,7 +39,8 @@ pub struct Webhook {
     batch: usize,
     fields: Option<Vec<String>>,
     reveal: Vec<String>,
-    /// A batch of which some requests were accepted and not all: its id, and the first row that is left.
+    /// A batch of which some requests were accepted and not all: its id, and the first row that is
+    /// left.
     begun: Option<([u8; 16], usize)>,
 }
 
@@ -126,8 +129,8 @@ impl Webhook {
     }
 }
 
-/// The batch's id; with the rows' places when the batch takes several requests, so that another `batch` in the
-/// configuration gives other ids.
+/// The batch's id; with the rows' places when the batch takes several requests, so that another
+/// `batch` in the configuration gives other ids.
 fn request_id(batch: &Batch, from: usize, to: usize) -> String {
     let id = batch.id_hex();
     if (from, to) == (0, batch.len()) {

@@ -51,7 +51,8 @@ impl Sender {
             .redirect(redirect::Policy::none())
             .timeout(config.timeout.0)
             .connect_timeout(config.connect_timeout.0)
-            // The runtime sleeps between batches: a connection that is idle for long may be dead unnoticed.
+            // The runtime sleeps between batches: a connection that is idle for long may be dead
+            // unnoticed.
             .pool_idle_timeout(Duration::from_secs(15));
         builder = match &config.proxy {
             None => builder.no_proxy(),
@@ -149,8 +150,8 @@ impl std::fmt::Debug for Sender {
 async fn exchange(request: reqwest::RequestBuilder) -> reqwest::Result<(StatusCode, HeaderMap)> {
     let mut response: Response = request.send().await?;
     let (status, headers) = (response.status(), response.headers().clone());
-    // A short answer is read to its end, so that the connection can be used again. A longer one is not worth it,
-    // and what fails now changes nothing: the server has decided.
+    // A short answer is read to its end, so that the connection can be used again. A longer one is
+    // not worth it, and what fails now changes nothing: the server has decided.
     let mut left: usize = 64 << 10;
     while let Ok(Some(chunk)) = response.chunk().await {
         match left.checked_sub(chunk.len()) {
@@ -161,8 +162,8 @@ async fn exchange(request: reqwest::RequestBuilder) -> reqwest::Result<(StatusCo
     Ok((status, headers))
 }
 
-/// Only 2xx is success. Codes from 400 to 499 mean that the request is wrong and will stay wrong, except
-/// those that are about timing. The body is not read, because it may quote the request.
+/// Only 2xx is success. Codes from 400 to 499 mean that the request is wrong and will stay wrong,
+/// except those that are about timing. The body is not read, because it may quote the request.
 fn judge(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Sent {
     let reason = format!("the server answered {status}");
     let after = headers

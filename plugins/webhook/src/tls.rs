@@ -1,4 +1,5 @@
-//! TLS by this library's own configuration: nothing that callmeter installed for itself reaches a plugin.
+//! TLS by this library's own configuration: nothing that callmeter installed for itself reaches a
+//! plugin.
 
 use std::path::Path;
 use std::sync::Arc;

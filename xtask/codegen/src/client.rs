@@ -13,18 +13,7 @@ use syn::{
     Expr, File, GenericArgument, ImplItem, ImplItemFn, Item, Pat, PathArguments, Stmt, Type,
 };
 
-use crate::plan::{ClientType, PlannedOperation};
-
-/// What the rebuilt operations have; the spec says how many of each there must be.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct OperationCounts {
-    /// Operations.
-    pub operations: usize,
-    /// Those that send a body.
-    pub bodies: usize,
-    /// Those whose answer is a stream.
-    pub streams: usize,
-}
+use crate::plan::{ClientType, OperationCounts, PlannedOperation};
 
 /// Replaces progenitor's client by one type for each [`ClientType`] that has operations.
 pub fn rebuild(file: &mut File, planned: &[PlannedOperation]) -> syn::Result<OperationCounts> {

@@ -1,7 +1,9 @@
-//! The tables of the members of records that answers list, for clients that read rows without serde.
+//! The tables of the members of records that answers list, for clients that read rows without
+//! serde.
 //!
-//! A table is a macro that passes its lines to another macro: `getter: kind = "Member", "Description.";` in the order of
-//! the spec. A getter has the member's name in snake case, or the one that the schema's `x-rust-names` gives it.
+//! A table is a macro that passes its lines to another macro: `getter: kind = "Member",
+//! "Description.";` in the order of the spec. A getter has the member's name in snake case, or the
+//! one that the schema's `x-rust-names` gives it.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

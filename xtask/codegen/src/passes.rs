@@ -103,8 +103,8 @@ impl VisitMut for LenientMembers<'_> {
     }
 }
 
-/// Makes a function of `api_client` read the member. Without `default` it would be called for absent
-/// members, too.
+/// Makes a function of `api_client` read the member. Without `default` it would be called for
+/// absent members, too.
 fn add_reader(field: &mut Field, function: &str) {
     field
         .attrs

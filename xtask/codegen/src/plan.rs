@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::client::OperationCounts;
 use crate::schemas::{self, Side, members, text};
 use crate::source::{Source, join};
 
@@ -82,6 +81,17 @@ pub struct Counts {
     pub request_money: usize,
     /// Operations.
     pub operations: OperationCounts,
+}
+
+/// What the rebuilt operations have; the spec says how many of each there must be.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct OperationCounts {
+    /// Operations.
+    pub operations: usize,
+    /// Those that send a body.
+    pub bodies: usize,
+    /// Those whose answer is a stream.
+    pub streams: usize,
 }
 
 /// An operation, and how it is sent.

@@ -3,44 +3,17 @@
 //!
 //! Each rule has a small spec that breaks it in `tests/bad/`, named after it.
 
+mod findings;
 mod operations;
 mod schemas;
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::path::PathBuf;
+
+pub use findings::Breach;
+use findings::Findings;
 
 use crate::dropped;
 use crate::source::Source;
-
-/// Something to change in a spec.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Breach {
-    /// The spec.
-    pub file: PathBuf,
-    /// Where, from 1.
-    pub line: u64,
-    /// The name of the rule.
-    pub rule: &'static str,
-    /// What is wrong, and the consequence.
-    pub what: String,
-    /// What to write instead.
-    pub instead: String,
-}
-
-impl fmt::Display for Breach {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            file,
-            line,
-            rule,
-            what,
-            instead,
-        } = self;
-        let file = file.display();
-        write!(f, "{file}:{line}: {what}\n  write {instead} [{rule}]")
-    }
-}
 
 /// A rule: its name, and the function that finds its breaches.
 type Rule = (&'static str, fn(&Source, &mut Findings<'_>));
@@ -123,23 +96,4 @@ pub fn check(source: &Source) -> Vec<Breach> {
     breaches.retain(|breach| seen.insert((breach.line, breach.rule, breach.what.clone())));
     breaches.sort_by_key(|breach| breach.line);
     breaches
-}
-
-/// Collects what a rule finds.
-struct Findings<'a> {
-    source: &'a Source,
-    rule: &'static str,
-    breaches: &'a mut Vec<Breach>,
-}
-
-impl Findings<'_> {
-    fn add(&mut self, pointer: &str, what: impl Into<String>, instead: impl Into<String>) {
-        self.breaches.push(Breach {
-            file: self.source.name.clone(),
-            line: self.source.line(pointer),
-            rule: self.rule,
-            what: what.into(),
-            instead: instead.into(),
-        });
-    }
 }

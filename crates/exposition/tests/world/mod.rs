@@ -1,4 +1,5 @@
-//! Meters and registries to write out: a small fixed one for the goldens, and any at all for the differential tests.
+//! Meters and registries to write out: a small fixed one for the goldens, and any at all for the
+//! differential tests.
 
 pub(crate) mod proto;
 

@@ -1,4 +1,5 @@
-//! `io/prometheus/client/metrics.proto` as far as the exposition uses it, for an independent decoder.
+//! `io/prometheus/client/metrics.proto` as far as the exposition uses it, for an independent
+//! decoder.
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct MetricFamily {

@@ -1,4 +1,5 @@
-//! Any bytes: a value or an error with a place in the text; never a panic, never a disagreement between the ways to read.
+//! Any bytes: a value or an error with a place in the text; never a panic, never a disagreement
+//! between the ways to read.
 
 #![no_main]
 

@@ -37,7 +37,8 @@ enum Kind {
 }
 
 impl Node {
-    /// Turns what the format cannot tell apart, and NaN, which is not equal to itself, into something it can.
+    /// Turns what the format cannot tell apart, and NaN, which is not equal to itself, into
+    /// something it can.
     fn normalise(&mut self) {
         if self.list == [None] {
             self.list.clear();
@@ -57,7 +58,8 @@ impl Node {
     }
 }
 
-/// The same for a value without types: members that are null vanish, and a list of one null is empty.
+/// The same for a value without types: members that are null vanish, and a list of one null is
+/// empty.
 fn normalise(value: &mut Value) {
     match value {
         Value::Array(items) => {

@@ -8,8 +8,8 @@ use super::window::Origin;
 use crate::dead_letters::{self, DeadLetter};
 
 impl Session<'_> {
-    /// Stores a refused batch as a dead letter. Tries until it succeeds, because a batch must not be
-    /// dropped before it is stored.
+    /// Stores a refused batch as a dead letter. Tries until it succeeds, because a batch must not
+    /// be dropped before it is stored.
     pub(super) fn refuse(
         &mut self,
         job: &Job,

@@ -294,8 +294,8 @@ impl Shared {
         true
     }
 
-    /// Asks a call that takes too long to return, and later ends it by force where that is possible.
-    /// The watchdog calls this.
+    /// Asks a call that takes too long to return, and later ends it by force where that is
+    /// possible. The watchdog calls this.
     pub(crate) fn watch(&self) {
         let mut inner = self.lock();
         let interrupt = inner.interrupt.clone();

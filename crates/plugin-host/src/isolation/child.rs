@@ -19,8 +19,8 @@ use crate::sink::{BatchRequest, Interrupt, Sink as _};
 /// The argument that makes callmeter run [`child_main`].
 pub const CHILD_ARGUMENT: &str = "plugin-child";
 
-/// The program of a child process: serves one instance over standard input and output until it is told
-/// to close or its parent ends. Call it first in `main`, before any thread is started.
+/// The program of a child process: serves one instance over standard input and output until it is
+/// told to close or its parent ends. Call it first in `main`, before any thread is started.
 pub fn child_main() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
@@ -120,8 +120,8 @@ fn take_pipes() -> io::Result<(File, File)> {
     Ok((File::from(requests), File::from(replies)))
 }
 
-/// A service manager that stops callmeter also signals its children. They must flush first, and end when
-/// callmeter tells them to.
+/// A service manager that stops callmeter also signals its children. They must flush first, and end
+/// when callmeter tells them to.
 fn ignore_signals() {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         // SAFETY: ignoring a signal installs no handler; no other thread runs yet.

@@ -147,8 +147,9 @@ impl<'a> Column<'a> {
         Some(unsafe { self.text_at(self.base + row) })
     }
 
-    /// The texts of all rows, one behind the other without anything between; `None` if the column holds something
-    /// else. To ask of all rows at once what is rare in each, such as whether a character occurs.
+    /// The texts of all rows, one behind the other without anything between; `None` if the column
+    /// holds something else. To ask of all rows at once what is rare in each, such as whether a
+    /// character occurs.
     pub fn all_text(&self) -> Option<&'a str> {
         if *self.field.data_type() != DataType::Utf8 {
             return None;
@@ -156,8 +157,8 @@ impl<'a> Column<'a> {
         if self.len == 0 {
             return Some("");
         }
-        // SAFETY: a checked text column with rows: its offsets were checked up to `base + len`, and all between the
-        // first and the last of them is UTF-8.
+        // SAFETY: a checked text column with rows: its offsets were checked up to `base + len`, and
+        // all between the first and the last of them is UTF-8.
         unsafe {
             let (start, _) = self.span(self.base);
             let (_, end) = self.span(self.base + self.len - 1);

@@ -40,7 +40,8 @@ impl Timestamp {
     }
 }
 
-/// The proleptic Gregorian date of a day counted from 1970-01-01 (Howard Hinnant's `civil_from_days`).
+/// The proleptic Gregorian date of a day counted from 1970-01-01 (Howard Hinnant's
+/// `civil_from_days`).
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

@@ -139,7 +139,8 @@ impl Node {
         }
     }
 
-    /// Moves every value `by` rows back, nonsense in front: what a parent with an offset looks like.
+    /// Moves every value `by` rows back, nonsense in front: what a parent with an offset looks
+    /// like.
     fn shifted(&self, by: usize) -> Self {
         fn pad<T: Clone>(by: usize, fill: &T, values: &[T]) -> Vec<T> {
             std::iter::repeat_n(fill.clone(), by)

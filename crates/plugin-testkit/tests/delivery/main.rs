@@ -1,5 +1,5 @@
-//! Delivery: at least once, in order, no cursor ahead of what is durable, no batch dropped without a
-//! dead letter. The plugin here is linked statically and answers as it is told.
+//! Delivery: at least once, in order, no cursor ahead of what is durable, no batch dropped without
+//! a dead letter. The plugin here is linked statically and answers as it is told.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]

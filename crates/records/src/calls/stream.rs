@@ -19,7 +19,8 @@ use crate::unreadable::UnreadableJson;
 
 callmeter_record_tables::calls! { stream
     stream: Calls;
-    /// A call record as an API gave it, borrowed from the page that it came in, with its time made UTC.
+    /// A call record as an API gave it, borrowed from the page that it came in, with its time made
+    /// UTC.
     ///
     /// Times are UTC microseconds (see [`crate::TimeReader`]).
     record: Call;

@@ -179,7 +179,8 @@ proptest! {
                     prop_assert_eq!(previous.client_id, call.center_id);
                     prop_assert_eq!(previous.durations, [None, Some(1), Some(2), None, Some(4), Some(5)]);
                 }
-                // Whatever can be told apart in the journal is told apart by the fingerprint, and nothing else.
+                // Whatever can be told apart in the journal is told apart by the fingerprint, and
+                // nothing else.
                 prop_assert_eq!(row.fingerprint(&mut hasher), fingerprints[index]);
                 Ok(())
             })?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Findings;
+use super::findings::Findings;
 use crate::plan::{ACCESS, Access};
 use crate::schemas::{self, Operation, members, operations, reference, text};
 use crate::source::{Source, join};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Findings;
+use super::findings::Findings;
 use crate::plan::variant;
 use crate::schemas::{self, COMPONENTS, Side, children, members, reference, roots, text, walk};
 use crate::source::{Source, join};

@@ -60,7 +60,11 @@ impl Scratch {
                 let name = entry.unwrap().file_name().into_string().unwrap();
                 if !is_of(&ours, &name) {
                     // Cargo rewrites fingerprints, so they are not shared.
-                    take_over(&from.join(&name), &to.join(&name), directory != ".fingerprint");
+                    take_over(
+                        &from.join(&name),
+                        &to.join(&name),
+                        directory != ".fingerprint",
+                    );
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! From rows of HostedSuite's answers to records, without copying their texts.
 //!
-//! The conversions come from the records' tables: each column is read from the member that its table
-//! names. A name that the API's description does not have does not compile.
+//! The conversions come from the records' tables: each column is read from the member that its
+//! table names. A name that the API's description does not have does not compile.
 
 use api_client::Number;
 use callmeter_records::{Balance, Call, Interaction, Reading, TimeReader};
