@@ -11,8 +11,8 @@
 
 mod amount;
 mod answer;
+mod api_address;
 mod bare_words;
-mod base_url;
 mod body;
 mod error;
 mod exchange;
@@ -34,7 +34,7 @@ mod transport;
 
 pub use amount::Amount;
 pub use answer::Answer;
-pub use base_url::base_url;
+pub use api_address::base_url;
 pub use body::strip_bom;
 pub use error::{Cap, Error, ErrorKind, FieldError, Reason};
 pub use exchange::{Observer, Outcome, RequestEvent};

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use callmeter_error_chain::chain;
 use futures_util::future::BoxFuture;
 
 /// Sends one request and returns the head of its answer, without retries.
@@ -102,19 +103,7 @@ impl From<reqwest::Error> for TransportError {
         // The URL may hold private values; the operation's name says enough.
         let error = error.without_url();
         let kind = kind_of(&error);
-        let mut detail = String::new();
-        let mut cause: Option<&dyn StdError> = error.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            // Wrappers often repeat the text of their source.
-            if !detail.ends_with(&text) {
-                if !detail.is_empty() {
-                    detail.push_str(": ");
-                }
-                detail.push_str(&text);
-            }
-            cause = error.source();
-        }
+        let detail = error.source().map(chain).unwrap_or_default();
         Self { kind, detail }
     }
 }

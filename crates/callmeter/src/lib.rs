@@ -9,7 +9,6 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod context;
-mod error_chain;
 pub mod exit;
 pub mod logging;
 pub mod pipeline;

@@ -185,7 +185,7 @@ impl Visit for LogfmtFields {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.put(field, &crate::error_chain::chain(value));
+        self.put(field, &callmeter_error_chain::chain(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

@@ -8,9 +8,9 @@ use tracing::{error, info, warn};
 
 use crate::config::{self, Config, Loaded};
 use crate::context::AppContext;
-use crate::error_chain::chain;
 use crate::pipeline::Pipeline;
 use crate::sources::Supervisor;
+use callmeter_error_chain::chain;
 
 /// The configuration in effect, and what shows it.
 pub(crate) struct Reloader {

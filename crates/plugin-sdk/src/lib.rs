@@ -71,6 +71,8 @@ mod output_plugin;
 #[cfg(feature = "tracing")]
 pub mod trace;
 
+pub use callmeter_error_chain::chain as error_chain;
+
 pub use batch::{Batch, BatchError, Stream};
 pub use config::{FromConfig, RawConfig};
 pub use host::Host;

@@ -5,6 +5,8 @@ use std::error::Error;
 use std::fmt::{self, Display};
 use std::time::{Duration, Instant};
 
+use callmeter_error_chain::chain;
+
 /// The answer of [`OutputPlugin::write`](crate::OutputPlugin::write).
 pub type Outcome = Result<(), Fail>;
 
@@ -134,20 +136,9 @@ impl Fatal {
     }
 }
 
-impl<E: Error> From<E> for Fatal {
+impl<E: Error + 'static> From<E> for Fatal {
     fn from(error: E) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            let cause_text = cause.to_string();
-            // Many errors print their source themselves.
-            if !text.ends_with(&cause_text) {
-                text.push_str(": ");
-                text.push_str(&cause_text);
-            }
-            source = cause.source();
-        }
-        Self(text)
+        Self(chain(&error))
     }
 }
 

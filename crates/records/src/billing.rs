@@ -6,7 +6,7 @@ use arrow_array::builder::StringBuilder;
 use arrow_array::{RecordBatch, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
 
-use crate::column::{self, Columns, ViewError};
+use crate::column_lookup::{self, Columns, ViewError};
 use crate::common::{BatchHead, Change, CommonBuilder, CommonView, RowMark, columns, schema_of};
 use crate::hash::FieldHasher;
 use crate::reading::Reading;

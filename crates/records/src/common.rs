@@ -8,7 +8,7 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, Field, TimeUnit};
 
-use crate::column::{Columns, ViewError};
+use crate::column_lookup::{Columns, ViewError};
 use crate::money;
 use crate::stream::Stream;
 

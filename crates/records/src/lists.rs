@@ -8,7 +8,7 @@ use arrow_array::{Array as _, ArrayRef, ListArray, StringArray};
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef};
 
-use crate::column::{Columns, ViewError};
+use crate::column_lookup::{Columns, ViewError};
 use crate::hash::FieldHasher;
 
 /// Offsets and validity of a list column, whose items are built beside.

@@ -199,7 +199,7 @@ macro_rules! stream {
 
             /// JSON object of the members that could not be read.
             pub fn unreadable(&self) -> Option<&'a str> {
-                column::text(self.view.unreadable, self.row)
+                column_lookup::text(self.view.unreadable, self.row)
             }
 
             /// The fingerprint of the record that this row was made of.
@@ -334,11 +334,11 @@ macro_rules! kind {
     (@got texts) => { Option<impl ExactSizeIterator<Item = &'a str> + use<'a>> };
     (@got interactions) => { Option<impl ExactSizeIterator<Item = Interaction<'a>> + use<'a>> };
     (@got $kind:ident) => { Option<kind!(@value $kind)> };
-    (@get text, $column:expr, $row:expr) => { crate::column::text($column, $row) };
-    (@get id, $column:expr, $row:expr) => { crate::column::text($column, $row) };
-    (@get truth, $column:expr, $row:expr) => { crate::column::truth($column, $row) };
+    (@get text, $column:expr, $row:expr) => { crate::column_lookup::text($column, $row) };
+    (@get id, $column:expr, $row:expr) => { crate::column_lookup::text($column, $row) };
+    (@get truth, $column:expr, $row:expr) => { crate::column_lookup::truth($column, $row) };
     (@get texts, $column:expr, $row:expr) => { $column.row($row) };
     (@get interactions, $column:expr, $row:expr) => { $column.row($row) };
-    (@get $kind:ident, $column:expr, $row:expr) => { crate::column::value($column, $row) };
+    (@get $kind:ident, $column:expr, $row:expr) => { crate::column_lookup::value($column, $row) };
 }
 pub(crate) use kind;

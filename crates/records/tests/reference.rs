@@ -1,7 +1,5 @@
 //! `docs/RECORDS.md` is what the tables of the streams say.
 
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
-
 use std::fmt::Write as _;
 
 use arrow_schema::{DataType, Field, Fields};

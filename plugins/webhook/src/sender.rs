@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use callmeter_plugin_sdk::Host;
+use callmeter_plugin_sdk::{Host, error_chain};
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, redirect};
 use tokio::runtime::{Builder, Runtime};
@@ -41,7 +41,8 @@ pub(crate) struct Sender {
 
 impl Sender {
     pub(crate) fn new(host: Host, config: &Config) -> Result<Self, ConfigError> {
-        let setup = |error: &dyn std::error::Error| ConfigError::Client(with_causes(error));
+        let setup =
+            |error: &(dyn std::error::Error + 'static)| ConfigError::Client(error_chain(error));
         let url = config.address()?;
         let signer = Signer::new(&config.secrets())?;
         let mut builder = Client::builder()
@@ -131,7 +132,7 @@ impl Sender {
             None => Sent::Cancelled,
             Some(Ok((status, headers))) => judge(status, &headers, now),
             Some(Err(error)) => Sent::Later {
-                reason: format!("{}: {}", self.origin(), with_causes(&error.without_url())),
+                reason: format!("{}: {}", self.origin(), error_chain(&error.without_url())),
                 after: None,
             },
         }
@@ -189,18 +190,6 @@ fn retry_after(value: &HeaderValue, now: SystemTime) -> Option<Duration> {
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
-}
-
-/// An error with its causes, which the libraries leave out of its text.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

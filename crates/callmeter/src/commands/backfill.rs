@@ -19,7 +19,6 @@ use super::runtime::runtime;
 use crate::cli::BackfillArgs;
 use crate::config::{self, Account, Api};
 use crate::context::AppContext;
-use crate::error_chain::chain;
 use crate::exit::Failure;
 use crate::logging;
 use crate::pipeline::{meter_limits, open_journal};
@@ -28,6 +27,7 @@ use crate::selfmetrics::SelfMetrics;
 use crate::sources::{self, Backfill, Day, DayRead, PollError};
 use crate::status::StatusStore;
 use crate::stop::{Stop, stop};
+use callmeter_error_chain::chain;
 
 /// Longest time for one day.
 const DAY_LIMIT: Duration = Duration::from_hours(1);

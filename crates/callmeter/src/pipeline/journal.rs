@@ -6,8 +6,8 @@ use callmeter_journal::{Journal, JournalError, Options};
 use callmeter_meter::Limits;
 
 use crate::config;
-use crate::error_chain::chain;
 use crate::exit::Failure;
+use callmeter_error_chain::chain;
 
 /// Opens a journal for writing.
 ///

@@ -10,8 +10,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
 use crate::context::AppContext;
-use crate::error_chain::chain;
 use crate::stop::Stop;
+use callmeter_error_chain::chain;
 
 /// The interval at which status and metrics are updated.
 const UPDATE: Duration = Duration::from_secs(2);

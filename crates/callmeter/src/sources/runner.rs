@@ -11,8 +11,8 @@ use tracing::{debug, info, warn};
 use super::error::PollError;
 use super::poll::{AccountContext, Poll, Polled};
 use super::schedule::{NextPoll, Outcome, Schedule};
-use crate::error_chain::chain;
 use crate::status::{PollEnd, Task, TaskState};
+use callmeter_error_chain::chain;
 
 /// The interval at which a poll checks whether a refused login may be tried again.
 const LOGIN_CHECK: Duration = Duration::from_secs(5);

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use callmeter_error_chain::chain;
 use callmeter_records::calls::CallRow;
 use callmeter_records::{BatchSeq, CallsView, CommonView, FieldHasher, Stream};
 use rusqlite::params;
@@ -83,7 +84,7 @@ impl Reader {
         self.verify_pages(&mut done);
         match self.verify_batches(&mut done, progress) {
             Ok(()) => {}
-            Err(error) => done.add(None, with_causes(&error)),
+            Err(error) => done.add(None, chain(&error)),
         }
         self.verify_rest(&mut done);
         done
@@ -122,7 +123,7 @@ impl Reader {
                 Err(error) => {
                     // Continue with the next number.
                     let seq = BatchSeq(after.0 + 1);
-                    done.add(Some(seq), with_causes(&error));
+                    done.add(Some(seq), chain(&error));
                     if seq >= head {
                         break;
                     }
@@ -149,7 +150,7 @@ impl Reader {
             done.bytes += (keys.len() + payload.len()) as u64;
             match self.verify_batch(&raw, &keys, &payload, &mut next_sequence, done) {
                 Ok(rows) => done.records += rows,
-                Err(error) => done.add(Some(seq), with_causes(&error)),
+                Err(error) => done.add(Some(seq), chain(&error)),
             }
         }
         if next.is_some_and(|next| next != BatchSeq(head.0 + 1)) {
@@ -336,12 +337,12 @@ impl Reader {
                     }
                     for stream in Stream::ALL {
                         if let Err(error) = self.all_latest(account.id, stream) {
-                            done.add(None, with_causes(&error));
+                            done.add(None, chain(&error));
                         }
                     }
                 }
             }
-            Err(error) => done.add(None, with_causes(error)),
+            Err(error) => done.add(None, chain(error)),
         }
         match (self.cursors(), self.head()) {
             (Ok(cursors), Ok(head)) => {
@@ -355,7 +356,7 @@ impl Reader {
                     );
                 }
             }
-            (Err(error), _) | (_, Err(error)) => done.add(None, with_causes(&error)),
+            (Err(error), _) | (_, Err(error)) => done.add(None, chain(&error)),
         }
         let snapshots = || -> rusqlite::Result<Vec<(i64, Vec<u8>, i64)>> {
             self.conn
@@ -384,16 +385,4 @@ struct RawBatch {
     row: BatchRow,
     keys: Vec<u8>,
     payload: Vec<u8>,
-}
-
-/// An error with its causes.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, ListArray, StructArray};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields};
 
-use crate::column::{Columns, ViewError};
+use crate::column_lookup::{Columns, ViewError};
 use crate::hash::FieldHasher;
 use crate::lists::{self, Lists};
 use crate::reading::Reading;

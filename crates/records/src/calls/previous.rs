@@ -11,7 +11,7 @@ use arrow_buffer::NullBufferBuilder;
 use arrow_schema::{ArrowError, DataType, Field, Fields};
 
 use super::fields::CallField;
-use crate::column::{Columns, ViewError, text, truth, value};
+use crate::column_lookup::{Columns, ViewError, text, truth, value};
 
 /// A call as it was counted before a revision: what a meter needs to put the difference right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

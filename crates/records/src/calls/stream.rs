@@ -9,7 +9,7 @@ use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
 use super::direction::Direction;
 use super::interactions::{self, Interaction};
 use super::previous::{Previous, PreviousBuilder, PreviousView};
-use crate::column::{self, Columns, ViewError};
+use crate::column_lookup::{self, Columns, ViewError};
 use crate::common::{BatchHead, Change, CommonBuilder, CommonView, RowMark, columns, schema_of};
 use crate::hash::FieldHasher;
 use crate::reading::Reading;

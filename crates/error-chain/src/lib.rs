@@ -4,7 +4,7 @@ use std::error::Error;
 
 /// An error with its causes, `outer: inner: innermost`. A cause is left out if the text of the
 /// error before it already ends with it.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
