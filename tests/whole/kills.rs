@@ -16,6 +16,9 @@ const KILLS: u32 = 100;
 /// Simulated seconds between two starts: about twenty calls.
 const STEP: u32 = 3_000;
 
+/// The longest time from a start to its kill.
+const LONGEST_LIFE: Duration = Duration::from_secs(20);
+
 /// The account, sequence and revision of a record. No output may have two different records of one.
 type Place = (String, String, String);
 
@@ -98,7 +101,13 @@ async fn a_hundred_kills_lose_nothing_and_count_nothing_twice() {
         // Every other kill leaves the children alive, as the kernel's out-of-memory killer does.
         process.kill(kill % 2 == 1);
         finished = still_as_they_were(&csv, finished, kill);
-        delivering += u32::from(receiver.posts().len() > posts);
+        // The machine may be slower by now: kills that come too early prove little.
+        if receiver.posts().len() > posts {
+            delivering += 1;
+            whole = whole.mul_f64(0.97);
+        } else {
+            whole = whole.mul_f64(1.1).min(LONGEST_LIFE);
+        }
     }
     // Otherwise the kills came too early to prove anything.
     assert!(delivering >= KILLS / 5, "only {delivering} lives delivered");

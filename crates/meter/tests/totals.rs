@@ -405,7 +405,7 @@ fn a_batch_that_cannot_be_read_counts_nothing() {
     let before = counted.encode();
     let empty = RecordBatch::new_empty(Stream::Rates.schema());
     let error = counted.apply(1, Stream::Calls, &empty).unwrap_err();
-    insta::assert_snapshot!(error, @"cannot count a batch of calls: the batch has no column `id`");
+    insta::assert_snapshot!(error, @"cannot count a batch of calls: the batch has no column `client_id`");
     assert_eq!(counted.encode(), before);
 }
 
