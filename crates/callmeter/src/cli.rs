@@ -110,7 +110,8 @@ pub struct WebArgs {
     #[arg(
         long = "web.telemetry-path",
         value_name = "PATH",
-        default_value = "/metrics"
+        default_value = "/metrics",
+        value_parser = telemetry_path
     )]
     pub telemetry_path: String,
     /// Maximum number of concurrent scrapes; 0 for no limit
@@ -136,6 +137,23 @@ pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "the type is documented")]
     pub log: LogArgs,
+}
+
+/// A path that no other page has: `/` takes the place of the status page.
+fn telemetry_path(text: &str) -> Result<String, String> {
+    let taken = ["/-/", "/api/", "/config"];
+    if !text.starts_with('/') {
+        Err("it must start with a slash, such as /metrics".to_owned())
+    } else if taken.iter().any(|path| text.starts_with(path)) {
+        Err("callmeter serves another page there".to_owned())
+    } else if !text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte))
+    {
+        Err("use letters, digits and the characters / - . _ ~".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 /// Flags of `check-config`.
@@ -330,6 +348,25 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_telemetry_path_has_a_slash_and_is_not_taken() {
+        for path in ["/metrics", "/", "/probe/all", "/configured"] {
+            let taken = path.starts_with("/config");
+            assert_eq!(telemetry_path(path).is_err(), taken, "{path}");
+        }
+        for path in [
+            "",
+            "metrics",
+            "/-/healthy",
+            "/api/v1/status",
+            "/{a}",
+            "/*rest",
+            "/a?b",
+        ] {
+            assert!(telemetry_path(path).is_err(), "{path}");
+        }
     }
 
     #[test]

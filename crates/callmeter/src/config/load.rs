@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::accounts::accounts;
-use super::model::{Config, Journal, Metrics};
+use super::model::{Account, Api, Config, Journal, Metrics};
 use super::outputs::outputs;
 use super::problem::{ConfigError, Problem};
 use super::problems::Problems;
@@ -47,7 +47,7 @@ fn parse(file: &Path, text: &str) -> Result<(Config, Vec<Problem>), ConfigError>
     let problems = Problems::new(file, text);
     let config = Section::new(&problems, String::new(), &root).and_then(|mut root| {
         let accounts = accounts(&mut root);
-        let journal = journal(&mut root);
+        let journal = journal(&mut root, &accounts);
         let outputs = outputs(&mut root, journal.as_ref());
         let metrics = metrics(&mut root);
         Some(Config {
@@ -64,7 +64,7 @@ fn parse(file: &Path, text: &str) -> Result<(Config, Vec<Problem>), ConfigError>
     }
 }
 
-fn journal(root: &mut Section<'_>) -> Option<Journal> {
+fn journal(root: &mut Section<'_>, accounts: &[Account]) -> Option<Journal> {
     let teach = "the file of all records, such as /var/lib/callmeter/journal.db";
     if root.node("journal").is_none() {
         let hint = format!("set journal.path: {teach}");
@@ -73,6 +73,20 @@ fn journal(root: &mut Section<'_>) -> Option<Journal> {
     }
     let mut journal = root.section("journal")?;
     let keep = journal.duration("keep", 90 * DAY, DAY..=36_525 * DAY);
+    for account in accounts {
+        let lookback = match &account.api {
+            Api::HostedSuite(api) => api.calls.as_ref().map(|calls| calls.lookback),
+            Api::PortSip(_) => None,
+        };
+        if lookback.is_some_and(|lookback| lookback >= keep) {
+            let message = format!(
+                "is not longer than calls.lookback of account {}, which polls read again",
+                account.name
+            );
+            let hint = "make keep longer than every lookback".to_owned();
+            journal.mistake("keep", message, Some(hint));
+        }
+    }
     let max_bytes = journal.size("max_bytes", 10 << 30, 16 << 20..=1 << 50);
     let drop_undelivered = journal.boolean("drop_undelivered", false);
     let path = journal.required("path", teach)?;
