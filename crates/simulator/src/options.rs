@@ -157,6 +157,7 @@ pub struct PortSipLogin {
     #[arg(
         long = "portsip-username",
         id = "portsip_username",
+        value_name = "USERNAME",
         default_value = "billing"
     )]
     pub username: String,
@@ -164,6 +165,7 @@ pub struct PortSipLogin {
     #[arg(
         long = "portsip-password",
         id = "portsip_password",
+        value_name = "PASSWORD",
         default_value = "simulated"
     )]
     pub password: String,
