@@ -81,6 +81,7 @@ impl Samples {
         Sums {
             calls: count("calls"),
             unanswered: count("unanswered"),
+            answer_unknown: count("answer_unknown"),
             flagged: count("flagged"),
             duration_ms: millis("duration"),
             ring_ms: millis("ring"),
@@ -131,6 +132,7 @@ pub fn differences(samples: &Samples, account: &str, truth: &Ledger) -> Vec<Stri
         let counted = |sums: Sums| Sums {
             calls: sums.calls,
             unanswered: sums.unanswered,
+            answer_unknown: sums.answer_unknown,
             flagged: sums.flagged,
             ..Sums::default()
         };

@@ -118,7 +118,7 @@ fn apply_call(totals: &mut AccountTotals, row: &CallRow<'_, '_>, limits: Limits)
         row.call_type(),
         row.answered_by(),
         row.flagged(),
-        row.durations(),
+        row.counted_durations(),
     );
     match row.change() {
         Some(Change::Revised) => {

@@ -14,11 +14,18 @@ pub enum Count {
     Unanswered,
     /// `calls_flagged_total`
     Flagged,
+    /// `calls_answer_unknown_total`
+    AnswerUnknown,
 }
 
 impl Count {
     /// All counters, in the order of declaration.
-    pub const ALL: [Self; 3] = [Self::Calls, Self::Unanswered, Self::Flagged];
+    pub const ALL: [Self; 4] = [
+        Self::Calls,
+        Self::Unanswered,
+        Self::Flagged,
+        Self::AnswerUnknown,
+    ];
 
     /// The label's value.
     pub fn label(self) -> &'static str {
@@ -26,6 +33,7 @@ impl Count {
             Self::Calls => "calls",
             Self::Unanswered => "unanswered",
             Self::Flagged => "flagged",
+            Self::AnswerUnknown => "answer_unknown",
         }
     }
 }
@@ -39,7 +47,8 @@ pub(crate) struct CountedCall<'a> {
     pub(crate) client: &'a str,
     pub(crate) center: &'a str,
     pub(crate) direction: Direction,
-    pub(crate) unanswered: bool,
+    /// Whether somebody answered; `None` is unknown.
+    pub(crate) answered: Option<bool>,
     pub(crate) flagged: bool,
     /// Milliseconds by [`CallField`]; `None` is unknown, which is not 0.
     pub(crate) times: [Option<i64>; 6],
@@ -58,14 +67,16 @@ impl<'a> CountedCall<'a> {
         let id = |text: Option<&'a str>| text.filter(|text| !text.is_empty());
         // A negative duration would make a counter decrease: treat it as unknown.
         let times = times.map(|time| time.filter(|time| *time >= 0));
-        let talked = times
-            .get(CallField::Talk.index())
-            .is_some_and(|talk| talk.is_some_and(|talk| talk > 0));
+        let talk = times.get(CallField::Talk.index()).copied().flatten();
+        let answered = match id(answered_by) {
+            Some(_) => Some(true),
+            None => talk.map(|talk| talk > 0),
+        };
         Self {
             client: id(client).unwrap_or(UNKNOWN_ID),
             center: id(center).unwrap_or(UNKNOWN_ID),
             direction: Direction::of_type(call_type),
-            unanswered: id(answered_by).is_none() && !talked,
+            answered,
             flagged: flagged.unwrap_or(false),
             times,
         }
@@ -75,8 +86,9 @@ impl<'a> CountedCall<'a> {
     pub(crate) fn is(&self, count: Count) -> bool {
         match count {
             Count::Calls => true,
-            Count::Unanswered => self.unanswered,
+            Count::Unanswered => self.answered == Some(false),
             Count::Flagged => self.flagged,
+            Count::AnswerUnknown => self.answered.is_none(),
         }
     }
 }
@@ -86,14 +98,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unanswered_needs_neither_operator_nor_talk() {
-        let call = |operator, talk| {
+    fn a_call_is_unanswered_only_if_its_talk_time_is_known_to_be_zero() {
+        let answered = |operator, talk| {
             let times = [None, None, None, talk, None, None];
-            CountedCall::new(None, None, None, operator, None, times).unanswered
+            CountedCall::new(None, None, None, operator, None, times).answered
         };
-        assert!(call(None, None));
-        assert!(call(Some(""), Some(0)));
-        assert!(!call(Some("Eve"), None));
-        assert!(!call(None, Some(1)));
+        assert_eq!(answered(None, None), None);
+        assert_eq!(answered(None, Some(-1)), None);
+        assert_eq!(answered(Some(""), Some(0)), Some(false));
+        assert_eq!(answered(Some("Eve"), None), Some(true));
+        assert_eq!(answered(None, Some(1)), Some(true));
     }
 }

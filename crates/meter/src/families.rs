@@ -68,7 +68,9 @@ families! {
     Calls: Totals Counter "callmeter_calls_total" ["account", "client_id", "center_id", "direction"] ""
         "Calls, each counted once.";
     CallsUnanswered: Totals Counter "callmeter_calls_unanswered_total" ["account", "client_id", "center_id", "direction"] ""
-        "Calls that nobody answered: they name no operator and have no talk time.";
+        "Calls that nobody answered: they name no operator and their talk time is 0.";
+    CallsAnswerUnknown: Totals Counter "callmeter_calls_answer_unknown_total" ["account", "client_id", "center_id", "direction"] ""
+        "Calls that may have been answered or not: they name no operator and their talk time is missing or unreadable.";
     CallsFlagged: Totals Counter "callmeter_calls_flagged_total" ["account", "client_id", "center_id", "direction"] ""
         "Calls that were flagged for attention.";
     CallDuration: Totals Histogram "callmeter_call_duration_seconds" ["account", "client_id", "direction"] "seconds"
@@ -84,7 +86,7 @@ families! {
     CallWork: Totals Histogram "callmeter_call_work_seconds" ["account", "client_id", "direction"] "seconds"
         "Work time of calls.";
     CallValuesMissing: Totals Counter "callmeter_call_values_missing_total" ["account", "field"] ""
-        "Durations of calls that were missing or unreadable and are in no histogram.";
+        "Durations of calls that were missing or unreadable when the call was counted.";
     CallCorrectionsSeconds: Totals Gauge "callmeter_call_corrections_seconds" ["account", "client_id", "direction", "field"] "seconds"
         "Signed changes that edits of counted calls make to the sums of the histograms: sum plus correction is the current value.";
     CallCorrectionsCalls: Totals Gauge "callmeter_call_corrections_calls" ["account", "client_id", "center_id", "direction", "count"] ""

@@ -64,6 +64,7 @@ pub fn markdown() -> String {
          - Counters never decrease. An edit that lowers or moves a value of a counted call goes to `callmeter_call_corrections_seconds` or\n  \
            `callmeter_call_corrections_calls`. The current value is the total plus its correction, for example\n  \
            `callmeter_call_talk_seconds_sum + on (account, client_id, direction) callmeter_call_corrections_seconds{{field=\"talk\"}}`.\n\
+         - A duration that is counted stays as it is while the API does not return it: there is nothing to correct it to.\n\
          - The classic buckets of the call histograms, in seconds: {}.\n  \
            In the protobuf format these histograms also have native buckets (schema 3: eight buckets per power of two).\n\
          - The call counters of a client start at 0, for incoming and for outgoing calls, as soon as the client is known.\n",

@@ -165,6 +165,7 @@ fn count_of(family: FamilyId) -> Option<Count> {
     match family {
         FamilyId::Calls => Some(Count::Calls),
         FamilyId::CallsUnanswered => Some(Count::Unanswered),
+        FamilyId::CallsAnswerUnknown => Some(Count::AnswerUnknown),
         FamilyId::CallsFlagged => Some(Count::Flagged),
         _ => None,
     }

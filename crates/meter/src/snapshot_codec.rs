@@ -14,7 +14,9 @@ use crate::ledger::{Account, Ledger};
 use crate::totals::AccountTotals;
 
 const MAGIC: &[u8; 4] = b"CMtr";
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
+/// The version without the count of calls of which it is unknown whether they were answered.
+const VERSION_WITHOUT_UNKNOWN: u64 = 1;
 
 /// The number of a direction is its index here. It is part of the format, unlike the enum's order.
 const DIRECTIONS: [Direction; 5] = [
@@ -74,7 +76,7 @@ impl Ledger {
             .ok_or(BlobError::Damaged)?;
         let mut input = Reader(body);
         let version = input.number()?;
-        if version != VERSION {
+        if !(VERSION_WITHOUT_UNKNOWN..=VERSION).contains(&version) {
             return Err(BlobError::Version(version));
         }
         let summed = bytes.get(..bytes.len() - sum.len()).map(xxh3_64);
@@ -90,7 +92,7 @@ impl Ledger {
             ledger.applied.beyond.insert(input.number()?);
         }
         for _ in 0..input.length()? {
-            let totals = decode_account(&mut input)?;
+            let totals = decode_account(&mut input, version)?;
             let name: Box<str> = totals.name.as_str().into();
             let mut account = Account::new(&name);
             account.totals = totals;
@@ -171,7 +173,7 @@ fn encode_account(out: &mut Writer, totals: &AccountTotals) {
     }
 }
 
-fn decode_account(input: &mut Reader<'_>) -> Result<AccountTotals, BlobError> {
+fn decode_account(input: &mut Reader<'_>, version: u64) -> Result<AccountTotals, BlobError> {
     let mut totals = AccountTotals::new(input.text()?);
     totals.revised = input.number()?;
     totals.without_id = input.number()?;
@@ -188,7 +190,9 @@ fn decode_account(input: &mut Reader<'_>) -> Result<AccountTotals, BlobError> {
         let created = input.signed_64()?;
         let row = totals.counts_row(client, center, direction, created, Limits::NONE);
         for count in Count::ALL {
-            totals.add_count(row, count, input.number()?);
+            if count != Count::AnswerUnknown || version > VERSION_WITHOUT_UNKNOWN {
+                totals.add_count(row, count, input.number()?);
+            }
         }
     }
     for _ in 0..input.length()? {
@@ -412,7 +416,7 @@ mod tests {
         #[test]
         fn noise_does_not_panic(bytes: Vec<u8>) {
             let mut blob = MAGIC.to_vec();
-            blob.extend_from_slice(&[1, 15, 6]);
+            blob.extend_from_slice(&[2, 15, 6]);
             blob.extend_from_slice(&bytes);
             let sum = xxh3_64(&blob);
             blob.extend_from_slice(&sum.to_le_bytes());

@@ -99,10 +99,10 @@ impl<C: Columns> Table<C> {
     }
 }
 
-/// The call counters: calls, unanswered, flagged.
+/// The call counters, in the order of [`Count::ALL`](crate::Count::ALL).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallCounts {
-    pub(crate) columns: [Vec<u64>; 3],
+    pub(crate) columns: [Vec<u64>; 4],
 }
 
 impl Columns for CallCounts {

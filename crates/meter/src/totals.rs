@@ -120,8 +120,9 @@ impl AccountTotals {
 
     /// Counts an edit of a call that was counted as `before`.
     ///
-    /// A value that was unknown before is counted like a new one. Any other difference is a
-    /// correction, so that no counter decreases.
+    /// A duration that was unknown before is counted like a new one. Any other difference is a
+    /// correction, so that no counter decreases. A duration that is now unknown stays as it was
+    /// counted.
     pub(crate) fn revise(
         &mut self,
         before: &CountedCall<'_>,
@@ -139,14 +140,11 @@ impl AccountTotals {
                     let row = self.times_row(after.client, after.direction, observed_at, limits);
                     self.observe(row, field, now);
                 }
-                (Some(then), now) if moved || now != Some(then) => {
+                (Some(then), Some(now)) if moved || now != then => {
                     self.correct_time(before, field, -i128::from(then), limits);
-                    match now {
-                        Some(now) => self.correct_time(after, field, i128::from(now), limits),
-                        None => self.miss(field, 1),
-                    }
+                    self.correct_time(after, field, i128::from(now), limits);
                 }
-                (None, None) | (Some(_), _) => {}
+                (_, None) | (Some(_), Some(_)) => {}
             }
         }
     }

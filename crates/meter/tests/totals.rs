@@ -80,7 +80,7 @@ fn id(number: Option<u8>, kind: &str) -> Option<String> {
     number.map(|number| format!("{kind}{number}"))
 }
 
-/// The journal's batches of a history, each of `rows` events of one account, and the last face of every call.
+/// The journal's batches of a history, each of `rows` events of one account, and every call as it is counted at last.
 fn batches(history: &[Event], rows: usize) -> (Vec<RecordBatch>, BTreeMap<(u8, u8), Face>) {
     let mut last: BTreeMap<(u8, u8), (i32, Face)> = BTreeMap::new();
     let mut batches = Vec::new();
@@ -111,10 +111,17 @@ fn batches(history: &[Event], rows: usize) -> (Vec<RecordBatch>, BTreeMap<(u8, u
                     work_ms: reading(5),
                     ..Call::default()
                 };
+                // A duration that is missing or negative keeps the value that was counted.
+                let before = last.get(&(account, event.call));
+                let before = before.map_or([None; 6], |(_, before)| before.times);
+                let mut counted = face.clone();
+                for (time, before) in counted.times.iter_mut().zip(before) {
+                    *time = time.filter(|time| *time >= 0).or(before);
+                }
                 match last.get_mut(&(account, event.call)) {
                     None => {
                         builder.append(&call);
-                        last.insert((account, event.call), (0, face.clone()));
+                        last.insert((account, event.call), (0, counted));
                     }
                     Some((revision, before)) => {
                         let (client, center) =
@@ -132,7 +139,7 @@ fn batches(history: &[Event], rows: usize) -> (Vec<RecordBatch>, BTreeMap<(u8, u
                             },
                         );
                         *revision += 1;
-                        *before = face.clone();
+                        *before = counted;
                     }
                 }
             }
@@ -230,7 +237,7 @@ fn check_truth(snapshot: &Snapshot, faces: &BTreeMap<(u8, u8), Face>, by_client:
     } else {
         &["account", "direction"]
     };
-    let mut truth = [const { BTreeMap::new() }; 3];
+    let mut truth = [const { BTreeMap::new() }; 4];
     let mut times = [const { BTreeMap::new() }; 6];
     for ((account, _), face) in faces {
         let account = ACCOUNTS[usize::from(*account)];
@@ -249,12 +256,17 @@ fn check_truth(snapshot: &Snapshot, faces: &BTreeMap<(u8, u8), Face>, by_client:
         } else {
             &[account, direction]
         };
-        let talked = face.times[CallField::Talk.index()].is_some_and(|talk| talk > 0);
+        let talk = face.times[CallField::Talk.index()];
         add(&mut truth[0], counts_key, 1);
         add(
             &mut truth[1],
             counts_key,
-            i128::from(!face.answered && !talked),
+            i128::from(!face.answered && talk == Some(0)),
+        );
+        add(
+            &mut truth[3],
+            counts_key,
+            i128::from(!face.answered && talk.is_none()),
         );
         add(
             &mut truth[2],
@@ -276,6 +288,7 @@ fn check_truth(snapshot: &Snapshot, faces: &BTreeMap<(u8, u8), Face>, by_client:
         (FamilyId::Calls, "calls"),
         (FamilyId::CallsUnanswered, "unanswered"),
         (FamilyId::CallsFlagged, "flagged"),
+        (FamilyId::CallsAnswerUnknown, "answer_unknown"),
     ]
     .into_iter()
     .zip(truth)
@@ -397,6 +410,94 @@ proptest! {
         prop_assert_eq!(broken.applied_through(), straight.applied_through());
         prop_assert_eq!(broken.encode(), straight.encode());
     }
+}
+
+/// The rows of one call without an operator that is read with these talk times, one after the other.
+fn polls(talk_times: &[Option<i64>]) -> Vec<RecordBatch> {
+    let face = |talk| Face {
+        client: Some(1),
+        center: Some(1),
+        call_type: Some("Incoming"),
+        answered: false,
+        flagged: None,
+        times: [talk; 6],
+    };
+    let events = talk_times.iter().map(|talk| Event {
+        account: 0,
+        call: 1,
+        face: face(*talk),
+    });
+    batches(&events.collect::<Vec<_>>(), 1).0
+}
+
+fn counter(snapshot: &Snapshot, family: FamilyId, direction: &str) -> Option<i128> {
+    let labels = format!(
+        r#"account="acme",client_id="client1",center_id="center1",direction="{direction}""#
+    );
+    snapshot.find(family, &labels)
+}
+
+#[test]
+fn a_duration_that_comes_and_goes_is_observed_once() {
+    let batches = polls(&[Some(10_000), None, Some(12_000), None, Some(13_000)]);
+    let snapshot = count_all(10, &batches).snapshot();
+    assert_eq!(counter(&snapshot, FamilyId::Calls, "incoming"), Some(1));
+    let labels = r#"account="acme",client_id="client1",direction="incoming""#;
+    for (family, field) in HISTOGRAMS.into_iter().zip(CallField::ALL) {
+        let observed: u64 = (snapshot.blocks(family))
+            .map(|block| match block.values {
+                Values::Histograms(column) => (0..column.len())
+                    .map(|row| column.row(row).unwrap().count())
+                    .sum::<u64>(),
+                _ => unreachable!("a histogram"),
+            })
+            .sum();
+        assert_eq!(observed, 1, "{}", field.name());
+        assert_eq!(snapshot.find(family, labels), Some(10_000));
+        let corrected = format!("{labels},field=\"{}\"", field.name());
+        let corrected = snapshot.find(FamilyId::CallCorrectionsSeconds, &corrected);
+        assert_eq!(corrected, Some(3_000));
+        let missing = format!("account=\"acme\",field=\"{}\"", field.name());
+        let missing = snapshot.find(FamilyId::CallValuesMissing, &missing);
+        assert_eq!(missing, Some(0), "it was counted");
+    }
+}
+
+#[test]
+fn a_call_without_talk_time_is_neither_answered_nor_unanswered_until_it_is_known() {
+    let shown = |talk_times: &[Option<i64>]| {
+        let snapshot = count_all(10, &polls(talk_times)).snapshot();
+        let corrections = sums(&snapshot, FamilyId::CallCorrectionsCalls, &["count"]);
+        let counts = [FamilyId::CallsUnanswered, FamilyId::CallsAnswerUnknown];
+        let counts = counts.map(|family| counter(&snapshot, family, "incoming"));
+        (counts, corrections.into_iter().collect::<Vec<_>>())
+    };
+    let unknown_left = vec![(vec!["answer_unknown".to_owned()], -1)];
+    assert_eq!(shown(&[None]), ([Some(0), Some(1)], vec![]));
+    assert_eq!(shown(&[Some(0)]), ([Some(1), Some(0)], vec![]));
+    assert_eq!(shown(&[Some(0), None]), ([Some(1), Some(0)], vec![]));
+    assert_eq!(
+        shown(&[None, Some(0)]),
+        ([Some(1), Some(1)], unknown_left.clone())
+    );
+    assert_eq!(shown(&[None, Some(5)]), ([Some(0), Some(1)], unknown_left));
+}
+
+/// A snapshot of version 1 has no count of unknown answers.
+#[test]
+fn totals_of_the_first_version_are_read() {
+    let ledger = count_all(10, &polls(&[Some(0)]));
+    let mut bytes = ledger.encode();
+    bytes.truncate(bytes.len() - 8);
+    assert_eq!(bytes[4], 2, "the version");
+    bytes[4] = 1;
+    // Calls, unanswered, flagged and unknown of the only series.
+    let counts = bytes.windows(4).position(|bytes| bytes == [1, 1, 0, 0]);
+    bytes.remove(counts.unwrap() + 3);
+    let sum = xxhash_rust::xxh3::xxh3_64(&bytes);
+    bytes.extend_from_slice(&sum.to_le_bytes());
+    let read = Ledger::decode(&bytes, Limits { label_sets: 10 }).unwrap();
+    assert_eq!(read.encode(), ledger.encode());
 }
 
 #[test]

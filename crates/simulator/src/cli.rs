@@ -1,16 +1,13 @@
 //! The command line.
 
 use std::fmt::Display;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, ValueEnum};
-use jiff::Timestamp;
+use clap::Parser;
 
 use callmeter_simulator::{
-    Credentials, Faults, FaultsError, HostedSuiteLogin, LedgerQuery, Options, PortSipLogin,
-    Running, SignIn, Tls, describe_faults,
+    Credentials, FaultsError, LedgerQuery, Options, Running, describe_faults,
 };
 
 /// A HostedSuite host and a PortSIP PBX that exist on this machine only.
@@ -22,185 +19,27 @@ use callmeter_simulator::{
 #[command(name = "callmeter-simulator", version, after_long_help = after_help())]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    world: World,
-    #[command(flatten)]
-    servers: Servers,
-    #[command(flatten)]
-    logins: Logins,
+    options: Options,
+    /// Write the certificate of the servers that use TLS to a file, for clients to trust
+    #[arg(long, value_name = "FILE", help_heading = "The servers")]
+    write_certificate: Option<PathBuf>,
     /// Start with a fault; may be given several times. See below
     #[arg(long = "fault", value_name = "NAME[=VALUE]", help_heading = "Faults")]
     faults: Vec<String>,
 }
 
-#[derive(Args, Debug)]
-#[command(next_help_heading = "The world")]
-struct World {
-    /// Seed of everything random: the same seed and start give the same world
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Clients of the HostedSuite customer
-    #[arg(long, default_value_t = 40)]
-    clients: u32,
-    /// Centers that the clients belong to
-    #[arg(long, default_value_t = 3)]
-    centers: u32,
-    /// Calls of a working day of average load [default: 2000; 0 with --calls]
-    #[arg(long, value_name = "N")]
-    calls_per_day: Option<u64>,
-    /// Exactly this many calls, spread over --days and all ended at the start
-    #[arg(long, value_name = "N")]
-    calls: Option<u64>,
-    /// Days of history before the start
-    #[arg(long, default_value_t = 7)]
-    days: u32,
-    /// Simulated seconds per second; a call appears when it has ended
-    #[arg(long, default_value_t = 1.0)]
-    speed: f64,
-    /// Where the simulated clock starts, such as 2026-08-06T08:45:00Z [default: now; a day ago when --speed is above 1]
-    #[arg(long, value_name = "TIME")]
-    start: Option<Timestamp>,
-    /// Let the simulated clock run ahead of the real one instead of slowing down to its speed
-    #[arg(long)]
-    ahead: bool,
-    /// IANA time zone of the dates that HostedSuite reads and writes without a zone
-    #[arg(long, default_value = "UTC", value_name = "ZONE")]
-    time_zone: String,
-    /// Return the oldest calls first if a request names no sort field
-    #[arg(long)]
-    oldest_first: bool,
-    /// Prefixes in the PBX's rate deck; 300000 is what a large carrier has
-    #[arg(long, default_value_t = 2_000)]
-    rates: u32,
-}
-
-#[derive(Args, Debug)]
-#[command(next_help_heading = "The servers")]
-struct Servers {
-    /// Where HostedSuite listens
-    #[arg(long, default_value = "127.0.0.1:10180", value_name = "ADDRESS")]
-    listen: SocketAddr,
-    /// Where the PBX listens
-    #[arg(long, default_value = "127.0.0.1:10181", value_name = "ADDRESS")]
-    listen_portsip: SocketAddr,
-    /// Use TLS with a self-signed certificate: on the PBX, or on both servers
-    #[arg(
-        long,
-        value_name = "WHO",
-        num_args = 0..=1,
-        require_equals = true,
-        default_value = "off",
-        default_missing_value = "portsip"
-    )]
-    tls: TlsArgument,
-    /// Write that certificate to a file, for clients to trust
-    #[arg(long, value_name = "FILE")]
-    write_certificate: Option<PathBuf>,
-    /// Answer 403 to every write on the PBX but the login, and count it
-    #[arg(long)]
-    require_get_only: bool,
-    /// Logins that the PBX supports: JSON (22.x), the older form, or both
-    #[arg(long, default_value = "both", value_name = "WHICH")]
-    sign_in: SignInArgument,
-    /// Lifetime of the PBX's tokens, in real seconds
-    #[arg(long, default_value_t = 1_800)]
-    token_seconds: u64,
-}
-
-#[derive(Args, Debug)]
-#[command(next_help_heading = "The logins")]
-struct Logins {
-    /// HostedSuite's CustomerName
-    #[arg(long, default_value_t = HostedSuiteLogin::default().customer)]
-    customer: String,
-    /// HostedSuite's UserName
-    #[arg(long, default_value_t = HostedSuiteLogin::default().username)]
-    username: String,
-    /// HostedSuite's Password
-    #[arg(long, default_value_t = HostedSuiteLogin::default().password)]
-    password: String,
-    /// The PBX's username
-    #[arg(long, default_value_t = PortSipLogin::default().username)]
-    portsip_username: String,
-    /// The PBX's password
-    #[arg(long, default_value_t = PortSipLogin::default().password)]
-    portsip_password: String,
-    /// The tenant's SIP domain
-    #[arg(long, default_value_t = PortSipLogin::default().domain)]
-    portsip_domain: String,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum TlsArgument {
-    Off,
-    Portsip,
-    All,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum SignInArgument {
-    Json,
-    Form,
-    Both,
-}
-
 impl Arguments {
     pub(crate) fn options(&self) -> Result<Options, FaultsError> {
-        let mut faults = Faults::default();
+        let mut options = self.options.clone();
         for word in &self.faults {
-            faults.merge_word(word)?;
+            options.faults.merge_word(word)?;
         }
-        let Self {
-            world,
-            servers,
-            logins,
-            ..
-        } = self;
-        Ok(Options {
-            seed: world.seed,
-            clients: world.clients,
-            centers: world.centers,
-            calls: world.calls,
-            calls_per_day: world.calls_per_day,
-            days: world.days,
-            speed: world.speed,
-            start: world.start,
-            ahead: world.ahead,
-            time_zone: world.time_zone.clone(),
-            newest_first: !world.oldest_first,
-            rates: world.rates,
-            credentials: Credentials {
-                hostedsuite: HostedSuiteLogin {
-                    customer: logins.customer.clone(),
-                    username: logins.username.clone(),
-                    password: logins.password.clone(),
-                },
-                portsip: PortSipLogin {
-                    username: logins.portsip_username.clone(),
-                    password: logins.portsip_password.clone(),
-                    domain: logins.portsip_domain.clone(),
-                },
-            },
-            sign_in: match servers.sign_in {
-                SignInArgument::Json => SignIn::Json,
-                SignInArgument::Form => SignIn::Form,
-                SignInArgument::Both => SignIn::Both,
-            },
-            token_seconds: servers.token_seconds,
-            require_get_only: servers.require_get_only,
-            listen: servers.listen,
-            listen_portsip: servers.listen_portsip,
-            tls: match servers.tls {
-                TlsArgument::Off => Tls::Off,
-                TlsArgument::Portsip => Tls::PortSip,
-                TlsArgument::All => Tls::All,
-            },
-            faults,
-        })
+        Ok(options)
     }
 
     /// Writes the certificate where it was asked for.
     pub(crate) fn write_certificate(&self, running: &Running) -> Option<std::io::Result<()>> {
-        let path = self.servers.write_certificate.as_ref()?;
+        let path = self.write_certificate.as_ref()?;
         let pem = running.certificate().unwrap_or_default();
         Some(std::fs::write(path, pem).map_err(|error| {
             std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))

@@ -11,7 +11,7 @@ use crate::world::{CallId, Direction, Facts, View};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LedgerQuery {
-    /// Only calls that had ended by then, edits aside.
+    /// Only calls that had ended by then, edits aside; by default, by now.
     pub settled_before: Option<Timestamp>,
     /// Only calls that started then or later.
     pub started_after: Option<Timestamp>,
@@ -55,6 +55,8 @@ pub struct Sums {
     pub calls: u64,
     /// Those that nobody answered.
     pub unanswered: u64,
+    /// Those of which the server does not say whether somebody answered.
+    pub answer_unknown: u64,
     /// Those that carry a flag.
     pub flagged: u64,
     /// `DurationInSeconds`.
@@ -93,12 +95,15 @@ pub struct PortSipTruth {
 impl Sums {
     fn add(&mut self, facts: &Facts) {
         self.calls += 1;
-        self.unanswered += u64::from(!facts.answered());
+        self.unanswered += u64::from(facts.talk_known && !facts.answered());
+        self.answer_unknown += u64::from(!facts.talk_known);
         self.flagged += u64::from(facts.flagged);
         self.duration_ms += u64::from(facts.duration());
         self.ring_ms += u64::from(facts.ring);
         self.hold_ms += u64::from(facts.hold);
-        self.talk_ms += u64::from(facts.talk);
+        if facts.talk_known {
+            self.talk_ms += u64::from(facts.talk);
+        }
         self.transfer_ms += u64::from(facts.transfer);
         self.work_ms += u64::from(facts.work);
         self.holds += u64::from(facts.hold_count);
@@ -112,7 +117,8 @@ impl Ledger {
         let mut ids = Vec::new();
         let from = (query.started_after).map_or(i64::MIN, Timestamp::as_millisecond);
         for (index, call) in view.visible(from, i64::MAX) {
-            if (query.settled_before).is_some_and(|before| call.end() > before.as_millisecond()) {
+            let settled_before = query.settled_before.map(Timestamp::as_millisecond);
+            if call.end() > settled_before.unwrap_or(view.now) {
                 continue;
             }
             let facts = view.facts(index, call);

@@ -40,8 +40,10 @@ mod world;
 pub use clock::ClockReading;
 pub use error::SimulatorError;
 pub use faults::{
-    Echo, EchoEncoding, Edits, Faults, FaultsError, Hit, Late, Latency, RefusedLogin, ServerError,
-    Share, Shifts, Stall, Throttle, Totals, describe_faults,
+    Echo, EchoEncoding, Edits, EmptyPage, FailedDay, FailedPage, Faults, FaultsError, Flapping,
+    Hit, IdSpelling, IdStyle, Late, Latency, MovedStarts, NoStart, PageZero, RefusedLogin,
+    ServerError, Share, Shifts, Stall, StartStyle, TalkStyle, Throttle, TimeStyle, Totals,
+    UnknownTalk, describe_faults,
 };
 pub use ledger::{Ledger, LedgerGroup, LedgerQuery, PortSipTruth, Sums};
 pub use options::{Credentials, HostedSuiteLogin, Options, PortSipLogin, SignIn, Tls};

@@ -23,6 +23,14 @@ pub(crate) enum Purpose {
     Request,
     Token,
     DeckChange,
+    Running,
+    MovedStart,
+    NoStart,
+    LongCall,
+    Flapping,
+    UnknownTalk,
+    Latin1,
+    Fraction,
 }
 
 /// A number from all of 64 bits for the `index`-th thing of a kind.

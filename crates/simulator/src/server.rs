@@ -7,13 +7,14 @@ use std::time::Duration;
 use axum::Router;
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::{SignedDuration, Timestamp};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -151,10 +152,13 @@ impl Server {
             count(0);
             return Err(Disconnect);
         }
-        let response = match side {
+        let mut response = match side {
             Side::HostedSuite => self.hostedsuite(&head, &body, &plan),
             Side::PortSip => self.portsip(head, body, &plan).await,
         };
+        if let Some(date) = self.state.faults().date_skew.and_then(date_ahead_by) {
+            response.headers_mut().insert(DATE, date);
+        }
         count(response.status().as_u16());
         Ok(match plan.delivery {
             Delivery::AtOnce => whole(response),
@@ -218,6 +222,12 @@ impl Server {
             Err(_) => with_status(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
+}
+
+/// The value of `Date` on a machine whose clock is ahead by so many seconds.
+fn date_ahead_by(seconds: i64) -> Option<HeaderValue> {
+    let at = Timestamp::now() + SignedDuration::from_secs(seconds);
+    HeaderValue::try_from(at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()).ok()
 }
 
 /// A request to the PBX as an error repeats it, with the token.

@@ -66,6 +66,7 @@ impl State {
             world: &world,
             faults: &faults,
             now,
+            requests: self.request_faults.since_change(),
         })
     }
 

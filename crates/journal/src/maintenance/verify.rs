@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use callmeter_error_chain::chain;
 use callmeter_records::calls::CallRow;
-use callmeter_records::{BatchSeq, CallsView, CommonView, FieldHasher, Stream};
+use callmeter_records::{BatchSeq, CallsView, CommonView, FieldHasher, Previous, Stream};
 use rusqlite::params;
 
 use crate::error::{JournalError, Result};
@@ -312,7 +312,14 @@ impl Reader {
             source,
         })?;
         let agrees = view.row(usize::from(address.row)).is_some_and(|before| {
-            before.id() == row.id() && Some(before.to_previous()) == row.previous()
+            let counted = before.to_previous();
+            // In older journals it is only what the version before had.
+            let returned = Previous {
+                durations: before.durations(),
+                ..counted
+            };
+            let previous = row.previous();
+            before.id() == row.id() && (previous == Some(counted) || previous == Some(returned))
         });
         if !agrees {
             done.add(

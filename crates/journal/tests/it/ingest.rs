@@ -88,7 +88,7 @@ fn an_edit_is_a_revision_that_says_what_was_before() {
     2 b r0 New talk Some(50000)
     3 a r1 Revised talk Some(20000) was Some(50000)
     4 a r2 Revised talk None was Some(20000)
-    5 a r3 Revised talk Some(50000) was None
+    5 a r3 Revised talk Some(50000) was Some(20000)
     ");
 }
 

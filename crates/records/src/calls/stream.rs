@@ -84,12 +84,23 @@ impl<'a> CallRow<'_, 'a> {
         Direction::of_type(self.call_type())
     }
 
+    /// The durations as they are counted, in the order of [`CallField::ALL`](super::CallField::ALL):
+    /// one that is missing, or negative, keeps the value that was counted before.
+    pub fn counted_durations(&self) -> [Option<i64>; 6] {
+        let before = self.previous().map_or([None; 6], |before| before.durations);
+        let mut counted = self.durations();
+        for (duration, before) in counted.iter_mut().zip(before) {
+            *duration = duration.filter(|known| *known >= 0).or(before);
+        }
+        counted
+    }
+
     /// The call as it was counted before, for a revision.
     pub fn previous(&self) -> Option<Previous<'a>> {
         self.view.previous.row(self.row)
     }
 
-    /// This call, as the `previous` of a revision of it.
+    /// This call as it is counted, as the `previous` of a revision of it.
     pub fn to_previous(&self) -> Previous<'a> {
         Previous {
             revision: self.revision(),
@@ -98,7 +109,7 @@ impl<'a> CallRow<'_, 'a> {
             call_type: self.call_type(),
             answered_by: self.answered_by(),
             flagged: self.flagged(),
-            durations: self.durations(),
+            durations: self.counted_durations(),
         }
     }
 }

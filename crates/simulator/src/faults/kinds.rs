@@ -1,6 +1,15 @@
-//! The faults: a table of all of them, and their settings.
+//! The faults: a table of all of them.
 
 use serde::{Deserialize, Serialize};
+
+use super::answer_kinds::{EmptyPage, IdSpelling, PageZero, TimeStyle, Totals};
+use super::bounds::Bounds as _;
+use super::record_kinds::{
+    Edits, Flapping, Late, MovedStarts, NoStart, Share, Shifts, UnknownTalk,
+};
+use super::request_kinds::{
+    Echo, FailedDay, FailedPage, Hit, Latency, RefusedLogin, ServerError, Stall, Throttle,
+};
 
 /// Declares [`Faults`]: each fault's name, type, example for `--fault`, and meaning.
 macro_rules! faults {
@@ -9,8 +18,8 @@ macro_rules! faults {
         ///
         /// A fault of records selects them by seed and record, so that a record keeps its fault
         /// while the fault is active; a fault of requests selects them by seed and number of the
-        /// request. `late` holds for calls that end while it is active. Late records that have
-        /// appeared and edits that were made stay after the fault has ended.
+        /// request. `late` and `running` hold for calls that end or start while they are active.
+        /// Late records that have appeared and edits that were made stay after the fault has ended.
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Faults {
@@ -33,8 +42,22 @@ macro_rules! faults {
 faults! {
     late: Option<Late>, "late=0.05",
         "records appear up to {within_seconds: 3600} after the call's end";
+    running: Option<Share>, "running=0.1",
+        "calls appear at their start, without durations and operator until they end";
     edits: Option<Edits>, "edits=0.1",
         "notes, flags, transfer and work times change up to {within_seconds: 3600} after the end";
+    moved_starts: Option<MovedStarts>, "moved_starts='{\"rate\":0.1,\"days\":7}'",
+        "start times are edited: they move by so many days up to {within_seconds: 3600} after the end";
+    no_start: Option<NoStart>, "no_start=0.1",
+        "StartTime is absent; with {style: min_value} it and all other times are 0001-01-01T00:00:00";
+    long_calls: Option<Share>, "long_calls=0.01",
+        "DurationInSeconds is 600000";
+    flapping: Option<Flapping>, "flapping=0.1",
+        "DurationInSeconds is 10, missing, 12, missing, 13, each for {seconds: 60} after the end";
+    unknown_talk: Option<UnknownTalk>, "unknown_talk=0.1",
+        "no operator, and a talk time of n/a; {style: missing} leaves it out";
+    latin1_notes: Option<Share>, "latin1_notes=0.01",
+        "notes have a Latin-1 byte, and those of the next call U+FFFD";
     missing_numbers: Option<Share>, "missing_numbers=0.01",
         "one duration of a record is absent";
     misspelt_names: Option<Share>, "misspelt_names=0.01",
@@ -47,12 +70,36 @@ faults! {
         "recent records ({recent_seconds: 600}) appear between two pages of a reading";
     one_based_pages: bool, "one_based_pages",
         "pages count from 1; page 0 is answered as page 1";
+    page_zero: Option<PageZero>, "page_zero=empty",
+        "with one_based_pages: page 0 is empty; `refused` for a 500";
     page_size_limit: Option<u32>, "page_size_limit=100",
         "at most so many rows a page";
+    pages_as_asked: bool, "pages_as_asked",
+        "TotalPages is computed from the page size asked for, not from the one used";
+    last_page_repeats: bool, "last_page_repeats",
+        "a page beyond the end is answered with the last page";
+    empty_page: Option<EmptyPage>, "empty_page=without_items",
+        "an empty page has no Items; `no_content` for a 204";
     totals: Option<Totals>, "totals=absent",
         "call pages without totals; `zero` for totals of 0";
     ignore_dates: bool, "ignore_dates",
         "the date filter of calls is ignored";
+    ignore_order: bool, "ignore_order",
+        "SortField and SortDir of calls are ignored";
+    end_exclusive: bool, "end_exclusive",
+        "an EndDate with a time is not part of the range";
+    filter_zone: Option<String>, "filter_zone=UTC",
+        "the zone of StartDate and EndDate, while times are written in --time-zone";
+    time_style: Option<TimeStyle>, "time_style=offset",
+        "times of calls are written with their offset; `utc` for UTC and a Z";
+    id_spelling: Option<IdSpelling>, "id_spelling='{\"style\":\"braces\",\"after\":10}'",
+        "call ids change after so many requests to dashes, capitals or braces (which are all three)";
+    fail_page: Option<FailedPage>, "fail_page='{\"page\":1,\"status\":500}'",
+        "this page of calls fails";
+    fail_day: Option<FailedDay>, "fail_day='{\"day\":\"2026-08-08\",\"status\":500}'",
+        "a range of calls fails that is within this day or includes its noon";
+    date_skew: Option<i64>, "date_skew=-3600",
+        "the Date header is ahead by so many seconds";
     latency: Option<Latency>, "latency='{\"ms\":250,\"jitter_ms\":500}'",
         "a wait before the answer";
     stall: Option<Stall>, "stall='{\"seconds\":60,\"rate\":0.1}'",
@@ -77,301 +124,4 @@ faults! {
         "the PBX asks for a second factor";
     deck_changes: Option<Hit>, "deck_changes=0.5",
         "a rate changes, comes or goes before the deck is read";
-}
-
-/// The bounds of a fault's members.
-trait Bounds {
-    /// Returns what a member must be, if it is out of bounds.
-    fn check(&self) -> Result<(), &'static str> {
-        Ok(())
-    }
-}
-
-impl Bounds for bool {}
-impl Bounds for Totals {}
-impl Bounds for RefusedLogin {}
-
-impl Bounds for u32 {
-    fn check(&self) -> Result<(), &'static str> {
-        ensure(*self > 0, "must be at least 1")
-    }
-}
-
-impl<T: Bounds> Bounds for Option<T> {
-    fn check(&self) -> Result<(), &'static str> {
-        self.as_ref().map_or(Ok(()), T::check)
-    }
-}
-
-impl Bounds for Share {
-    fn check(&self) -> Result<(), &'static str> {
-        check_rate(self.rate)
-    }
-}
-
-impl Bounds for Late {
-    fn check(&self) -> Result<(), &'static str> {
-        check_rate(self.rate).and(check_seconds(self.within_seconds))
-    }
-}
-
-impl Bounds for Edits {
-    fn check(&self) -> Result<(), &'static str> {
-        check_rate(self.rate).and(check_seconds(self.within_seconds))
-    }
-}
-
-impl Bounds for Shifts {
-    fn check(&self) -> Result<(), &'static str> {
-        check_rate(self.rate).and(check_seconds(self.recent_seconds))
-    }
-}
-
-impl Bounds for Hit {
-    fn check(&self) -> Result<(), &'static str> {
-        check_rate(self.rate)
-    }
-}
-
-fn ensure(holds: bool, must: &'static str) -> Result<(), &'static str> {
-    if holds { Ok(()) } else { Err(must) }
-}
-
-fn check_rate(rate: f64) -> Result<(), &'static str> {
-    ensure((0.0..=1.0).contains(&rate), "rate must be from 0 to 1")
-}
-
-fn check_seconds(seconds: u32) -> Result<(), &'static str> {
-    let must = "seconds must be from 1 to 2592000, which is 30 days";
-    ensure((1..=30 * 86_400).contains(&seconds), must)
-}
-
-/// A share of all records.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Share {
-    /// The share, from 0 to 1.
-    pub rate: f64,
-    /// Selects which.
-    pub seed: u64,
-}
-
-impl Default for Share {
-    fn default() -> Self {
-        Self { rate: 1.0, seed: 0 }
-    }
-}
-
-/// Records that appear late.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Late {
-    /// The share of calls, from 0 to 1.
-    pub rate: f64,
-    /// Selects which, and how late each of them is.
-    pub seed: u64,
-    /// The longest delay after the end of the call, in simulated seconds, at most 30 days.
-    pub within_seconds: u32,
-}
-
-impl Default for Late {
-    fn default() -> Self {
-        Self {
-            rate: 1.0,
-            seed: 0,
-            within_seconds: 3_600,
-        }
-    }
-}
-
-/// Records that are edited.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Edits {
-    /// The share of calls, from 0 to 1.
-    pub rate: f64,
-    /// Selects which, when, and what is edited.
-    pub seed: u64,
-    /// The longest delay after the end of the call, in simulated seconds, at most 30 days.
-    pub within_seconds: u32,
-}
-
-impl Default for Edits {
-    fn default() -> Self {
-        Self {
-            rate: 1.0,
-            seed: 0,
-            within_seconds: 3_600,
-        }
-    }
-}
-
-/// Records that appear between two pages while a reader reads them.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Shifts {
-    /// The share of recent calls, from 0 to 1, that the first page does not have yet.
-    pub rate: f64,
-    /// Selects which, and on which of the next pages they appear.
-    pub seed: u64,
-    /// Calls are recent if they ended at most this many simulated seconds ago.
-    pub recent_seconds: u32,
-}
-
-impl Default for Shifts {
-    fn default() -> Self {
-        Self {
-            rate: 0.5,
-            seed: 0,
-            recent_seconds: 600,
-        }
-    }
-}
-
-/// Which requests are hit.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Hit {
-    /// The share of requests, from 0 to 1.
-    pub rate: f64,
-    /// Selects which.
-    pub seed: u64,
-    /// The maximum number of requests since the fault was set.
-    pub times: Option<u64>,
-    /// Only requests whose path contains this.
-    pub path: Option<String>,
-}
-
-impl Default for Hit {
-    fn default() -> Self {
-        Self {
-            rate: 1.0,
-            seed: 0,
-            times: None,
-            path: None,
-        }
-    }
-}
-
-/// Declares a fault of requests: the members of [`Hit`], its own members, and a bound on them.
-macro_rules! request_fault {
-    (
-        $(#[$doc:meta])*
-        $name:ident { $($(#[$member_doc:meta])* $member:ident: $type:ty = $default:expr,)* }
-        $($bound:expr => $must:literal)?
-    ) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
-        pub struct $name {
-            $($(#[$member_doc])* pub $member: $type,)*
-            /// The share of requests, from 0 to 1.
-            pub rate: f64,
-            /// Selects which.
-            pub seed: u64,
-            /// The maximum number of requests since the fault was set.
-            pub times: Option<u64>,
-            /// Only requests whose path contains this.
-            pub path: Option<String>,
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                let Hit { rate, seed, times, path } = Hit::default();
-                Self { $($member: $default,)* rate, seed, times, path }
-            }
-        }
-
-        impl $name {
-            pub(crate) fn hit(&self) -> Hit {
-                Hit { rate: self.rate, seed: self.seed, times: self.times, path: self.path.clone() }
-            }
-        }
-
-        impl Bounds for $name {
-            fn check(&self) -> Result<(), &'static str> {
-                check_rate(self.rate)$(.and(ensure(($bound)(self), $must)))?
-            }
-        }
-    };
-}
-
-request_fault! {
-    /// A wait before the answer.
-    Latency {
-        /// The wait, in (real) milliseconds.
-        ms: u64 = 250,
-        /// A random addition, up to this many milliseconds.
-        jitter_ms: u64 = 0,
-    }
-}
-
-request_fault! {
-    /// A pause in the middle of the body.
-    Stall {
-        /// How long, in (real) seconds.
-        seconds: u64 = 60,
-    }
-}
-
-request_fault! {
-    /// A 429.
-    Throttle {
-        /// The value of Retry-After in seconds; `None` sends no such header.
-        retry_after: Option<u64> = None,
-    }
-}
-
-request_fault! {
-    /// A gateway's error.
-    ServerError {
-        /// The status, from 500 to 599.
-        status: u16 = 503,
-    }
-    |fault: &ServerError| (500..=599).contains(&fault.status) => "status must be from 500 to 599"
-}
-
-request_fault! {
-    /// An error that repeats the request.
-    Echo {
-        /// The format of the request in it.
-        encoding: EchoEncoding = EchoEncoding::Jsv,
-    }
-}
-
-/// The format in which an error repeats the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EchoEncoding {
-    /// As ServiceStack does in debug mode.
-    Jsv,
-    /// As JSON within the JSON.
-    Json,
-    /// As the query of a URL.
-    Url,
-    /// In base64.
-    Base64,
-}
-
-/// The totals of a page of calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Totals {
-    /// `TotalCount` and `TotalPages` are 0, as with DisableStats.
-    Zero,
-    /// They are absent.
-    Absent,
-}
-
-/// The ways in which a login is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RefusedLogin {
-    /// HostedSuite: 500 with the code `SecurityException`.
-    SecurityException,
-    /// HostedSuite: `/api/authenticate` answers 200 with
-    /// `Authenticated: false`, everything else as `SecurityException`.
-    NotAuthenticated,
-    /// PortSIP: 400 with the code `UNAUTHORIZED`.
-    Unauthorized,
 }

@@ -3,13 +3,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::kinds::{Echo, Faults, Hit, ServerError, Throttle};
+use super::kinds::Faults;
+use super::request_kinds::{Echo, FailedDay, FailedPage, Hit, ServerError, Throttle};
 use crate::random::{self, Purpose};
 
 /// Plans each request, and counts the hits of each fault.
 #[derive(Debug, Default)]
 pub(crate) struct RequestFaults {
     requests: AtomicU64,
+    /// Of those, the ones before the last change of the faults.
+    earlier: AtomicU64,
     /// Hits of each fault since the last change of the faults.
     hits: [AtomicU64; REQUEST_FAULTS],
 }
@@ -59,9 +62,11 @@ enum RequestFault {
     Echo,
     ExpireTokens,
     DeckChanges,
+    FailPage,
+    FailDay,
 }
 
-const REQUEST_FAULTS: usize = RequestFault::DeckChanges as usize + 1;
+const REQUEST_FAULTS: usize = RequestFault::FailDay as usize + 1;
 
 impl RequestFaults {
     /// Plans the next request. `path` is in lower case.
@@ -117,8 +122,31 @@ impl RequestFaults {
         plan
     }
 
+    /// Whether a fault of one page hits the request that was planned last.
+    pub(crate) fn fails_page(&self, fault: &FailedPage, path: &str) -> bool {
+        self.hits(RequestFault::FailPage, &fault.hit(), self.last(), path)
+    }
+
+    /// Whether a fault of one day hits the request that was planned last.
+    pub(crate) fn fails_day(&self, fault: &FailedDay, path: &str) -> bool {
+        self.hits(RequestFault::FailDay, &fault.hit(), self.last(), path)
+    }
+
+    /// The number of the last request.
+    fn last(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed).saturating_sub(1)
+    }
+
+    /// How many requests came before the last one since the faults changed.
+    pub(crate) fn since_change(&self) -> u64 {
+        let earlier = self.earlier.load(Ordering::Relaxed);
+        self.last().saturating_sub(earlier)
+    }
+
     /// Resets the hits after a change of the faults.
     pub(crate) fn reset(&self) {
+        let requests = self.requests.load(Ordering::Relaxed);
+        self.earlier.store(requests, Ordering::Relaxed);
         for hits in &self.hits {
             hits.store(0, Ordering::Relaxed);
         }

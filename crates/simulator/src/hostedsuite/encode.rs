@@ -11,7 +11,7 @@ use serde_json::ser::Formatter;
 
 use super::error::ServiceError;
 use super::negotiate::Format;
-use super::wire::{BalanceRow, CallPage, ClientInfo, UserInfo};
+use super::wire::{BalanceRow, CallPage, ClientInfo, UserInfo, with_latin1};
 
 const POWERED_BY: HeaderName = HeaderName::from_static("x-powered-by");
 
@@ -21,6 +21,8 @@ pub(super) enum Answer<'a> {
     Balances(Vec<BalanceRow>),
     Clients(Vec<ClientInfo>),
     Calls(CallPage<'a>),
+    /// 204, without a body.
+    Nothing,
 }
 
 /// An answer that could not be written down: a defect of this program.
@@ -38,12 +40,20 @@ pub(super) enum EncodeError {
 
 pub(super) fn answer(answer: &Answer<'_>, format: &Format) -> Result<Response<Bytes>, EncodeError> {
     let body = match (format, answer) {
+        (_, Answer::Nothing) => Vec::new(),
         (Format::Csv, answer) => csv_of(answer)?,
         (format, Answer::User(user)) => text_of(user, format)?,
         (format, Answer::Balances(rows)) => text_of(rows, format)?,
         (format, Answer::Clients(rows)) => text_of(rows, format)?,
         (format, Answer::Calls(page)) => text_of(page, format)?,
     };
+    let body = match answer {
+        Answer::Calls(page) if page.view.faults.now.latin1_notes.is_some() => with_latin1(&body),
+        _ => body,
+    };
+    if matches!(answer, Answer::Nothing) {
+        return Ok(response(StatusCode::NO_CONTENT, format, body));
+    }
     Ok(response(StatusCode::OK, format, body))
 }
 
@@ -187,6 +197,7 @@ fn csv_of(answer: &Answer<'_>) -> Result<Vec<u8>, EncodeError> {
                 user.user_id.unwrap_or_default().to_owned(),
             ]],
         ),
+        Answer::Nothing => Ok(Vec::new()),
         // Not a table of calls: one row, the list in one cell.
         Answer::Calls(page) => table(
             &["Items", "Page", "TotalCount", "TotalPages"],

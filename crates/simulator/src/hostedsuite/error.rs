@@ -58,6 +58,15 @@ impl ServiceError {
         )
     }
 
+    /// An exception of the service, with the status of a fault.
+    pub(super) fn failed(status: u16) -> Self {
+        Self::new(
+            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            "SqlException",
+            "Timeout expired.",
+        )
+    }
+
     pub(super) fn serialization() -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,

@@ -2,12 +2,18 @@
 
 use std::ops::Range;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
 use super::dates::{self, Edge};
 use super::members::{Members, Unbindable};
-use crate::faults::Faults;
+use crate::faults::{Faults, PageZero, RequestFaults};
 use crate::random::{Purpose, draw, selects};
 use crate::world::{CallId, Direction, Facts, LONGEST_CALL_MS, SimulatedCall, View};
 
+/// The path of these requests, for faults that name one.
+const PATH: &str = "/api/calls";
 /// Rows of a page by default.
 const DEFAULT_ROWS: usize = 25;
 /// The maximum rows of a page.
@@ -31,6 +37,8 @@ pub(super) struct Query {
     pub(super) without_stats: bool,
     sort: SortKey,
     descending: bool,
+    /// The zone of the range.
+    zone: TimeZone,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,16 +82,27 @@ impl Query {
         view: &View<'_>,
         newest_first: bool,
     ) -> Result<Self, Unbindable> {
-        let zone = &view.world.zone;
+        let faults = &view.faults.now;
+        let other_zone = (faults.filter_zone.as_ref()).and_then(|name| TimeZone::get(name).ok());
+        let zone = other_zone.unwrap_or_else(|| view.world.zone.clone());
         let date =
-            |name, edge| (members.filter(name)).and_then(|text| dates::read(&text, zone, edge));
-        let sort = members.filter("SortField").and_then(|field| {
-            (SORT_FIELDS.iter()).find(|(name, _)| name.eq_ignore_ascii_case(&field))
-        });
-        let direction = members.choice("SortDir", &[("Asc", false), ("Desc", true)])?;
+            |name, edge| (members.filter(name)).and_then(|text| dates::read(&text, &zone, edge));
+        let end = if faults.end_exclusive {
+            Edge::Before
+        } else {
+            Edge::End
+        };
+        let sort = (members.filter("SortField"))
+            .filter(|_| !faults.ignore_order)
+            .and_then(|field| {
+                (SORT_FIELDS.iter()).find(|(name, _)| name.eq_ignore_ascii_case(&field))
+            });
+        let direction = members
+            .choice("SortDir", &[("Asc", false), ("Desc", true)])?
+            .filter(|_| !faults.ignore_order);
         Ok(Self {
             from: date("StartDate", Edge::Start).unwrap_or(i64::MIN),
-            until: date("EndDate", Edge::End).unwrap_or(i64::MAX),
+            until: date("EndDate", end).unwrap_or(i64::MAX),
             client: members.filter("ClientId"),
             center: members.filter("CenterId"),
             id: members.filter("CallRecordId"),
@@ -101,7 +120,44 @@ impl Query {
             without_stats: members.truth("DisableStats")?,
             sort: sort.map_or(SortKey::Start, |(_, key)| *key),
             descending: direction.unwrap_or(sort.is_none() && newest_first),
+            zone,
         })
+    }
+
+    /// The status of an error that a fault puts in the place of this page.
+    pub(super) fn failure(&self, view: &View<'_>, requests: &RequestFaults) -> Option<u16> {
+        let faults = &view.faults.now;
+        if faults.one_based_pages && self.page <= 0 && faults.page_zero == Some(PageZero::Refused) {
+            return Some(500);
+        }
+        if let Some(fault) = &faults.fail_page
+            && i64::from(self.page) == i64::from(fault.page)
+            && requests.fails_page(fault, PATH)
+        {
+            return Some(fault.status);
+        }
+        let fault = faults.fail_day.as_ref()?;
+        let hits = self.reads_day(fault.day?) && requests.fails_day(fault, PATH);
+        hits.then_some(fault.status)
+    }
+
+    /// Whether the range is within a day or includes its noon. A range that only overlaps the day's
+    /// edge does not read the day.
+    fn reads_day(&self, day: Date) -> bool {
+        let at = |hour| {
+            Some(
+                day.at(hour, 0, 0, 0)
+                    .to_zoned(self.zone.clone())
+                    .ok()?
+                    .timestamp(),
+            )
+        };
+        let noon = at(12).map(Timestamp::as_millisecond);
+        let Some((noon, midnight)) = noon.zip(at(0).map(Timestamp::as_millisecond)) else {
+            return false;
+        };
+        let range = self.from..=self.until;
+        range.contains(&noon) || (self.from >= midnight && self.until < midnight + 86_400_000)
     }
 
     pub(super) fn page(&self, view: &View<'_>) -> Page {
@@ -113,14 +169,19 @@ impl Query {
         } else {
             (asked, asked)
         };
-        let position = usize::try_from(position).unwrap_or(0);
+        let mut position = usize::try_from(position).unwrap_or(0);
 
         let selection = self.select(view, position as u64);
         let total = selection.len();
         let repeats = Repeats { faults, rows };
         let pages = repeats.pages(total);
+        if faults.last_page_repeats {
+            position = position.min(pages.saturating_sub(1));
+        }
+        let without_page_zero =
+            faults.one_based_pages && asked == 0 && faults.page_zero == Some(PageZero::Empty);
         // Beyond the last page there is nothing, not even a repeated record.
-        let offset = if position < pages {
+        let offset = if position < pages && !without_page_zero {
             repeats.offset(position)
         } else {
             total
@@ -137,17 +198,24 @@ impl Query {
             .collect();
         Page {
             calls,
-            number: i64::from(number),
+            number: i64::from(if without_page_zero { asked } else { number }),
             total,
-            pages,
+            pages: if faults.pages_as_asked {
+                total.div_ceil(self.asked_rows())
+            } else {
+                pages
+            },
         }
     }
 
-    fn rows(&self, faults: &Faults) -> usize {
+    fn asked_rows(&self) -> usize {
         let rows = usize::try_from(self.rows).unwrap_or(0);
-        let rows = if rows == 0 { DEFAULT_ROWS } else { rows };
+        if rows == 0 { DEFAULT_ROWS } else { rows }
+    }
+
+    fn rows(&self, faults: &Faults) -> usize {
         let limit = (faults.page_size_limit).map_or(MOST_ROWS, |limit| limit as usize);
-        rows.min(limit).min(MOST_ROWS)
+        self.asked_rows().min(limit).min(MOST_ROWS)
     }
 
     /// The calls asked for, in rising order of the sort key.
@@ -160,6 +228,9 @@ impl Query {
         } else {
             (self.from, self.until)
         };
+        if view.starts_move() {
+            return self.select_moved(view, from, until, page);
+        }
         let calls = view.world.calls();
         let mut settled = 0..0;
         let mut next_from = from;
@@ -180,7 +251,27 @@ impl Query {
             })
             .map(|(index, _)| index)
             .collect();
-        let mut selection = Selection { settled, rest };
+        self.sorted(view, Selection { settled, rest })
+    }
+
+    /// The same when the world's order is not that of the starts.
+    fn select_moved(&self, view: &View<'_>, from: i64, until: i64, page: u64) -> Selection {
+        let mut found: Vec<_> = view
+            .visible(i64::MIN, i64::MAX)
+            .map(|(index, call)| (view.start(index, call), index, call))
+            .filter(|(start, index, call)| {
+                (from..=until).contains(start)
+                    && !is_shifted(view, *index, call, page)
+                    && self.wants(view, call)
+            })
+            .map(|(start, index, _)| (start, index))
+            .collect();
+        found.sort_unstable();
+        let rest = found.into_iter().map(|(_, index)| index).collect();
+        self.sorted(view, Selection::of(rest))
+    }
+
+    fn sorted(&self, view: &View<'_>, mut selection: Selection) -> Selection {
         if self.sort != SortKey::Start {
             selection.rest = (0..selection.len())
                 .filter_map(|place| selection.get(place))
@@ -194,7 +285,8 @@ impl Query {
     fn select_one(&self, view: &View<'_>, id: &str) -> Option<usize> {
         let index = CallId::index(view.world.seed, id)?;
         let call = view.world.calls().get(index)?;
-        let inside = view.faults.now.ignore_dates || (self.from..=self.until).contains(&call.start);
+        let inside = view.faults.now.ignore_dates
+            || (self.from..=self.until).contains(&view.start(index, call));
         (inside && view.is_visible(index, call) && self.wants(view, call)).then_some(index)
     }
 
@@ -227,7 +319,7 @@ impl Query {
         };
         let facts: Facts = view.facts(index, call);
         let number = match self.sort {
-            SortKey::Start => call.start.cast_unsigned(),
+            SortKey::Start => view.start(index, call).cast_unsigned(),
             SortKey::Duration => facts.duration().into(),
             SortKey::Ring => facts.ring.into(),
             SortKey::Hold => facts.hold.into(),

@@ -12,7 +12,7 @@ use super::negotiate::{self, Format, Wishes};
 use super::routes::{Operation, Request, Route, route};
 use super::wire::{CallPage, ClientInfo, UserInfo};
 use super::{allowances, listing};
-use crate::faults::{Echo, EchoEncoding, RefusedLogin, Totals};
+use crate::faults::{Echo, EchoEncoding, EmptyPage, RefusedLogin, Totals};
 use crate::options::HostedSuiteLogin;
 use crate::state::State;
 use crate::world::{Allowance, View};
@@ -136,10 +136,17 @@ fn operate<'a>(
         (Operation::Calls, Ok(())) => {
             let query = listing::Query::read(members, view, state.options.newest_first)
                 .map_err(unbindable)?;
+            if let Some(status) = query.failure(view, &state.request_faults) {
+                return Err(ServiceError::failed(status));
+            }
             let off = query.without_stats.then_some(Totals::Zero);
+            let page = query.page(view);
+            if page.calls.is_empty() && view.faults.now.empty_page == Some(EmptyPage::NoContent) {
+                return Ok(Answer::Nothing);
+            }
             Ok(Answer::Calls(CallPage {
                 view,
-                page: query.page(view),
+                page,
                 totals: view.faults.now.totals.or(off),
             }))
         }

@@ -6,11 +6,11 @@ use std::fmt;
 use serde::ser::{SerializeSeq, SerializeStruct};
 use serde::{Serialize, Serializer};
 
-use super::dates::Local;
+use super::dates::{Local, Writing};
 use super::listing::Page;
-use crate::faults::{Share, Totals};
+use crate::faults::{EmptyPage, Share, StartStyle, TalkStyle, Totals};
 use crate::random::{Purpose, draw, selects};
-use crate::world::{CallId, View, Words};
+use crate::world::{CallId, Facts, View, Words};
 
 /// A row of `/call-allowance/balance`.
 #[derive(Debug, Serialize)]
@@ -114,7 +114,12 @@ impl Serialize for CallPage<'_> {
             Some(_) => (0, 0),
         };
         let mut page = serializer.serialize_struct("CallRecordPage", 4)?;
-        page.serialize_field("Items", &self.items())?;
+        let empty = self.view.faults.now.empty_page;
+        if self.page.calls.is_empty() && empty == Some(EmptyPage::WithoutItems) {
+            page.skip_field("Items")?;
+        } else {
+            page.serialize_field("Items", &self.items())?;
+        }
         page.serialize_field("Page", &self.page.number)?;
         if self.totals != Some(Totals::Absent) {
             page.serialize_field("TotalCount", &count)?;
@@ -152,8 +157,49 @@ struct CallRecord<'a> {
     index: usize,
 }
 
+impl CallRecord<'_> {
+    /// Notes with a byte that is no UTF-8; the next call's have the character that readers put in its
+    /// place.
+    fn wrong_bytes(&self) -> Option<&'static str> {
+        let share = self.view.faults.now.latin1_notes?;
+        let is_wrong = |index: usize| share.selects(Purpose::Latin1, index);
+        if is_wrong(self.index) {
+            Some("Caf\u{e0e9}")
+        } else {
+            let before = self.index.checked_sub(1)?;
+            is_wrong(before).then_some("Caf\u{fffd}")
+        }
+    }
+}
+
+/// The character that stands for a Latin-1 é until the answer is encoded, and that byte.
+const LATIN1_MARK: char = '\u{e0e9}';
+const LATIN1_BYTE: u8 = 0xe9;
+
+/// Puts Latin-1 bytes in the place of their marks.
+pub(super) fn with_latin1(body: &[u8]) -> Vec<u8> {
+    let mut mark = [0; 4];
+    let mark = LATIN1_MARK.encode_utf8(&mut mark).as_bytes();
+    let mut out = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let Some((first, after)) = rest.split_first() {
+        if let Some(after) = rest.strip_prefix(mark) {
+            out.push(LATIN1_BYTE);
+            rest = after;
+        } else {
+            out.push(*first);
+            rest = after;
+        }
+    }
+    out
+}
+
 /// The faults of a record's durations.
 struct Spoiled {
+    running: bool,
+    without_duration: bool,
+    /// Instead of the talk time.
+    talk: Option<TalkStyle>,
     missing: Option<u64>,
     misspelt: Option<u64>,
     not_a_number: Option<u64>,
@@ -168,8 +214,12 @@ const DURATIONS: [(&str, &str); 6] = [
     ("WorkTimeInSeconds", "WorkTimeInSec"),
 ];
 
+/// Places in [`DURATIONS`].
+const DURATION: u64 = 0;
+const TALK: u64 = 3;
+
 impl Spoiled {
-    fn new(record: &CallRecord<'_>) -> Self {
+    fn new(record: &CallRecord<'_>, facts: &Facts) -> Self {
         let faults = &record.view.faults.now;
         let number = record.index as u64;
         // Which of the six durations, if the record is one of the share.
@@ -178,7 +228,11 @@ impl Spoiled {
                 .filter(|share| selects(share.rate, share.seed, purpose, number))
                 .map(|share| draw(!share.seed, purpose, number) % DURATIONS.len() as u64)
         };
+        let unknown_talk = faults.unknown_talk.filter(|_| !facts.talk_known);
         Self {
+            running: facts.running,
+            without_duration: facts.without_duration,
+            talk: unknown_talk.map(|fault| fault.style),
             missing: chosen(faults.missing_numbers, Purpose::Missing),
             misspelt: chosen(faults.misspelt_names, Purpose::Misspelt),
             not_a_number: chosen(faults.nan, Purpose::NotANumber),
@@ -196,8 +250,16 @@ impl Spoiled {
             .and_then(|which| DURATIONS.get(which))
             .copied()
             .unwrap_or_default();
-        if self.missing == Some(which) {
+        let talk = self.talk.filter(|_| which == TALK);
+        if self.missing == Some(which)
+            || self.running
+            || (self.without_duration && which == DURATION)
+            || talk == Some(TalkStyle::Missing)
+        {
             return record.skip_field(name);
+        }
+        if talk == Some(TalkStyle::Text) {
+            return record.serialize_field(name, "n/a");
         }
         let name = if self.misspelt == Some(which) {
             misspelt
@@ -227,30 +289,49 @@ impl Serialize for CallRecord<'_> {
         };
         let facts = self.view.facts(self.index, call);
         let words = Words::new(world.seed, self.index, call, &facts, &world.people);
-        let zone = &world.zone;
-        let spoiled = Spoiled::new(self);
+        let spoiled = Spoiled::new(self, &facts);
+        let faults = &self.view.faults.now;
+        let spelling = faults
+            .id_spelling
+            .filter(|one| self.view.requests >= one.after);
+        let id = CallId::new(world.seed, self.index).spelled(spelling.map(|one| one.style));
+        let no_start = faults
+            .no_start
+            .filter(|fault| selects(fault.rate, fault.seed, Purpose::NoStart, self.index as u64));
+        let writing = Writing {
+            zone: &world.zone,
+            style: faults.time_style,
+            fractions: world.fractions,
+            min_value: no_start.is_some_and(|fault| fault.style == StartStyle::MinValue),
+        };
+        let start = self.view.start(self.index, call);
         let mut record = serializer.serialize_struct("CallRecordInfo", 25)?;
-        record.serialize_field("Id", &CallId::new(world.seed, self.index))?;
+        record.serialize_field("Id", &id)?;
         record.serialize_field("ClientId", &client.id)?;
         record.serialize_field("ClientName", &client.name)?;
         record.serialize_field("CenterId", &center.id)?;
-        let start = Local {
-            at: call.start,
-            zone,
-        };
-        record.serialize_field("StartTime", &start)?;
+        let has_start = no_start.is_none() || writing.min_value;
+        optional(
+            &mut record,
+            "StartTime",
+            has_start.then(|| writing.at(start)),
+        )?;
         optional(&mut record, "CallerName", words.caller_name())?;
         optional(&mut record, "CallerNumber", words.caller_number())?;
         optional(&mut record, "TransferToName", words.transfer_to_name())?;
         optional(&mut record, "TransferToNumber", words.transfer_to_number())?;
-        optional(&mut record, "Notes", words.notes())?;
+        optional(
+            &mut record,
+            "Notes",
+            self.wrong_bytes().or_else(|| words.notes()),
+        )?;
         spoiled.write(&mut record, 0, facts.duration())?;
         spoiled.write(&mut record, 1, facts.ring)?;
         spoiled.write(&mut record, 2, facts.hold)?;
         record.serialize_field("HoldCount", &facts.hold_count)?;
         let interactions = Interactions {
-            start: call.start,
-            zone,
+            start,
+            writing,
             happened: words.interactions(),
         };
         record.serialize_field("Interactions", &interactions)?;
@@ -281,7 +362,7 @@ fn optional<S: SerializeStruct, T: Serialize>(
 
 struct Interactions<'a> {
     start: i64,
-    zone: &'a jiff::tz::TimeZone,
+    writing: Writing<'a>,
     happened: Vec<(i64, &'static str, Option<&'a str>)>,
 }
 
@@ -297,10 +378,7 @@ impl Serialize for Interactions<'_> {
         }
         serializer.collect_seq((self.happened.iter()).map(|(offset, kind, description)| {
             Interaction {
-                start_time: Local {
-                    at: self.start + offset,
-                    zone: self.zone,
-                },
+                start_time: self.writing.at(self.start + offset),
                 r#type: kind,
                 description: *description,
             }

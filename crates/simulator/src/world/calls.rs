@@ -37,7 +37,7 @@ const WEEKDAYS: [f64; 7] = [1.25, 1.10, 1.05, 1.05, 0.95, 0.35, 0.25];
 /// A call before any edit. Times are in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SimulatedCall {
-    /// Since 1970; whole seconds, as HostedSuite writes them.
+    /// Since 1970; whole seconds, unless the world has fractions.
     pub(crate) start: i64,
     pub(crate) client: u32,
     pub(crate) ring: u32,

@@ -6,6 +6,7 @@ use super::calls::{Direction, SimulatedCall};
 use super::names;
 use super::people::People;
 use super::view::Facts;
+use crate::faults::IdStyle;
 use crate::random::{Purpose, below, draw};
 
 /// A call's id: 32 hexadecimal digits that lead back to its index.
@@ -24,6 +25,7 @@ impl CallId {
 
     /// The index that a text is the id of, if it is one of this world.
     pub(crate) fn index(seed: u64, text: &str) -> Option<usize> {
+        let text = text.replace(['-', '{', '}'], "");
         if text.len() != 32 || !text.is_ascii() {
             return None;
         }
@@ -40,9 +42,22 @@ impl fmt::Display for CallId {
     }
 }
 
-impl serde::Serialize for CallId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl CallId {
+    /// The id in a spelling that a server may change to.
+    pub(crate) fn spelled(self, style: Option<IdStyle>) -> String {
+        let plain = self.to_string();
+        let Some(style) = style else { return plain };
+        let text = match style {
+            IdStyle::Capitals => plain,
+            IdStyle::Dashes | IdStyle::Braces => [0..8, 8..12, 12..16, 16..20, 20..32]
+                .map(|group| plain.get(group).unwrap_or_default())
+                .join("-"),
+        };
+        match style {
+            IdStyle::Dashes => text,
+            IdStyle::Capitals => text.to_uppercase(),
+            IdStyle::Braces => format!("{{{}}}", text.to_uppercase()),
+        }
     }
 }
 
@@ -130,6 +145,9 @@ impl<'a> Words<'a> {
         let facts = self.facts;
         let mut at = i64::from(facts.ring);
         let mut happened = Vec::with_capacity(4);
+        if facts.running {
+            return happened;
+        }
         if !facts.answered() {
             happened.push((at, "Hangup", Some("No answer")));
             return happened;

@@ -7,6 +7,7 @@ use super::calls::{Plan, SimulatedCall};
 use super::people::People;
 use crate::error::SimulatorError;
 use crate::options::Options;
+use crate::random::{Purpose, below, draw};
 
 /// Everything that HostedSuite knows. Calls are in the order of their start.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) zone: TimeZone,
     pub(crate) people: People,
+    /// Whether starts have fractions of a second.
+    pub(crate) fractions: bool,
     plan: Plan,
     calls: Vec<SimulatedCall>,
 }
@@ -31,6 +34,7 @@ impl World {
             seed: options.seed,
             zone,
             people,
+            fractions: options.fractions,
             plan,
             calls: Vec::new(),
         };
@@ -45,11 +49,24 @@ impl World {
 
     /// Computes the calls that start up to `now`, and a little beyond.
     pub(crate) fn extend(&mut self, now: i64) {
+        let first = self.calls.len();
         self.plan
             .extend(now, self.seed, &self.zone, &self.people, &mut self.calls);
+        if self.fractions {
+            add_fractions(self.seed, first, &mut self.calls);
+        }
     }
 
     pub(crate) fn calls(&self) -> &[SimulatedCall] {
         &self.calls
     }
+}
+
+/// Moves the calls from `first` on by a part of a second, and restores their order.
+fn add_fractions(seed: u64, first: usize, calls: &mut [SimulatedCall]) {
+    let new = calls.get_mut(first..).unwrap_or_default();
+    for (index, call) in (first as u64..).zip(&mut *new) {
+        call.start += below(draw(seed, Purpose::Fraction, index), 1_000).cast_signed();
+    }
+    new.sort_by_key(|call| call.start);
 }

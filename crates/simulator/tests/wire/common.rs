@@ -1,7 +1,9 @@
 //! What the tests of the wire share: a world that stands still, and a client
 //! that shows every byte of an exchange.
 
-use callmeter_simulator::{Options, Running, Simulator};
+use std::collections::BTreeSet;
+
+use callmeter_simulator::{LedgerQuery, Options, Running, Simulator};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -165,4 +167,30 @@ pub(crate) async fn token(running: &Running) -> String {
     let granted = pbx(running, "POST", "/api/auth/sign_in", None, LOGIN).await;
     let token = granted.json()["access_token"].clone();
     token.as_str().expect("a token").to_owned()
+}
+
+pub(crate) const CALLS: &str = "/api/calls";
+
+/// Asks for a page of calls, which must succeed.
+pub(crate) async fn page(running: &Running, members: Value) -> Value {
+    let answer = ask(running, CALLS, members).await;
+    assert_eq!(answer.status(), "200 OK");
+    answer.json()
+}
+
+pub(crate) fn ids(page: &Value) -> Vec<String> {
+    let items = page["Items"].as_array().expect("items");
+    let id = |item: &Value| item["Id"].as_str().expect("an id").to_owned();
+    items.iter().map(id).collect()
+}
+
+pub(crate) fn unique(pages: &[Vec<String>]) -> BTreeSet<String> {
+    pages.iter().flatten().cloned().collect()
+}
+
+/// The ids that the ledger has.
+pub(crate) fn truth(running: &Running) -> BTreeSet<String> {
+    let ledger = running.ledger(&LedgerQuery::default());
+    assert_eq!(ledger.ids.len() as u64, ledger.total.calls);
+    ledger.ids.into_iter().collect()
 }

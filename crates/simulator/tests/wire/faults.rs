@@ -3,23 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::common::{LOGIN, ask, options, pbx, start, start_with, token};
 use callmeter_simulator::{LedgerQuery, Running};
 use serde_json::{Value, json};
 
-const CALLS: &str = "/api/calls";
-
-async fn page(running: &Running, members: Value) -> Value {
-    let answer = ask(running, CALLS, members).await;
-    assert_eq!(answer.status(), "200 OK");
-    answer.json()
-}
-
-fn ids(page: &Value) -> Vec<String> {
-    let items = page["Items"].as_array().expect("items");
-    let id = |item: &Value| item["Id"].as_str().expect("an id").to_owned();
-    items.iter().map(id).collect()
-}
+use crate::common::{
+    CALLS, LOGIN, ask, ids, options, page, pbx, start, start_with, token, truth, unique,
+};
 
 /// Reads pages until one is empty, as a reader that trusts nothing else.
 async fn read_all(running: &Running, size: u32) -> Vec<Vec<String>> {
@@ -33,16 +22,6 @@ async fn read_all(running: &Running, size: u32) -> Vec<Vec<String>> {
         pages.push(ids);
     }
     panic!("the pages do not end");
-}
-
-fn unique(pages: &[Vec<String>]) -> BTreeSet<String> {
-    pages.iter().flatten().cloned().collect()
-}
-
-fn truth(running: &Running) -> BTreeSet<String> {
-    let ledger = running.ledger(&LedgerQuery::default());
-    assert_eq!(ledger.ids.len() as u64, ledger.total.calls);
-    ledger.ids.into_iter().collect()
 }
 
 #[tokio::test]

@@ -7,4 +7,6 @@ mod common;
 mod exchanges;
 mod faults;
 mod hostedsuite;
+mod pages_and_ranges;
 mod portsip;
+mod rows_and_times;

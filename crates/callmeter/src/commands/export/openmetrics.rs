@@ -16,9 +16,10 @@ use callmeter_records::{CallsView, Change, Stream};
 use super::batches::{Batches, Window};
 use super::error::ExportError;
 
-const FAMILIES: [FamilyId; 3] = [
+const FAMILIES: [FamilyId; 4] = [
     FamilyId::Calls,
     FamilyId::CallsUnanswered,
+    FamilyId::CallsAnswerUnknown,
     FamilyId::CallsFlagged,
 ];
 

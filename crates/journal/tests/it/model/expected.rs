@@ -22,6 +22,8 @@ pub(super) struct Model {
 pub(super) struct Counted {
     pub(super) start: i64,
     pub(super) contents: Contents,
+    /// The talk time that is counted: the last one that was known.
+    pub(super) talk: Option<u16>,
     pub(super) revision: i32,
 }
 
@@ -74,18 +76,18 @@ impl Model {
             return Classification::Unsettled;
         }
         let revision = known.map_or(0, |known| known.revision + 1);
+        let returned = match call.contents.talk {
+            Talk::Millis(millis) => Some(millis),
+            Talk::Missing | Talk::Unreadable => None,
+        };
+        let before = known.and_then(|known| known.talk);
         let counted = Counted {
             start: call.said_start(),
             contents: call.said(),
+            talk: returned.or(before),
             revision,
         };
-        let talk = |talk: &Talk| {
-            if let Talk::Millis(millis) = talk {
-                i64::from(*millis)
-            } else {
-                -1
-            }
-        };
+        let talk = |talk: Option<u16>| talk.map_or(-1, i64::from);
         page.rows.push(format!(
             "{} {} r{revision} talk {}{}",
             ACCOUNTS[account],
@@ -94,11 +96,8 @@ impl Model {
             } else {
                 "-".to_owned()
             },
-            talk(&call.contents.talk),
-            known.map_or(String::new(), |known| format!(
-                " was {}",
-                talk(&known.contents.talk)
-            ))
+            talk(returned),
+            known.map_or(String::new(), |_| format!(" was {}", talk(before)))
         ));
         page.counted.push((key, counted));
         match known {

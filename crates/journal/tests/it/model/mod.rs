@@ -353,7 +353,7 @@ impl World {
         self.check_totals(&batches);
     }
 
-    /// What the meter has counted, with its corrections, is what the calls say now.
+    /// What the meter has counted, with its corrections, is what the calls said last.
     fn check_totals(&mut self, batches: &[callmeter_journal::StoredBatch]) {
         if self.whole {
             let mut replayed = Ledger::new(Limits::default());
@@ -402,13 +402,7 @@ impl World {
             .model
             .known
             .values()
-            .map(|known| {
-                if let Talk::Millis(millis) = known.contents.talk {
-                    i128::from(millis)
-                } else {
-                    0
-                }
-            })
+            .filter_map(|known| known.talk.map(i128::from))
             .sum();
         assert_eq!(
             talk + corrections,
