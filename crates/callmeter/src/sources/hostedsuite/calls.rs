@@ -269,3 +269,6 @@ impl PollSummary {
         text
     }
 }
+
+#[cfg(test)]
+mod tests;
