@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use hostedsuite_client::{CallRef, CallsQuery, Client, Error, Format, SecretSource, Tls};
+use hostedsuite_client::{CallRef, CallsQuery, Client, Ending, Error, Format, SecretSource, Tls};
 use jiff::civil::Date;
 
 /// Lists the calls of a HostedSuite customer.
@@ -76,8 +76,7 @@ async fn run(options: Options) -> Result<(), Error> {
         .tls(tls)
         .build()?;
     let last = options.to.unwrap_or(options.from);
-    let mut query = CallsQuery::between(options.from.at(0, 0, 0, 0), last.at(23, 59, 59, 0))
-        .page_size(options.page_size);
+    let mut query = CallsQuery::days(options.from, last).page_size(options.page_size);
     if let Some(id) = options.client {
         query = query.client(id);
     }
@@ -91,12 +90,9 @@ async fn run(options: Options) -> Result<(), Error> {
         }
     }
     let summary = pages.summary();
-    eprintln!(
-        "{} calls on {} pages, {} repeated, {} without id",
-        summary.unique, summary.pages, summary.repeated, summary.without_id
-    );
-    if let Some(missing @ 1..) = summary.shortfall() {
-        eprintln!("calls: the server counts {missing} more");
+    eprintln!("{} rows on {} pages", summary.rows, summary.pages);
+    if let Some(Ending::Incomplete(shortfall)) = pages.ending() {
+        eprintln!("calls: some may be missing: {shortfall}");
     }
     Ok(())
 }

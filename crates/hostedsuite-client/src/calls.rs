@@ -1,11 +1,12 @@
 //! A page of call records, borrowed from the answer's text.
 
 use bytes::Bytes;
+use jiff::Timestamp;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::generated_members::{call_record_info, call_record_interaction_info};
 use crate::members::row;
 use crate::owned::CallRecord;
-use crate::query::PageBase;
 use crate::raw_table::{Column, PAGE, RawTable, TOTAL_COUNT, TOTAL_PAGES, Unreadable};
 use crate::rows::RowError;
 use api_client::Format;
@@ -16,12 +17,9 @@ pub(crate) const COLUMNS: &[Column] = CallRef::COLUMNS;
 #[derive(Debug)]
 pub struct CallsPage {
     table: RawTable,
-    /// Rows to skip: their ids came before.
-    repeated: Vec<bool>,
-    repeats: usize,
     number: i64,
-    base: PageBase,
     bytes: u64,
+    date: Option<Timestamp>,
 }
 
 impl CallsPage {
@@ -42,24 +40,22 @@ impl CallsPage {
     pub fn parse(body: Bytes, format: Format) -> Result<Self, String> {
         let bytes = body.len() as u64;
         match RawTable::read(COLUMNS, body, format) {
-            Ok(table) if table.has_rows() => Ok(Self::new(table, bytes, 0)),
+            Ok(table) if table.is_page() => Ok(Self::new(table, bytes, 0, None)),
             Ok(_) => Err("no list of records".to_owned()),
             Err(Unreadable(reason)) => Err(reason),
         }
     }
 
-    pub(crate) fn new(table: RawTable, bytes: u64, number: i64) -> Self {
+    pub(crate) fn new(table: RawTable, bytes: u64, number: i64, date: Option<Timestamp>) -> Self {
         Self {
             table,
-            repeated: Vec::new(),
-            repeats: 0,
             number,
-            base: PageBase::Unknown,
             bytes,
+            date,
         }
     }
 
-    /// How many rows the server sent, unreadable and repeated ones included.
+    /// How many rows the server sent, including those that cannot be read.
     pub fn len(&self) -> usize {
         self.table.len()
     }
@@ -67,11 +63,6 @@ impl CallsPage {
     /// Whether the server sent no row.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// How many rows have an id that came before in the same walk or on this page. They are skipped.
-    pub fn repeated(&self) -> usize {
-        self.repeats
     }
 
     /// The number that was asked for.
@@ -84,28 +75,26 @@ impl CallsPage {
         self.table.envelope().number(PAGE).whole().ok().flatten()
     }
 
-    /// How many records the server says all pages hold; `None` when it does not say (or says 0 or less).
+    /// How many records the server says all pages hold; `None` when it does not say. Servers that
+    /// do not count say 0.
     pub fn total_count(&self) -> Option<i64> {
-        self.positive(TOTAL_COUNT)
+        self.count(TOTAL_COUNT)
     }
 
-    /// How many pages the server says there are; `None` when it does not say (or says 0 or less).
+    /// How many pages the server says there are; `None` when it does not say. Servers that do not
+    /// count say 0.
     pub fn total_pages(&self) -> Option<i64> {
-        self.positive(TOTAL_PAGES)
+        self.count(TOTAL_PAGES)
     }
 
-    fn positive(&self, member: usize) -> Option<i64> {
+    fn count(&self, member: usize) -> Option<i64> {
         let number = self.table.envelope().number(member).whole().ok().flatten();
-        number.filter(|&count| count > 0)
+        number.filter(|&count| count >= 0)
     }
 
-    /// What is known of the number of the first page: where the next walk begins.
-    pub fn base(&self) -> PageBase {
-        self.base
-    }
-
-    pub(crate) fn set_base(&mut self, base: PageBase) {
-        self.base = base;
+    /// The time of the server's clock when it sent the page, from the `Date` header.
+    pub fn date(&self) -> Option<Timestamp> {
+        self.date
     }
 
     /// The body's length in bytes.
@@ -113,12 +102,9 @@ impl CallsPage {
         self.bytes
     }
 
-    /// The records in the server's order without repeated ones; an error for each that cannot be read.
+    /// The records in the server's order; an error for each that cannot be read.
     pub fn calls(&self) -> impl Iterator<Item = Result<CallRef<'_>, RowError>> {
         (0..self.table.len()).filter_map(|index| {
-            if self.repeated.get(index) == Some(&true) {
-                return None;
-            }
             Some(match self.table.row(index)? {
                 Ok(row) => Ok(CallRef(row)),
                 Err(reason) => Err(RowError {
@@ -132,9 +118,6 @@ impl CallsPage {
     /// [`CallsPage::calls`] for a function, with each row's index on the page.
     pub fn for_each(&self, mut each: impl FnMut(usize, Result<CallRef<'_>, RowError>)) {
         for index in 0..self.table.len() {
-            if self.repeated.get(index) == Some(&true) {
-                continue;
-            }
             match self.table.row(index) {
                 Some(Ok(row)) => each(index, Ok(CallRef(row))),
                 Some(Err(reason)) => {
@@ -146,17 +129,18 @@ impl CallsPage {
         }
     }
 
-    /// The ids of all rows, in order; `None` for rows that have none or cannot be read.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = Option<&str>> {
-        (0..self.table.len()).map(|index| match self.table.row(index) {
-            Some(Ok(row)) => CallRef(row).id(),
-            _ => None,
-        })
-    }
-
-    pub(crate) fn pass_over(&mut self, repeated: Vec<bool>) {
-        self.repeats = repeated.iter().filter(|&&is| is).count();
-        self.repeated = repeated;
+    /// A hash for each row, in order: of its id, or of its whole text if it has none or cannot be
+    /// read.
+    pub(crate) fn row_hashes(&self) -> Vec<u64> {
+        (0..self.table.len())
+            .map(|index| {
+                let id = match self.table.row(index) {
+                    Some(Ok(row)) => CallRef(row).id(),
+                    _ => None,
+                };
+                xxh3_64(id.unwrap_or(self.table.row_text(index)).as_bytes())
+            })
+            .collect()
     }
 }
 

@@ -9,6 +9,8 @@ use api_client::{
     RequestContext, RequestEvent, RetryPolicy, Scrubber, SecretSource, Tls, Transport,
 };
 use bytes::Bytes;
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap};
 
 use crate::answer::{classify, hidden_error};
 use crate::balances::{self, Balances};
@@ -261,7 +263,8 @@ impl Client {
             Ok(query.request(login))
         })?;
         let reply = self.api.list_call_allowance_balances(&request).await?;
-        let table = reply.read_with(|reply| read_table(balances::COLUMNS, reply))?;
+        let table =
+            reply.read_with(|reply| read_table(balances::COLUMNS, reply, RawTable::is_list))?;
         Ok(Balances::new(table))
     }
 
@@ -280,7 +283,8 @@ impl Client {
     pub async fn clients(&self, query: &ClientsQuery) -> Result<Clients, Error> {
         let request = self.prepare(operations::LIST_CLIENTS, |login| Ok(query.request(login)))?;
         let reply = self.api.list_clients(&request).await?;
-        let table = reply.read_with(|reply| read_table(clients::COLUMNS, reply))?;
+        let table =
+            reply.read_with(|reply| read_table(clients::COLUMNS, reply, RawTable::is_list))?;
         Ok(Clients::new(table))
     }
 
@@ -303,8 +307,10 @@ impl Client {
         })?;
         let reply = self.api.list_calls(&request).await?;
         let bytes = reply.body.len() as u64;
-        let table = reply.read_with(|reply| read_table(calls::COLUMNS, reply))?;
-        Ok(CallsPage::new(table, bytes, number))
+        let date = date(&reply.headers);
+        let table =
+            reply.read_with(|reply| read_table(calls::COLUMNS, reply, RawTable::is_page))?;
+        Ok(CallsPage::new(table, bytes, number, date))
     }
 
     /// Removes this client's password from any text.
@@ -340,9 +346,31 @@ impl Client {
     }
 }
 
-/// Reads an answer that is a list.
-fn read_table<T>(columns: &'static [Column], reply: &mut Reply<T>) -> Result<RawTable, Error> {
+/// The time that the `Date` header gives.
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    let date = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(date.timestamp())
+}
+
+/// Whether an answer without a body stands for a list without rows. A web page without a body does
+/// not come from the API.
+fn is_empty_list<T>(reply: &Reply<T>) -> bool {
+    let content_type = reply.headers.get(CONTENT_TYPE);
+    let is_html = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    reply.body.trim_ascii().is_empty() && !is_html
+}
+
+/// Reads an answer that is a list, by `has_form`.
+fn read_table<T>(
+    columns: &'static [Column],
+    reply: &mut Reply<T>,
+    has_form: fn(&RawTable) -> bool,
+) -> Result<RawTable, Error> {
     let format = reply.format();
+    if is_empty_list(reply) {
+        return Ok(RawTable::empty(columns));
+    }
     // The table takes the body; its beginning stays, because it shows whether this is a web page.
     let body = std::mem::take(&mut reply.body);
     reply.body = Bytes::copy_from_slice(body.get(..body.len().min(256)).unwrap_or_default());
@@ -353,7 +381,7 @@ fn read_table<T>(columns: &'static [Column], reply: &mut Reply<T>) -> Result<Raw
     {
         return Err(error);
     }
-    if !table.has_rows() {
+    if !has_form(&table) {
         return Err(reply.unreadable("no list"));
     }
     Ok(table)

@@ -23,11 +23,12 @@
 //! The server is not strict, so the client is careful: member names match without case, a missing
 //! number differs from zero and from `NaN`, one unreadable record does not make its page unreadable,
 //! and values that the server would silently ignore (a misspelt rounding, an unreadable date) cannot
-//! be asked for. See [`Error`] for what can go wrong, [`CallPages`] for how pages are walked, and
+//! be asked for. See [`Error`] for what can go wrong, [`CallPages`] for how calls are read to the end, and
 //! [`generated`] for the operations that are generated from the API's description.
 
 mod answer;
 mod balances;
+mod call_pages;
 mod client;
 mod clients;
 #[rustfmt::skip]
@@ -39,11 +40,11 @@ mod generated_members;
 mod members;
 mod open;
 mod owned;
-mod paging;
 mod query;
 mod raw_table;
 mod rows;
-mod seen;
+mod walk;
+mod windows_1252;
 
 pub use api_client::{
     Cap, Error, ErrorKind, Exact, FieldError, Format, HttpOptions, Number, Observer, Outcome,
@@ -52,6 +53,7 @@ pub use api_client::{
 };
 
 pub use balances::{BalanceRef, Balances};
+pub use call_pages::{CallPages, Summary};
 pub use calls::{CallRef, CallsPage, InteractionRef};
 pub use client::{Client, ClientBuilder};
 pub use clients::{ClientRef, Clients};
@@ -59,9 +61,9 @@ pub use generated::types::{CallRoundingType as CallRounding, SortDir, UserInfo};
 pub use members::{Member, MemberValue};
 pub use open::CallAllowanceType;
 pub use owned::{CallRecord, Interaction};
-pub use paging::{CallPages, Summary};
-pub use query::{BalanceQuery, CallType, CallsQuery, Caps, ClientsQuery, PageBase};
+pub use query::{BalanceQuery, CallType, CallsQuery, Caps, ClientsQuery};
 pub use rows::RowError;
+pub use walk::{Ending, FirstPage, Position, Shortfall};
 
 /// The README's example compiles.
 #[cfg(doctest)]

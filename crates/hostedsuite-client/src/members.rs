@@ -199,6 +199,17 @@ impl<'a> MemberValue<'a> {
         self.row.text(self.member.0)
     }
 
+    /// Its text as a time: `None` for .NET's `DateTime.MinValue`, too, which the service writes for
+    /// a time that is not set.
+    pub fn time(self) -> Option<&'a str> {
+        self.text().filter(|text| {
+            let text = text.trim_ascii();
+            let is_unset =
+                text.starts_with("0001-01-01") || text.starts_with("/Date(-62135596800000");
+            !is_unset
+        })
+    }
+
     /// Its number.
     pub fn number(self) -> api_client::Number<&'a str> {
         self.row.number(self.member.0)

@@ -8,6 +8,7 @@ use jiff::civil::{Date, DateTime};
 
 use crate::generated::types::{CallRoundingType as CallRounding, SortDir};
 use crate::generated::{operations, types};
+use crate::walk::FirstPage;
 
 /// Which calls. Times are the server's local ones: the API knows no zones.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +23,7 @@ pub struct CallsQuery {
     call_type: Option<CallType>,
     sort: Option<(String, SortDir)>,
     page_size: u32,
-    base: PageBase,
+    first_page: FirstPage,
     caps: Caps,
 }
 
@@ -35,29 +36,18 @@ pub enum CallType {
     Outgoing,
 }
 
-/// What is known of the number of a server's first page. Keep it between walks: it saves a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum PageBase {
-    /// Not known yet.
-    #[default]
-    Unknown,
-    /// The first page is 0.
-    Zero,
-    /// The first page is 1 (and 0 is taken for 1, refused, or empty).
-    One,
-}
-
-/// Bounds on a walk over pages. Reaching one ends it with
-/// [`Reason::Truncated`](api_client::Reason).
+/// Bounds on a walk over pages. Reaching one interrupts it with
+/// [`Reason::Truncated`](api_client::Reason). At least two pages are read whatever the bounds on
+/// pages, rows and bytes, so that a walk which resumes makes progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caps {
-    /// Pages asked for.
+    /// Pages received.
     pub pages: u64,
     /// Rows received.
     pub rows: u64,
     /// Body bytes received.
     pub bytes: u64,
-    /// Time from the first request on.
+    /// Time from the first request on. No request outlasts it.
     pub time: Duration,
 }
 
@@ -88,7 +78,7 @@ impl Default for CallsQuery {
             call_type: None,
             sort: None,
             page_size: PAGE_SIZE,
-            base: PageBase::Unknown,
+            first_page: FirstPage::Unknown,
             caps: Caps::default(),
         }
     }
@@ -109,9 +99,21 @@ impl CallsQuery {
         }
     }
 
-    /// Calls of a day, to its last second.
+    /// Calls of a day. See [`days`](Self::days) for its end.
     pub fn on(day: Date) -> Self {
-        Self::between(day.at(0, 0, 0, 0), day.at(23, 59, 59, 0))
+        Self::days(day, day)
+    }
+
+    /// Calls of the days from `first` to `last`.
+    ///
+    /// The range ends at the first moment of the day after `last`, so that the last second is
+    /// requested in full. A server that includes the end also returns calls of that moment.
+    pub fn days(first: Date, last: Date) -> Self {
+        let end = match last.tomorrow() {
+            Ok(next) => next.at(0, 0, 0, 0),
+            Err(_) => last.at(23, 59, 59, 0),
+        };
+        Self::between(first.at(0, 0, 0, 0), end)
     }
 
     /// Only calls of this client.
@@ -166,8 +168,8 @@ impl CallsQuery {
 
     /// What is known of the number of the first page, from an earlier walk on the same server.
     #[must_use]
-    pub fn page_base(mut self, base: PageBase) -> Self {
-        self.base = base;
+    pub fn first_page(mut self, first_page: FirstPage) -> Self {
+        self.first_page = first_page;
         self
     }
 
@@ -178,12 +180,20 @@ impl CallsQuery {
         self
     }
 
-    pub(crate) fn asked_page_size(&self) -> u32 {
-        self.page_size
+    /// Sorted by start time unless another order was chosen: new calls then come last, and move no
+    /// row to a page that was already read.
+    pub(crate) fn sorted_for_walk(mut self) -> Self {
+        self.sort
+            .get_or_insert_with(|| ("StartTime".to_owned(), SortDir::Asc));
+        self
     }
 
-    pub(crate) fn first_base(&self) -> PageBase {
-        self.base
+    pub(crate) fn rows_per_page(&self) -> usize {
+        usize::try_from(self.page_size).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn known_first_page(&self) -> FirstPage {
+        self.first_page
     }
 
     pub(crate) fn bounds(&self) -> Caps {

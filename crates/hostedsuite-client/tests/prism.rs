@@ -44,7 +44,7 @@ async fn prism_and_the_client_understand_each_other() {
         .unwrap();
     let days = CallsQuery::between(
         "2026-08-06T00:00:00".parse().unwrap(),
-        "2026-08-06T23:59:59".parse().unwrap(),
+        "2026-08-07T00:00:00".parse().unwrap(),
     )
     .client("1a2b3c")
     .call_type(CallType::Incoming)

@@ -1,9 +1,12 @@
 //! Why a poll failed, and what that means for the next one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use api_client::ErrorKind;
 use callmeter_journal::JournalError;
+use hostedsuite_client::Shortfall;
+use jiff::civil::Date;
 
 use super::schedule::Outcome;
 
@@ -13,6 +16,19 @@ pub enum PollError {
     /// A request to the API failed.
     #[error(transparent)]
     Api(#[from] api_client::Error),
+    /// The server did not return all records that it counts.
+    #[error(transparent)]
+    Incomplete(#[from] Shortfall),
+    /// Days could not be read to their ends; all others were.
+    #[error("{day}{}", and_more(*more))]
+    Days {
+        /// The first of these days.
+        day: Date,
+        /// How many more there are.
+        more: usize,
+        /// Why the first one could not be read.
+        source: Arc<Self>,
+    },
     /// The journal did not accept the records.
     #[error("cannot write to the journal")]
     Journal(#[from] JournalError),
@@ -27,12 +43,22 @@ pub enum PollError {
     Stopped,
 }
 
+/// How many more days failed, if any.
+fn and_more(days: usize) -> String {
+    match days {
+        0 => String::new(),
+        1 => " (and 1 more day)".to_owned(),
+        _ => format!(" (and {days} more days)"),
+    }
+}
+
+const INCOMPLETE: &str = "incomplete";
 const JOURNAL: &str = "journal";
 const METER: &str = "meter";
 const INTERNAL: &str = "internal";
 
 /// Every value of the label `reason` of failed polls.
-pub(super) const REASONS: [&str; 17] = [
+pub(super) const REASONS: [&str; 18] = [
     ErrorKind::RefusedLogin.as_str(),
     ErrorKind::PermissionDenied.as_str(),
     ErrorKind::Validation.as_str(),
@@ -47,6 +73,7 @@ pub(super) const REASONS: [&str; 17] = [
     ErrorKind::BodyTooLarge.as_str(),
     ErrorKind::Truncated.as_str(),
     ErrorKind::Local.as_str(),
+    INCOMPLETE,
     JOURNAL,
     METER,
     INTERNAL,
@@ -66,6 +93,8 @@ impl PollError {
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::Api(error) => error.kind().as_str(),
+            Self::Incomplete(_) => INCOMPLETE,
+            Self::Days { source, .. } => source.reason(),
             Self::Journal(_) => JOURNAL,
             Self::Meter(_) => METER,
             Self::Internal(_) | Self::Stopped => INTERNAL,
@@ -89,6 +118,9 @@ impl PollError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Api(error) => error.is_retryable(),
+            // The list changed, or more of it is there a little later.
+            Self::Incomplete(_) => true,
+            Self::Days { source, .. } => source.is_transient(),
             Self::Journal(error) => error.is_transient(),
             Self::Meter(_) | Self::Internal(_) | Self::Stopped => false,
         }
@@ -98,6 +130,7 @@ impl PollError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Api(error) => error.retry_after(),
+            Self::Days { source, .. } => source.retry_after(),
             _ => None,
         }
     }
@@ -111,6 +144,7 @@ mod tests {
     fn every_reason_of_our_own_is_listed_and_each_once() {
         let errors = [
             PollError::Journal(JournalError::Exhausted),
+            PollError::Incomplete(Shortfall::SamePage { rows: 1 }),
             PollError::Internal(String::new()),
         ];
         for error in errors {

@@ -25,12 +25,11 @@ type Read<T> = Result<T, Fault>;
 
 const EARLY_END: &str = "the text ends early";
 
-pub(super) fn read(text: &str, table: &mut RawTable, replaced: bool) -> Result<(), Unreadable> {
+pub(super) fn read(text: &str, table: &mut RawTable) -> Result<(), Unreadable> {
     let mut reader = Reader {
         text,
         bytes: text.as_bytes(),
         at: 0,
-        replaced,
     };
     reader
         .whole(table)
@@ -41,8 +40,6 @@ struct Reader<'t> {
     text: &'t str,
     bytes: &'t [u8],
     at: usize,
-    /// Whether bytes that are not UTF-8 were replaced by U+FFFD in the text.
-    replaced: bool,
 }
 
 impl Reader<'_> {
@@ -99,16 +96,16 @@ impl Reader<'_> {
         self.members(ENVELOPE, |reader, column| {
             match column {
                 Some(ITEMS) if reader.peek() == Some(b'[') => {
-                    // Should the member come twice, the last one counts, as everywhere.
-                    table.cells.clear();
-                    table.inner.clear();
-                    table.faults.clear();
                     reader.rows(table)?;
                 }
                 Some(ITEMS) => {
                     // `null` means no rows.
                     let cell = reader.scalar(&mut table.unescaped)?;
-                    table.has_rows |= cell.kind == Kind::Missing;
+                    if cell.kind == Kind::Missing {
+                        table.begin_list();
+                    } else {
+                        table.add_unknown_member();
+                    }
                 }
                 Some(column) => {
                     let cell = reader.scalar(&mut table.unescaped)?;
@@ -116,14 +113,17 @@ impl Reader<'_> {
                         *slot = cell;
                     }
                 }
-                None => reader.skip()?,
+                None => {
+                    table.add_unknown_member();
+                    reader.skip()?;
+                }
             }
             Ok(())
         })
     }
 
     fn rows(&mut self, table: &mut RawTable) -> Read<()> {
-        table.has_rows = true;
+        table.begin_list();
         self.at += 1;
         self.blanks();
         if self.peek() == Some(b']') {
@@ -148,10 +148,10 @@ impl Reader<'_> {
                 let reason = format!("{} at byte {}", fault.reason, fault.at);
                 self.at = start;
                 self.skip()?;
-                table.end_row(Some(reason.into()));
+                table.end_row(start..self.at, Some(reason.into()));
                 result = Ok(());
             } else if result.is_ok() {
-                table.end_row(self.wrong_characters(start));
+                table.end_row(start..self.at, None);
             }
             result?;
             self.blanks();
@@ -164,12 +164,6 @@ impl Reader<'_> {
                 _ => return self.fault("neither `,` nor `]` after a row"),
             }
         }
-    }
-
-    /// What is wrong with a row that was read, if its characters are.
-    fn wrong_characters(&self, start: usize) -> Option<Box<str>> {
-        let row = self.text.get(start..self.at)?;
-        (self.replaced && row.contains('\u{FFFD}')).then(|| "not UTF-8".into())
     }
 
     fn row(&mut self, table: &mut RawTable, base: usize) -> Read<()> {

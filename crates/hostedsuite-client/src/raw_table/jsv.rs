@@ -9,16 +9,12 @@ use serde::de::{
 
 use super::{Column, ENVELOPE, Holds, ITEMS, Kind, RawCell, RawTable, Unreadable};
 
-pub(super) fn read(text: &str, table: &mut RawTable, replaced: bool) -> Result<(), Unreadable> {
+pub(super) fn read(text: &str, table: &mut RawTable) -> Result<(), Unreadable> {
     let mut reader = jsv::Deserializer::from_str(text);
-    Whole {
-        text,
-        table,
-        replaced,
-    }
-    .deserialize(&mut reader)
-    .and_then(|()| reader.end())
-    .map_err(|error| Unreadable(reason(&error)))
+    Whole { text, table }
+        .deserialize(&mut reader)
+        .and_then(|()| reader.end())
+        .map_err(|error| Unreadable(reason(&error)))
 }
 
 /// What is wrong and where. The crate's own texts name neither values nor names.
@@ -33,7 +29,6 @@ fn reason(error: &jsv::Error) -> String {
 struct Whole<'s, 't> {
     text: &'t str,
     table: &'s mut RawTable,
-    replaced: bool,
 }
 
 impl<'t> DeserializeSeed<'t> for Whole<'_, 't> {
@@ -52,7 +47,7 @@ impl<'t> Visitor<'t> for Whole<'_, 't> {
     }
 
     fn visit_seq<A: SeqAccess<'t>>(self, rows: A) -> Result<(), A::Error> {
-        read_rows(self.text, self.table, self.replaced, rows)
+        read_rows(self.text, self.table, rows)
     }
 
     fn visit_map<A: MapAccess<'t>>(self, mut members: A) -> Result<(), A::Error> {
@@ -61,7 +56,6 @@ impl<'t> Visitor<'t> for Whole<'_, 't> {
                 Some(ITEMS) => members.next_value_seed(Items {
                     text: self.text,
                     table: self.table,
-                    replaced: self.replaced,
                 })?,
                 Some(column) => {
                     let raw = members.next_value::<jsv::Raw<'t>>()?;
@@ -71,6 +65,7 @@ impl<'t> Visitor<'t> for Whole<'_, 't> {
                     }
                 }
                 None => {
+                    self.table.add_unknown_member();
                     members.next_value::<IgnoredAny>()?;
                 }
             }
@@ -83,7 +78,6 @@ impl<'t> Visitor<'t> for Whole<'_, 't> {
 struct Items<'s, 't> {
     text: &'t str,
     table: &'s mut RawTable,
-    replaced: bool,
 }
 
 impl<'t> DeserializeSeed<'t> for Items<'_, 't> {
@@ -102,22 +96,21 @@ impl<'t> Visitor<'t> for Items<'_, 't> {
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
-        self.table.has_rows = true;
+        self.table.begin_list();
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'t>>(self, rows: A) -> Result<(), A::Error> {
-        read_rows(self.text, self.table, self.replaced, rows)
+        read_rows(self.text, self.table, rows)
     }
 }
 
 fn read_rows<'t, A: SeqAccess<'t>>(
     text: &'t str,
     table: &mut RawTable,
-    replaced: bool,
     mut rows: A,
 ) -> Result<(), A::Error> {
-    table.has_rows = true;
+    table.begin_list();
     while let Some(raw) = rows.next_element::<jsv::Raw<'t>>()? {
         let raw = raw.get();
         let base = table.begin_row().map_err(A::Error::custom)?;
@@ -128,8 +121,7 @@ fn read_rows<'t, A: SeqAccess<'t>>(
         } else {
             Some("not an object".into())
         };
-        let wrong_characters = replaced && raw.contains('\u{FFFD}');
-        table.end_row(fault.or_else(|| wrong_characters.then(|| "not UTF-8".into())));
+        table.end_row(place_in(text, raw).unwrap_or_default(), fault);
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use api_client::Number;
 use bytes::{Buf as _, Bytes};
 
 use crate::Format;
+use crate::windows_1252;
 use key::Key;
 
 /// A column: the name of a member, and what it holds.
@@ -154,9 +155,23 @@ pub(crate) struct RawTable {
     inner: Vec<RawCell>,
     /// For each row, what is wrong with it.
     faults: Vec<Option<Box<str>>>,
+    /// For each row, its place in the answer.
+    places: Vec<RawCell>,
     envelope: [RawCell; ENVELOPE.len()],
-    /// Whether the rows were in an array at the top, or in an `Items` member.
-    has_rows: bool,
+    form: Form,
+}
+
+/// What an answer is, apart from its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Form {
+    /// An object with nothing but members of [`ENVELOPE`] other than `Items`. The service leaves out
+    /// members that are null.
+    #[default]
+    WithoutItems,
+    /// An object without `Items`, but with members that a list does not have.
+    Other,
+    /// A list at the top, or in `Items`.
+    List,
 }
 
 impl RawTable {
@@ -173,31 +188,44 @@ impl RawTable {
             body.advance(3);
         }
         // No copy when the body is not shared, which is the usual case.
-        let (text, replaced) = match String::from_utf8(Vec::from(body)) {
-            Ok(text) => (text, false),
+        let text = match String::from_utf8(Vec::from(body)) {
+            Ok(text) => text,
             Err(error) if error.as_bytes().starts_with(b"\xFF\xFE") => {
                 return Err(Unreadable("UTF-16, not UTF-8".to_owned()));
             }
-            // One record in a wrong character set must not cost the others.
-            Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
+            Err(error) => windows_1252::repair(error.as_bytes()),
         };
-        let mut table = Self {
-            columns,
-            unescaped: String::new(),
-            // A record is some 700 bytes; too small a guess only costs a copy.
-            cells: Vec::with_capacity((text.len() / 700).min(MAX_ROWS) * columns.len()),
-            inner: Vec::new(),
-            faults: Vec::with_capacity((text.len() / 700).min(MAX_ROWS)),
-            envelope: [RawCell::default(); ENVELOPE.len()],
-            has_rows: false,
-            text: String::new(),
-        };
+        let mut table = Self::with_room_for(columns, text.len());
         match format {
-            Format::Json => json::read(&text, &mut table, replaced)?,
-            Format::Jsv => jsv::read(&text, &mut table, replaced)?,
+            Format::Json => json::read(&text, &mut table)?,
+            Format::Jsv => jsv::read(&text, &mut table)?,
         }
         table.text = text;
         Ok(table)
+    }
+
+    /// A list without rows.
+    pub(crate) fn empty(columns: &'static [Column]) -> Self {
+        Self {
+            form: Form::List,
+            ..Self::with_room_for(columns, 0)
+        }
+    }
+
+    fn with_room_for(columns: &'static [Column], bytes: usize) -> Self {
+        // A record is some 700 bytes; too small a guess only costs a copy.
+        let rows = (bytes / 700).min(MAX_ROWS);
+        Self {
+            columns,
+            text: String::new(),
+            unescaped: String::new(),
+            cells: Vec::with_capacity(rows * columns.len()),
+            inner: Vec::new(),
+            faults: Vec::with_capacity(rows),
+            places: Vec::with_capacity(rows),
+            envelope: [RawCell::default(); ENVELOPE.len()],
+            form: Form::default(),
+        }
     }
 
     /// How many rows there are, unreadable ones included.
@@ -205,9 +233,22 @@ impl RawTable {
         self.faults.len()
     }
 
-    /// Whether the answer has the form of a list at all.
-    pub(crate) fn has_rows(&self) -> bool {
-        self.has_rows
+    /// Whether the answer is a list.
+    pub(crate) fn is_list(&self) -> bool {
+        self.form == Form::List
+    }
+
+    /// Whether the answer is a list, or a page of one that leaves out its `Items`.
+    pub(crate) fn is_page(&self) -> bool {
+        let status = self.envelope.get(RESPONSE_STATUS);
+        let has_status = status.is_some_and(|cell| cell.kind != Kind::Missing);
+        self.is_list() || (self.form == Form::WithoutItems && !has_status)
+    }
+
+    /// The text of a row, also of one that cannot be read.
+    pub(crate) fn row_text(&self, index: usize) -> &str {
+        let place = self.places.get(index).copied().unwrap_or_default();
+        self.text.get(place.range()).unwrap_or_default()
     }
 
     /// The row of an index, or what is wrong with it.
@@ -244,8 +285,25 @@ impl RawTable {
         Ok(base)
     }
 
-    fn end_row(&mut self, fault: Option<Box<str>>) {
+    fn end_row(&mut self, place: Range<usize>, fault: Option<Box<str>>) {
         self.faults.push(fault);
+        self.places.push(RawCell::at(Kind::Nested, place));
+    }
+
+    /// Notes that a list begins. Should the member come twice, the last one counts.
+    fn begin_list(&mut self) {
+        self.form = Form::List;
+        self.cells.clear();
+        self.inner.clear();
+        self.faults.clear();
+        self.places.clear();
+    }
+
+    /// Notes a member that a list does not have.
+    fn add_unknown_member(&mut self) {
+        if self.form == Form::WithoutItems {
+            self.form = Form::Other;
+        }
     }
 
     /// Appends a text that is not in the answer as such; its cell.

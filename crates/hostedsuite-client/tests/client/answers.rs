@@ -82,7 +82,11 @@ async fn table() {
         ("an array at the top", json(r#"[{"Id":"1"}]"#)),
         ("trailing garbage", json(r#"{"Items":[]} x"#)),
         ("an empty body", json("")),
-        ("an object without rows", json(r#"{"Page":0}"#)),
+        ("a page without items", json(r#"{"Page":0,"TotalCount":0}"#)),
+        ("an object without members", json("{}")),
+        ("an object that is no page", json(r#"{"Page":0,"Message":"Mr Private"}"#)),
+        ("a page without items, with an empty status", json(r#"{"ResponseStatus":{}}"#)),
+        ("an empty web page", answer("200 OK", "text/html", "")),
         ("HTML with 200", answer("200 OK", "text/html", "<!DOCTYPE html><p>Mr Private</p>")),
         ("HTML under a JSON type", json("<html><body>login</body></html>")),
         ("201 for 200", answer("201 Created", "application/json", r#"{"Items":[{"Id":"1"}]}"#)),
@@ -108,6 +112,9 @@ async fn table() {
         ("a connection closed at once", Reply::Close),
         ("a redirect to another host", with_headers("307 Temporary Redirect", &[("Location", "https://user:pw@evil.example/api/calls?x=1")], "")),
         ("windows-1252 in one record", answer("200 OK", "application/json; charset=windows-1252", b"{\"Items\":[{\"Id\":\"1\"},{\"Id\":\"2\",\"Notes\":\"M\xFCller\"},{\"Id\":\"3\"}]}")),
+        ("windows-1252 beside a replacement character", answer("200 OK", "application/json", b"{\"Items\":[{\"Id\":\"1\",\"Notes\":\"\xEF\xBF\xBD \xC3\xBC\"},{\"Id\":\"2\",\"Notes\":\"caf\xE9 \x80\"}]}")),
+        ("windows-1252 in JSV", answer("200 OK", "text/jsv", b"{Items:[{Id:1,Notes:M\xFCller},{Id:2}],TotalCount:2}")),
+        ("JSV without items", answer("200 OK", "text/jsv", "{Page:0,TotalCount:0}")),
         ("UTF-16", answer("200 OK", "application/json; charset=utf-16", b"\xFF\xFE{\0}\0")),
         ("a type of no use", answer("200 OK", "application/octet-stream", r#"{"Items":[{"Id":"1"}]}"#)),
         ("JSV where JSON was asked", answer("200 OK", "text/jsv", r#"{Items:[{Id:1,TalkTimeInSeconds:61.5,Notes:"a ""b"", c",Flagged:True},{Id:"2,"""},7],TotalCount:3}"#)),
@@ -286,6 +293,45 @@ async fn a_password_that_changes_in_its_file_takes_effect_at_once() {
     let seen = server.seen();
     assert!(seen[0].body().contains(r#""Password":"one""#));
     assert!(seen[1].body().contains(r#""Password":"two""#));
+}
+
+#[tokio::test]
+async fn answers_without_a_body_are_empty_lists() {
+    for reply in [with_headers("204 No Content", &[], ""), json(""), json(" ")] {
+        let server = Canned::always(reply).await;
+        let client = client(&server);
+        assert!(client.calls_page(&day(), 0).await.unwrap().is_empty());
+        assert!(
+            client
+                .balances(&BalanceQuery::default())
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        assert!(
+            client
+                .clients(&ClientsQuery::all())
+                .await
+                .unwrap()
+                .is_empty()
+        );
+    }
+    // Their form is a list, so an object is something else.
+    let server = Canned::always(json("{}")).await;
+    let client = client(&server);
+    let error = client.balances(&BalanceQuery::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreadable);
+}
+
+#[tokio::test]
+async fn a_page_has_the_time_of_the_servers_clock() {
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Date", "Thu, 06 Aug 2026 08:45:00 GMT"),
+    ];
+    let server = Canned::always(with_headers("200 OK", &headers, "[]")).await;
+    let page = client(&server).calls_page(&day(), 0).await.unwrap();
+    assert_eq!(page.date().unwrap().to_string(), "2026-08-06T08:45:00Z");
 }
 
 #[tokio::test]

@@ -55,6 +55,26 @@ async fn requests_in_json() {
 }
 
 #[tokio::test]
+async fn a_walk_asks_for_the_order_of_start_times() {
+    let server = Canned::always(json(r#"{"Items":[{"Id":"1"}],"TotalCount":1}"#)).await;
+    let client = builder(&server.url()).build().unwrap();
+    let mut pages = client.calls(&day());
+    while let Some(page) = pages.next().await {
+        page.unwrap();
+    }
+    let seen = server.seen();
+    assert_eq!(seen.len(), 1);
+    for member in [
+        r#""StartDate":"2026-08-06 00:00:00""#,
+        r#""EndDate":"2026-08-07 00:00:00""#,
+        r#""SortField":"StartTime""#,
+        r#""SortDir":"Asc""#,
+    ] {
+        assert!(seen[0].body().contains(member), "{}", seen[0].body());
+    }
+}
+
+#[tokio::test]
 async fn requests_in_jsv() {
     let server = Canned::start(|request, _| {
         let body = if request.line().starts_with("POST /api/calls?") {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use callmeter_journal::Purpose;
 
-use super::calls::CallsReader;
 use super::days::{Day, span};
+use super::reader::{CallsReader, Request, Walked};
 use crate::sources::error::PollError;
 
 /// Reads past days of a HostedSuite account's calls.
@@ -20,7 +20,7 @@ pub struct DayRead {
     pub records: u64,
     /// Calls among them that the journal did not have.
     pub new: u64,
-    /// The cap that ended the reading; `None` if the whole day was read.
+    /// The cap that ended the reading; `None` if the whole day was read, which is proven.
     pub capped: Option<String>,
 }
 
@@ -32,11 +32,16 @@ impl Backfill {
     /// Reads a day.
     ///
     /// # Errors
-    /// If a request fails or the journal does not accept the records. Records read before are
-    /// journaled.
+    /// If a request fails, the records fall short of what the server counts, or the journal does not
+    /// accept them. Records read before are journaled.
     pub async fn read(&self, day: Day, limit: Duration) -> Result<DayRead, PollError> {
         let mut run = self.reader.begin(Purpose::Backfill, span(&[day])).await?;
-        let capped = self.reader.read_past_day(&mut run, day, limit).await?;
+        let request = Request::day(day);
+        let walked = self.reader.read(&mut run, request, None, limit).await?;
+        let capped = match walked {
+            Walked::Complete => None,
+            Walked::Interrupted { cap, .. } => Some(cap.to_string()),
+        };
         Ok(DayRead {
             records: run.counts.total(),
             new: run.counts.new,

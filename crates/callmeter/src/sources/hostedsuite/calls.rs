@@ -1,35 +1,51 @@
-//! The poll of an account's calls: day by day, page by page. Each page is journaled and counted
-//! before the next is requested.
+//! The poll of an account's calls: which days it reads, in which order, and what it reports.
 
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use api_client::{Cap, ErrorKind, Reason};
-use callmeter_journal::{AccountState, IngestSession, PageCounts, PollOptions, Purpose};
-use callmeter_records::{Stream, TimeReader};
-use hostedsuite_client::{CallsPage, CallsQuery, Caps, Client, Error, PageBase};
+use callmeter_journal::{PageCounts, Purpose};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use tokio::time::Instant;
+use tracing::warn;
 
-use super::convert::CallConverter;
-use super::days::{Day, days_to_read, span, steps};
+use super::days::{Day, days_between, first_day, span, steps};
+use super::reader::{CallsReader, PollRun, Request, Walked};
+use super::round::{DayEnd, Round};
 use crate::config::Calls;
-use crate::sources::blocking::blocking;
 use crate::sources::error::PollError;
-use crate::sources::poll::{AccountContext, Poll, Polled};
+use crate::sources::poll::{Poll, Polled};
 use crate::status::Task;
 
 /// The poll of an account's calls.
 pub(in crate::sources) struct CallsTask {
     reader: CallsReader,
+    round: Round,
+}
+
+/// One poll.
+struct CallsPoll<'t> {
+    reader: &'t CallsReader,
+    round: &'t mut Round,
+    /// The days of the window.
+    days: Vec<Day>,
+    started: Timestamp,
+    deadline: Instant,
+    summary: PollSummary,
+}
+
+/// Why a poll stopped before it had read all days.
+struct OutOfTime {
+    day: Day,
 }
 
 impl CallsTask {
     pub(in crate::sources) fn new(reader: CallsReader) -> Self {
-        Self { reader }
+        Self {
+            reader,
+            round: Round::default(),
+        }
     }
 }
 
@@ -39,7 +55,7 @@ impl Poll for CallsTask {
     }
 
     async fn run(&mut self) -> Result<Polled, PollError> {
-        let now = Timestamp::now();
+        let started = Timestamp::now();
         let deadline = Instant::now() + self.reader.config.time_limit;
         let state = self.reader.state().await?;
         let watermark = state
@@ -48,39 +64,166 @@ impl Poll for CallsTask {
         let Calls {
             lookback, history, ..
         } = self.reader.config;
-        let days = days_to_read(watermark, lookback, history, now, &self.reader.zone);
-        let start = span(&days).start;
-        let lookback_micros = i64::try_from(lookback.as_micros()).unwrap_or(i64::MAX);
-        let mut summary = PollSummary::default();
-        let mut truncated = None;
-        for step in steps(&days, lookback) {
-            let step_span = span(step);
-            // Only calls within the lookback may repeat or be edited; older ones are not kept in
-            // memory.
-            let known_from = step_span.start.saturating_sub(lookback_micros).max(start);
-            let range = known_from..step_span.end;
-            let mut run = self.reader.begin(Purpose::Regular, range).await?;
-            let outcome = self
-                .reader
-                .read_days(&mut run, step, now, deadline, &mut truncated)
-                .await;
-            // Also when the step failed: the pages before are journaled and counted.
-            let context = &self.reader.context;
-            let accounts = context.app.status.accounts();
-            accounts.calls_read(&context.account, run.state.watermark, run.counts);
-            summary.add(&run);
-            if outcome? == TimeLeft::No {
-                break;
-            }
+        let zone = &self.reader.zone;
+        let first = first_day(watermark, lookback, history, started, zone);
+        let today = started.to_zoned(zone.clone()).date();
+        let first = self.round.start(first, today);
+        self.round.forget_before(first);
+        let mut poll = CallsPoll {
+            reader: &self.reader,
+            days: days_between(first, today, zone),
+            round: &mut self.round,
+            started,
+            deadline,
+            summary: PollSummary::default(),
+        };
+        let read = poll.read().await;
+        let CallsPoll { summary, days, .. } = poll;
+        if summary.unfiltered_pages > 0 {
+            warn!(
+                account = &*self.reader.context.account,
+                pages = summary.unfiltered_pages,
+                "most calls of a page are not of the requested day: the server seems to ignore the dates of requests"
+            );
         }
-        Ok(Polled {
-            found: summary.describe(days.len()),
-            truncated,
-        })
+        let out_of_time = match read {
+            Ok(out_of_time) => out_of_time,
+            Err(error) => {
+                self.round.pause(today, None);
+                return Err(error);
+            }
+        };
+        let failure = self.round.failure();
+        let mut truncated = self.round.capped();
+        if let Some(OutOfTime { day }) = out_of_time {
+            let limit = format!("{}: calls.time_limit was reached", day.date);
+            truncated.get_or_insert(limit);
+            self.round.pause(today, Some(day.date));
+        } else {
+            self.round.finish(summary.has_watermark);
+        }
+        match failure {
+            Some(failure) => Err(failure),
+            None => Ok(Polled {
+                found: summary.describe(days.len()),
+                truncated,
+            }),
+        }
     }
 
     fn remove_gauges(&mut self) {
         // Calls have counters only, which stay.
+    }
+}
+
+impl CallsPoll<'_> {
+    /// Reads all days that the round has left.
+    ///
+    /// # Errors
+    /// If a failure concerns the whole account. The failure of a day stays in the round.
+    async fn read(&mut self) -> Result<Option<OutOfTime>, PollError> {
+        for (range, days) in self.sessions() {
+            let mut run = self.reader.begin(Purpose::Regular, range).await?;
+            let result = self.read_days(&mut run, &days).await;
+            // Also after a failure: the pages before are journaled and counted.
+            let context = &self.reader.context;
+            let accounts = context.app.status.accounts();
+            accounts.calls_read(&context.account, run.state.watermark, run.counts);
+            self.summary.add(&run);
+            if let Some(out_of_time) = result? {
+                return Ok(Some(out_of_time));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The days to read, in order, with the range of calls to know while they are read. A long
+    /// history is read in steps. Only calls within the lookback may repeat or be edited; older ones
+    /// are not kept in memory.
+    fn sessions(&self) -> Vec<(Range<i64>, Vec<Day>)> {
+        let start = span(&self.days).start;
+        let lookback = self.reader.config.lookback;
+        let lookback_micros = i64::try_from(lookback.as_micros()).unwrap_or(i64::MAX);
+        let steps: Vec<&[Day]> = steps(&self.days, lookback).collect();
+        let range_of = |day: &Day| {
+            let step = steps.iter().find(|step| step.contains(day))?;
+            let step = span(step);
+            let known_from = step.start.saturating_sub(lookback_micros).max(start);
+            Some(known_from..step.end)
+        };
+        let mut sessions: Vec<(Range<i64>, Vec<Day>)> = Vec::new();
+        for day in self.round.order(&self.days) {
+            let Some(range) = range_of(&day) else {
+                continue;
+            };
+            match sessions.last_mut() {
+                Some((last, days)) if *last == range => days.push(day),
+                _ => sessions.push((range, vec![day])),
+            }
+        }
+        sessions
+    }
+
+    async fn read_days(
+        &mut self,
+        run: &mut PollRun,
+        days: &[Day],
+    ) -> Result<Option<OutOfTime>, PollError> {
+        for day in days {
+            let end = self.read_day(run, *day).await?;
+            let Some(end) = end else {
+                return Ok(Some(OutOfTime { day: *day }));
+            };
+            self.summary.has_read |= matches!(end, DayEnd::Proven);
+            self.round.ended(day.date, end);
+            let watermark = run.state.watermark;
+            let until = self.round.proven_until(&self.days, self.started, watermark);
+            self.reader.store_state(run, until).await?;
+        }
+        Ok(None)
+    }
+
+    /// Reads a day; `None` if the poll's time ended first.
+    async fn read_day(&mut self, run: &mut PollRun, day: Day) -> Result<Option<DayEnd>, PollError> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let is_today = self.days.last() == Some(&day);
+        let request = if is_today {
+            Request::today(day)
+        } else {
+            Request::day(day)
+        };
+        let position = self.round.position(day.date);
+        match self.reader.read(run, request, position, left).await {
+            Ok(Walked::Complete) => Ok(Some(DayEnd::Proven)),
+            Ok(Walked::Interrupted { cap, position }) => {
+                self.round.interrupted(day.date, position);
+                let is_time = matches!(cap.reason(), Reason::Truncated { cap: Cap::Time, .. });
+                Ok((!is_time).then(|| DayEnd::Capped(cap.to_string())))
+            }
+            Err(error) if concerns_day(&error, self.summary.has_read) => {
+                Ok(Some(DayEnd::Failed(Arc::new(error))))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether other days may be read although this one failed. A time-out concerns the day if the
+/// server has returned another one.
+fn concerns_day(error: &PollError, has_read: bool) -> bool {
+    match error {
+        PollError::Incomplete(_) => true,
+        PollError::Api(error) => match error.kind() {
+            ErrorKind::Server
+            | ErrorKind::Validation
+            | ErrorKind::NotFound
+            | ErrorKind::Html
+            | ErrorKind::Unreadable
+            | ErrorKind::BodyTooLarge => true,
+            ErrorKind::Timeout => has_read,
+            _ => false,
+        },
+        _ => false,
     }
 }
 
@@ -89,12 +232,18 @@ impl Poll for CallsTask {
 struct PollSummary {
     counts: PageCounts,
     unreadable: u64,
+    unfiltered_pages: u64,
+    /// Whether the poll has read a day to its end.
+    has_read: bool,
+    has_watermark: bool,
 }
 
 impl PollSummary {
     fn add(&mut self, run: &PollRun) {
         self.counts += run.counts;
         self.unreadable += run.unreadable;
+        self.unfiltered_pages += run.unfiltered_pages;
+        self.has_watermark = run.state.watermark.is_some();
     }
 
     fn describe(&self, days: usize) -> String {
@@ -109,7 +258,7 @@ impl PollSummary {
         for (count, word) in [
             (revised, "edited"),
             (unsettled, "not settled yet"),
-            (outside_window, "outside the requested day"),
+            (outside_window, "outside the requested days"),
             (self.unreadable, "unreadable"),
         ] {
             if count > 0 {
@@ -121,272 +270,5 @@ impl PollSummary {
     }
 }
 
-/// Whether the poll has time to continue.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum TimeLeft {
-    Yes,
-    No,
-}
-
-/// Reads days of calls into journal and meter.
-#[derive(Clone)]
-pub(crate) struct CallsReader {
-    pub(in crate::sources) context: AccountContext,
-    pub(in crate::sources) client: Client,
-    pub(in crate::sources) config: Calls,
-    pub(in crate::sources) zone: TimeZone,
-    /// Pause after each page.
-    pub(in crate::sources) pause: Duration,
-}
-
-/// The state of reading some days.
-pub(crate) struct PollRun {
-    /// `None` only while another thread journals a page.
-    session: Option<IngestSession>,
-    times: Option<TimeReader>,
-    state: AccountState,
-    base: PageBase,
-    /// How the records so far were classified.
-    pub(crate) counts: PageCounts,
-    /// Records that could not be read at all.
-    pub(crate) unreadable: u64,
-}
-
-/// How reading one day ended.
-enum DayEnd {
-    /// The whole day was read.
-    Complete,
-    /// A cap was reached.
-    Capped(Error),
-}
-
-impl CallsReader {
-    /// The time up to which the account has been read, and its page base.
-    pub(crate) async fn state(&self) -> Result<AccountState, PollError> {
-        let journal = self.context.app.journal.clone();
-        let account = Arc::clone(&self.context.account);
-        Ok(blocking(move || journal.account_state(&account)).await??)
-    }
-
-    /// Begins to read days. Calls within `range`, in UTC microseconds, are recognized as known.
-    pub(crate) async fn begin(
-        &self,
-        purpose: Purpose,
-        range: Range<i64>,
-    ) -> Result<PollRun, PollError> {
-        let options = PollOptions {
-            purpose,
-            range,
-            settle: self.config.settle,
-        };
-        let journal = self.context.app.journal.clone();
-        let account = Arc::clone(&self.context.account);
-        let session = blocking(move || journal.ingest_session(&account, options)).await??;
-        let state = session.state();
-        Ok(PollRun {
-            base: match (self.config.page_base, state.page_base) {
-                (Some(0), _) | (None, Some(0)) => PageBase::Zero,
-                (Some(_), _) | (None, Some(1)) => PageBase::One,
-                (None, _) => PageBase::Unknown,
-            },
-            state,
-            session: Some(session),
-            times: Some(TimeReader::new(self.zone.clone())),
-            counts: PageCounts::default(),
-            unreadable: 0,
-        })
-    }
-
-    /// Reads the days in order, and moves the watermark as long as nothing was left out. Describes
-    /// the first cap that is reached in `capped`.
-    async fn read_days(
-        &self,
-        run: &mut PollRun,
-        days: &[Day],
-        started: Timestamp,
-        deadline: Instant,
-        capped: &mut Option<String>,
-    ) -> Result<TimeLeft, PollError> {
-        for day in days {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.read_day(run, *day, left).await? {
-                DayEnd::Complete => {
-                    if capped.is_none() {
-                        let read_to = day.end.min(started).as_microsecond();
-                        self.move_watermark(run, read_to).await?;
-                    }
-                }
-                DayEnd::Capped(error) => {
-                    let no_time_left =
-                        matches!(error.reason(), Reason::Truncated { cap: Cap::Time, .. });
-                    capped.get_or_insert(format!("{}: {error}", day.date));
-                    if no_time_left {
-                        return Ok(TimeLeft::No);
-                    }
-                }
-            }
-        }
-        Ok(TimeLeft::Yes)
-    }
-
-    /// Reads one day for a backfill. Returns a description of the cap that was reached.
-    pub(crate) async fn read_past_day(
-        &self,
-        run: &mut PollRun,
-        day: Day,
-        limit: Duration,
-    ) -> Result<Option<String>, PollError> {
-        Ok(match self.read_day(run, day, limit).await? {
-            DayEnd::Complete => None,
-            DayEnd::Capped(error) => Some(error.to_string()),
-        })
-    }
-
-    async fn read_day(
-        &self,
-        run: &mut PollRun,
-        day: Day,
-        limit: Duration,
-    ) -> Result<DayEnd, PollError> {
-        let query = CallsQuery::on(day.date)
-            .page_size(self.config.page_size)
-            .page_base(run.base)
-            .caps(Caps {
-                pages: self.config.max_pages.into(),
-                rows: self.config.max_rows,
-                time: limit,
-                ..Caps::default()
-            });
-        let mut pages = self.client.calls(&query);
-        let mut stop = self.context.stop.clone();
-        loop {
-            let next = stop
-                .unless_stopped(Box::pin(pages.next()))
-                .await
-                .ok_or(PollError::Stopped)?;
-            match next {
-                Some(Ok(page)) => {
-                    self.record_page(run, page, day).await?;
-                    if !self.pause.is_zero() {
-                        let pause = tokio::time::sleep(self.pause);
-                        stop.unless_stopped(pause).await.ok_or(PollError::Stopped)?;
-                    }
-                }
-                Some(Err(error)) if error.kind() == ErrorKind::Truncated => {
-                    return Ok(DayEnd::Capped(error));
-                }
-                Some(Err(error)) => return Err(error.into()),
-                None => break,
-            }
-        }
-        run.base = pages.base();
-        // The client skips records that it has already returned.
-        run.counts.repeated += pages.summary().repeated;
-        Ok(DayEnd::Complete)
-    }
-
-    /// Journals and counts a page on a thread for blocking work.
-    async fn record_page(
-        &self,
-        run: &mut PollRun,
-        page: CallsPage,
-        day: Day,
-    ) -> Result<(), PollError> {
-        let (Some(mut session), Some(mut times)) = (run.session.take(), run.times.take()) else {
-            return Err(PollError::Internal("a page was interrupted".to_owned()));
-        };
-        let context = self.context.clone();
-        let window = span(&[day]);
-        let observed_at = Timestamp::now().as_microsecond();
-        let (result, session, times) = blocking(move || {
-            let result = commit_page(
-                &context,
-                &mut session,
-                &mut times,
-                &page,
-                window,
-                observed_at,
-            );
-            (result, session, times)
-        })
-        .await?;
-        run.session = Some(session);
-        run.times = Some(times);
-        let PageResult { counts, unreadable } = result?;
-        run.counts += counts;
-        run.unreadable += unreadable;
-        Ok(())
-    }
-
-    /// Stores the watermark and the page base if they have changed.
-    async fn move_watermark(&self, run: &mut PollRun, read_to: i64) -> Result<(), PollError> {
-        let state = AccountState {
-            watermark: run.state.watermark.max(Some(read_to)),
-            page_base: match run.base {
-                PageBase::Zero => Some(0),
-                PageBase::One => Some(1),
-                PageBase::Unknown => run.state.page_base,
-            },
-        };
-        if state == run.state {
-            return Ok(());
-        }
-        let Some(mut session) = run.session.take() else {
-            return Err(PollError::Internal("a page was interrupted".to_owned()));
-        };
-        let (stored, session) = blocking(move || {
-            let stored = session
-                .page(0..0, read_to)
-                .and_then(|page| page.commit(Some(state)));
-            (stored, session)
-        })
-        .await?;
-        run.session = Some(session);
-        stored?;
-        run.state = state;
-        Ok(())
-    }
-}
-
-/// The result of one page.
-struct PageResult {
-    counts: PageCounts,
-    unreadable: u64,
-}
-
-/// Commits a page and counts its new calls at once, so that nothing comes between the two.
-fn commit_page(
-    context: &AccountContext,
-    session: &mut IngestSession,
-    times: &mut TimeReader,
-    page: &CallsPage,
-    window: Range<i64>,
-    observed_at: i64,
-) -> Result<PageResult, PollError> {
-    let mut pending = session.page(window, observed_at)?;
-    let mut converter = CallConverter::new(times);
-    let mut unreadable = 0;
-    for row in page.calls() {
-        match row {
-            Ok(row) => {
-                converter.convert(row, |call| pending.add(call))?;
-            }
-            Err(_) => unreadable += 1,
-        }
-    }
-    let app = &context.app;
-    let timer = app.metrics.journal_append_duration.start_timer();
-    let committed = pending.commit(None)?;
-    if committed.batches.is_empty() {
-        timer.stop_and_discard();
-    } else {
-        timer.observe_duration();
-        app.count(Stream::Calls, &committed.batches)?;
-    }
-    let accounts = app.status.accounts();
-    accounts.records_unreadable(&context.account, Task::Calls, unreadable);
-    Ok(PageResult {
-        counts: committed.counts,
-        unreadable,
-    })
-}
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ macro_rules! read {
         $value.text().filter(|id| !id.is_empty())
     };
     (time, $value:expr, $times:expr) => {
-        Reading::parse($value.text(), |text| $times.read(text))
+        Reading::parse($value.time(), |text| $times.read(text))
     };
     (millis, $value:expr, $times:expr) => {
         reading($value.number().into_duration_ms())
@@ -180,6 +180,25 @@ mod tests {
             assert_eq!(interactions[0].interaction_type, Some("Answer"));
             assert_eq!(interactions[1].start_time, Reading::Missing);
         });
+    }
+
+    #[test]
+    fn the_first_moment_of_dot_net_is_no_time() {
+        for unset in [
+            "0001-01-01T00:00:00",
+            "0001-01-01 00:00:00",
+            "0001-01-01",
+            r"\/Date(-62135596800000)\/",
+        ] {
+            let row = format!(
+                r#"{{"Id":"7","StartTime":"{unset}","Interactions":[{{"StartTime":"{unset}"}}]}}"#
+            );
+            converted(&row, |call| {
+                assert_eq!(call.start_time, Reading::Missing, "{unset}");
+                let interactions = call.interactions.unwrap();
+                assert_eq!(interactions[0].start_time, Reading::Missing, "{unset}");
+            });
+        }
     }
 
     #[test]

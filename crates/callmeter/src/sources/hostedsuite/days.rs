@@ -1,8 +1,8 @@
 //! The days whose calls a poll requests.
 //!
-//! Calls are requested by whole days of the account's time zone. The result of a whole day does not
-//! depend on whether the server includes the end of a range, which is not documented. Today is
-//! requested to its end, so that nothing is lost if the server's clock is ahead of ours.
+//! Calls are requested by whole days of the account's time zone. The range of a day ends at the first
+//! moment of the next one, so that nothing depends on whether the server includes the end of a
+//! range, which is not documented. The journal recognizes calls that two ranges return.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -36,23 +36,26 @@ impl Day {
     }
 }
 
-/// The days that cover `[watermark − lookback, now]`, oldest first; without a watermark, in the
-/// very first poll, those that cover `[now − history, now]`.
-pub(super) fn days_to_read(
+/// The day of `watermark − lookback`; without a watermark, in the very first poll, that of
+/// `now − history`.
+pub(super) fn first_day(
     watermark: Option<Timestamp>,
     lookback: Duration,
     history: Duration,
     now: Timestamp,
     zone: &TimeZone,
-) -> Vec<Day> {
+) -> Date {
     // A watermark ahead of the clock means that the clock was set back: read that time again.
     let (anchor, reach) = match watermark {
         Some(watermark) => (watermark.min(now), lookback),
         None => (now, history),
     };
     let first = anchor.saturating_sub(reach).unwrap_or(Timestamp::MIN);
-    let first = first.to_zoned(zone.clone()).date();
-    let last = now.to_zoned(zone.clone()).date();
+    first.to_zoned(zone.clone()).date()
+}
+
+/// The days from `first` to `last`, oldest first.
+pub(super) fn days_between(first: Date, last: Date, zone: &TimeZone) -> Vec<Day> {
     first
         .series(1.day())
         .take_while(|date| *date <= last)
@@ -66,6 +69,12 @@ pub(super) fn span(days: &[Day]) -> Range<i64> {
         (Some(first), Some(last)) => first.start.as_microsecond()..last.end.as_microsecond(),
         _ => 0..0,
     }
+}
+
+/// A range of UTC microseconds with a day more on either side.
+pub(super) fn with_margin(range: &Range<i64>) -> Range<i64> {
+    const DAY: i64 = 86_400 * 1_000_000;
+    range.start.saturating_sub(DAY)..range.end.saturating_add(DAY)
 }
 
 /// The days in steps of about one lookback, so that a step has to know the calls of one lookback
@@ -95,6 +104,17 @@ mod tests {
     }
 
     const DAY: Duration = Duration::from_hours(24);
+
+    fn days_to_read(
+        watermark: Option<Timestamp>,
+        lookback: Duration,
+        history: Duration,
+        now: Timestamp,
+        zone: &TimeZone,
+    ) -> Vec<Day> {
+        let first = first_day(watermark, lookback, history, now, zone);
+        days_between(first, now.to_zoned(zone.clone()).date(), zone)
+    }
 
     #[test]
     fn the_window_reaches_the_lookback_behind_the_watermark() {

@@ -8,8 +8,10 @@ mod convert;
 mod days;
 mod period;
 mod polls;
+mod reader;
+mod round;
 
 pub use backfill::{Backfill, DayRead};
-pub(super) use calls::CallsReader;
 pub use days::Day;
 pub(super) use polls::add_polls;
+pub(super) use reader::CallsReader;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use hostedsuite_client::Client;
 
 use super::balances::BalancesTask;
-use super::calls::{CallsReader, CallsTask};
+use super::calls::CallsTask;
 use super::clients::ClientsTask;
+use super::reader::CallsReader;
 use crate::config::HostedSuite;
 use crate::sources::polls::Polls;
 

@@ -1,0 +1,223 @@
+//! Polls of a server that answers from a script.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use callmeter_journal::{Journal, Options};
+use callmeter_meter::{Ledger, Limits, Meter};
+use callmeter_plugin_host::Outputs;
+use hostedsuite_client::{Client, RetryPolicy, Secret};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::SecretSource;
+use crate::context::AppContext;
+use crate::error_chain::chain;
+use crate::secret_redactor::SecretRedactor;
+use crate::selfmetrics::SelfMetrics;
+use crate::sources::poll::AccountContext;
+use crate::status::StatusStore;
+use crate::stop::{StopSender, stop};
+
+/// Answers a request for a page of the day that was so many days ago.
+type Answer = fn(days_ago: i64, page: i64) -> (StatusCode, Value);
+
+struct Rig {
+    task: CallsTask,
+    journal: Journal,
+    answer: Arc<Mutex<Answer>>,
+    asked: Arc<Mutex<Vec<i64>>>,
+    _stop: StopSender,
+    _dir: tempfile::TempDir,
+}
+
+fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
+}
+
+fn day(days_ago: i64) -> Date {
+    today() - days_ago.days()
+}
+
+/// A page with these calls of a day.
+fn page(days_ago: i64, calls: std::ops::Range<i64>, count: i64) -> (StatusCode, Value) {
+    let rows: Vec<Value> = calls
+        .map(|call| {
+            json!({
+                "Id": format!("{days_ago}-{call}"),
+                "StartTime": format!("{} 00:00:00", day(days_ago)),
+            })
+        })
+        .collect();
+    (StatusCode::OK, json!({"Items": rows, "TotalCount": count}))
+}
+
+async fn serve(answer: Arc<Mutex<Answer>>, asked: Arc<Mutex<Vec<i64>>>) -> String {
+    let handler = move |body: String| {
+        let request: Value = serde_json::from_str(&body).unwrap();
+        let start = request["StartDate"].as_str().unwrap();
+        let date: Date = start.get(..10).unwrap().parse().unwrap();
+        let days_ago = i64::from(date.until(today()).unwrap().get_days());
+        asked.lock().unwrap().push(days_ago);
+        let answer = *answer.lock().unwrap();
+        let (status, body) = answer(days_ago, request["Page"].as_i64().unwrap());
+        let json_type = [("content-type", "application/json")];
+        std::future::ready((status, json_type, body.to_string()))
+    };
+    let router = Router::new().route("/api/calls", axum::routing::post(handler));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/api", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+async fn rig(answer: Answer) -> Rig {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path().join("journal.db"), &Options::default()).unwrap();
+    let meter = Arc::new(Meter::new(Ledger::new(Limits::default())));
+    let metrics = SelfMetrics::new().unwrap();
+    let file = Path::new("callmeter.yml");
+    let status = StatusStore::new(file, Timestamp::now(), Arc::clone(&meter), metrics.clone());
+    let app = AppContext {
+        meter,
+        outputs: Arc::new(Outputs::new(Arc::new(journal.clone())).unwrap()),
+        metrics,
+        status: Arc::new(status),
+        redactor: Arc::new(SecretRedactor::new()),
+        journal: journal.clone(),
+    };
+    let answer = Arc::new(Mutex::new(answer));
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let url = serve(Arc::clone(&answer), Arc::clone(&asked)).await;
+    let client = Client::builder(url)
+        .credentials("Acme", "exporter", Secret::from("password"))
+        .env_proxy(false)
+        .retry(RetryPolicy::never())
+        .build()
+        .unwrap();
+    let (sender, stop) = stop();
+    let lookback = Duration::from_hours(3 * 24);
+    let task = CallsTask::new(CallsReader {
+        context: AccountContext {
+            account: "acme".into(),
+            password: SecretSource::Env("PASSWORD".to_owned()),
+            login: Arc::default(),
+            app,
+            stop,
+        },
+        client,
+        config: Calls {
+            every: Duration::from_mins(1),
+            lookback,
+            history: lookback,
+            settle: Duration::ZERO,
+            page_size: 2,
+            page_base: None,
+            max_pages: 2,
+            max_rows: 1_000,
+            time_limit: Duration::from_mins(1),
+        },
+        zone: TimeZone::UTC,
+        pause: Duration::ZERO,
+    });
+    Rig {
+        task,
+        journal,
+        answer,
+        asked,
+        _stop: sender,
+        _dir: dir,
+    }
+}
+
+impl Rig {
+    fn watermark(&self) -> Option<Date> {
+        let state = self.journal.account_state("acme").unwrap();
+        let micros = state.watermark?;
+        let time = Timestamp::from_microsecond(micros).unwrap();
+        Some(time.to_zoned(TimeZone::UTC).date())
+    }
+
+    fn take_asked(&self) -> Vec<i64> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_day_that_fails_stops_no_other_day() {
+    let mut rig = rig(|days_ago, number| match days_ago {
+        2 => (StatusCode::INTERNAL_SERVER_ERROR, json!({})),
+        1 => page(1, 0..i64::from(number == 0), 5),
+        _ => page(days_ago, 0..1, 1),
+    })
+    .await;
+    let error = rig.task.run().await.unwrap_err();
+    let text = chain(&error);
+    let expected = format!(
+        "{} (and 1 more day): list_calls: server error (500)",
+        day(2)
+    );
+    assert_eq!(text, expected);
+    assert_eq!(error.reason(), "server");
+    assert_eq!(rig.take_asked(), [0, 3, 2, 2, 1, 1]);
+    // The day before the failing one is read: the watermark is at its end.
+    assert_eq!(rig.watermark(), Some(day(2)));
+    *rig.answer.lock().unwrap() = |days_ago, _| page(days_ago, 0..1, 1);
+    let polled = rig.task.run().await.unwrap();
+    assert_eq!(polled.truncated, None);
+    // The lookback now reaches two days further back.
+    assert!(polled.found.contains(", 3 new"), "{}", polled.found);
+    assert_eq!(rig.watermark(), Some(today()));
+}
+
+#[tokio::test]
+async fn a_day_larger_than_a_poll_is_read_in_several() {
+    // Two days with 7 calls each, on pages of 2, at most 2 pages in a poll.
+    let mut rig = rig(|days_ago, number| match days_ago {
+        1 | 3 => page(days_ago, (number * 2).min(7)..(number * 2 + 2).min(7), 7),
+        _ => page(days_ago, 0..0, 0),
+    })
+    .await;
+    for _ in 0..2 {
+        let polled = rig.task.run().await.unwrap();
+        let capped = polled.truncated.unwrap();
+        assert!(capped.starts_with(&day(3).to_string()), "{capped}");
+        assert_eq!(rig.watermark(), None);
+    }
+    let polled = rig.task.run().await.unwrap();
+    assert_eq!(polled.truncated, None);
+    assert_eq!(rig.watermark(), Some(today()));
+    assert_eq!(rig.take_asked().first(), Some(&0));
+}
+
+#[tokio::test]
+async fn a_failure_of_the_account_ends_the_poll() {
+    let mut rig = rig(|_, _| (StatusCode::TOO_MANY_REQUESTS, json!({}))).await;
+    let error = rig.task.run().await.unwrap_err();
+    assert_eq!(error.reason(), "throttled");
+    assert_eq!(rig.take_asked(), [0]);
+    assert_eq!(rig.watermark(), None);
+}
+
+#[tokio::test]
+async fn a_server_that_filters_by_another_zone_loses_no_call() {
+    // Every request returns the calls of the day before, too.
+    let mut rig = rig(|days_ago, _| {
+        let (status, mut body) = page(days_ago, 0..1, 2);
+        let (_, other) = page(days_ago + 1, 0..1, 2);
+        let other = other["Items"][0].clone();
+        body["Items"].as_array_mut().unwrap().push(other);
+        (status, body)
+    })
+    .await;
+    let polled = rig.task.run().await.unwrap();
+    // Today, the three days before, and the one before those.
+    assert!(polled.found.contains("5 new"), "{}", polled.found);
+    assert!(!polled.found.contains("outside"), "{}", polled.found);
+}

@@ -1,0 +1,229 @@
+//! Requests the pages of a query one after the other, until a [`Walk`] has proven them complete.
+
+use std::time::{Duration, Instant};
+
+use api_client::{Cap, Error, ErrorKind, Reason};
+use futures_util::Stream;
+
+use crate::calls::CallsPage;
+use crate::client::Client;
+use crate::generated::operations;
+use crate::query::CallsQuery;
+use crate::walk::{Ending, FirstPage, Next, PageRows, Position, Walk};
+
+/// What has been received so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Pages received.
+    pub pages: u64,
+    /// Rows received, including rows that came twice and rows that cannot be read.
+    pub rows: u64,
+    /// Bytes of bodies received.
+    pub bytes: u64,
+}
+
+impl Client {
+    /// All calls of a query, page by page. Nothing is sent before the first `next`.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &hostedsuite_client::Client) -> Result<(), hostedsuite_client::Error> {
+    /// use hostedsuite_client::{CallsQuery, Ending};
+    ///
+    /// let query = CallsQuery::on("2026-08-06".parse().unwrap()).page_size(1000);
+    /// let mut pages = client.calls(&query);
+    /// while let Some(page) = pages.next().await {
+    ///     page?.for_each(|index, call| match call {
+    ///         Ok(call) => println!("{index}: {:?} talked {:?} ms", call.id(), call.talk_time().duration_ms()),
+    ///         Err(error) => eprintln!("{error}"),
+    ///     });
+    /// }
+    /// if let Some(Ending::Incomplete(shortfall)) = pages.ending() {
+    ///     eprintln!("calls are missing: {shortfall}");
+    /// }
+    /// // For the next walk on the same server: `query.first_page(pages.first_page())`.
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn calls(&self, query: &CallsQuery) -> CallPages {
+        CallPages::new(self.clone(), query.clone())
+    }
+}
+
+/// The pages of a query; [`Client::calls`] makes it.
+///
+/// Every page with rows is returned, in the server's order. A row may come on two pages, because
+/// rows move while calls come in; its id tells. After the last page, [`ending`](Self::ending) says
+/// whether the pages are proven to be complete.
+///
+/// A cap of the query ([`Caps`](crate::Caps)) interrupts the walk with [`Reason::Truncated`]. All
+/// pages before are good, and another walk can [`resume`](Self::resume) at the
+/// [`position`](Self::position). Any other error ends it.
+#[derive(Debug)]
+pub struct CallPages {
+    client: Client,
+    query: CallsQuery,
+    walk: Walk,
+    resumed_at: Option<Position>,
+    /// The refusal that the walk ends with, unless other pages make up for it.
+    refusal: Option<Error>,
+    failed: bool,
+    summary: Summary,
+    started: Option<Instant>,
+}
+
+impl CallPages {
+    pub(crate) fn new(client: Client, query: CallsQuery) -> Self {
+        let query = query.sorted_for_walk();
+        Self {
+            client,
+            walk: Walk::new(query.rows_per_page(), query.known_first_page()),
+            query,
+            resumed_at: None,
+            refusal: None,
+            failed: false,
+            summary: Summary::default(),
+            started: None,
+        }
+    }
+
+    /// Continues where another walk over the same query was interrupted.
+    #[must_use]
+    pub fn resume(mut self, position: Position) -> Self {
+        self.walk = Walk::resume(
+            self.query.rows_per_page(),
+            self.query.known_first_page(),
+            position,
+        );
+        self.resumed_at = Some(position);
+        self
+    }
+
+    /// The next page with rows; `None` after the last one.
+    pub async fn next(&mut self) -> Option<Result<CallsPage, Error>> {
+        while !self.failed {
+            let number = match self.walk.next() {
+                Next::Request(number) => number,
+                Next::Ended(Ending::Refused) => return self.refusal.take().map(Err),
+                Next::Ended(_) => return None,
+            };
+            match self.request(number).await {
+                Ok(page) => {
+                    self.receive(&page);
+                    if !page.is_empty() {
+                        return Some(Ok(page));
+                    }
+                }
+                Err(error) if may_be_about_number(&error) => {
+                    self.walk.refused();
+                    // If page 1 is refused like page 0, the number was not the reason.
+                    if number != 1 || self.refusal.is_none() {
+                        self.refusal = Some(error);
+                    }
+                }
+                Err(error) => {
+                    self.failed = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+
+    /// How the walk ended; `None` while it goes on, and after a cap or another error ended it early.
+    /// [`Ending::Refused`] follows the error of a refused page.
+    pub fn ending(&self) -> Option<Ending> {
+        match self.walk.next() {
+            Next::Request(_) => None,
+            Next::Ended(ending) => Some(ending),
+        }
+    }
+
+    /// Where another walk over the same query can continue after this one was interrupted; `None` if
+    /// it has to start over.
+    pub fn position(&self) -> Option<Position> {
+        self.walk.position()
+    }
+
+    /// What is known of the number of the first page.
+    pub fn first_page(&self) -> FirstPage {
+        self.walk.first_page()
+    }
+
+    /// What has been received so far.
+    pub fn summary(&self) -> Summary {
+        self.summary
+    }
+
+    /// The pages as a stream.
+    pub fn into_stream(self) -> impl Stream<Item = Result<CallsPage, Error>> + Send {
+        futures_util::stream::unfold(self, |mut pages| async move {
+            let page = pages.next().await?;
+            Some((page, pages))
+        })
+    }
+
+    /// Requests a page within the caps. The request gets no more time than the walk has left.
+    async fn request(&mut self, number: i64) -> Result<CallsPage, Error> {
+        self.query.check()?;
+        self.check_caps()?;
+        let limit = self.query.bounds().time;
+        let started = *self.started.get_or_insert_with(Instant::now);
+        let left = limit.saturating_sub(started.elapsed());
+        let answer = self.client.calls_page(&self.query, number);
+        match tokio::time::timeout(left, answer).await {
+            Ok(answer) => answer,
+            Err(_) => Err(out_of_time(limit)),
+        }
+    }
+
+    fn receive(&mut self, page: &CallsPage) {
+        self.summary.pages += 1;
+        self.summary.rows += page.len() as u64;
+        self.summary.bytes += page.bytes();
+        self.walk.received(PageRows {
+            rows: &page.row_hashes(),
+            total_count: page.total_count(),
+            total_pages: page.total_pages(),
+        });
+    }
+
+    fn check_caps(&self) -> Result<(), Error> {
+        let caps = self.query.bounds();
+        let elapsed = self.started.map_or(Duration::ZERO, |start| start.elapsed());
+        if elapsed >= caps.time {
+            return Err(out_of_time(caps.time));
+        }
+        // A walk that resumes reads a page again. Without a further one, it would never end.
+        let position = self.position();
+        if position.is_none() || position == self.resumed_at {
+            return Ok(());
+        }
+        for (cap, received, limit) in [
+            (Cap::Pages, self.summary.pages, caps.pages),
+            (Cap::Rows, self.summary.rows, caps.rows),
+            (Cap::Bytes, self.summary.bytes, caps.bytes),
+        ] {
+            if received >= limit {
+                return Err(truncated(cap, limit));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn truncated(cap: Cap, limit: u64) -> Error {
+    Error::new(operations::LIST_CALLS.id, Reason::Truncated { cap, limit })
+}
+
+fn out_of_time(limit: Duration) -> Error {
+    truncated(Cap::Time, limit.as_secs())
+}
+
+/// Whether a server may refuse a page in this way because of its number.
+fn may_be_about_number(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Validation | ErrorKind::Server | ErrorKind::NotFound
+    )
+}

@@ -1,0 +1,416 @@
+//! Proof that the pages of a range were read to the end.
+//!
+//! The API does not document whether its first page is 0 or 1, how many rows a page holds at most,
+//! or whether it counts rows at all, and rows move between pages while calls come in. A [`Walk`]
+//! decides which page to request next and when nothing can be missing. It sends nothing itself.
+//!
+//! A short page, `TotalPages` and an error are hints, never proof. What proves a range complete:
+//!
+//! - **With a count:** the pages were read in order from the first, and their rows add up to the
+//!   count that the server states. If the count shrank while the pages were read, or grew without a
+//!   different row for each one it counts, nothing is proven.
+//! - **Without a count:** pages 0 and 1 were both requested, and the walk reached an empty page, or
+//!   two pages in a row that repeat the page before.
+
+use std::collections::HashSet;
+
+/// What is known of the number of a server's first page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum FirstPage {
+    /// Not known. A walk starts at page 0 and finds out.
+    #[default]
+    Unknown,
+    /// Proven to be 0: pages 0 and 1 had different rows.
+    Zero,
+    /// Proven to be 1: page 0 was empty, refused, or the same as page 1, and nothing was missing.
+    One,
+    /// Configured. A walk neither tries another number nor forgets this one.
+    Fixed(u32),
+}
+
+/// What a walk needs to know of a page.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PageRows<'a> {
+    /// A hash for each row in the server's order: of its id, or of the whole row if it has none.
+    pub(crate) rows: &'a [u64],
+    /// The server's `TotalCount`, if it states one.
+    pub(crate) total_count: Option<i64>,
+    /// The server's `TotalPages`, if it states it.
+    pub(crate) total_pages: Option<i64>,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Request the page with this number.
+    Request(i64),
+    /// The walk has ended.
+    Ended(Ending),
+}
+
+/// How a walk ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Nothing is missing.
+    Complete,
+    /// Something may be missing; the range has to be read again.
+    Incomplete(Shortfall),
+    /// A page was refused, so the range was not read.
+    Refused,
+}
+
+/// Why a walk could not prove its range complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Shortfall {
+    /// The pages ended before the rows that the server counts.
+    #[error("had {had} of {count} rows")]
+    Missing {
+        /// Rows received.
+        had: u64,
+        /// Rows that the server counts.
+        count: u64,
+    },
+    /// The list changed while it was read, so rows may have moved to pages already read.
+    #[error("the list changed while it was read: had {had} different rows of {count}")]
+    Changed {
+        /// Different rows received.
+        had: u64,
+        /// Rows that the server counts.
+        count: u64,
+    },
+    /// The server returns the same full page whatever number is requested.
+    #[error("the server returns the same {rows} rows for every page")]
+    SamePage {
+        /// Rows of that page.
+        rows: u64,
+    },
+}
+
+/// Where an interrupted walk continues: at the last page it received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Position {
+    /// The number of that page.
+    pub page: i64,
+    /// Rows on the pages in front of it.
+    pub rows: u64,
+    /// The server's count at that time, if it was of use. If it is another by now, the walk starts
+    /// over.
+    pub count: Option<u64>,
+}
+
+/// What page 0 turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PageZero {
+    NotRequested,
+    Refused,
+    Empty,
+    HasRows,
+    /// Page 1 has the same rows.
+    SameAsOne,
+}
+
+/// A walk over the pages of one range.
+#[derive(Debug, Clone)]
+pub(crate) struct Walk {
+    page_size: usize,
+    first: FirstPage,
+    zero: PageZero,
+    next: Next,
+    /// The page received last, its rows, and the rows in front of it.
+    last_number: i64,
+    last: Vec<u64>,
+    before_last: u64,
+    /// How many pages in a row repeated `last`.
+    repeats: u8,
+    rows: u64,
+    seen: HashSet<u64>,
+    /// Whether `seen` holds every row: not after a walk was resumed.
+    seen_all: bool,
+    count: Count,
+    resumed: Option<Position>,
+}
+
+/// What the server has said about the number of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Count {
+    stated: Option<u64>,
+    grew: bool,
+    shrank: bool,
+    /// More rows came than it counts.
+    wrong: bool,
+}
+
+impl Walk {
+    /// A walk from the first page, for pages of `page_size` rows.
+    pub(crate) fn new(page_size: usize, first: FirstPage) -> Self {
+        Self {
+            page_size,
+            first,
+            zero: PageZero::NotRequested,
+            next: Next::Request(first_number(first)),
+            last_number: -1,
+            last: Vec::new(),
+            before_last: 0,
+            repeats: 0,
+            rows: 0,
+            seen: HashSet::new(),
+            seen_all: true,
+            count: Count::default(),
+            resumed: None,
+        }
+    }
+
+    /// A walk that continues where another one was interrupted.
+    pub(crate) fn resume(page_size: usize, first: FirstPage, position: Position) -> Self {
+        let mut walk = Self::new(page_size, first);
+        // Behind the first page, its number no longer matters. It stays unknown if it was.
+        walk.zero = PageZero::HasRows;
+        walk.next = Next::Request(position.page);
+        walk.rows = position.rows;
+        walk.seen_all = position.rows == 0;
+        walk.count.stated = position.count;
+        walk.resumed = Some(position);
+        walk
+    }
+
+    /// What to do next.
+    pub(crate) fn next(&self) -> Next {
+        self.next
+    }
+
+    /// What is known of the first page's number now. After a walk that fell short it is unknown again.
+    pub(crate) fn first_page(&self) -> FirstPage {
+        match (self.next, self.first) {
+            (_, FirstPage::Fixed(_)) => self.first,
+            (Next::Ended(Ending::Incomplete(Shortfall::Missing { .. })), _)
+            | (Next::Ended(Ending::Refused), FirstPage::One) => FirstPage::Unknown,
+            (_, first) => first,
+        }
+    }
+
+    /// The server's count as last stated; `None` when it states none or a wrong one.
+    pub(crate) fn count(&self) -> Option<u64> {
+        self.count.stated.filter(|_| !self.count.wrong)
+    }
+
+    /// Where to continue if the walk is interrupted now; `None` before the second page.
+    pub(crate) fn position(&self) -> Option<Position> {
+        (self.last_number > 0 && !self.last.is_empty() && self.repeats == 0).then_some(Position {
+            page: self.last_number,
+            rows: self.before_last,
+            count: self.count(),
+        })
+    }
+
+    /// The server refused the requested page in a way that may be about its number.
+    pub(crate) fn refused(&mut self) {
+        let Next::Request(number) = self.next else {
+            return;
+        };
+        let may_try_one = number == 0 && self.zero == PageZero::NotRequested && self.rows == 0;
+        self.next = if may_try_one && !self.is_fixed() {
+            self.zero = PageZero::Refused;
+            Next::Request(1)
+        } else if number > 0 && self.count() == Some(self.rows) {
+            // All counted rows are there. The page was requested only because the count might be wrong.
+            self.end()
+        } else {
+            Next::Ended(Ending::Refused)
+        };
+    }
+
+    /// Takes the requested page.
+    pub(crate) fn received(&mut self, page: PageRows<'_>) {
+        let Next::Request(number) = self.next else {
+            return;
+        };
+        let stated = self.stated(&page);
+        if let Some(position) = self.resumed.take() {
+            let changed = position.count.is_some() && stated != position.count;
+            if changed || page.rows.is_empty() {
+                *self = Self::new(self.page_size, self.first);
+                return;
+            }
+            // A count that the walk did not use before the interruption is not used now.
+            self.count.wrong = position.count.is_none();
+        }
+        self.count.update(stated);
+        if number == 0 && self.first == FirstPage::One {
+            self.next = self.page_zero_at_last(page.rows);
+            return;
+        }
+        let repeats_last = number > 0 && !page.rows.is_empty() && page.rows == self.last;
+        self.next = if page.rows.is_empty() {
+            self.empty_page(number)
+        } else if repeats_last {
+            self.repeated_page(number)
+        } else {
+            self.add(number, page.rows);
+            self.after_rows(number, &page)
+        };
+    }
+
+    /// Page 0, requested after the others because only they were known to have rows.
+    fn page_zero_at_last(&mut self, rows: &[u64]) -> Next {
+        self.zero = if rows.is_empty() {
+            PageZero::Empty
+        } else {
+            PageZero::HasRows
+        };
+        if rows.iter().any(|row| !self.seen.contains(row)) {
+            self.first = FirstPage::Unknown;
+            self.rows += rows.len() as u64;
+        }
+        Next::Ended(Ending::Complete)
+    }
+
+    /// The count that a page states. Servers that do not count state 0, also beside rows.
+    fn stated(&self, page: &PageRows<'_>) -> Option<u64> {
+        let count = u64::try_from(page.total_count?).ok()?;
+        (count > 0 || (page.rows.is_empty() && self.rows == 0)).then_some(count)
+    }
+
+    fn empty_page(&mut self, number: i64) -> Next {
+        if self.is_fixed() {
+            return self.end();
+        }
+        if number == 0 {
+            self.zero = PageZero::Empty;
+            return Next::Request(1);
+        }
+        if number == 1 && self.zero == PageZero::Refused {
+            // Nothing says that page 0 was refused for its number.
+            return Next::Ended(Ending::Refused);
+        }
+        self.end()
+    }
+
+    fn repeated_page(&mut self, number: i64) -> Next {
+        self.repeats += 1;
+        if number == 1 && self.first == FirstPage::Unknown {
+            self.zero = PageZero::SameAsOne;
+        }
+        if self.repeats < 2 {
+            return Next::Request(number + 1);
+        }
+        if self.count().is_none() && self.last.len() >= self.page_size {
+            let rows = self.last.len() as u64;
+            return Next::Ended(Ending::Incomplete(Shortfall::SamePage { rows }));
+        }
+        self.end()
+    }
+
+    fn add(&mut self, number: i64, rows: &[u64]) {
+        if number == 1
+            && self.zero == PageZero::HasRows
+            && self.last_number == 0
+            && !rows.iter().any(|row| self.seen.contains(row))
+        {
+            self.prove(FirstPage::Zero);
+        }
+        if number == 2 && self.zero == PageZero::SameAsOne {
+            self.prove(FirstPage::One);
+        }
+        if number == 0 {
+            self.zero = PageZero::HasRows;
+        }
+        self.before_last = self.rows;
+        self.last_number = number;
+        self.last.clear();
+        self.last.extend_from_slice(rows);
+        self.repeats = 0;
+        self.rows += rows.len() as u64;
+        self.seen.extend(rows);
+        if self.count.stated.is_some_and(|count| self.rows > count) && !self.count.shrank {
+            self.count.wrong = true;
+        }
+    }
+
+    fn after_rows(&mut self, number: i64, page: &PageRows<'_>) -> Next {
+        let Some(count) = self.count() else {
+            return Next::Request(number + 1);
+        };
+        let pages_read = number + 1 - self.first_number();
+        let hints_at_more = page.rows.len() >= self.page_size
+            || page.total_pages.is_some_and(|pages| pages > pages_read);
+        if self.rows < count || hints_at_more {
+            Next::Request(number + 1)
+        } else {
+            self.end()
+        }
+    }
+
+    /// The number of the page that comes first, as far as this walk knows.
+    fn first_number(&self) -> i64 {
+        match self.zero {
+            PageZero::Refused | PageZero::Empty => 1,
+            _ => first_number(self.first),
+        }
+    }
+
+    fn is_fixed(&self) -> bool {
+        matches!(self.first, FirstPage::Fixed(_))
+    }
+
+    /// The pages have ended: what that proves.
+    fn end(&mut self) -> Next {
+        match (self.count(), self.zero) {
+            // Servers that do not count state 0, too.
+            (None | Some(0), PageZero::NotRequested) if !self.is_fixed() => Next::Request(0),
+            (Some(count), _) => Next::Ended(self.end_with_count(count)),
+            // Only a count proves that a refused page 0 held nothing.
+            (None, PageZero::Refused) => Next::Ended(Ending::Refused),
+            (None, _) => Next::Ended(Ending::Complete),
+        }
+    }
+
+    fn end_with_count(&mut self, count: u64) -> Ending {
+        let different = self.seen.len() as u64;
+        let changed =
+            self.count.shrank || (self.count.grew && (!self.seen_all || different < count));
+        if changed {
+            return Ending::Incomplete(Shortfall::Changed {
+                had: different,
+                count,
+            });
+        }
+        if self.rows < count {
+            return Ending::Incomplete(Shortfall::Missing {
+                had: self.rows,
+                count,
+            });
+        }
+        if self.rows > 0 && matches!(self.zero, PageZero::Refused | PageZero::Empty) {
+            self.prove(FirstPage::One);
+        }
+        Ending::Complete
+    }
+
+    fn prove(&mut self, first: FirstPage) {
+        if self.first == FirstPage::Unknown {
+            self.first = first;
+        }
+    }
+}
+
+impl Count {
+    fn update(&mut self, stated: Option<u64>) {
+        let Some(now) = stated else { return };
+        if let Some(before) = self.stated {
+            self.grew |= now > before;
+            self.shrank |= now < before;
+        }
+        self.stated = Some(now);
+    }
+}
+
+fn first_number(first: FirstPage) -> i64 {
+    match first {
+        FirstPage::Unknown | FirstPage::Zero => 0,
+        FirstPage::One => 1,
+        FirstPage::Fixed(number) => number.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
