@@ -17,7 +17,7 @@ use callmeter_records::{CallsView, Change, Stream};
 use proptest::prelude::*;
 
 use expected::{Model, ModelPage};
-use history::{Contents, Crash, Key, Poll, Step, Talk, Upstream, steps};
+use history::{Contents, Crash, Key, Poll, Step, Upstream, steps};
 
 use crate::files::Files;
 use crate::support::{DAY, HOUR, MINUTE, NOON, Place, all_batches};
