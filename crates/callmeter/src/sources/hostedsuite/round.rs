@@ -147,7 +147,7 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::error_chain::chain;
+    use callmeter_error_chain::chain;
 
     fn date(day: i8) -> Date {
         Date::constant(2026, 8, day)

@@ -18,12 +18,12 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::SecretSource;
 use crate::context::AppContext;
-use crate::error_chain::chain;
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
 use crate::sources::poll::AccountContext;
 use crate::status::StatusStore;
 use crate::stop::{StopSender, stop};
+use callmeter_error_chain::chain;
 
 /// Answers a request for a page of the day that was so many days ago.
 type Answer = fn(days_ago: i64, page: i64) -> (StatusCode, Value);
