@@ -9,7 +9,8 @@ use jiff::civil::Date;
 
 /// Lists what each client of a HostedSuite customer has used and has left.
 ///
-/// The password comes from HOSTEDSUITE_PASSWORD, or from a file. Nothing is billed that --bill does not name.
+/// The password comes from HOSTEDSUITE_PASSWORD, or from a file. Nothing is billed that --bill does
+/// not name.
 #[derive(Parser)]
 struct Options {
     /// The API, such as https://cpo.hostedsuite.com/api.

@@ -130,8 +130,8 @@ impl CallPages {
         None
     }
 
-    /// How the walk ended; `None` while it goes on, and after a cap or another error ended it early.
-    /// [`Ending::Refused`] follows the error of a refused page.
+    /// How the walk ended; `None` while it goes on, and after a cap or another error ended it
+    /// early. [`Ending::Refused`] follows the error of a refused page.
     pub fn ending(&self) -> Option<Ending> {
         match self.walk.next() {
             Next::Request(_) => None,
@@ -139,8 +139,8 @@ impl CallPages {
         }
     }
 
-    /// Where another walk over the same query can continue after this one was interrupted; `None` if
-    /// it has to start over.
+    /// Where another walk over the same query can continue after this one was interrupted; `None`
+    /// if it has to start over.
     pub fn position(&self) -> Option<Position> {
         self.walk.position()
     }

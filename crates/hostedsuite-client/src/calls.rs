@@ -6,7 +6,6 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::generated_members::{call_record_info, call_record_interaction_info};
 use crate::members::row;
-use crate::owned::CallRecord;
 use crate::raw_table::{Column, PAGE, RawTable, TOTAL_COUNT, TOTAL_PAGES, Unreadable};
 use crate::rows::RowError;
 use api_client::Format;
@@ -39,7 +38,7 @@ impl CallsPage {
     /// Fails with what is wrong, and at which byte, when the body is not a list of records.
     pub fn parse(body: Bytes, format: Format) -> Result<Self, String> {
         let bytes = body.len() as u64;
-        match RawTable::read(COLUMNS, body, format) {
+        match crate::raw_table::read(COLUMNS, body, format) {
             Ok(table) if table.is_page() => Ok(Self::new(table, bytes, 0, None)),
             Ok(_) => Err("no list of records".to_owned()),
             Err(Unreadable(reason)) => Err(reason),
@@ -145,17 +144,12 @@ impl CallsPage {
 }
 
 call_record_info! { row
-    /// A call record, borrowed from its page. Getters say what the server wrote; `None` is a missing
-    /// or null member.
+    /// A call record, borrowed from its page. Getters say what the server wrote; `None` is a
+    /// missing or null member.
     CallRef;
 }
 
-impl CallRef<'_> {
-    /// The record with texts of its own.
-    pub fn to_record(&self) -> CallRecord {
-        CallRecord::from(*self)
-    }
-}
+impl CallRef<'_> {}
 
 call_record_interaction_info! { row
     /// Something that happened during a call, borrowed from its page.

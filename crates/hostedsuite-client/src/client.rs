@@ -54,8 +54,9 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// The HostedSuite customer, a user of its web login, and the source of the password. The source
-    /// is read for each request, so a password that is replaced in its file takes effect at once.
+    /// The HostedSuite customer, a user of its web login, and the source of the password. The
+    /// source is read for each request, so a password that is replaced in its file takes effect at
+    /// once.
     #[must_use]
     pub fn credentials(
         mut self,
@@ -374,7 +375,7 @@ fn read_table<T>(
     // The table takes the body; its beginning stays, because it shows whether this is a web page.
     let body = std::mem::take(&mut reply.body);
     reply.body = Bytes::copy_from_slice(body.get(..body.len().min(256)).unwrap_or_default());
-    let table = RawTable::read(columns, body, format)
+    let table = crate::raw_table::read(columns, body, format)
         .map_err(|Unreadable(reason)| reply.unreadable(reason))?;
     if let Some(status) = table.envelope().nested(RESPONSE_STATUS)
         && let Some(error) = hidden_error(reply, format, status)

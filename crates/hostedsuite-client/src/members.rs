@@ -1,4 +1,5 @@
-//! Macros over the generated member tables (`generated_members.rs`): columns, getters and owned records.
+//! Macros over the generated member tables (`generated_members.rs`): columns, getters and owned
+//! records.
 
 /// The columns of a table, for its reader.
 macro_rules! columns {

@@ -15,3 +15,10 @@ call_record_interaction_info! { owned
     #[derive(Debug, Clone, PartialEq, Eq, Default)]
     Interaction of InteractionRef;
 }
+
+impl CallRef<'_> {
+    /// The record with texts of its own.
+    pub fn to_record(&self) -> CallRecord {
+        CallRecord::from(*self)
+    }
+}

@@ -178,7 +178,8 @@ impl Walk {
         self.next
     }
 
-    /// What is known of the first page's number now. After a walk that fell short it is unknown again.
+    /// What is known of the first page's number now. After a walk that fell short it is unknown
+    /// again.
     pub(crate) fn first_page(&self) -> FirstPage {
         match (self.next, self.first) {
             (_, FirstPage::Fixed(_)) => self.first,
@@ -212,7 +213,8 @@ impl Walk {
             self.zero = PageZero::Refused;
             Next::Request(1)
         } else if number > 0 && self.count() == Some(self.rows) {
-            // All counted rows are there. The page was requested only because the count might be wrong.
+            // All counted rows are there. The page was requested only because the count might be
+            // wrong.
             self.end()
         } else {
             Next::Ended(Ending::Refused)

@@ -33,7 +33,8 @@ impl Scale {
     }
 }
 
-/// An exact decimal number. Its `Display` is the shortest exact decimal text: `12.345`, `-0.5`, `3`.
+/// An exact decimal number. Its `Display` is the shortest exact decimal text: `12.345`, `-0.5`,
+/// `3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amount {
     /// The number in units of the scale.

@@ -1,4 +1,5 @@
-//! Where label sets are folded: the cap on label sets, and the updates that go to `client_id="other"`.
+//! Where label sets are folded: the cap on label sets, and the updates that go to
+//! `client_id="other"`.
 
 use crate::families::FamilyId;
 
@@ -36,7 +37,8 @@ impl Limits {
     }
 }
 
-/// Families that share their label sets, and therefore the cap. Snapshots are encoded in this order.
+/// Families that share their label sets, and therefore the cap. Snapshots are encoded in this
+/// order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum FoldGroup {
     Counts,

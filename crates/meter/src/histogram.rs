@@ -1,12 +1,13 @@
-//! Histograms of durations, with classic buckets and with the exponential buckets of native histograms.
+//! Histograms of durations, with classic buckets and with the exponential buckets of native
+//! histograms.
 //!
-//! The exponential buckets are those of schema 3: eight per power of two, so that a quantile is within
-//! 9 %. They cannot be computed from the classic ones.
+//! The exponential buckets are those of schema 3: eight per power of two, so that a quantile is
+//! within 9 %. They cannot be computed from the classic ones.
 
 /// Upper bounds of the classic buckets in milliseconds; one more bucket is +Inf.
 ///
-/// The low bounds are for ring and hold times (usual service targets are 20 and 30 s), the high ones for
-/// talk times.
+/// The low bounds are for ring and hold times (usual service targets are 20 and 30 s), the high
+/// ones for talk times.
 pub const BOUNDS_MS: [i32; 14] = [
     1_000, 2_000, 5_000, 10_000, 15_000, 20_000, 30_000, 60_000, 120_000, 180_000, 300_000,
     600_000, 1_800_000, 3_600_000,
@@ -133,8 +134,8 @@ fn unpack(packed: u64) -> (i16, u64) {
 
 /// The place of the bucket of `index` among the buckets in use, or where to insert it.
 ///
-/// The indices are sorted, distinct and mostly without gaps, so the first and the last one leave little
-/// to search.
+/// The indices are sorted, distinct and mostly without gaps, so the first and the last one leave
+/// little to search.
 fn place_of(used: &[u64], index: i16) -> usize {
     let zero = usize::from(
         used.first()

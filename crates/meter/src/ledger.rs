@@ -35,7 +35,8 @@ impl Api {
 pub struct AccountGauges {
     /// Whether the last poll succeeded.
     pub up: Option<bool>,
-    /// Whether polls failed so often that the values of the last successful one are no longer shown.
+    /// Whether polls failed so often that the values of the last successful one are no longer
+    /// shown.
     pub stale: bool,
     /// When a poll last succeeded.
     pub last_success: Option<i64>,

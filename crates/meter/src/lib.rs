@@ -8,9 +8,9 @@
 //! - The [`Meter`] shares a ledger between the pollers of all accounts and gives [`Snapshot`]s to
 //!   readers without making them wait.
 //!
-//! [`Limits`] sets the cap on label sets, beyond which calls are counted under `client_id="other"`. No
-//! counter decreases when a call is edited: a value that was unknown before is observed, and any other
-//! difference goes, with its sign, to the corrections.
+//! [`Limits`] sets the cap on label sets, beyond which calls are counted under `client_id="other"`.
+//! No counter decreases when a call is edited: a value that was unknown before is observed, and any
+//! other difference goes, with its sign, to the corrections.
 
 mod amount;
 mod applied;

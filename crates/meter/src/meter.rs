@@ -81,8 +81,8 @@ impl Meter {
         self.published.load_full()
     }
 
-    /// Ignores poisoning: a batch is checked before its first row is counted, so that a panic does not
-    /// leave it half counted.
+    /// Ignores poisoning: a batch is checked before its first row is counted, so that a panic does
+    /// not leave it half counted.
     fn lock(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }

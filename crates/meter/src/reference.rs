@@ -32,8 +32,8 @@ pub fn markdown() -> String {
         ),
         (
             "The exporter itself",
-            "They count from the start of the process. A series with labels appears with its first event: without failures, for example, there is no\n\
-             `callmeter_poll_failures_total`. The usual `process_*` metrics are exported too.",
+            "They count from the start of the process, or from the moment when their account or output was added. The counters of polls\n\
+             start at 0; other series with labels appear with their first event. The usual `process_*` metrics are exported too.",
             &[Source::Registry],
         ),
     ] {

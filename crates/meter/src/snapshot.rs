@@ -31,8 +31,8 @@ pub(crate) struct Part {
 pub struct Block<'a> {
     /// Their labels.
     pub labels: &'a LabelBlock,
-    /// Since when each is counted, in microseconds since 1970; 0 if nothing was counted yet. Empty for
-    /// gauges of floats.
+    /// Since when each is counted, in microseconds since 1970; 0 if nothing was counted yet. Empty
+    /// for gauges of floats.
     pub created: &'a [i64],
     /// Their values.
     pub values: Values<'a>,

@@ -1,8 +1,8 @@
 //! The totals as bytes, which the journal stores so that a start need not count all records again.
 //!
-//! Equal totals give equal bytes, whether they were counted in one run or read back in between. Layout
-//! (numbers are LEB128 varints, signed ones zigzag, texts length + UTF-8): magic, version, bucket layout,
-//! batches counted, accounts, xxh3 of everything before.
+//! Equal totals give equal bytes, whether they were counted in one run or read back in between.
+//! Layout (numbers are LEB128 varints, signed ones zigzag, texts length + UTF-8): magic, version,
+//! bucket layout, batches counted, accounts, xxh3 of everything before.
 
 use callmeter_records::{CallField, Direction};
 use xxhash_rust::xxh3::xxh3_64;

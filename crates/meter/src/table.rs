@@ -118,7 +118,8 @@ impl Columns for CallCounts {
     }
 }
 
-/// The histograms of call times, in the order of [`CallField::ALL`](callmeter_records::CallField::ALL).
+/// The histograms of call times, in the order of
+/// [`CallField::ALL`](callmeter_records::CallField::ALL).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallTimes {
     pub(crate) columns: [HistogramColumn; 6],

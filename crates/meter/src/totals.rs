@@ -373,7 +373,8 @@ impl AccountTotals {
         self.corrected_counts.add(key, family, &labels, None, calls);
     }
 
-    /// Counts a change of a call rate. The first one of a type also shows the type's other changes at 0.
+    /// Counts a change of a call rate. The first one of a type also shows the type's other changes
+    /// at 0.
     pub(crate) fn rate_changed(&mut self, rate_type: &str, change: Change, limits: Limits) {
         let rows = &self.rates_changed.rows;
         let is_known = || rows.contains_key(&(rate_type.into(), Change::New.as_str().into()));

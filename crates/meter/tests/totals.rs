@@ -1,5 +1,6 @@
-//! The laws of the ledger, over random histories of calls: totals plus corrections are the present truth, no counter ever falls, and
-//! the same records give the same totals however often they were interrupted, repeated or read back.
+//! The laws of the ledger, over random histories of calls: totals plus corrections are the present
+//! truth, no counter ever falls, and the same records give the same totals however often they were
+//! interrupted, repeated or read back.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
@@ -80,7 +81,8 @@ fn id(number: Option<u8>, kind: &str) -> Option<String> {
     number.map(|number| format!("{kind}{number}"))
 }
 
-/// The journal's batches of a history, each of `rows` events of one account, and every call as it is counted at last.
+/// The journal's batches of a history, each of `rows` events of one account, and every call as it
+/// is counted at last.
 fn batches(history: &[Event], rows: usize) -> (Vec<RecordBatch>, BTreeMap<(u8, u8), Face>) {
     let mut last: BTreeMap<(u8, u8), (i32, Face)> = BTreeMap::new();
     let mut batches = Vec::new();
@@ -224,7 +226,8 @@ const HISTOGRAMS: [FamilyId; 6] = [
     FamilyId::CallWork,
 ];
 
-/// Compares totals plus corrections with the last face of every call. `by_client` is off where clients were folded.
+/// Compares totals plus corrections with the last face of every call. `by_client` is off where
+/// clients were folded.
 fn check_truth(snapshot: &Snapshot, faces: &BTreeMap<(u8, u8), Face>, by_client: bool) {
     let all = ["account", "client_id", "center_id", "direction"];
     let counts_by: &[&str] = if by_client {
@@ -386,7 +389,8 @@ proptest! {
     ) {
         let (batches, _) = batches(&history, rows);
         let straight = count_all(cap, &batches);
-        // The same with restarts, repeated batches, clients known beforehand, and neighbours of different accounts swapped.
+        // The same with restarts, repeated batches, clients known beforehand, and neighbours of
+        // different accounts swapped.
         let mut order: Vec<usize> = (0..batches.len()).collect();
         for (place, (swap, ..)) in (1..order.len()).zip(&breaks) {
             let account = |batch: usize| batches[batch].column_by_name("account").cloned();
@@ -412,7 +416,8 @@ proptest! {
     }
 }
 
-/// The rows of one call without an operator that is read with these talk times, one after the other.
+/// The rows of one call without an operator that is read with these talk times, one after the
+/// other.
 fn polls(talk_times: &[Option<i64>]) -> Vec<RecordBatch> {
     let face = |talk| Face {
         client: Some(1),

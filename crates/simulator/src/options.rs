@@ -9,8 +9,8 @@ use crate::clock::check_speed;
 use crate::error::SimulatorError;
 use crate::faults::Faults;
 
-/// The world and the servers in front of it. The same options give the same world, to the byte, when
-/// `start` is given.
+/// The world and the servers in front of it. The same options give the same world, to the byte,
+/// when `start` is given.
 #[derive(Clone, Debug, Parser)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -39,7 +39,8 @@ pub struct Options {
     /// Simulated seconds per second, up to 1,000,000; a call appears when it has ended
     #[arg(long, default_value_t = 1.0)]
     pub speed: f64,
-    /// Where the simulated clock starts, such as 2026-08-06T08:45:00Z [default: now; a day ago when --speed is above 1]
+    /// Where the simulated clock starts, such as 2026-08-06T08:45:00Z [default: now; a day ago when
+    /// --speed is above 1]
     #[arg(long, value_name = "TIME")]
     pub start: Option<Timestamp>,
     /// Let the simulated clock run ahead of the real one instead of slowing down to its speed

@@ -1,5 +1,5 @@
-//! Random numbers that depend only on their inputs, so that a record has the same faults in whatever
-//! order records are read.
+//! Random numbers that depend only on their inputs, so that a record has the same faults in
+//! whatever order records are read.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;

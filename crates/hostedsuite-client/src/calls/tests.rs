@@ -1,4 +1,5 @@
-//! Laws of reading pages: the same as `serde_json` where that reads them at all, and better where it does not.
+//! Laws of reading pages: the same as `serde_json` where that reads them at all, and better where
+//! it does not.
 
 use api_client::Number;
 use proptest::collection::vec;
@@ -136,7 +137,8 @@ fn disturbed(value: &serde_json::Value, turn: usize) -> String {
     }
 }
 
-/// A number as the answer's text holds it may differ in form from the one that was written (`1` and `1.0`).
+/// A number as the answer's text holds it may differ in form from the one that was written (`1` and
+/// `1.0`).
 fn same(a: &[CallRecordInfo], b: &[CallRecordInfo]) -> bool {
     let plain = |records: &[CallRecordInfo]| serde_json::to_string(records).unwrap();
     plain(a) == plain(b)

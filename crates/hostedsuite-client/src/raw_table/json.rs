@@ -1,15 +1,15 @@
 //! Reading JSON into a table.
 //!
-//! It does what `serde_json` cannot: bare `NaN` and `Infinity` (which .NET writes) cost their member
-//! and a broken row costs itself, not the page; numbers keep their digits; member names match
-//! without case. It expects members in the order of the columns, which is how the service writes
-//! them, and searches only when they come in another order.
+//! It does what `serde_json` cannot: bare `NaN` and `Infinity` (which .NET writes) cost their
+//! member and a broken row costs itself, not the page; numbers keep their digits; member names
+//! match without case. It expects members in the order of the columns, which is how the service
+//! writes them, and searches only when they come in another order.
 
 use memchr::memchr2;
 
-use super::{
-    Column, ENVELOPE, Holds, ITEMS, Key, Kind, MAX_INNER, RawCell, RawTable, TOO_LONG_LISTS,
-    Unreadable,
+use super::key::Key;
+use super::table::{
+    Column, ENVELOPE, Holds, ITEMS, Kind, MAX_INNER, RawCell, RawTable, TOO_LONG_LISTS, Unreadable,
 };
 
 /// Deeper nesting is refused. The reader itself does not recurse.
@@ -190,8 +190,8 @@ impl Reader<'_> {
         })
     }
 
-    /// A list into `inner`: of scalars, or of objects with these members. Any other value is kept as a
-    /// scalar.
+    /// A list into `inner`: of scalars, or of objects with these members. Any other value is kept
+    /// as a scalar.
     fn list(&mut self, table: &mut RawTable, members: Option<&'static [Column]>) -> Read<RawCell> {
         if self.peek() != Some(b'[') {
             return self.scalar(&mut table.unescaped);
@@ -285,11 +285,13 @@ impl Reader<'_> {
         }
     }
 
-    /// The next name, if it is an expected one as the service writes it, and what is before its value.
+    /// The next name, if it is an expected one as the service writes it, and what is before its
+    /// value.
     #[inline]
     fn expected_name(&mut self, columns: &[Column], expected: usize) -> Option<usize> {
         let head = self.bytes.get(self.at..)?.first_chunk::<{ Key::SPAN }>()?;
-        // The service leaves out members that are null: the next one is mostly among the few that follow.
+        // The service leaves out members that are null: the next one is mostly among the few that
+        // follow.
         let near = columns.get(expected..)?.iter().take(4);
         let (skipped, column) = near
             .enumerate()
@@ -334,7 +336,8 @@ impl Reader<'_> {
         Some(cell)
     }
 
-    /// The rest of a string after its first quote: its range without quotes, and whether it has escapes.
+    /// The rest of a string after its first quote: its range without quotes, and whether it has
+    /// escapes.
     fn string(&mut self) -> Read<(std::ops::Range<usize>, bool)> {
         let start = self.at;
         let mut escaped = false;
@@ -440,13 +443,14 @@ impl Reader<'_> {
     }
 }
 
-/// Where the first `"` or `\` is, if that is near. Most strings are short: comparing eight bytes at a
-/// time finds their end before a search for long ones would have started.
+/// Where the first `"` or `\` is, if that is near. Most strings are short: comparing eight bytes at
+/// a time finds their end before a search for long ones would have started.
 #[inline]
 fn near_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::MAX / 255;
     const NEAR: usize = 6;
-    /// The high bit of each byte that is zero; bits above the first may be wrong, which does not matter.
+    /// The high bit of each byte that is zero; bits above the first may be wrong, which does not
+    /// matter.
     fn zeros(word: u64) -> u64 {
         word.wrapping_sub(ONES) & !word & (ONES << 7)
     }
@@ -462,7 +466,8 @@ fn near_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// Resolves the escapes of a string's content; `None` when one is broken. Half a surrogate pair becomes U+FFFD.
+/// Resolves the escapes of a string's content; `None` when one is broken. Half a surrogate pair
+/// becomes U+FFFD.
 fn unescape(raw: &str, out: &mut String) -> Option<()> {
     let mut rest = raw;
     while let Some(at) = rest.find('\\') {

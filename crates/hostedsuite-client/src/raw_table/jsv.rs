@@ -7,7 +7,7 @@ use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
-use super::{Column, ENVELOPE, Holds, ITEMS, Kind, RawCell, RawTable, Unreadable};
+use super::table::{Column, ENVELOPE, Holds, ITEMS, Kind, RawCell, RawTable, Unreadable};
 
 pub(super) fn read(text: &str, table: &mut RawTable) -> Result<(), Unreadable> {
     let mut reader = jsv::Deserializer::from_str(text);

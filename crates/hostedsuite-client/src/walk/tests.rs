@@ -329,8 +329,8 @@ enum Change {
     Remove(usize),
 }
 
-/// Changes of one kind, each in front of a request. A removed and an inserted row together leave the
-/// count as it was, so nothing shows.
+/// Changes of one kind, each in front of a request. A removed and an inserted row together leave
+/// the count as it was, so nothing shows.
 fn changes() -> impl Strategy<Value = Vec<(usize, Change)>> {
     let places = prop::collection::vec((1_usize..6, any::<usize>()), 0..3);
     (any::<bool>(), places).prop_map(|(inserts, places)| {
@@ -349,14 +349,15 @@ fn changes() -> impl Strategy<Value = Vec<(usize, Change)>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
-    /// Whatever the server is like: a walk that says Complete has seen every row. Whatever was learned
-    /// before, two walks prove the list of a server that counts right, or that has nothing to count.
+    /// Whatever the server is like: a walk that says Complete has seen every row. Whatever was
+    /// learned before, two walks prove the list of a server that counts right, or that has nothing
+    /// to count.
     #[test]
     fn complete_means_every_row(
         server in servers(), rows in 0_u64..30, asked in 2_usize..10, first in firsts(),
     ) {
-        // A server that counts only the page, and cuts it shorter than requested, cannot be told from
-        // one that has no more.
+        // A server that counts only the page, and cuts it shorter than requested, cannot be told
+        // from one that has no more.
         let tells = server.clamp >= asked && first != FirstPage::One;
         let server = Server {
             totals: match server.totals {
@@ -416,8 +417,8 @@ proptest! {
         }
     }
 
-    /// Rows come and go while the list is read by a server that counts: Complete means that every row
-    /// was seen that was there from the first request to the last.
+    /// Rows come and go while the list is read by a server that counts: Complete means that every
+    /// row was seen that was there from the first request to the last.
     #[test]
     fn a_list_that_changes_is_not_taken_for_complete(
         numbers in prop_oneof![Just(Numbers::Zero), Just(Numbers::OneZeroEmpty)],

@@ -161,7 +161,8 @@ proptest! {
             return Ok(());
         }
         prop_assert!(error.is_none(), "{error:?}");
-        // Without a count, one full page that is also the next one may be all that the server sends.
+        // Without a count, one full page that is also the next one may be all that the server
+        // sends.
         let same_page = !total_count && base == Base::OneTakesZeroForOne && rows == i64::from(size);
         if !same_page {
             prop_assert_eq!(pages.ending(), Some(Ending::Complete));

@@ -28,8 +28,8 @@ pub struct Previous<'a> {
     pub answered_by: Option<&'a str>,
     /// Whether it was flagged.
     pub flagged: Option<bool>,
-    /// The durations that were counted, in milliseconds, in the order of [`CallField::ALL`]. One that
-    /// the API returned earlier, but not in this revision, is still counted.
+    /// The durations that were counted, in milliseconds, in the order of [`CallField::ALL`]. One
+    /// that the API returned earlier, but not in this revision, is still counted.
     pub durations: [Option<i64>; 6],
 }
 

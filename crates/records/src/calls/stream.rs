@@ -84,8 +84,9 @@ impl<'a> CallRow<'_, 'a> {
         Direction::of_type(self.call_type())
     }
 
-    /// The durations as they are counted, in the order of [`CallField::ALL`](super::CallField::ALL):
-    /// one that is missing, or negative, keeps the value that was counted before.
+    /// The durations as they are counted, in the order of
+    /// [`CallField::ALL`](super::CallField::ALL): one that is missing, or negative, keeps the value
+    /// that was counted before.
     pub fn counted_durations(&self) -> [Option<i64>; 6] {
         let before = self.previous().map_or([None; 6], |before| before.durations);
         let mut counted = self.durations();

@@ -1,8 +1,8 @@
 //! The faults that the servers can be told to have.
 //!
-//! [`kinds`] lists the faults, the modules beside it define their settings, [`merge`] reads them from a command line or a control request,
-//! [`timeline`] remembers when a fault of records was active, and [`plan`] decides what happens to a
-//! request.
+//! [`kinds`] lists the faults, the modules beside it define their settings, [`merge`] reads them
+//! from a command line or a control request, [`timeline`] remembers when a fault of records was
+//! active, and [`plan`] decides what happens to a request.
 
 mod answer_kinds;
 mod bounds;

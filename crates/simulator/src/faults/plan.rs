@@ -156,8 +156,8 @@ impl RequestFaults {
         let Some(count) = self.hits.get(fault as usize) else {
             return false;
         };
-        // Different for each fault, so that two faults with the same rate and seed do not always hit
-        // the same requests.
+        // Different for each fault, so that two faults with the same rate and seed do not always
+        // hit the same requests.
         let seed = hit.seed ^ ((fault as u64) << 48);
         let wanted = (hit.path.as_ref()).is_none_or(|part| path.contains(&part.to_lowercase()))
             && random::selects(hit.rate, seed, Purpose::Request, number);

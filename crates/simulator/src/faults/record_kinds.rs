@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::bounds::{Bounds, check_rate, check_seconds, ensure};
 use crate::random::{Purpose, selects};
 
-/// Declares a fault of records: the share of records that have it, its own members, and their bounds.
+/// Declares a fault of records: the share of records that have it, its own members, and their
+/// bounds.
 macro_rules! record_fault {
     (
         $(#[$doc:meta])*

@@ -111,8 +111,8 @@ fn write_json<T: Serialize>(body: &mut Vec<u8>, value: &T) -> Result<(), EncodeE
     Ok(value.serialize(&mut serializer)?)
 }
 
-/// Compact JSON in which NaN is written bare. Members that are null are left out, so that every null
-/// here is a NaN.
+/// Compact JSON in which NaN is written bare. Members that are null are left out, so that every
+/// null here is a NaN.
 struct ServiceStackJson;
 
 impl Formatter for ServiceStackJson {

@@ -1,5 +1,5 @@
-//! The members of a request, read as ServiceStack reads them: names ignore case, and an unusable value
-//! is ignored in a body but refused in a query.
+//! The members of a request, read as ServiceStack reads them: names ignore case, and an unusable
+//! value is ignored in a body but refused in a query.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! HostedSuite, version 2.
 //!
-//! [`routes`] finds the operation of a request and [`members`] reads its members. [`service`] answers
-//! it: [`listing`] and [`allowances`] compute the answer from the world, [`negotiate`] chooses its
-//! format, [`wire`] and [`encode`] write it.
+//! [`routes`] finds the operation of a request and [`members`] reads its members. [`service`]
+//! answers it: [`listing`] and [`allowances`] compute the answer from the world, [`negotiate`]
+//! chooses its format, [`wire`] and [`encode`] write it.
 
 mod allowances;
 mod dates;

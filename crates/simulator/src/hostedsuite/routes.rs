@@ -43,8 +43,8 @@ pub(super) struct Route {
     pub(super) format: Option<&'static str>,
 }
 
-/// Ignores case and a slash at the end. Each operation also has a predefined route, which contains the
-/// name of its request type.
+/// Ignores case and a slash at the end. Each operation also has a predefined route, which contains
+/// the name of its request type.
 pub(super) fn route(path: &str) -> Option<Route> {
     let path = path.to_ascii_lowercase();
     let path = path.strip_prefix("/api/")?.trim_end_matches('/');

@@ -158,8 +158,8 @@ struct CallRecord<'a> {
 }
 
 impl CallRecord<'_> {
-    /// Notes with a byte that is no UTF-8; the next call's have the character that readers put in its
-    /// place.
+    /// Notes with a byte that is no UTF-8; the next call's have the character that readers put in
+    /// its place.
     fn wrong_bytes(&self) -> Option<&'static str> {
         let share = self.view.faults.now.latin1_notes?;
         let is_wrong = |index: usize| share.selects(Purpose::Latin1, index);

@@ -1,7 +1,7 @@
 //! The calls: when they start and how long their parts take.
 //!
-//! Each hour is computed from its own seed, so that the world is the same in whatever steps the clock
-//! moves.
+//! Each hour is computed from its own seed, so that the world is the same in whatever steps the
+//! clock moves.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -272,7 +272,8 @@ fn compute(start: i64, rng: &mut ChaCha8Rng, people: &People, shapes: &Shapes) -
     call
 }
 
-/// A length of 1 ms to `longest`; half of them are multiples of 250 ms, as in some telephony systems.
+/// A length of 1 ms to `longest`; half of them are multiples of 250 ms, as in some telephony
+/// systems.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

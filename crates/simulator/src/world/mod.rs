@@ -1,8 +1,8 @@
 //! The data behind the two servers: people, calls and their texts.
 //!
-//! [`people`] and [`calls`] are computed from the seed. [`text`] computes the texts of a call when it
-//! is read, so that a call takes 40 bytes here and 700 on the wire. [`view`] is what a reader sees of
-//! the [`world`] at a time.
+//! [`people`] and [`calls`] are computed from the seed. [`text`] computes the texts of a call when
+//! it is read, so that a call takes 40 bytes here and 700 on the wire. [`view`] is what a reader
+//! sees of the [`world`] at a time.
 
 mod calls;
 mod names;

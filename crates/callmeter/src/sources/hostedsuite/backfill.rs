@@ -32,8 +32,8 @@ impl Backfill {
     /// Reads a day.
     ///
     /// # Errors
-    /// If a request fails, the records fall short of what the server counts, or the journal does not
-    /// accept them. Records read before are journaled.
+    /// If a request fails, the records fall short of what the server counts, or the journal does
+    /// not accept them. Records read before are journaled.
     pub async fn read(&self, day: Day, limit: Duration) -> Result<DayRead, PollError> {
         let mut run = self.reader.begin(Purpose::Backfill, span(&[day])).await?;
         let request = Request::day(day);

@@ -1,8 +1,8 @@
 //! The days whose calls a poll requests.
 //!
-//! Calls are requested by whole days of the account's time zone. The range of a day ends at the first
-//! moment of the next one, so that nothing depends on whether the server includes the end of a
-//! range, which is not documented. The journal recognizes calls that two ranges return.
+//! Calls are requested by whole days of the account's time zone. The range of a day ends at the
+//! first moment of the next one, so that nothing depends on whether the server includes the end of
+//! a range, which is not documented. The journal recognizes calls that two ranges return.
 
 use std::ops::Range;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! What polls remember of the days that they read: how each ended, and where to continue.
 //!
-//! A round reads every day of the window once. It usually takes one poll. If a poll reaches its time
-//! limit or loses the connection, the next one continues the round, so that a window that is too
-//! large for one poll is read in several.
+//! A round reads every day of the window once. It usually takes one poll. If a poll reaches its
+//! time limit or loses the connection, the next one continues the round, so that a window that is
+//! too large for one poll is read in several.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,0 +1,37 @@
+//! Reads the text of an answer into a table, in either format.
+
+use api_client::Format;
+use bytes::{Buf as _, Bytes};
+
+use super::table::{Column, RawTable, Unreadable};
+use super::{json, jsv};
+use crate::windows_1252;
+
+/// Reads an answer's body. A row that cannot be read is one fault; an error concerns the whole.
+pub(crate) fn read(
+    columns: &'static [Column],
+    mut body: Bytes,
+    format: Format,
+) -> Result<RawTable, Unreadable> {
+    if u32::try_from(body.len()).is_err() {
+        return Err(Unreadable("longer than 4 GiB".to_owned()));
+    }
+    if body.starts_with(b"\xEF\xBB\xBF") {
+        body.advance(3);
+    }
+    // No copy when the body is not shared, which is the usual case.
+    let text = match String::from_utf8(Vec::from(body)) {
+        Ok(text) => text,
+        Err(error) if error.as_bytes().starts_with(b"\xFF\xFE") => {
+            return Err(Unreadable("UTF-16, not UTF-8".to_owned()));
+        }
+        Err(error) => windows_1252::repair(error.as_bytes()),
+    };
+    let mut table = RawTable::with_room_for(columns, text.len());
+    match format {
+        Format::Json => json::read(&text, &mut table)?,
+        Format::Jsv => jsv::read(&text, &mut table)?,
+    }
+    table.text = text;
+    Ok(table)
+}
