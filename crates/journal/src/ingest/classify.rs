@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use callmeter_records::{Call, FieldHasher, id_hash_128};
+use callmeter_records::{Call, CanonicalId, FieldHasher, id_hash_128};
 
 use crate::error::Result;
 use crate::ingest::account_memory::{AccountMemory, KnownIndex};
@@ -130,10 +130,9 @@ impl Classifier<'_> {
             return Ok(None);
         };
         for (index, known) in memory.with_hash(identity.hash) {
-            if self
-                .stored
-                .read(known.address(), |row| row.id() == Some(id))?
-            {
+            if self.stored.read(known.address(), |row| {
+                row.id().map(CanonicalId::new) == Some(CanonicalId::new(id))
+            })? {
                 return Ok(Some((index, known)));
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use callmeter_records::calls::CallRow;
-use callmeter_records::{BatchSeq, CallsView, CommonView, FieldHasher, Stream};
+use callmeter_records::{BatchSeq, CallsView, CanonicalId, CommonView, FieldHasher, Stream};
 use rusqlite::params;
 
 use crate::error::{JournalError, Result};
@@ -311,7 +311,8 @@ impl Reader {
             source,
         })?;
         let agrees = view.row(usize::from(address.row)).is_some_and(|before| {
-            before.id() == row.id() && Some(before.to_previous()) == row.previous()
+            before.id().map(CanonicalId::new) == row.id().map(CanonicalId::new)
+                && Some(before.to_previous()) == row.previous()
         });
         if !agrees {
             done.add(

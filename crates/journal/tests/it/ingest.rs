@@ -449,3 +449,32 @@ fn a_page_of_more_rows_than_a_batch_holds_is_still_one_commit() {
         [Classification::Revised, Classification::Known]
     );
 }
+
+#[test]
+fn a_guid_is_one_id_in_every_spelling() {
+    let place = Place::new();
+    let journal = place.open();
+    let plain = "0f8fad5bd9cb469fa16570867728950e";
+    let dashed = "0F8FAD5B-D9CB-469F-A165-70867728950E";
+    let braced = "{0f8fad5b-d9cb-469f-a165-70867728950e}";
+    let (classes, _) = poll_page(&journal, NOON, &[call(plain), call(dashed)]);
+    assert_eq!(classes, [NEW, Classification::Repeated]);
+    for spelling in [dashed, braced] {
+        let (classes, _) = poll_page(&journal, NOON, &[call(spelling)]);
+        assert_eq!(classes, [Classification::Known]);
+    }
+    let longer = Call {
+        talk_ms: Reading::Known(60_000),
+        ..call(braced)
+    };
+    let (classes, _) = poll_page(&journal, NOON, &[longer]);
+    assert_eq!(classes, [Classification::Revised]);
+    // The text is stored as it came.
+    let lines = call_lines(&journal);
+    assert!(
+        lines[0].contains(plain) && lines[1].contains(braced),
+        "{lines:?}"
+    );
+    let mut reader = callmeter_journal::Reader::open(place.path()).unwrap();
+    assert!(reader.verify(|_| ()).unwrap().is_sound());
+}
