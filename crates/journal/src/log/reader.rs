@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use callmeter_records::{BatchId, BatchSeq, Stream};
+use callmeter_records::{BatchSeq, Stream};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::error::{JournalError, Result};
 use crate::log::batch_row::{BatchRow, COLUMNS};
 use crate::log::keys::BatchKeys;
-use crate::log::{accounts, codec};
+use crate::log::{accounts, codec, epochs};
 use crate::sqlite::{checksum, connection, format};
 use crate::stored_batch::{BatchMeta, StoredBatch};
 
@@ -24,7 +24,6 @@ use crate::stored_batch::{BatchMeta, StoredBatch};
 pub struct Reader {
     pub(crate) conn: Connection,
     pub(crate) path: PathBuf,
-    journal: [u8; 8],
     schemas: HashMap<i64, SchemaRef>,
     accounts: HashMap<i64, Arc<str>>,
 }
@@ -48,11 +47,9 @@ impl Reader {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let conn = connection::reader(path)?;
-        let (journal, _) = format::read_head(&conn, path)?;
         Ok(Self {
             conn,
             path: path.to_owned(),
-            journal,
             schemas: HashMap::new(),
             accounts: HashMap::new(),
         })
@@ -302,7 +299,7 @@ impl Reader {
         })?;
         Ok(BatchMeta {
             seq: batch.seq,
-            id: BatchId::new(self.journal, batch.seq),
+            id: epochs::batch_id(&self.conn, &self.path, batch.seq)?,
             stream,
             account: self.account(batch.account)?,
             rows,

@@ -9,8 +9,8 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use crate::cursors::{self, Cursor};
 use crate::error::{JournalError, Result};
 use crate::journal::Journal;
-use crate::log::accounts;
 use crate::log::writer::Writer;
+use crate::log::{accounts, epochs};
 use crate::sqlite::connection::used_bytes;
 use crate::utc_day::DAY;
 
@@ -236,6 +236,7 @@ fn delete_rows(
         }
     }
     if let Some(last) = dropped.last() {
+        epochs::delete_before(transaction, last.seq + 1).map_err(sql)?;
         // Balances of old periods do not come again. Rates and billing do.
         transaction
             .prepare_cached("DELETE FROM latest WHERE stream = ? AND batch <= ?")
