@@ -99,9 +99,29 @@ impl Journal {
             let done = step(&mut writer, policy, now, &mut report)?;
             writer.checkpoint_if_due();
             if done {
-                return Ok(report);
+                break;
             }
         }
+        if report.batches > 0 {
+            self.forget_deleted(&report)?;
+        }
+        Ok(report)
+    }
+
+    /// Removes the deleted calls from the known ids.
+    fn forget_deleted(&self, report: &RetentionReport) -> Result<()> {
+        let oldest = self.log.with_reader(|reader| reader.oldest())?;
+        let first_kept = oldest.map_or(self.head().0 + 1, |oldest| oldest.0);
+        let calls = report
+            .records_by_stream
+            .iter()
+            .find(|(stream, _)| *stream == Stream::Calls)
+            .map_or(0, |(_, records)| *records);
+        self.memories.forget_deleted(
+            u32::try_from(first_kept).unwrap_or(u32::MAX),
+            usize::try_from(calls).unwrap_or(usize::MAX),
+        );
+        Ok(())
     }
 }
 

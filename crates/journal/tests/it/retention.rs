@@ -248,3 +248,33 @@ fn a_journal_gives_room_back() {
             .is_sound()
     );
 }
+
+#[test]
+fn retention_removes_ids() {
+    let place = Place::new();
+    let journal = place.open();
+    twenty_days(&journal);
+    let at = |id, start: i64| Call {
+        start_time: Reading::Known(start),
+        ..call(id)
+    };
+    let day_20 = NOON + 20 * DAY;
+    // Known from the stored keys, then in memory.
+    let (classes, _) = poll_page(&journal, END, &[at("day-2", day_20), at("day-9", day_20)]);
+    assert_eq!(classes, [Classification::Revised; 2]);
+    assert_eq!(journal.old_ids("acme").unwrap().0, 17);
+    journal.store_snapshot(journal.head(), b"").unwrap();
+    assert_eq!(journal.retain(&days(10), END).unwrap().batches, 10);
+    let page = [
+        at("day-3", day_20),
+        at("day-2", day_20),
+        at("day-15", day_20),
+    ];
+    let (classes, _) = poll_page(&journal, END, &page);
+    assert_eq!(
+        classes,
+        [NEW, Classification::Known, Classification::Revised]
+    );
+    // The filter has no deleted ids.
+    assert!(journal.old_ids("acme").unwrap().0 <= 10);
+}

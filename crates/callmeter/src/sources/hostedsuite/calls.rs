@@ -364,6 +364,7 @@ fn commit_page(
     observed_at: i64,
 ) -> Result<PageResult, PollError> {
     let mut pending = session.page(window, observed_at)?;
+    pending.expect_ids(page.calls().filter_map(|row| row.ok()?.id()));
     let mut converter = CallConverter::new(times);
     let mut unreadable = 0;
     for row in page.calls() {
