@@ -11,6 +11,7 @@ use crate::error::{JournalError, Result};
 use crate::journal::Journal;
 use crate::log::writer::Writer;
 use crate::log::{accounts, epochs};
+use crate::maintenance::clock;
 use crate::sqlite::connection::used_bytes;
 use crate::utc_day::DAY;
 
@@ -36,6 +37,9 @@ pub struct RetentionPolicy {
 /// Why the oldest batch cannot be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hold {
+    /// The clock has jumped by more than half of `keep` since the last decision. Retention waits
+    /// until it is set right, or has gone on for a day.
+    Clock,
     /// No snapshot of the totals includes it.
     Snapshot,
     /// It is within the lookback of an account.
@@ -89,9 +93,19 @@ impl RetentionReport {
 }
 
 impl Journal {
-    /// Deletes the batches that `policy` does not keep at `now` (UTC, microseconds).
+    /// Deletes the batches that `policy` does not keep at `now` (UTC, microseconds). Deletes nothing
+    /// if the clock has jumped: see [`Hold::Clock`].
     pub fn retain(&self, policy: &RetentionPolicy, now: i64) -> Result<RetentionReport> {
         let mut report = RetentionReport::default();
+        if let Some(keep) = policy.keep {
+            let mut writer = self.log.writer();
+            if !clock::is_trusted(&mut writer, keep, now)? {
+                report.bytes = used_bytes(&writer.conn)
+                    .map_err(|source| JournalError::sqlite(self.path(), "read", source))?;
+                report.held_by = Some(Hold::Clock);
+                return Ok(report);
+            }
+        }
         loop {
             // Unlocks the writer between steps, so that polls do not wait.
             let mut writer = self.log.writer();

@@ -11,6 +11,7 @@ use crate::log::accounts;
 use crate::log::batch_row::{BatchRow, COLUMNS};
 use crate::log::keys::{BatchKeys, CallKey, RowAddress};
 use crate::log::reader::Reader;
+use crate::maintenance::clock;
 use crate::maintenance::snapshots::snapshot_checksum;
 use crate::sqlite::format;
 use crate::stored_batch::{BatchMeta, StoredBatch};
@@ -357,6 +358,9 @@ impl Reader {
                 }
             }
             (Err(error), _) | (_, Err(error)) => done.add(None, with_causes(&error)),
+        }
+        if let Err(error) = clock::check(&self.conn, &self.path) {
+            done.add(None, with_causes(&error));
         }
         let snapshots = || -> rusqlite::Result<Vec<(i64, Vec<u8>, i64)>> {
             self.conn

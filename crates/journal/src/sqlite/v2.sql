@@ -9,9 +9,11 @@ CREATE TABLE epochs (
     checksum INTEGER NOT NULL
 );
 
--- One row: the clock when retention last ran.
+-- One row: the clock at the last decision of retention; jumped_at: the clock when it was first seen
+-- far from that.
 CREATE TABLE retention (
     one INTEGER PRIMARY KEY CHECK (one = 1),
-    ran_at INTEGER NOT NULL,
+    decided_at INTEGER NOT NULL,
+    jumped_at INTEGER,
     checksum INTEGER NOT NULL
 );

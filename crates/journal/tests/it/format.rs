@@ -1,8 +1,11 @@
 //! Journals of every format open with their contents unchanged, and continue.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use callmeter_journal::{Classification, Journal, JournalError, Options, Reader, Start};
+use callmeter_journal::{
+    Classification, Journal, JournalError, Options, Reader, RetentionPolicy, Start,
+};
 use callmeter_records::{Balance, Billing, Call, Interaction, Rate, Reading, Stream};
 
 use crate::support::{HOUR, NOON, Place, all_batches, call, poll_page};
@@ -92,6 +95,15 @@ fn write_a_sample() {
     journal.set_account_state("acme", state).unwrap();
     journal
         .store_snapshot(callmeter_journal::BatchSeq(2), b"totals")
+        .unwrap();
+    journal
+        .retain(
+            &RetentionPolicy {
+                keep: Some(Duration::from_hours(24)),
+                ..RetentionPolicy::default()
+            },
+            NOON + HOUR,
+        )
         .unwrap();
     drop(journal);
     std::fs::copy(place.path(), checked_in(2)).unwrap();

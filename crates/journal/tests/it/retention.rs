@@ -278,3 +278,46 @@ fn retention_removes_ids() {
     // The filter has no deleted ids.
     assert!(journal.old_ids("acme").unwrap().0 <= 10);
 }
+
+#[test]
+fn nothing_is_deleted_on_a_clock_that_jumped() {
+    let place = Place::new();
+    let journal = place.open();
+    twenty_days(&journal);
+    journal.store_snapshot(journal.head(), b"").unwrap();
+    let policy = RetentionPolicy {
+        accounts: vec![],
+        ..days(30)
+    };
+    let retain = |journal: &Journal, now| {
+        let report = journal.retain(&policy, now).unwrap();
+        (report.batches, report.held_by)
+    };
+    let ahead = END + 400 * DAY;
+    // The first time, the clock of the last batch is compared.
+    assert_eq!(retain(&journal, ahead), (0, Some(Hold::Clock)));
+    drop(journal);
+    let journal = place.open();
+    assert_eq!(retain(&journal, ahead + HOUR), (0, Some(Hold::Clock)));
+    assert_eq!(retain(&journal, END), (0, None));
+    assert_eq!(retain(&journal, ahead), (0, Some(Hold::Clock)));
+    assert_eq!(retain(&journal, ahead - 800 * DAY), (0, Some(Hold::Clock)));
+    assert_eq!(retain(&journal, END), (0, None));
+    let known = Call {
+        start_time: Reading::Known(NOON + DAY),
+        ..call("day-1")
+    };
+    assert_eq!(
+        poll_page(&journal, NOON + DAY + HOUR, &[known]).0,
+        [Classification::Known]
+    );
+    // A process that did not run for a long time: the clock goes on.
+    assert_eq!(retain(&journal, ahead), (0, Some(Hold::Clock)));
+    assert_eq!(retain(&journal, ahead + 23 * HOUR), (0, Some(Hold::Clock)));
+    assert_eq!(retain(&journal, ahead + DAY), (20, None));
+    let verified = callmeter_journal::Reader::open(place.path())
+        .unwrap()
+        .verify(|_| ())
+        .unwrap();
+    assert!(verified.is_sound(), "{verified:?}");
+}
