@@ -175,6 +175,21 @@ fn figures() {
         (cpu() - before) / 1_000_000
     );
     drop(poll);
+    let later = Duration::from_hours(40 * 24);
+    let later = i64::try_from(later.as_micros()).unwrap_or(0);
+    let options = PollOptions {
+        range: RANGE.start + later..RANGE.end + later,
+        ..options()
+    };
+    let poll = journal
+        .ingest_session("acme", options)
+        .expect("the ids load");
+    let (ids, bytes) = journal.old_ids("acme").expect("the journal reads");
+    println!(
+        "ids older than the look-back: {ids}, {} bytes for 100",
+        bytes * 100 / ids
+    );
+    drop(poll);
 }
 
 /// A page of 1,000 new calls, durable.

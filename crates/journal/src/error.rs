@@ -43,6 +43,16 @@ pub enum JournalError {
         /// The newest format that this program reads.
         supported: i64,
     },
+    /// An older callmeter wrote the journal, and this one only reads it.
+    #[error(
+        "journal {path} has the older format {found}: start `callmeter run` once, which converts it"
+    )]
+    OlderFormat {
+        /// The journal.
+        path: PathBuf,
+        /// The format of the file.
+        found: i64,
+    },
     /// The disk is full, or the page limit is reached.
     #[error(
         "no space for journal {path}: free space on its disk, or lower the retention limits; nothing was lost, the records will be read again"

@@ -32,7 +32,7 @@ pub struct Options {
 #[derive(Clone)]
 pub struct Journal {
     pub(crate) log: SharedLog,
-    memories: Arc<AccountMemories>,
+    pub(crate) memories: Arc<AccountMemories>,
 }
 
 impl Journal {
@@ -79,9 +79,14 @@ impl Journal {
         IngestSession::begin(self.log.clone(), memory, options)
     }
 
-    /// How many calls of an account are known in memory, and how many bytes they take.
+    /// How many calls of an account have their exact id in memory, and how many bytes they take.
     pub fn known_ids(&self, account: &str) -> Result<(usize, usize)> {
         Ok(self.memories.get(&self.log, account)?.lock().size())
+    }
+
+    /// How many older calls of an account are in the filter of old ids, and how many bytes it takes.
+    pub fn old_ids(&self, account: &str) -> Result<(usize, usize)> {
+        Ok(self.memories.get(&self.log, account)?.lock().old_size())
     }
 
     /// Appends the balances that changed, each identified by its client and the start of its

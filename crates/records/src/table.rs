@@ -279,7 +279,7 @@ macro_rules! kind {
     };
     (@note $kind:ident, $json:ident, $member:literal, $value:expr) => { $json.note($member, $value) };
     (@feed text, $hasher:ident, $value:expr) => { $hasher.text($value) };
-    (@feed id, $hasher:ident, $value:expr) => { $hasher.text($value) };
+    (@feed id, $hasher:ident, $value:expr) => { $hasher.id($value) };
     (@feed decimal, $hasher:ident, $value:expr) => { $hasher.decimal($value) };
     (@feed texts, $hasher:ident, $value:expr) => { crate::lists::feed_texts($hasher, $value) };
     (@feed interactions, $hasher:ident, $value:expr) => { interactions::feed($hasher, $value) };

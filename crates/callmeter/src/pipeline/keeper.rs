@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use callmeter_journal::{BatchSeq, JournalError, RetentionPolicy};
+use callmeter_journal::{BatchSeq, Hold, JournalError, RetentionPolicy};
 use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
@@ -146,6 +146,11 @@ impl Keeper {
                         "old batches removed"
                     );
                 }
+                if report.held_by == Some(Hold::Clock) {
+                    warn!(
+                        "the clock has jumped by more than half of `keep` since old batches were last removed; none is removed until the clock is corrected or has gone on for a day"
+                    );
+                }
                 let over = policy.max_bytes.is_some_and(|max| report.bytes > max);
                 if let (true, Some(hold)) = (over, &report.held_by) {
                     warn!(bytes = report.bytes, held_by = ?hold, "the journal is larger than max_bytes, but its oldest batches are still needed");
@@ -197,7 +202,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path().join("journal.db"), &Options::default()).unwrap();
         let billing = Billing::default();
-        journal.record_billing("pbx", 1, &billing).unwrap();
+        let observed_at = Timestamp::now().as_microsecond() - 1;
+        journal
+            .record_billing("pbx", observed_at, &billing)
+            .unwrap();
         journal.store_snapshot(journal.head(), b"counted").unwrap();
         let meter = Arc::new(Meter::new(Ledger::new(Limits::default())));
         let metrics = SelfMetrics::new().unwrap();

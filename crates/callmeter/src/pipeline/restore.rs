@@ -37,16 +37,58 @@ pub(super) fn ledger(journal: &Journal, limits: Limits) -> Result<Ledger, Failur
     Ok(ledger)
 }
 
-/// The stored totals; empty ones if there are none that this version can read.
+/// The stored totals. Without usable ones, empty totals if the journal still has all batches.
 fn stored(journal: &Journal, limits: Limits) -> Result<Ledger, Failure> {
-    let Some((seq, bytes)) = journal.latest_snapshot().map_err(journal_failure)? else {
-        return Ok(Ledger::new(limits));
-    };
-    match Ledger::decode(&bytes, limits) {
-        Ok(ledger) => Ok(ledger),
-        Err(error) => {
-            warn!(batch = seq.0, %error, "the stored totals cannot be read; counting the whole journal");
-            Ok(Ledger::new(limits))
+    if let Some((seq, bytes)) = journal.latest_snapshot().map_err(journal_failure)? {
+        match Ledger::decode(&bytes, limits) {
+            Ok(ledger) => return Ok(ledger),
+            Err(error) => {
+                warn!(batch = seq.0, %error, "the stored totals cannot be read; counting the whole journal");
+            }
         }
+    }
+    let first = journal
+        .next_of_any(BatchSeq::START)
+        .map_err(journal_failure)?
+        .map_or(journal.head().0 + 1, |batch| batch.meta.seq.0);
+    if first > 1 {
+        return Err(Failure::Journal(format!(
+            "journal {}: the stored totals cannot be read, and retention has removed the batches before {first}: \
+             counters would decrease; restore a backup of the journal, or move it away to start counting from zero",
+            journal.path().display()
+        )));
+    }
+    Ok(Ledger::new(limits))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use callmeter_journal::{Options, RetentionPolicy};
+    use callmeter_records::Billing;
+
+    use super::*;
+
+    #[test]
+    fn totals_that_would_decrease_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path().join("journal.db"), &Options::default()).unwrap();
+        journal
+            .record_billing("pbx", 1, &Billing::default())
+            .unwrap();
+        journal.store_snapshot(journal.head(), b"damaged").unwrap();
+        // All batches are there: they are counted.
+        assert!(ledger(&journal, Limits::default()).is_ok());
+        let policy = RetentionPolicy {
+            keep: Some(Duration::ZERO),
+            ..RetentionPolicy::default()
+        };
+        assert_eq!(journal.retain(&policy, 2).unwrap().batches, 1);
+        let refused = ledger(&journal, Limits::default()).unwrap_err();
+        assert!(
+            refused.to_string().contains("restore a backup"),
+            "{refused}"
+        );
     }
 }

@@ -1,13 +1,14 @@
-//! What is kept in memory of each account: its known ids, and which days they cover.
+//! What is kept in memory of each account: all its ids, exactly or in a filter.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{JournalError, Result};
 use crate::ingest::known_ids::{KnownCall, KnownIds};
+use crate::ingest::old_ids::OldIds;
 use crate::log::accounts::{self, AccountRow};
-use crate::log::keys::{CallKey, RowAddress};
+use crate::log::keys::{BatchKeys, CallKey, RowAddress};
 use crate::log::reader::Reader;
 use crate::log::shared::SharedLog;
 
@@ -19,6 +20,9 @@ pub(crate) struct AccountMemories(Mutex<HashMap<String, Arc<SharedMemory>>>);
 pub(crate) struct SharedMemory(Mutex<AccountMemory>);
 
 /// The memory of an account.
+///
+/// The calls of recent days are in `recent`. Those of all earlier days are in `old`, a filter, and
+/// some of them also in `older` and `found`.
 pub(crate) struct AccountMemory {
     /// The account as it is stored.
     pub(crate) row: AccountRow,
@@ -28,15 +32,29 @@ pub(crate) struct AccountMemory {
     covered_from: Option<i16>,
     /// Calls of some earlier days, for a backfill.
     older: Option<(RangeInclusive<i16>, KnownIds)>,
+    /// The ids of all calls before `covered_from`; `None` if it is not loaded.
+    old: Option<OldIds>,
+    /// Calls before `covered_from` that were looked up in the stored keys.
+    found: KnownIds,
+    /// The hashes that were looked up, found or not.
+    looked_up: HashSet<u64>,
+    /// Calls that retention has deleted since `old` was loaded.
+    deleted: usize,
+    /// The first batch that retention has not deleted.
+    first_kept: u32,
     /// Increases whenever known calls get other numbers.
     numbering: u64,
 }
+
+/// The most hashes that are remembered as looked up.
+const MAX_LOOKED_UP: usize = 1 << 16;
 
 /// The number of a known call; valid as long as the numbering does not change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum KnownIndex {
     Recent(u32),
     Older(u32),
+    Found(u32),
 }
 
 impl AccountMemories {
@@ -51,17 +69,20 @@ impl AccountMemories {
         memories.insert(account.to_owned(), Arc::clone(&memory));
         Ok(memory)
     }
+
+    /// See [`AccountMemory::forget_deleted`].
+    pub(crate) fn forget_deleted(&self, first_kept: u32, calls: usize) {
+        let memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let memories: Vec<_> = memories.values().cloned().collect();
+        for memory in memories {
+            memory.lock().forget_deleted(first_kept, calls);
+        }
+    }
 }
 
 impl SharedMemory {
     fn new(row: AccountRow) -> Self {
-        Self(Mutex::new(AccountMemory {
-            row,
-            recent: KnownIds::default(),
-            covered_from: None,
-            older: None,
-            numbering: 0,
-        }))
+        Self(Mutex::new(AccountMemory::new(row, 0)))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, AccountMemory> {
@@ -69,34 +90,51 @@ impl SharedMemory {
             // The panic may have left the ids half updated: load them again.
             self.0.clear_poison();
             let mut memory = poisoned.into_inner();
-            memory.recent = KnownIds::default();
-            memory.covered_from = None;
-            memory.older = None;
-            memory.numbering += 1;
+            *memory = AccountMemory::new(memory.row.clone(), memory.numbering + 1);
             memory
         })
     }
 }
 
 impl AccountMemory {
+    fn new(row: AccountRow, numbering: u64) -> Self {
+        Self {
+            row,
+            recent: KnownIds::default(),
+            covered_from: None,
+            older: None,
+            old: None,
+            found: KnownIds::default(),
+            looked_up: HashSet::new(),
+            deleted: 0,
+            first_kept: 0,
+            numbering,
+        }
+    }
+
     /// Loads the calls from `day` on, and removes all others.
     pub(crate) fn cover_from(&mut self, reader: &mut Reader, day: i16) -> Result<()> {
         match self.covered_from {
-            Some(covered) if covered == day => return Ok(()),
+            Some(covered) if covered == day => return self.load_old(reader),
             Some(covered) if covered < day => {
-                self.recent.forget_before(day);
-                // It may have old versions of calls that only `recent` had newer versions of.
+                let old = &mut self.old;
+                self.recent.forget_before(day, |hash| {
+                    if let Some(old) = old {
+                        old.insert(hash);
+                    }
+                });
                 self.older = None;
             }
             _ => {
                 self.recent = load(reader, self.row.id, day..=i16::MAX)?;
                 self.older = None;
+                self.old = None;
                 self.refresh(reader)?;
             }
         }
         self.covered_from = Some(day);
-        self.numbering += 1;
-        Ok(())
+        self.forget_look_ups();
+        self.load_old(reader)
     }
 
     /// Loads the calls of `days`, and keeps the recent ones.
@@ -114,7 +152,39 @@ impl AccountMemory {
             self.numbering += 1;
             self.refresh(reader)?;
         }
+        self.load_old(reader)
+    }
+
+    /// Loads the filter of old ids if it is not loaded, is full, or has too many deleted calls.
+    fn load_old(&mut self, reader: &mut Reader) -> Result<()> {
+        if self.looked_up.len() > MAX_LOOKED_UP {
+            self.forget_look_ups();
+        }
+        let is_usable =
+            |old: &OldIds| !old.is_full() && self.deleted.saturating_mul(4) <= old.len().max(4);
+        if self.old.as_ref().is_some_and(is_usable) {
+            return Ok(());
+        }
+        // Frees its memory first.
+        self.old = None;
+        self.deleted = 0;
+        let before = self.covered_from;
+        let calls = reader.count_calls_before(self.row.id, before)?;
+        let mut old = OldIds::with_capacity(calls);
+        reader.for_each_keys(self.row.id, i16::MIN, before, |_, keys| {
+            keys.rows
+                .iter()
+                .filter(|key| before.is_none_or(|before| key.day < before))
+                .for_each(|key| old.insert(key.hash));
+        })?;
+        self.old = Some(old);
         Ok(())
+    }
+
+    fn forget_look_ups(&mut self) {
+        self.found = KnownIds::default();
+        self.looked_up.clear();
+        self.numbering += 1;
     }
 
     /// Reads the account's row again, after its ids: calls that retention deletes in between are
@@ -126,33 +196,64 @@ impl AccountMemory {
         Ok(())
     }
 
+    /// Notes that retention has deleted the batches before `first_kept`, with `calls` calls of all
+    /// accounts.
+    pub(crate) fn forget_deleted(&mut self, first_kept: u32, calls: usize) {
+        self.first_kept = first_kept;
+        self.deleted = self.deleted.saturating_add(calls);
+    }
+
     pub(crate) fn numbering(&self) -> u64 {
         self.numbering
     }
 
-    /// All known calls with a hash, recent calls first.
+    /// All known calls in memory with a hash, recent calls first.
     pub(crate) fn with_hash(&self, hash: u64) -> impl Iterator<Item = (KnownIndex, KnownCall)> {
         let recent = self.recent.with_hash(hash);
         let older = self
             .older
             .iter()
             .flat_map(move |(_, ids)| ids.with_hash(hash));
+        let found = self.found.with_hash(hash);
         recent
             .map(|(number, entry)| (KnownIndex::Recent(number), entry))
             .chain(older.map(|(number, entry)| (KnownIndex::Older(number), entry)))
+            .chain(found.map(|(number, entry)| (KnownIndex::Found(number), entry)))
+            .filter(|(_, entry)| entry.address().batch >= self.first_kept)
     }
 
-    /// Adds a call that was appended; `None` if its day is not in memory.
+    /// Whether the stored keys may have a call that is not in memory.
+    pub(crate) fn may_be_stored(&self, hash: u64) -> bool {
+        self.old.as_ref().is_some_and(|old| old.may_contain(hash))
+            && !self.looked_up.contains(&hash)
+    }
+
+    /// Looks up the hashes in the stored keys of the account.
+    pub(crate) fn look_up(&mut self, reader: &mut Reader, hashes: &HashSet<u64>) -> Result<()> {
+        let found = &mut self.found;
+        for_each_batch(reader, self.row.id, i16::MIN, |batch, keys| {
+            found.load(batch, keys, |key| hashes.contains(&key.hash));
+        })?;
+        self.looked_up.extend(hashes);
+        Ok(())
+    }
+
+    /// Adds a call that was appended.
     pub(crate) fn insert(&mut self, key: CallKey, address: RowAddress) -> Option<KnownIndex> {
         let entry = KnownCall::new(key, address);
-        if self.covered_from.is_some_and(|covered| covered <= key.day) {
+        if self.covers(key.day) {
             return self.recent.insert(entry).map(KnownIndex::Recent);
         }
-        let (_, older) = self.older.as_mut()?;
-        older.insert(entry).map(KnownIndex::Older)
+        self.note_old(key.hash);
+        match &mut self.older {
+            Some((days, older)) if days.contains(&key.day) => {
+                older.insert(entry).map(KnownIndex::Older)
+            }
+            _ => self.found.insert(entry).map(KnownIndex::Found),
+        }
     }
 
-    /// Replaces a call by its appended revision; `None` if neither is in memory.
+    /// Replaces a call by its appended revision, wherever it is.
     pub(crate) fn replace(
         &mut self,
         revises: RowAddress,
@@ -160,37 +261,76 @@ impl AccountMemory {
         address: RowAddress,
     ) -> Option<KnownIndex> {
         let entry = KnownCall::new(key, address);
-        if self.recent.contains(key.hash, revises) {
-            return self.recent.replace(revises, entry).map(KnownIndex::Recent);
+        let mut index = None;
+        if self.found.contains(key.hash, revises) {
+            index = self.found.replace(revises, entry).map(KnownIndex::Found);
         }
-        let older = self
-            .older
-            .as_mut()
-            .and_then(|(_, older)| older.replace(revises, entry).map(KnownIndex::Older));
-        if self.covered_from.is_some_and(|covered| covered <= key.day) {
-            return self.recent.insert(entry).map(KnownIndex::Recent);
+        if let Some((_, older)) = &mut self.older
+            && older.contains(key.hash, revises)
+        {
+            index = older.replace(revises, entry).map(KnownIndex::Older);
         }
-        older
+        if self.covers(key.day) || self.recent.contains(key.hash, revises) {
+            index = self.recent.replace(revises, entry).map(KnownIndex::Recent);
+        }
+        if !self.covers(key.day) {
+            self.note_old(key.hash);
+        }
+        index
     }
 
-    /// The number of known calls, and their bytes.
+    fn covers(&self, day: i16) -> bool {
+        self.covered_from.is_some_and(|covered| covered <= day)
+    }
+
+    fn note_old(&mut self, hash: u64) {
+        if let Some(old) = &mut self.old {
+            old.insert(hash);
+        }
+    }
+
+    /// The number of known calls with exact ids, and their bytes.
     pub(crate) fn size(&self) -> (usize, usize) {
         let older = self
             .older
             .as_ref()
             .map(|(_, ids)| (ids.len(), ids.bytes()))
             .unwrap_or_default();
-        (self.recent.len() + older.0, self.recent.bytes() + older.1)
+        (
+            self.recent.len() + older.0 + self.found.len(),
+            self.recent.bytes() + older.1 + self.found.bytes(),
+        )
+    }
+
+    /// The number of older calls in the filter, and its bytes.
+    pub(crate) fn old_size(&self) -> (usize, usize) {
+        self.old
+            .as_ref()
+            .map(|old| (old.len(), old.bytes()))
+            .unwrap_or_default()
     }
 }
 
 fn load(reader: &mut Reader, account: i64, days: RangeInclusive<i16>) -> Result<KnownIds> {
     let mut known = KnownIds::default();
+    for_each_batch(reader, account, *days.start(), |batch, keys| {
+        known.load(batch, keys, |key| days.contains(&key.day));
+    })?;
+    Ok(known)
+}
+
+/// Calls `each` with the keys of every batch whose last day is `from_day` or later.
+fn for_each_batch(
+    reader: &mut Reader,
+    account: i64,
+    from_day: i16,
+    mut each: impl FnMut(u32, &BatchKeys),
+) -> Result<()> {
     let path = reader.path.clone();
     let mut beyond = None;
-    reader.for_each_keys(account, *days.start(), |seq, keys| {
+    reader.for_each_keys(account, from_day, None, |seq, keys| {
         match u32::try_from(seq.0) {
-            Ok(batch) => known.load(batch, keys, |day| days.contains(&day)),
+            Ok(batch) => each(batch, keys),
             Err(_) => beyond = Some(seq),
         }
     })?;
@@ -199,6 +339,6 @@ fn load(reader: &mut Reader, account: i64, days: RangeInclusive<i16>) -> Result<
             &path,
             format!("batch {seq} has a number beyond 32 bits"),
         )),
-        None => Ok(known),
+        None => Ok(()),
     }
 }

@@ -1,8 +1,9 @@
 //! Classifies each call of a page: new, known, revised, or not to be counted.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
-use callmeter_records::{Call, FieldHasher, id_hash_128};
+use callmeter_records::{Call, CanonicalId, FieldHasher, id_hash, id_hash_128};
 
 use crate::error::Result;
 use crate::ingest::account_memory::{AccountMemory, KnownIndex};
@@ -12,6 +13,7 @@ use crate::ingest::repeats::Repeats;
 use crate::ingest::stored_calls::StoredCalls;
 use crate::ingest::watermark::Watermark;
 use crate::log::keys::CallKey;
+use crate::log::shared::SharedLog;
 use crate::utc_day::day_of;
 
 /// What to do with a call.
@@ -32,6 +34,9 @@ pub(crate) struct Classifier<'p> {
     pub(crate) repeats: &'p mut Repeats,
     pub(crate) hasher: &'p mut FieldHasher,
     pub(crate) stored: StoredCalls<'p>,
+    pub(crate) log: &'p SharedLog,
+    /// Hashes of the page to look up in the stored keys.
+    pub(crate) expected: HashSet<u64>,
 }
 
 /// The hashes that identify a call. The only place where the id of a call is hashed on the way in.
@@ -61,12 +66,23 @@ impl Identity {
 
 impl Classifier<'_> {
     /// Decides what to do with a call. Fails only if the log has to be read and cannot be.
-    pub(crate) fn classify(&mut self, memory: &AccountMemory, call: &Call<'_>) -> Result<Decision> {
-        if let Some(out_of_range) = self.check_start(memory, call) {
-            return Ok(Decision::Skip(out_of_range));
+    pub(crate) fn classify(
+        &mut self,
+        memory: &mut AccountMemory,
+        call: &Call<'_>,
+    ) -> Result<Decision> {
+        let start = call.start_time.known();
+        if start.is_some_and(|start| !self.window.contains(&start)) {
+            return Ok(Decision::Skip(Classification::OutsideWindow));
         }
         let identity = Identity::of(call, self.hasher);
         let known = self.find_known(memory, call, &identity)?;
+        let is_deleted = start
+            .zip(memory.row.forgotten_before)
+            .is_some_and(|(start, before)| start < before);
+        if known.is_none() && is_deleted {
+            return Ok(Decision::Skip(Classification::Forgotten));
+        }
         if self
             .repeats
             .is_repeated(identity.wide_hash, known.map(|(index, _)| index))
@@ -103,18 +119,39 @@ impl Classifier<'_> {
         })
     }
 
-    fn check_start(&self, memory: &AccountMemory, call: &Call<'_>) -> Option<Classification> {
-        let start = call.start_time.known()?;
-        if !self.window.contains(&start) {
-            return Some(Classification::OutsideWindow);
+    /// Notes ids of the page, so that all of them are looked up in the stored keys at once.
+    pub(crate) fn expect<'i>(
+        &mut self,
+        memory: &AccountMemory,
+        ids: impl Iterator<Item = &'i str>,
+    ) {
+        let hashes = ids.map(id_hash);
+        let is_wanted =
+            |hash: &u64| memory.may_be_stored(*hash) && memory.with_hash(*hash).next().is_none();
+        self.expected.extend(hashes.filter(is_wanted));
+    }
+
+    /// The known call, from memory or from the stored keys.
+    fn find_known(
+        &mut self,
+        memory: &mut AccountMemory,
+        call: &Call<'_>,
+        identity: &Identity,
+    ) -> Result<Option<(KnownIndex, KnownCall)>> {
+        let known = self.find_in_memory(memory, call, identity)?;
+        if known.is_some() || !memory.may_be_stored(identity.hash) {
+            return Ok(known);
         }
-        let forgotten_before = memory.row.forgotten_before?;
-        (start < forgotten_before).then_some(Classification::Forgotten)
+        let mut hashes = std::mem::take(&mut self.expected);
+        hashes.insert(identity.hash);
+        self.log
+            .with_reader(|reader| memory.look_up(reader, &hashes))?;
+        self.find_in_memory(memory, call, identity)
     }
 
     /// The known call with the same contents, else the one with the same id. If only hashes are
     /// equal, the stored ids are compared.
-    fn find_known(
+    fn find_in_memory(
         &mut self,
         memory: &AccountMemory,
         call: &Call<'_>,
@@ -130,10 +167,9 @@ impl Classifier<'_> {
             return Ok(None);
         };
         for (index, known) in memory.with_hash(identity.hash) {
-            if self
-                .stored
-                .read(known.address(), |row| row.id() == Some(id))?
-            {
+            if self.stored.read(known.address(), |row| {
+                row.id().map(CanonicalId::new) == Some(CanonicalId::new(id))
+            })? {
                 return Ok(Some((index, known)));
             }
         }

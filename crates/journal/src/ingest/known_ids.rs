@@ -101,16 +101,16 @@ impl KnownIds {
             .any(|(_, entry)| entry.address() == address)
     }
 
-    /// Adds the keys of a batch: those whose day is `wanted`, and revisions of calls in the table.
-    pub(crate) fn load(&mut self, batch: u32, keys: &BatchKeys, wanted: impl Fn(i16) -> bool) {
+    /// Adds the `wanted` keys of a batch, and revisions of calls in the table.
+    pub(crate) fn load(&mut self, batch: u32, keys: &BatchKeys, wanted: impl Fn(&CallKey) -> bool) {
         let mut revised = keys.revised.iter().peekable();
         for (row, key) in (0u16..=u16::MAX).zip(&keys.rows) {
             let entry = KnownCall::new(*key, RowAddress { batch, row });
             match revised.next_if(|(number, _)| *number == row) {
-                Some((_, revises)) if wanted(key.day) || self.contains(key.hash, *revises) => {
+                Some((_, revises)) if wanted(key) || self.contains(key.hash, *revises) => {
                     self.replace(*revises, entry);
                 }
-                None if wanted(key.day) => {
+                None if wanted(key) => {
                     self.insert(entry);
                 }
                 Some(_) | None => {}
@@ -118,10 +118,17 @@ impl KnownIds {
         }
     }
 
-    /// Removes the calls before a day, and frees their memory.
-    pub(crate) fn forget_before(&mut self, day: i16) {
+    /// Removes the calls before a day, and frees their memory. Calls `forgotten` with the hash of
+    /// each.
+    pub(crate) fn forget_before(&mut self, day: i16, mut forgotten: impl FnMut(u64)) {
         let before = self.entries.len();
-        self.entries.retain(|entry| entry.day >= day);
+        self.entries.retain(|entry| {
+            let keep = entry.day >= day;
+            if !keep {
+                forgotten(entry.hash);
+            }
+            keep
+        });
         if self.entries.len() == before {
             return;
         }
@@ -197,8 +204,10 @@ mod tests {
         for number in 0..1_000u32 {
             known.insert(entry(number.into(), number));
         }
-        known.forget_before(20_002);
-        assert_eq!(known.len(), 500);
+        let mut forgotten = Vec::new();
+        known.forget_before(20_002, |hash| forgotten.push(hash));
+        assert_eq!((known.len(), forgotten.len()), (500, 500));
+        assert_eq!(forgotten[..3], [0, 1, 4]);
         assert_eq!(known.with_hash(2).count(), 1);
         assert_eq!(known.with_hash(1).count(), 0);
     }

@@ -5,6 +5,7 @@ pub(crate) mod change_streams;
 pub(crate) mod classification;
 pub(crate) mod classify;
 pub(crate) mod known_ids;
+pub(crate) mod old_ids;
 pub(crate) mod options;
 pub(crate) mod page;
 pub(crate) mod repeats;

@@ -52,11 +52,17 @@ pub(crate) struct OpenBatch {
 }
 
 impl PageIngest<'_> {
+    /// Announces the ids of the page. Optional: if several of them may be old, they are then looked
+    /// up in the journal at once instead of one by one.
+    pub fn expect_ids<'i>(&mut self, ids: impl Iterator<Item = &'i str>) {
+        self.classifier.expect(&self.memory, ids);
+    }
+
     /// Classifies a call, and appends it to the page if it is new or revised.
     ///
     /// Fails only if the journal has to be read and cannot be: then drop the page.
     pub fn add(&mut self, call: &Call<'_>) -> Result<Classification> {
-        let classification = match self.classifier.classify(&self.memory, call)? {
+        let classification = match self.classifier.classify(&mut self.memory, call)? {
             Decision::Skip(classification) => classification,
             Decision::New { key, late } => {
                 self.append_new(call, key);

@@ -66,6 +66,7 @@ struct KnownBits {
     numbering: u64,
     recent: Vec<u64>,
     older: Vec<u64>,
+    found: Vec<u64>,
 }
 
 impl KnownBits {
@@ -84,6 +85,7 @@ impl KnownBits {
         let (bits, number) = match index {
             KnownIndex::Recent(number) => (&self.recent, number),
             KnownIndex::Older(number) => (&self.older, number),
+            KnownIndex::Found(number) => (&self.found, number),
         };
         let word = bits.get(number as usize / 64).copied().unwrap_or(0);
         word >> (number % 64) & 1 == 1
@@ -93,6 +95,7 @@ impl KnownBits {
         let (bits, number) = match index {
             KnownIndex::Recent(number) => (&mut self.recent, number),
             KnownIndex::Older(number) => (&mut self.older, number),
+            KnownIndex::Found(number) => (&mut self.found, number),
         };
         let word = number as usize / 64;
         if bits.len() <= word {

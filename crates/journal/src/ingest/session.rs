@@ -1,5 +1,6 @@
 //! One poll of an account's calls, from its first page to its last.
 
+use std::collections::HashSet;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
@@ -96,6 +97,8 @@ impl IngestSession {
                 repeats: &mut self.repeats,
                 hasher: &mut self.hasher,
                 stored: StoredCalls::new(&self.log),
+                log: &self.log,
+                expected: HashSet::new(),
             },
             horizon: watermark::horizon(&self.options),
             last_rows: &mut self.last_rows,

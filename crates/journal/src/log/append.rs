@@ -14,6 +14,7 @@ use crate::error::{JournalError, Result};
 use crate::log::accounts::{self, AccountRow, AccountState};
 use crate::log::batch_row::BatchRow;
 use crate::log::codec;
+use crate::log::epochs;
 use crate::log::keys::BatchKeys;
 use crate::log::latest_versions::LatestVersion;
 use crate::log::writer::{Numbers, Writer};
@@ -89,6 +90,8 @@ impl Writer {
             packed.push(self.pack(rows, account, observed_at, &mut numbers)?);
         }
         let (journal, path) = (self.journal, self.path.clone());
+        let first = self.numbers.next_batch;
+        let new_epoch = (!packed.is_empty() && !self.epoch_is_stored).then_some(self.epoch);
         let mut schemas = self.schemas.clone();
         let row = self.transaction("append to", |transaction| {
             let sql = |source| JournalError::sqlite(&path, "append to", source);
@@ -100,6 +103,9 @@ impl Writer {
                 };
                 schemas.insert(stream, schema);
                 batch.store(transaction, account.id, schema).map_err(sql)?;
+            }
+            if let Some(epoch) = new_epoch {
+                epochs::write(transaction, first, epoch).map_err(sql)?;
             }
             if !packed.is_empty() {
                 format::write_head(transaction, journal, numbers.next_batch).map_err(sql)?;
@@ -119,6 +125,7 @@ impl Writer {
             Ok(row)
         })?;
         self.numbers = numbers;
+        self.epoch_is_stored |= new_epoch.is_some();
         self.schemas = schemas;
         self.checkpoint_if_due();
         let stored = packed.into_iter().map(|batch| batch.stored).collect();
@@ -154,7 +161,7 @@ impl Writer {
         let seq = BatchSeq::from_sql(numbers.next_batch);
         let meta = BatchMeta {
             seq,
-            id: BatchId::new(self.journal, seq),
+            id: BatchId::new(self.epoch, seq),
             stream,
             account: Arc::from(account.name.as_str()),
             rows: u32::try_from(records.num_rows()).unwrap_or(u32::MAX),

@@ -54,7 +54,7 @@ impl BatchRow {
         self.checksum() == checksum
     }
 
-    fn checksum(&self) -> i64 {
+    pub(crate) fn checksum(&self) -> i64 {
         RowChecksum::of("batches")
             .int(self.seq.to_sql())
             .int(self.stream)

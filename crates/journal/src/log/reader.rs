@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use callmeter_records::{BatchId, BatchSeq, Stream};
+use callmeter_records::{BatchSeq, Stream};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::error::{JournalError, Result};
 use crate::log::batch_row::{BatchRow, COLUMNS};
 use crate::log::keys::BatchKeys;
-use crate::log::{accounts, codec};
+use crate::log::{accounts, codec, epochs};
 use crate::sqlite::{checksum, connection, format};
 use crate::stored_batch::{BatchMeta, StoredBatch};
+use crate::utc_day::DAY;
 
 /// Reads a journal, even while another process writes to it.
 ///
@@ -24,7 +25,6 @@ use crate::stored_batch::{BatchMeta, StoredBatch};
 pub struct Reader {
     pub(crate) conn: Connection,
     pub(crate) path: PathBuf,
-    journal: [u8; 8],
     schemas: HashMap<i64, SchemaRef>,
     accounts: HashMap<i64, Arc<str>>,
 }
@@ -48,11 +48,9 @@ impl Reader {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let conn = connection::reader(path)?;
-        let (journal, _) = format::read_head(&conn, path)?;
         Ok(Self {
             conn,
             path: path.to_owned(),
-            journal,
             schemas: HashMap::new(),
             accounts: HashMap::new(),
         })
@@ -147,12 +145,27 @@ impl Reader {
         batch.map(|batch| self.meta(&batch)).transpose()
     }
 
+    /// At least the number of an account's calls before a day; all of them without a day.
+    pub(crate) fn count_calls_before(&self, account: i64, day: Option<i16>) -> Result<usize> {
+        self.conn
+            .prepare_cached(
+                "SELECT coalesce(sum(rows), 0) FROM batches WHERE account = ?1 AND last_day IS NOT NULL
+                 AND (?2 IS NULL OR min_start IS NULL OR min_start < ?2)",
+            )
+            .and_then(|mut statement| {
+                statement.query_row(params![account, start_of(day)], |row| row.get::<_, i64>(0))
+            })
+            .map(|calls| usize::try_from(calls).unwrap_or(0))
+            .map_err(|source| self.sql(source))
+    }
+
     /// The keys of the batches of an account's calls whose last day is `from_day` or later, in
-    /// order.
+    /// order; only of those that may have calls before a day, if one is given.
     pub(crate) fn for_each_keys(
         &mut self,
         account: i64,
         from_day: i16,
+        before: Option<i16>,
         mut each: impl FnMut(BatchSeq, &BatchKeys),
     ) -> Result<()> {
         let sql = |source| self.sql(source);
@@ -162,11 +175,14 @@ impl Reader {
         let numbers: Vec<i64> = self
             .conn
             .prepare_cached(
-                "SELECT seq FROM batches WHERE account = ? AND last_day >= ? ORDER BY seq",
+                "SELECT seq FROM batches WHERE account = ?1 AND last_day >= ?2
+                 AND (?3 IS NULL OR min_start IS NULL OR min_start < ?3) ORDER BY seq",
             )
             .and_then(|mut statement| {
                 statement
-                    .query_map(params![account, from_day], |row| row.get(0))?
+                    .query_map(params![account, from_day, start_of(before)], |row| {
+                        row.get(0)
+                    })?
                     .collect()
             })
             .map_err(sql)?;
@@ -302,7 +318,7 @@ impl Reader {
         })?;
         Ok(BatchMeta {
             seq: batch.seq,
-            id: BatchId::new(self.journal, batch.seq),
+            id: epochs::batch_id(&self.conn, &self.path, batch.seq)?,
             stream,
             account: self.account(batch.account)?,
             rows,
@@ -354,4 +370,9 @@ impl Reader {
     pub(crate) fn corrupt(&self, what: String) -> JournalError {
         JournalError::corrupt(&self.path, what)
     }
+}
+
+/// The first microsecond of a day.
+fn start_of(day: Option<i16>) -> Option<i64> {
+    day.map(|day| i64::from(day) * DAY)
 }

@@ -9,6 +9,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::error::{JournalError, Result};
 use crate::log::accounts::{self, AccountRow, AccountState};
 use crate::log::codec::Packer;
+use crate::log::{epochs, migration};
 use crate::sqlite::{connection, format};
 
 /// Pages of the write-ahead log after which a checkpoint is taken: 16 MiB.
@@ -20,6 +21,10 @@ pub(crate) struct Writer {
     pub(crate) path: PathBuf,
     /// The journal's random id.
     pub(super) journal: [u8; 8],
+    /// What the ids of the appended batches start with.
+    pub(super) epoch: [u8; 8],
+    /// Whether the epoch is stored: the first append does that.
+    pub(super) epoch_is_stored: bool,
     pub(super) numbers: Numbers,
     /// The ids of the schemas that are known to be stored.
     pub(super) schemas: HashMap<Stream, i64>,
@@ -36,14 +41,18 @@ pub(super) struct Numbers {
 
 impl Writer {
     pub(crate) fn open(path: &Path, page_limit: Option<u32>) -> Result<Self> {
-        let conn = connection::writer(path, page_limit)?;
+        let conn = connection::writer(path, page_limit, migration::to_format_2)?;
         let (journal, next_batch) = format::read_head(&conn, path)?;
         let next_sequence = Stream::ALL
             .into_iter()
             .map(|stream| Ok((stream, format::read_stream(&conn, path, stream)?)))
             .collect::<Result<_>>()?;
+        let epoch =
+            epochs::draw(&conn).map_err(|source| JournalError::sqlite(path, "open", source))?;
         let mut writer = Self {
             conn,
+            epoch,
+            epoch_is_stored: false,
             path: path.to_owned(),
             journal,
             numbers: Numbers {

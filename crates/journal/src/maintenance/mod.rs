@@ -1,5 +1,6 @@
 //! Work on the whole journal: retention, verification, statistics, and snapshots of the totals.
 
+pub(crate) mod clock;
 pub(crate) mod retention;
 pub(crate) mod snapshots;
 pub(crate) mod stats;

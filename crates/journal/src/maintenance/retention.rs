@@ -9,8 +9,9 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use crate::cursors::{self, Cursor};
 use crate::error::{JournalError, Result};
 use crate::journal::Journal;
-use crate::log::accounts;
 use crate::log::writer::Writer;
+use crate::log::{accounts, epochs};
+use crate::maintenance::clock;
 use crate::sqlite::connection::used_bytes;
 use crate::utc_day::DAY;
 
@@ -36,6 +37,9 @@ pub struct RetentionPolicy {
 /// Why the oldest batch cannot be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hold {
+    /// The clock has jumped by more than half of `keep` since the last decision. Retention waits
+    /// until it is set right, or has gone on for a day.
+    Clock,
     /// No snapshot of the totals includes it.
     Snapshot,
     /// It is within the lookback of an account.
@@ -89,9 +93,19 @@ impl RetentionReport {
 }
 
 impl Journal {
-    /// Deletes the batches that `policy` does not keep at `now` (UTC, microseconds).
+    /// Deletes the batches that `policy` does not keep at `now` (UTC, microseconds). Deletes nothing
+    /// if the clock has jumped: see [`Hold::Clock`].
     pub fn retain(&self, policy: &RetentionPolicy, now: i64) -> Result<RetentionReport> {
         let mut report = RetentionReport::default();
+        if let Some(keep) = policy.keep {
+            let mut writer = self.log.writer();
+            if !clock::is_trusted(&mut writer, keep, now)? {
+                report.bytes = used_bytes(&writer.conn)
+                    .map_err(|source| JournalError::sqlite(self.path(), "read", source))?;
+                report.held_by = Some(Hold::Clock);
+                return Ok(report);
+            }
+        }
         loop {
             // Unlocks the writer between steps, so that polls do not wait.
             let mut writer = self.log.writer();
@@ -99,9 +113,29 @@ impl Journal {
             let done = step(&mut writer, policy, now, &mut report)?;
             writer.checkpoint_if_due();
             if done {
-                return Ok(report);
+                break;
             }
         }
+        if report.batches > 0 {
+            self.forget_deleted(&report)?;
+        }
+        Ok(report)
+    }
+
+    /// Removes the deleted calls from the known ids.
+    fn forget_deleted(&self, report: &RetentionReport) -> Result<()> {
+        let oldest = self.log.with_reader(|reader| reader.oldest())?;
+        let first_kept = oldest.map_or(self.head().0 + 1, |oldest| oldest.0);
+        let calls = report
+            .records_by_stream
+            .iter()
+            .find(|(stream, _)| *stream == Stream::Calls)
+            .map_or(0, |(_, records)| *records);
+        self.memories.forget_deleted(
+            u32::try_from(first_kept).unwrap_or(u32::MAX),
+            usize::try_from(calls).unwrap_or(usize::MAX),
+        );
+        Ok(())
     }
 }
 
@@ -236,6 +270,7 @@ fn delete_rows(
         }
     }
     if let Some(last) = dropped.last() {
+        epochs::delete_before(transaction, last.seq + 1).map_err(sql)?;
         // Balances of old periods do not come again. Rates and billing do.
         transaction
             .prepare_cached("DELETE FROM latest WHERE stream = ? AND batch <= ?")

@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use callmeter_error_chain::chain;
 use callmeter_records::calls::CallRow;
-use callmeter_records::{BatchSeq, CallsView, CommonView, FieldHasher, Previous, Stream};
+use callmeter_records::{
+    BatchSeq, CallsView, CanonicalId, CommonView, FieldHasher, Previous, Stream,
+};
 use rusqlite::params;
 
 use crate::error::{JournalError, Result};
@@ -12,6 +14,7 @@ use crate::log::accounts;
 use crate::log::batch_row::{BatchRow, COLUMNS};
 use crate::log::keys::{BatchKeys, CallKey, RowAddress};
 use crate::log::reader::Reader;
+use crate::maintenance::clock;
 use crate::maintenance::snapshots::snapshot_checksum;
 use crate::sqlite::format;
 use crate::stored_batch::{BatchMeta, StoredBatch};
@@ -319,7 +322,8 @@ impl Reader {
                 ..counted
             };
             let previous = row.previous();
-            before.id() == row.id() && (previous == Some(counted) || previous == Some(returned))
+            before.id().map(CanonicalId::new) == row.id().map(CanonicalId::new)
+                && (previous == Some(counted) || previous == Some(returned))
         });
         if !agrees {
             done.add(
@@ -364,6 +368,9 @@ impl Reader {
                 }
             }
             (Err(error), _) | (_, Err(error)) => done.add(None, chain(&error)),
+        }
+        if let Err(error) = clock::check(&self.conn, &self.path) {
+            done.add(None, chain(&error));
         }
         let snapshots = || -> rusqlite::Result<Vec<(i64, Vec<u8>, i64)>> {
             self.conn

@@ -9,13 +9,18 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{JournalError, Result};
-use crate::sqlite::format;
+use crate::sqlite::format::{self, Migration};
 
 /// How long a connection waits for a lock that another holds (checkpoint, recovery).
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Opens the connection that writes; creates the file if it does not exist.
-pub(crate) fn writer(path: &Path, page_limit: Option<u32>) -> Result<Connection> {
+/// `migrate` converts the rows of a journal of the previous format.
+pub(crate) fn writer(
+    path: &Path,
+    page_limit: Option<u32>,
+    migrate: Migration,
+) -> Result<Connection> {
     // Created here to set its mode: the journal has personal data. SQLite copies the mode to the
     // files beside it.
     OpenOptions::new()
@@ -29,7 +34,7 @@ pub(crate) fn writer(path: &Path, page_limit: Option<u32>) -> Result<Connection>
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = Connection::open_with_flags(path, flags).map_err(sql)?;
     common(&conn).map_err(sql)?;
-    format::prepare(&mut conn, path)?;
+    format::prepare(&mut conn, path, migrate)?;
     let mode: String = conn
         .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
         .map_err(sql)?;

@@ -4,29 +4,46 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use callmeter_records::Stream;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use crate::error::{JournalError, Result};
 use crate::sqlite::checksum::RowChecksum;
 
 /// The format that this program writes. A journal of an older format is migrated when it is opened
 /// for writing; a test opens a file of each format in `testdata/`.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
-/// The tables and indices of format [`VERSION`].
-const SCHEMA: &str = include_str!("v1.sql");
+/// The tables and indices of format 1.
+const FORMAT_1: &str = include_str!("v1.sql");
+/// Those that format 2 adds.
+const FORMAT_2: &str = include_str!("v2.sql");
+
+/// Converts the rows of a journal of format 1, whose tables are those of [`VERSION`] already.
+pub(crate) type Migration = fn(&Transaction<'_>, &Path) -> Result<()>;
 
 /// `PRAGMA application_id`: "cmjl".
 const APPLICATION: i64 = 0x636d_6a6c;
 
-/// Creates the tables in an empty database; checks the format of any other.
-pub(crate) fn prepare(conn: &mut Connection, path: &Path) -> Result<()> {
+/// Creates the tables in an empty database, and migrates a journal of an older format; checks the
+/// format of any other.
+pub(crate) fn prepare(conn: &mut Connection, path: &Path, migrate: Migration) -> Result<()> {
     let sql = |source| JournalError::sqlite(path, "open", source);
     let tables: i64 = conn
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .map_err(sql)?;
     if tables == 0 && application(conn).map_err(sql)? == 0 {
         return create(conn).map_err(sql);
+    }
+    if application(conn).map_err(sql)? == APPLICATION && version(conn).map_err(sql)? == 1 {
+        check_schema(conn, path, &expected_schema(&[FORMAT_1]).map_err(sql)?)?;
+        let transaction = conn.transaction().map_err(sql)?;
+        transaction.execute_batch(FORMAT_2).map_err(sql)?;
+        migrate(&transaction, path)?;
+        transaction
+            .pragma_update(None, "user_version", VERSION)
+            .map_err(sql)?;
+        transaction.commit().map_err(sql)?;
+        tracing::info!(journal = %path.display(), from = 1, to = VERSION, "journal converted to a new format");
     }
     check(conn, path)
 }
@@ -39,11 +56,12 @@ pub(crate) fn check(conn: &Connection, path: &Path) -> Result<()> {
             path: path.to_owned(),
         });
     }
-    match conn
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(sql)?
-    {
-        VERSION => check_schema(conn, path),
+    match version(conn).map_err(sql)? {
+        VERSION => check_schema(conn, path, current_schema().map_err(sql)?),
+        found @ 1..VERSION => Err(JournalError::OlderFormat {
+            path: path.to_owned(),
+            found,
+        }),
         found if found > VERSION => Err(JournalError::NewerFormat {
             path: path.to_owned(),
             found,
@@ -56,14 +74,17 @@ pub(crate) fn check(conn: &Connection, path: &Path) -> Result<()> {
     }
 }
 
-/// Checks that every table and index is defined as in [`SCHEMA`]. A damaged definition may still be
+fn version(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Checks that every table and index is defined as `expected`. A damaged definition may still be
 /// valid SQL that reads an intact table as empty, and SQLite's own checks do not find that.
 ///
 /// Other tables and indices are ignored: an operator may have run `ANALYZE` or added an index.
-fn check_schema(conn: &Connection, path: &Path) -> Result<()> {
+fn check_schema(conn: &Connection, path: &Path, expected: &[SchemaObject]) -> Result<()> {
     let sql = |source| JournalError::sqlite(path, "open", source);
     let found = schema_objects(conn).map_err(sql)?;
-    let expected = expected_schema().map_err(sql)?;
     match expected.iter().find(|object| !found.contains(object)) {
         None => Ok(()),
         Some((kind, name, ..)) => Err(JournalError::corrupt(
@@ -73,16 +94,22 @@ fn check_schema(conn: &Connection, path: &Path) -> Result<()> {
     }
 }
 
-/// What SQLite stores for [`SCHEMA`].
-fn expected_schema() -> rusqlite::Result<&'static [SchemaObject]> {
-    static EXPECTED: OnceLock<Vec<SchemaObject>> = OnceLock::new();
-    if let Some(expected) = EXPECTED.get() {
-        return Ok(expected);
+/// What SQLite stores for the tables and indices of [`VERSION`].
+fn current_schema() -> rusqlite::Result<&'static [SchemaObject]> {
+    static CURRENT: OnceLock<Vec<SchemaObject>> = OnceLock::new();
+    if let Some(current) = CURRENT.get() {
+        return Ok(current);
     }
+    let current = expected_schema(&[FORMAT_1, FORMAT_2])?;
+    Ok(CURRENT.get_or_init(|| current))
+}
+
+fn expected_schema(definitions: &[&str]) -> rusqlite::Result<Vec<SchemaObject>> {
     let sample = Connection::open_in_memory()?;
-    sample.execute_batch(SCHEMA)?;
-    let expected = schema_objects(&sample)?;
-    Ok(EXPECTED.get_or_init(|| expected))
+    for definition in definitions {
+        sample.execute_batch(definition)?;
+    }
+    schema_objects(&sample)
 }
 
 /// Type, name, table and SQL of a table or index.
@@ -105,7 +132,8 @@ fn create(conn: &mut Connection) -> rusqlite::Result<()> {
     // outside a transaction.
     conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     let transaction = conn.transaction()?;
-    transaction.execute_batch(SCHEMA)?;
+    transaction.execute_batch(FORMAT_1)?;
+    transaction.execute_batch(FORMAT_2)?;
     let id: [u8; 8] = transaction.query_row("SELECT randomblob(8)", [], |row| row.get(0))?;
     write_head(&transaction, id, 1)?;
     for stream in Stream::ALL {

@@ -1,8 +1,11 @@
-//! Journals of every format open, and say what they always said.
+//! Journals of every format open with their contents unchanged, and continue.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use callmeter_journal::{Journal, JournalError, Options, Reader, Start};
+use callmeter_journal::{
+    Classification, Journal, JournalError, Options, Reader, RetentionPolicy, Start,
+};
 use callmeter_records::{Balance, Billing, Call, Interaction, Rate, Reading, Stream};
 
 use crate::support::{HOUR, NOON, Place, all_batches, call, poll_page};
@@ -45,6 +48,7 @@ fn write_a_sample() {
         &[
             full,
             call("plain"),
+            call("{0F8FAD5B-D9CB-469F-A165-70867728950E}"),
             Call {
                 id: None,
                 ..call("")
@@ -92,18 +96,57 @@ fn write_a_sample() {
     journal
         .store_snapshot(callmeter_journal::BatchSeq(2), b"totals")
         .unwrap();
+    journal
+        .retain(
+            &RetentionPolicy {
+                keep: Some(Duration::from_hours(24)),
+                ..RetentionPolicy::default()
+            },
+            NOON + HOUR,
+        )
+        .unwrap();
     drop(journal);
-    std::fs::create_dir_all(checked_in(1).parent().unwrap()).unwrap();
-    std::fs::copy(place.path(), checked_in(1)).unwrap();
+    std::fs::copy(place.path(), checked_in(2)).unwrap();
 }
 
 #[test]
 fn format_1() {
+    let (place, journal) = open_checked_in(1);
+    insta::assert_snapshot!(contents(&journal));
+    check_that_it_continues(&place, &journal);
+    drop(journal);
+    // It is converted only once.
+    check_that_it_continues(&place, &place.open());
+}
+
+#[test]
+fn format_2() {
+    let (place, journal) = open_checked_in(2);
+    insta::assert_snapshot!(contents(&journal));
+    check_that_it_continues(&place, &journal);
+    let other_spelling = call("0f8fad5bd9cb469fa16570867728950e");
+    let (classes, _) = poll_page(&journal, NOON, &[other_spelling]);
+    assert_eq!(classes, [Classification::Known]);
+}
+
+#[test]
+fn a_reader_does_not_convert() {
     let place = Place::new();
     std::fs::copy(checked_in(1), place.path()).unwrap();
+    let error = Reader::open(place.path()).unwrap_err();
+    assert!(matches!(error, JournalError::OlderFormat { found: 1, .. }));
+}
+
+fn open_checked_in(version: u32) -> (Place, Journal) {
+    let place = Place::new();
+    std::fs::copy(checked_in(version), place.path()).unwrap();
     let journal = place.open();
+    (place, journal)
+}
+
+fn contents(journal: &Journal) -> String {
     let mut text = String::new();
-    for batch in all_batches(&journal) {
+    for batch in all_batches(journal) {
         text += &format!("{:?}\n", batch.meta);
         for (field, column) in batch
             .records
@@ -118,13 +161,16 @@ fn format_1() {
     text += &format!("{:?}\n", journal.account_state("acme").unwrap());
     text += &format!("{:?}\n", journal.cursors().unwrap());
     text += &format!("{:?}\n", journal.latest_snapshot().unwrap());
-    insta::assert_snapshot!(text);
+    text
+}
+
+fn check_that_it_continues(place: &Place, journal: &Journal) {
     let mut reader = Reader::open(place.path()).unwrap();
     let verified = reader.verify(|_| ()).unwrap();
     assert!(verified.is_sound(), "{verified:?}");
-    // Its keys still tell its calls.
+    // Its keys identify its calls.
     let known = poll_page(
-        &journal,
+        journal,
         NOON,
         &[
             call("plain"),
@@ -142,16 +188,16 @@ fn a_newer_format_is_left_alone() {
     let place = Place::new();
     drop(place.open());
     let conn = rusqlite::Connection::open(place.path()).unwrap();
-    conn.pragma_update(None, "user_version", 2).unwrap();
+    conn.pragma_update(None, "user_version", 3).unwrap();
     drop(conn);
     let error = Journal::open(place.path(), &Options::default()).unwrap_err();
     assert!(matches!(
         error,
         JournalError::NewerFormat {
-            found: 2,
-            supported: 1,
+            found: 3,
+            supported: 2,
             ..
         }
     ));
-    insta::assert_snapshot!(error.to_string().replace(&place.path().display().to_string(), "PATH"), @"journal PATH has format 2, but this callmeter reads formats up to 1: run a newer callmeter");
+    insta::assert_snapshot!(error.to_string().replace(&place.path().display().to_string(), "PATH"), @"journal PATH has format 3, but this callmeter reads formats up to 2: run a newer callmeter");
 }

@@ -291,18 +291,101 @@ fn without_an_id_a_call_is_told_by_its_fields() {
 }
 
 #[test]
-fn a_call_without_a_start_is_known_as_long_as_its_window_is_asked_for() {
+fn a_call_without_a_start_counts_once_however_often_it_is_listed() {
     let place = Place::new();
-    let journal = place.open();
-    let unreadable = Call {
+    let mut journal = place.open();
+    let unreadable = |id| Call {
         start_time: Reading::Unreadable("32.13.2026"),
-        ..call("a")
+        ..call(id)
     };
-    assert_eq!(poll_page(&journal, NOON, &[unreadable]).0, [NEW]);
-    assert_eq!(
-        poll_page(&journal, NOON + DAY - SECOND, &[unreadable]).0,
-        [Classification::Known]
-    );
+    let unnamed = Call {
+        id: None,
+        ..unreadable("")
+    };
+    let page = [unreadable("a"), unreadable("b"), unnamed];
+    let (classes, _) = poll_page(&journal, NOON, &page);
+    assert_eq!(classes[..2], [NEW; 2]);
+    for day in [1, 2, 3, 4, 5, 40] {
+        let (classes, _) = poll_page(&journal, NOON + day * DAY, &page);
+        assert_eq!(classes, [Classification::Known; 3], "day {day}");
+        if day == 3 {
+            drop(journal);
+            journal = place.open();
+        }
+    }
+    // A year is read in one poll, day by day, and each day lists them.
+    let range = NOON - 300 * DAY..NOON;
+    let options = PollOptions {
+        purpose: Purpose::Backfill,
+        range: range.clone(),
+        settle: Duration::ZERO,
+    };
+    for from in (0..300).map(|day| range.start + day * DAY) {
+        let mut poll = journal
+            .ingest_session(
+                "acme",
+                PollOptions {
+                    range: from..from + DAY,
+                    ..options.clone()
+                },
+            )
+            .unwrap();
+        let mut open = poll.page(from..from + DAY, NOON).unwrap();
+        open.expect_ids(page.iter().filter_map(|call| call.id));
+        for call in &page {
+            assert_eq!(open.add(call).unwrap(), Classification::Known);
+        }
+        open.commit(None).unwrap();
+    }
+    assert_eq!(call_lines(&journal).len(), 3);
+}
+
+#[test]
+fn an_id_older_than_the_lookback_is_a_revision() {
+    for restart in [false, true] {
+        let place = Place::new();
+        let mut journal = place.open();
+        let at = |id, start: i64| Call {
+            start_time: Reading::Known(start),
+            ..call(id)
+        };
+        let now = NOON + 7 * DAY;
+        poll_page(&journal, NOON, &[call("a"), call("b"), call("c")]);
+        poll_page(&journal, now, &[at("recent", now - HOUR)]);
+        if restart {
+            drop(journal);
+            journal = place.open();
+        }
+        assert_eq!(
+            journal.old_ids("acme").unwrap().0,
+            if restart { 0 } else { 3 }
+        );
+        let edited = [at("a", now - 2 * HOUR), at("new", now - HOUR)];
+        let (classes, _) = poll_page(&journal, now, &edited);
+        assert_eq!(classes, [Classification::Revised, NEW]);
+        let (classes, _) = poll_page(&journal, now, &edited);
+        assert_eq!(classes, [Classification::Known; 2]);
+        // Its first contents come back: the last version counts, wherever it is kept.
+        let (classes, _) = poll_page(&journal, now, &[at("a", now - 3 * HOUR)]);
+        assert_eq!(classes, [Classification::Revised]);
+        let (classes, _) = poll_page(&journal, now, &edited);
+        assert_eq!(classes, [Classification::Revised, Classification::Known]);
+        // Announced ids are looked up together.
+        let mut session = poll(&journal, now);
+        let mut page = session.page(now - DAY..now, now).unwrap();
+        page.expect_ids(["b", "c", "other"].into_iter());
+        for (id, expected) in [
+            ("b", Classification::Revised),
+            ("c", Classification::Revised),
+            ("other", NEW),
+            ("b", Classification::Repeated),
+        ] {
+            assert_eq!(page.add(&at(id, now - HOUR)).unwrap(), expected, "{id}");
+        }
+        page.commit(None).unwrap();
+        let mut reader = callmeter_journal::Reader::open(place.path()).unwrap();
+        assert!(reader.verify(|_| ()).unwrap().is_sound());
+    }
 }
 
 #[test]
@@ -448,4 +531,33 @@ fn a_page_of_more_rows_than_a_batch_holds_is_still_one_commit() {
         poll_page(&journal, NOON, &[edited, call("call-65535")]).0,
         [Classification::Revised, Classification::Known]
     );
+}
+
+#[test]
+fn a_guid_is_one_id_in_every_spelling() {
+    let place = Place::new();
+    let journal = place.open();
+    let plain = "0f8fad5bd9cb469fa16570867728950e";
+    let dashed = "0F8FAD5B-D9CB-469F-A165-70867728950E";
+    let braced = "{0f8fad5b-d9cb-469f-a165-70867728950e}";
+    let (classes, _) = poll_page(&journal, NOON, &[call(plain), call(dashed)]);
+    assert_eq!(classes, [NEW, Classification::Repeated]);
+    for spelling in [dashed, braced] {
+        let (classes, _) = poll_page(&journal, NOON, &[call(spelling)]);
+        assert_eq!(classes, [Classification::Known]);
+    }
+    let longer = Call {
+        talk_ms: Reading::Known(60_000),
+        ..call(braced)
+    };
+    let (classes, _) = poll_page(&journal, NOON, &[longer]);
+    assert_eq!(classes, [Classification::Revised]);
+    // The text is stored as it came.
+    let lines = call_lines(&journal);
+    assert!(
+        lines[0].contains(plain) && lines[1].contains(braced),
+        "{lines:?}"
+    );
+    let mut reader = callmeter_journal::Reader::open(place.path()).unwrap();
+    assert!(reader.verify(|_| ()).unwrap().is_sound());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use callmeter_journal::{Backlog, BatchSeq, JournalError, Reader, Start};
 use callmeter_records::Stream;
 
-use crate::support::{MINUTE, NOON, Place, call, poll_page};
+use crate::support::{MINUTE, NOON, Place, all_batches, call, poll_page};
 
 /// Outputs that keep up get batches from memory, others from the file: both get the same.
 #[test]
@@ -138,4 +138,40 @@ fn who_waits_is_woken_by_an_append() {
     });
     poll_page(&journal, NOON, &[call("a")]);
     assert_eq!(waiter.join().unwrap(), BatchSeq(1));
+}
+
+#[test]
+fn a_restored_backup_gives_other_ids() {
+    let place = Place::new();
+    let journal = place.open();
+    journal
+        .register_output("crm", Stream::Calls, Start::Oldest)
+        .unwrap();
+    poll_page(&journal, NOON, &[call("a")]);
+    journal
+        .acknowledge("crm", Stream::Calls, BatchSeq(1))
+        .unwrap();
+    drop(journal);
+    let backup = std::fs::read(place.path()).unwrap();
+    let journal = place.open();
+    poll_page(&journal, NOON, &[call("b")]);
+    let original = all_batches(&journal);
+    drop(journal);
+    std::fs::write(place.path(), backup).unwrap();
+    let journal = place.open();
+    poll_page(&journal, NOON, &[call("c")]);
+    let restored = all_batches(&journal);
+    assert_eq!(restored[0].meta, original[0].meta);
+    assert_eq!(restored[1].meta.seq, original[1].meta.seq);
+    assert_ne!(restored[1].meta.id, original[1].meta.id);
+    // The output gets the batch that has the number of another one.
+    let next = journal.next_batch(Stream::Calls, BatchSeq(1)).unwrap();
+    let next = next.unwrap().meta;
+    assert_eq!(next.id, restored[1].meta.id);
+    assert_eq!(journal.backlog("crm", Stream::Calls).unwrap().records, 1);
+    // A batch keeps its id, read from the file or from memory, in this process or another.
+    drop(journal);
+    let mut reader = Reader::open(place.path()).unwrap();
+    let reread = reader.batch(next.seq).unwrap().unwrap().meta;
+    assert_eq!(reread, next);
 }

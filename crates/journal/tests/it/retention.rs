@@ -248,3 +248,76 @@ fn a_journal_gives_room_back() {
             .is_sound()
     );
 }
+
+#[test]
+fn retention_removes_ids() {
+    let place = Place::new();
+    let journal = place.open();
+    twenty_days(&journal);
+    let at = |id, start: i64| Call {
+        start_time: Reading::Known(start),
+        ..call(id)
+    };
+    let day_20 = NOON + 20 * DAY;
+    // Known from the stored keys, then in memory.
+    let (classes, _) = poll_page(&journal, END, &[at("day-2", day_20), at("day-9", day_20)]);
+    assert_eq!(classes, [Classification::Revised; 2]);
+    assert_eq!(journal.old_ids("acme").unwrap().0, 17);
+    journal.store_snapshot(journal.head(), b"").unwrap();
+    assert_eq!(journal.retain(&days(10), END).unwrap().batches, 10);
+    let page = [
+        at("day-3", day_20),
+        at("day-2", day_20),
+        at("day-15", day_20),
+    ];
+    let (classes, _) = poll_page(&journal, END, &page);
+    assert_eq!(
+        classes,
+        [NEW, Classification::Known, Classification::Revised]
+    );
+    // The filter has no deleted ids.
+    assert!(journal.old_ids("acme").unwrap().0 <= 10);
+}
+
+#[test]
+fn nothing_is_deleted_on_a_clock_that_jumped() {
+    let place = Place::new();
+    let journal = place.open();
+    twenty_days(&journal);
+    journal.store_snapshot(journal.head(), b"").unwrap();
+    let policy = RetentionPolicy {
+        accounts: vec![],
+        ..days(30)
+    };
+    let retain = |journal: &Journal, now| {
+        let report = journal.retain(&policy, now).unwrap();
+        (report.batches, report.held_by)
+    };
+    let ahead = END + 400 * DAY;
+    // The first time, the clock of the last batch is compared.
+    assert_eq!(retain(&journal, ahead), (0, Some(Hold::Clock)));
+    drop(journal);
+    let journal = place.open();
+    assert_eq!(retain(&journal, ahead + HOUR), (0, Some(Hold::Clock)));
+    assert_eq!(retain(&journal, END), (0, None));
+    assert_eq!(retain(&journal, ahead), (0, Some(Hold::Clock)));
+    assert_eq!(retain(&journal, ahead - 800 * DAY), (0, Some(Hold::Clock)));
+    assert_eq!(retain(&journal, END), (0, None));
+    let known = Call {
+        start_time: Reading::Known(NOON + DAY),
+        ..call("day-1")
+    };
+    assert_eq!(
+        poll_page(&journal, NOON + DAY + HOUR, &[known]).0,
+        [Classification::Known]
+    );
+    // A process that did not run for a long time: the clock goes on.
+    assert_eq!(retain(&journal, ahead), (0, Some(Hold::Clock)));
+    assert_eq!(retain(&journal, ahead + 23 * HOUR), (0, Some(Hold::Clock)));
+    assert_eq!(retain(&journal, ahead + DAY), (20, None));
+    let verified = callmeter_journal::Reader::open(place.path())
+        .unwrap()
+        .verify(|_| ())
+        .unwrap();
+    assert!(verified.is_sound(), "{verified:?}");
+}

@@ -271,6 +271,7 @@ fn commit_page(
     expected: &Range<i64>,
 ) -> Result<PageResult, PollError> {
     let mut pending = session.page(window, Timestamp::now().as_microsecond())?;
+    pending.expect_ids(page.calls().filter_map(|row| row.ok()?.id()));
     let mut converter = CallConverter::new(times);
     let mut unreadable = 0;
     let mut unexpected = 0;

@@ -62,6 +62,8 @@ pub(super) struct Contents {
     pub(super) client: Option<u8>,
     pub(super) readable_start: bool,
     pub(super) notes: u8,
+    /// How the id is spelled: all spellings are one id.
+    pub(super) spelling: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -86,9 +88,10 @@ pub(super) fn contents() -> impl Strategy<Value = Contents> {
         client,
         prop::bool::weighted(0.9),
         0u8..3,
+        0u8..4,
     )
         .prop_map(
-            |(named, ago, minutes, talk, client, readable_start, notes)| Contents {
+            |(named, ago, minutes, talk, client, readable_start, notes, spelling)| Contents {
                 named,
                 ago,
                 minutes,
@@ -96,6 +99,7 @@ pub(super) fn contents() -> impl Strategy<Value = Contents> {
                 client,
                 readable_start,
                 notes,
+                spelling,
             },
         )
 }
@@ -127,6 +131,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         12 => (0usize..2, 0usize..8, contents()).prop_map(|(account, slot, call)| Step::Write { account, slot, call }),
         3 => (1i64..200).prop_map(|minutes| Step::Pass { minutes }),
+        1 => (1i64..4).prop_map(|days| Step::Pass { minutes: days * 1440 }),
         8 => polls().prop_map(Step::Poll),
         1 => (0usize..2, 0u64..3).prop_map(|(output, but)| Step::Acknowledge { output, but }),
         1 => Just(Step::Restart),
@@ -173,12 +178,16 @@ impl Upstream {
     pub(super) fn said(&self) -> Contents {
         Contents {
             ago: 0,
+            spelling: 0,
             ..self.contents.clone()
         }
     }
 
     pub(super) fn with_call<R>(&self, run: impl FnOnce(&Call<'_>) -> R) -> R {
-        let id = self.contents.named.then(|| format!("call-{}", self.number));
+        let id = self
+            .contents
+            .named
+            .then(|| spell(self.number, self.contents.spelling));
         let client = self
             .contents
             .client
@@ -204,4 +213,28 @@ impl Upstream {
             ..Call::default()
         })
     }
+}
+
+/// The id of a call: a GUID in one of its spellings.
+fn spell(number: usize, spelling: u8) -> String {
+    let digits = format!("{number:08x}{}", "0000a000b000c00000000000");
+    let dashed = [
+        &digits[..8],
+        &digits[8..12],
+        &digits[12..16],
+        &digits[16..20],
+        &digits[20..],
+    ]
+    .join("-");
+    match spelling {
+        0 => digits,
+        1 => dashed,
+        2 => dashed.to_uppercase(),
+        _ => format!("{{{dashed}}}"),
+    }
+}
+
+/// The number of the call with this id.
+pub(super) fn number_of(id: &str) -> usize {
+    usize::from_str_radix(&id.trim_start_matches('{')[..8], 16).unwrap()
 }

@@ -17,7 +17,7 @@ use callmeter_records::{CallsView, Change, Stream};
 use proptest::prelude::*;
 
 use expected::{Model, ModelPage};
-use history::{Contents, Crash, Key, Poll, Step, Upstream, steps};
+use history::{Contents, Crash, Key, Poll, Step, Upstream, number_of, steps};
 
 use crate::files::Files;
 use crate::support::{DAY, HOUR, MINUTE, NOON, Place, all_batches};
@@ -39,10 +39,13 @@ struct World {
     acknowledged: [u64; 2],
     /// Whether nothing was dropped yet, so that a replay from nothing gives all.
     whole: bool,
+    /// Whether edits may move a start by days. Nothing is dropped then: the id of a dropped call is
+    /// not known on another day.
+    moves: bool,
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(moves: bool) -> Self {
         // Making the tables takes longer than most histories: it is done once.
         static EMPTY: std::sync::LazyLock<Files> = std::sync::LazyLock::new(|| {
             let place = Place::new();
@@ -64,6 +67,7 @@ impl World {
             ledger: Ledger::new(Limits::default()),
             acknowledged: [0; 2],
             whole: true,
+            moves,
         }
     }
 
@@ -99,6 +103,7 @@ impl World {
                     .store_snapshot(journal.head(), &self.ledger.encode())
                     .unwrap();
             }
+            Step::Retain { .. } if self.moves => {}
             Step::Retain { hours } => {
                 let policy = RetentionPolicy {
                     keep: Some(Duration::from_secs(hours * 3600)),
@@ -116,9 +121,10 @@ impl World {
         let number = self.calls[account].len();
         let start = self.now - contents.ago * MINUTE;
         match self.calls[account].get_mut(slot) {
-            // The start of a call may be put right, but not by days; it keeps or has not its id.
+            // An edit may move the start of a call; a call keeps its id or has none.
             Some(call) if call.contents.named => {
-                let moved = (start - call.start).clamp(-HOUR, HOUR);
+                let most = if self.moves { i64::MAX } else { HOUR };
+                let moved = (start - call.start).clamp(-most, most);
                 call.start += moved;
                 call.contents = Contents {
                     named: true,
@@ -315,7 +321,9 @@ impl World {
                     + i64::try_from(rows.len()).unwrap();
                 assert_eq!(row.sequence(), expected);
                 let talk = |talk: Option<i64>| talk.unwrap_or(-1);
-                let id = row.id().map_or("-", |id| id.trim_start_matches("call-"));
+                let id = row
+                    .id()
+                    .map_or("-".to_owned(), |id| number_of(id).to_string());
                 let previous = row.previous().map_or(String::new(), |previous| {
                     format!(" was {}", talk(previous.durations[3]))
                 });
@@ -432,8 +440,8 @@ fn count(classifications: &[Classification]) -> PageCounts {
     counts
 }
 
-fn run(steps: Vec<Step>) {
-    let mut world = World::new();
+fn run(steps: Vec<Step>, moves: bool) {
+    let mut world = World::new(moves);
     for step in steps {
         world.step(step);
     }
@@ -454,8 +462,8 @@ macro_rules! parts {
         proptest! {
             #![proptest_config(ProptestConfig { cases: 2_500, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
             #[test]
-            fn $name(steps in steps()) {
-                run(steps);
+            fn $name(steps in steps(), moves: bool) {
+                run(steps, moves);
             }
         }
     )* };

@@ -1,0 +1,176 @@
+//! Converts the rows of a journal of the previous format.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use arrow_schema::SchemaRef;
+use callmeter_records::{CallsView, CanonicalId, FieldHasher, Stream};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+
+use crate::error::{JournalError, Result};
+use crate::log::batch_row::{BatchRow, COLUMNS};
+use crate::log::keys::{BatchKeys, CallKey};
+use crate::log::{codec, epochs};
+use crate::sqlite::{checksum, format};
+
+/// From format 1 to 2: batches keep their ids, and keys get the canonical form of GUIDs.
+pub(crate) fn to_format_2(transaction: &Transaction<'_>, path: &Path) -> Result<()> {
+    let sql = |source| JournalError::sqlite(path, "convert", source);
+    // The ids of format 1 start with the id of the journal.
+    let (journal, _) = format::read_head(transaction, path)?;
+    epochs::write(transaction, 1, journal).map_err(sql)?;
+    let mut schemas = HashMap::new();
+    let mut after = 0;
+    while let Some(batch) = next_calls(transaction, after).map_err(sql)? {
+        after = batch.row.seq.to_sql();
+        match canonical_keys(transaction, &mut schemas, &batch) {
+            Ok(Some(keys)) => update_keys(transaction, batch.row, &keys).map_err(sql)?,
+            Ok(None) => {}
+            // Whoever reads the batch gets the error.
+            Err(Damaged) => {
+                tracing::warn!(batch = after, journal = %path.display(), "a damaged batch was not converted");
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Batch {
+    row: BatchRow,
+    checksum: i64,
+    keys: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+struct Damaged;
+
+fn next_calls(conn: &Connection, after: i64) -> rusqlite::Result<Option<Batch>> {
+    conn.prepare_cached(&format!(
+        "SELECT {COLUMNS}, keys, payload FROM batches WHERE stream = ? AND seq > ? ORDER BY seq LIMIT 1"
+    ))?
+    .query_row(params![Stream::Calls.code(), after], |row| {
+        let (read, checksum) = BatchRow::read(row)?;
+        Ok(Batch {
+            row: read,
+            checksum,
+            keys: row.get(14)?,
+            payload: row.get(15)?,
+        })
+    })
+    .optional()
+}
+
+/// The keys of a batch if an id in it is not in its canonical form.
+fn canonical_keys(
+    conn: &Connection,
+    schemas: &mut HashMap<i64, SchemaRef>,
+    batch: &Batch,
+) -> Result<Option<BatchKeys>, Damaged> {
+    let row = &batch.row;
+    let is_intact = row.matches(batch.checksum)
+        && checksum::blob(&batch.keys) == row.keys_checksum
+        && checksum::blob(&batch.payload) == row.payload_checksum;
+    let mut keys = BatchKeys::decode(&batch.keys)
+        .filter(|_| is_intact)
+        .ok_or(Damaged)?;
+    let schema = match schemas.get(&row.schema) {
+        Some(schema) => schema.clone(),
+        None => read_schema(conn, row.schema)?,
+    };
+    let records = codec::unpack(&batch.payload, &schema).map_err(|_| Damaged)?;
+    schemas.insert(row.schema, schema);
+    let view = CallsView::new(&records).map_err(|_| Damaged)?;
+    let mut hasher = FieldHasher::new();
+    let mut changed = false;
+    for (call, key) in view.rows().zip(&mut keys.rows) {
+        let id = call.id();
+        if id.is_some_and(|id| CanonicalId::new(id).as_bytes() != id.as_bytes()) {
+            key.fingerprint = call.fingerprint(&mut hasher);
+            key.hash = CallKey::hash_of(id, key.fingerprint);
+            changed = true;
+        }
+    }
+    Ok(changed.then_some(keys))
+}
+
+fn read_schema(conn: &Connection, id: i64) -> Result<SchemaRef, Damaged> {
+    let message: Vec<u8> = conn
+        .query_row("SELECT message FROM schemas WHERE id = ?", [id], |row| {
+            row.get(0)
+        })
+        .map_err(|_| Damaged)?;
+    codec::unpack_schema(&message).map_err(|_| Damaged)
+}
+
+fn update_keys(conn: &Connection, mut row: BatchRow, keys: &BatchKeys) -> rusqlite::Result<()> {
+    let bytes = keys.encode();
+    row.keys_checksum = checksum::blob(&bytes);
+    conn.prepare_cached(
+        "UPDATE batches SET keys = ?, keys_checksum = ?, checksum = ? WHERE seq = ?",
+    )?
+    .execute(params![
+        bytes,
+        row.keys_checksum,
+        row.checksum(),
+        row.seq.to_sql()
+    ])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use callmeter_records::{Call, Reading};
+
+    use super::*;
+    use crate::ingest::classification::Classification;
+    use crate::ingest::options::{PollOptions, Purpose};
+    use crate::journal::{Journal, Options};
+
+    #[test]
+    fn keys_get_the_canonical_form_of_guids() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.db");
+        let poll = |ids: [&str; 2]| {
+            let journal = Journal::open(&path, &Options::default()).unwrap();
+            let options = PollOptions {
+                purpose: Purpose::Regular,
+                range: 0..10,
+                settle: Duration::ZERO,
+            };
+            let mut session = journal.ingest_session("acme", options).unwrap();
+            let mut page = session.page(0..10, 10).unwrap();
+            let classes = ids.map(|id| {
+                page.add(&Call {
+                    id: Some(id),
+                    start_time: Reading::Known(5),
+                    ..Call::default()
+                })
+                .unwrap()
+            });
+            page.commit(None).unwrap();
+            classes
+        };
+        poll(["0F8FAD5B-D9CB-469F-A165-70867728950E", "plain"]);
+        // As format 1 had it: other keys, and no tables of format 2.
+        let conn = Connection::open(&path).unwrap();
+        let batch = next_calls(&conn, 0).unwrap().unwrap();
+        let canonical = BatchKeys::decode(&batch.keys).unwrap();
+        let mut keys = canonical.clone();
+        keys.rows[0].hash = 1;
+        keys.rows[0].fingerprint = 2;
+        update_keys(&conn, batch.row, &keys).unwrap();
+        conn.execute_batch("DROP TABLE epochs; DROP TABLE retention; PRAGMA user_version = 1")
+            .unwrap();
+        drop(conn);
+        assert_eq!(
+            poll(["0f8fad5bd9cb469fa16570867728950e", "plain"]),
+            [Classification::Known; 2]
+        );
+        let conn = Connection::open(&path).unwrap();
+        let migrated = next_calls(&conn, 0).unwrap().unwrap();
+        assert!(migrated.row.matches(migrated.checksum));
+        assert_eq!(BatchKeys::decode(&migrated.keys), Some(canonical));
+    }
+}

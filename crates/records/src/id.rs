@@ -1,0 +1,121 @@
+//! Ids: a GUID is the same id in every spelling.
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+
+/// An id in the form in which ids are compared: a GUID as 32 lower-case hexadecimal digits, any
+/// other text as it is.
+///
+/// The usual spellings of a GUID are recognised: digits alone or with dashes (8-4-4-4-12), in
+/// either case, also between braces or parentheses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CanonicalId<'a>(Form<'a>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form<'a> {
+    Guid([u8; 32]),
+    Text(&'a str),
+}
+
+impl<'a> CanonicalId<'a> {
+    /// The canonical form of an id.
+    pub fn new(id: &'a str) -> Self {
+        Self(guid_digits(id).map_or(Form::Text(id), Form::Guid))
+    }
+
+    /// The bytes of the canonical form. Equal ids have equal bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Form::Guid(digits) => digits,
+            Form::Text(text) => text.as_bytes(),
+        }
+    }
+}
+
+/// The hash of a record's id, as the journal stores it. Two ids may have the same hash: compare the ids
+/// where that matters.
+pub fn id_hash(id: &str) -> u64 {
+    xxh3_64(CanonicalId::new(id).as_bytes())
+}
+
+/// A hash of an id that is wide enough to stand in for the id.
+pub fn id_hash_128(id: &str) -> u128 {
+    xxh3_128(CanonicalId::new(id).as_bytes())
+}
+
+/// The digits of a GUID in lower case; `None` if the text is not a GUID.
+fn guid_digits(text: &str) -> Option<[u8; 32]> {
+    let bytes = match text.as_bytes() {
+        [b'{', inner @ .., b'}'] | [b'(', inner @ .., b')'] => inner,
+        bytes => bytes,
+    };
+    let dashed = match bytes.len() {
+        32 => false,
+        36 => true,
+        _ => return None,
+    };
+    let mut digits = [0; 32];
+    let mut next = digits.iter_mut();
+    for (position, byte) in bytes.iter().enumerate() {
+        if dashed && matches!(position, 8 | 13 | 18 | 23) {
+            if *byte != b'-' {
+                return None;
+            }
+        } else if byte.is_ascii_hexdigit() {
+            *next.next()? = byte.to_ascii_lowercase();
+        } else {
+            return None;
+        }
+    }
+    Some(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guid_is_one_id_in_every_spelling() {
+        let digits = "0f8fad5bd9cb469fa16570867728950e";
+        for spelling in [
+            "0f8fad5b-d9cb-469f-a165-70867728950e",
+            "0F8FAD5B-D9CB-469F-A165-70867728950E",
+            "0F8FAD5BD9CB469FA16570867728950E",
+            "{0f8fad5b-d9cb-469f-a165-70867728950e}",
+            "(0F8FAD5B-D9CB-469F-A165-70867728950E)",
+            "{0f8fad5bd9cb469fa16570867728950e}",
+        ] {
+            assert_eq!(
+                CanonicalId::new(spelling),
+                CanonicalId::new(digits),
+                "{spelling}"
+            );
+            assert_eq!(id_hash(spelling), id_hash(digits));
+            assert_eq!(id_hash_128(spelling), id_hash_128(digits));
+        }
+    }
+
+    /// Journals store the values: they must not change.
+    #[test]
+    fn hashes_are_stable() {
+        assert_eq!(id_hash("call-1"), 2_803_922_277_869_495_397);
+    }
+
+    #[test]
+    fn other_texts_are_ids_as_they_are() {
+        for text in [
+            "",
+            "call-1",
+            "CALL-1",
+            "{0f8fad5b-d9cb-469f-a165-70867728950e)",
+            "{0f8fad5b-d9cb-469f-a165-70867728950e",
+            "0f8fad5b-d9cb-469fa-165-70867728950e",
+            "0f8fad5b-d9cb-469f-a165-70867728950",
+            "0f8fad5bd9cb469fa16570867728950g",
+            "0f8fad5bd9cb469fa16570867728950é",
+            "------------------------------------",
+        ] {
+            assert_eq!(CanonicalId::new(text).as_bytes(), text.as_bytes());
+        }
+        assert_ne!(CanonicalId::new("call-1"), CanonicalId::new("CALL-1"));
+    }
+}
