@@ -32,7 +32,7 @@ use Api::{Pbx, Suite};
 use Seen::{Counter, Failing, Nothing, Refused};
 
 /// The account's name, its API, the fault in the simulator's notation, and what the operator sees.
-const CASES: [(&str, Api, &str, Seen); 33] = [
+const CASES: [(&str, Api, &str, Seen); 55] = [
     (
         "late",
         Suite,
@@ -71,15 +71,88 @@ const CASES: [(&str, Api, &str, Seen); 33] = [
         Nothing,
     ),
     ("one-based", Suite, "one_based_pages", Nothing),
+    (
+        "one-based-empty",
+        Suite,
+        "one_based_pages page_zero=empty",
+        Nothing,
+    ),
+    (
+        "one-based-refused",
+        Suite,
+        "one_based_pages page_zero=refused",
+        // Empty days, until another day has proven that page 1 comes first.
+        Counter("callmeter_poll_failures_total", "reason=\"server\""),
+    ),
+    (
+        "one-based-no-totals",
+        Suite,
+        "one_based_pages page_zero=empty totals=absent",
+        Nothing,
+    ),
+    (
+        "pages-as-asked",
+        Suite,
+        "pages_as_asked page_size_limit=7",
+        Nothing,
+    ),
+    (
+        "last-page-repeats",
+        Suite,
+        "last_page_repeats totals=absent",
+        Nothing,
+    ),
+    ("without-items", Suite, "empty_page=without_items", Nothing),
+    ("no-content", Suite, "empty_page=no_content", Nothing),
+    ("end-exclusive", Suite, "end_exclusive", Nothing),
+    ("any-order", Suite, "ignore_order", Nothing),
+    ("other-zone", Suite, "filter_zone=Asia/Tokyo", Nothing),
+    ("offsets", Suite, "time_style=offset", Nothing),
+    ("skew", Suite, "date_skew=-3600", Nothing),
+    (
+        "spelling",
+        Suite,
+        r#"id_spelling={"style":"braces"}"#,
+        Nothing,
+    ),
+    ("latin1", Suite, "latin1_notes=0.2", Nothing),
+    ("no-start", Suite, "no_start=0.2", Nothing),
+    ("long", Suite, "long_calls=0.2", Nothing),
+    ("running", Suite, "running=0.2", Nothing),
+    (
+        "flapping",
+        Suite,
+        "flapping=0.5",
+        Counter("callmeter_call_records_revised_total", ""),
+    ),
+    (
+        "unknown-talk",
+        Suite,
+        "unknown_talk=0.5",
+        Counter("callmeter_calls_answer_unknown_total", ""),
+    ),
+    (
+        "moved",
+        Suite,
+        r#"moved_starts={"rate":0.2,"days":1,"within_seconds":30000}"#,
+        Counter("callmeter_call_records_revised_total", ""),
+    ),
+    (
+        "failing-page",
+        Suite,
+        r#"fail_page={"page":0,"status":500}"#,
+        Failing("server", "500"),
+    ),
+    (
+        "failing-day",
+        Suite,
+        r#"fail_day={"day":"TODAY","status":500}"#,
+        Failing("server", "500"),
+    ),
     ("page-limit", Suite, "page_size_limit=7", Nothing),
     ("no-totals", Suite, "totals=absent", Nothing),
     ("zero-totals", Suite, "totals=zero", Nothing),
-    (
-        "ignored-dates",
-        Suite,
-        "ignore_dates",
-        Counter("callmeter_call_records_outside_window_total", ""),
-    ),
+    ("ignored-dates", Suite, "ignore_dates", Nothing),
     (
         "latency",
         Suite,
@@ -222,10 +295,13 @@ async fn each_fault_is_seen_and_over_without_a_trace_in_the_totals() {
     .await;
 
     let before = View::of(&exporter).await;
+    let today = (Timestamp::now() - 96.hours()).to_string();
+    let (today, _) = today.split_once('T').unwrap();
+    let today = today.to_owned();
     for case in &cases {
         let mut faults = Faults::default();
         for word in case.fault.split(' ') {
-            faults.merge_word(word).unwrap();
+            faults.merge_word(&word.replace("TODAY", &today)).unwrap();
         }
         case.simulator.set_faults(faults).unwrap();
         case.simulator.freeze(false);

@@ -27,14 +27,16 @@ impl Client {
     /// All calls of a query, page by page. Nothing is sent before the first `next`.
     ///
     /// ```no_run
-    /// # async fn example(client: &hostedsuite_client::Client) -> Result<(), hostedsuite_client::Error> {
+    /// # async fn example(
+    /// #     client: &hostedsuite_client::Client,
+    /// # ) -> Result<(), hostedsuite_client::Error> {
     /// use hostedsuite_client::{CallsQuery, Ending};
     ///
     /// let query = CallsQuery::on("2026-08-06".parse().unwrap()).page_size(1000);
     /// let mut pages = client.calls(&query);
     /// while let Some(page) = pages.next().await {
     ///     page?.for_each(|index, call| match call {
-    ///         Ok(call) => println!("{index}: {:?} talked {:?} ms", call.id(), call.talk_time().duration_ms()),
+    ///         Ok(call) => println!("{index}: {:?}", call.id()),
     ///         Err(error) => eprintln!("{error}"),
     ///     });
     /// }

@@ -26,7 +26,8 @@ impl CallsPage {
     ///
     /// ```
     /// use hostedsuite_client::{CallsPage, Format};
-    /// let body = r#"{"Items":[{"Id":"1","TalkTimeInSeconds":61.5},{"Id":2,"TalkTimeInSeconds":NaN},{"Id"}],"TotalCount":3}"#;
+    /// let body = r#"{"Items":[{"Id":"1","TalkTimeInSeconds":61.5},
+    ///     {"Id":2,"TalkTimeInSeconds":NaN},{"Id"}],"TotalCount":3}"#;
     /// let page = CallsPage::parse(body.into(), Format::Json).unwrap();
     /// let calls: Vec<_> = page.calls().collect();
     /// assert_eq!(calls[0].as_ref().unwrap().talk_time().duration_ms(), Ok(Some(61_500)));

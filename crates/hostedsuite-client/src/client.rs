@@ -214,12 +214,14 @@ impl Client {
     /// [`Reason::RefusedLogin`].
     ///
     /// ```no_run
-    /// # async fn example(client: &hostedsuite_client::Client) -> Result<(), hostedsuite_client::Error> {
+    /// # async fn example(
+    /// #     client: &hostedsuite_client::Client,
+    /// # ) -> Result<(), hostedsuite_client::Error> {
     /// use hostedsuite_client::ErrorKind;
     ///
     /// match client.authenticate().await {
     ///     Ok(user) => println!("signed in as {:?}", user.name),
-    ///     Err(error) if error.kind() == ErrorKind::RefusedLogin => println!("the password is wrong"),
+    ///     Err(error) if error.kind() == ErrorKind::RefusedLogin => println!("wrong password"),
     ///     Err(other) => return Err(other),
     /// }
     /// # Ok(())
@@ -246,10 +248,13 @@ impl Client {
     /// What clients have used and have left in a range of days.
     ///
     /// ```no_run
-    /// # async fn example(client: &hostedsuite_client::Client) -> Result<(), hostedsuite_client::Error> {
+    /// # async fn example(
+    /// #     client: &hostedsuite_client::Client,
+    /// # ) -> Result<(), hostedsuite_client::Error> {
     /// use hostedsuite_client::{BalanceQuery, CallRounding};
     ///
-    /// let august = BalanceQuery::between("2026-08-01".parse().unwrap(), "2026-08-31".parse().unwrap())
+    /// let (first, last) = ("2026-08-01".parse().unwrap(), "2026-08-31".parse().unwrap());
+    /// let august = BalanceQuery::between(first, last)
     ///     .bill_talk(true)
     ///     .rounding(CallRounding::NextMinute);
     /// for row in client.balances(&august).await?.rows().flatten() {
@@ -272,11 +277,14 @@ impl Client {
     /// The clients, with their allowances.
     ///
     /// ```no_run
-    /// # async fn example(client: &hostedsuite_client::Client) -> Result<(), hostedsuite_client::Error> {
+    /// # async fn example(
+    /// #     client: &hostedsuite_client::Client,
+    /// # ) -> Result<(), hostedsuite_client::Error> {
     /// use hostedsuite_client::ClientsQuery;
     ///
     /// for row in client.clients(&ClientsQuery::all()).await?.rows().flatten() {
-    ///     println!("{:?}: {:?} {:?}", row.name(), row.allowance_amount().as_f64(), row.allowance_type());
+    ///     let amount = row.allowance_amount().as_f64();
+    ///     println!("{:?}: {amount:?} {:?}", row.name(), row.allowance_type());
     /// }
     /// # Ok(())
     /// # }
@@ -293,7 +301,9 @@ impl Client {
     /// [`Client::calls`] finds out.
     ///
     /// ```no_run
-    /// # async fn example(client: &hostedsuite_client::Client) -> Result<(), hostedsuite_client::Error> {
+    /// # async fn example(
+    /// #     client: &hostedsuite_client::Client,
+    /// # ) -> Result<(), hostedsuite_client::Error> {
     /// use hostedsuite_client::CallsQuery;
     ///
     /// let page = client.calls_page(&CallsQuery::all().page_size(1), 0).await?;

@@ -208,6 +208,16 @@ impl Walk {
         let Next::Request(number) = self.next else {
             return;
         };
+        if number == 0 && self.first == FirstPage::One {
+            // Page 1 is proven to come first, and the server counts no row more.
+            let ending = if self.count() == Some(self.rows) {
+                Ending::Complete
+            } else {
+                Ending::Refused
+            };
+            self.next = Next::Ended(ending);
+            return;
+        }
         let may_try_one = number == 0 && self.zero == PageZero::NotRequested && self.rows == 0;
         self.next = if may_try_one && !self.is_fixed() {
             self.zero = PageZero::Refused;

@@ -84,7 +84,8 @@ impl Journal {
         Ok(self.memories.get(&self.log, account)?.lock().size())
     }
 
-    /// How many older calls of an account are in the filter of old ids, and how many bytes it takes.
+    /// How many older calls of an account are in the filter of old ids, and how many bytes it
+    /// takes.
     pub fn old_ids(&self, account: &str) -> Result<(usize, usize)> {
         Ok(self.memories.get(&self.log, account)?.lock().old_size())
     }

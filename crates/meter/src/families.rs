@@ -99,6 +99,8 @@ families! {
         "Call records that were read again unchanged.";
     CallRecordsOutsideWindow: State Counter "callmeter_call_records_outside_window_total" ["account"] ""
         "Call records dropped because they start outside the requested window.";
+    CallsForgotten: State Counter "callmeter_calls_forgotten_total" ["account"] ""
+        "Call records not counted because they are older than the journal: they may have been counted before. Each poll that reads them counts them here.";
     CallRecordsWithoutId: Totals Counter "callmeter_call_records_without_id_total" ["account"] ""
         "Calls without an id, which are identified by all of their fields.";
 

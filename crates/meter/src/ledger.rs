@@ -48,6 +48,8 @@ pub struct AccountGauges {
     pub duplicate: u64,
     /// Records outside the requested window since the journal was created.
     pub outside_window: u64,
+    /// Records older than what retention kept, since the journal was created.
+    pub forgotten: u64,
 }
 
 /// All totals and gauges.
@@ -128,6 +130,7 @@ impl Ledger {
             late: account.state.late,
             duplicate: account.state.duplicate,
             outside_window: account.state.outside_window,
+            forgotten: account.state.forgotten,
             ..AccountGauges::default()
         };
         account.polled = Polled::default();
@@ -302,6 +305,7 @@ impl Account {
                 (F::CallRecordsRevised, totals.revised),
                 (F::CallRecordsDuplicate, state.duplicate),
                 (F::CallRecordsOutsideWindow, state.outside_window),
+                (F::CallsForgotten, state.forgotten),
                 (F::CallRecordsWithoutId, totals.without_id),
             ] {
                 let mut table = Table::<Amounts>::default();

@@ -31,8 +31,8 @@ impl<'a> CanonicalId<'a> {
     }
 }
 
-/// The hash of a record's id, as the journal stores it. Two ids may have the same hash: compare the ids
-/// where that matters.
+/// The hash of a record's id, as the journal stores it. Two ids may have the same hash: compare the
+/// ids where that matters.
 pub fn id_hash(id: &str) -> u64 {
     xxh3_64(CanonicalId::new(id).as_bytes())
 }

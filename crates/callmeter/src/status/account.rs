@@ -238,6 +238,7 @@ impl AccountStatus {
             late: counts.late,
             duplicate: counts.known + counts.repeated,
             outside_window: counts.outside_window,
+            forgotten: counts.forgotten,
         }
     }
 }

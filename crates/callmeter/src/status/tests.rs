@@ -163,6 +163,7 @@ fn a_reload_lowers_no_counter_and_keeps_the_state() {
         known: 2,
         repeated: 3,
         outside_window: 4,
+        forgotten: 5,
         ..PageCounts::default()
     };
     fixture
@@ -175,23 +176,24 @@ fn a_reload_lowers_no_counter_and_keeps_the_state() {
             FamilyId::CallRecordsLate,
             FamilyId::CallRecordsDuplicate,
             FamilyId::CallRecordsOutsideWindow,
+            FamilyId::CallsForgotten,
         ]
         .map(|family| fixture.metric(family))
         .map(Option::unwrap_or_default)
     };
-    assert_eq!(counters(), ["1", "5", "4"]);
+    assert_eq!(counters(), ["1", "5", "4", "5"]);
 
     // The account's configuration changes.
     fixture.add(&[Task::Calls, Task::Balances]);
-    assert_eq!(counters(), ["1", "5", "4"]);
+    assert_eq!(counters(), ["1", "5", "4", "5"]);
     assert_eq!(fixture.account().up(), Some(true));
     assert_eq!(fixture.account().watermark, Timestamp::from_second(7).ok());
 
     // The account is removed and comes back.
     fixture.store.accounts().remove("acme");
-    assert_eq!(counters(), ["", "", ""]);
+    assert_eq!(counters(), ["", "", "", ""]);
     fixture.add(&[Task::Calls]);
-    assert_eq!(counters(), ["1", "5", "4"]);
+    assert_eq!(counters(), ["1", "5", "4", "5"]);
     assert_eq!(fixture.account().up(), None);
 }
 

@@ -153,8 +153,8 @@ pub(crate) struct RawTable {
 /// What an answer is, apart from its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Form {
-    /// An object with nothing but members of [`ENVELOPE`] other than `Items`. The service leaves out
-    /// members that are null.
+    /// An object with nothing but members of [`ENVELOPE`] other than `Items`. The service leaves
+    /// out members that are null.
     #[default]
     WithoutItems,
     /// An object without `Items`, but with members that a list does not have.
@@ -294,7 +294,8 @@ impl<'a> Row<'a> {
         text.get(cell.range()).unwrap_or_default()
     }
 
-    /// A member's text: that of a number or truth value, too; `None` when missing or a list or object.
+    /// A member's text: that of a number or truth value, too; `None` when missing or a list or
+    /// object.
     pub(crate) fn text(self, column: usize) -> Option<&'a str> {
         let cell = self.cell(column);
         match cell.kind {

@@ -204,6 +204,21 @@ fn a_walk_that_falls_short_unlearns_the_first_page() {
 }
 
 #[test]
+fn an_empty_day_of_a_server_that_refuses_page_0_is_complete_once_page_1_is_proven_first() {
+    let server = Server {
+        numbers: Numbers::OneZeroRefused,
+        ..HONEST
+    };
+    assert_eq!(walk(server, 0, 5, FirstPage::Unknown).0, Ending::Refused);
+    let (ending, seen) = walk(server, 7, 5, FirstPage::Unknown);
+    assert_eq!(
+        (ending, seen.walk.first_page()),
+        (Ending::Complete, FirstPage::One)
+    );
+    assert_eq!(walk(server, 0, 5, FirstPage::One).0, Ending::Complete);
+}
+
+#[test]
 fn a_count_without_the_rows_is_incomplete() {
     let mut walk = Walk::new(5, FirstPage::Unknown);
     let empty = PageRows {

@@ -22,8 +22,8 @@ struct Clock {
 /// Whether the clock has not jumped by more than half of `keep` since the last decision. The time
 /// is stored.
 ///
-/// After a jump the clock is trusted again when it has gone on for a day (or half of `keep`, if that
-/// is shorter): the process may simply not have run for a long time.
+/// After a jump the clock is trusted again when it has gone on for a day (or half of `keep`, if
+/// that is shorter): the process may simply not have run for a long time.
 pub(crate) fn is_trusted(writer: &mut Writer, keep: Duration, now: i64) -> Result<bool> {
     let limit = i64::try_from(keep.as_micros() / 2).unwrap_or(i64::MAX);
     let path = writer.path.clone();

@@ -93,8 +93,8 @@ impl RetentionReport {
 }
 
 impl Journal {
-    /// Deletes the batches that `policy` does not keep at `now` (UTC, microseconds). Deletes nothing
-    /// if the clock has jumped: see [`Hold::Clock`].
+    /// Deletes the batches that `policy` does not keep at `now` (UTC, microseconds). Deletes
+    /// nothing if the clock has jumped: see [`Hold::Clock`].
     pub fn retain(&self, policy: &RetentionPolicy, now: i64) -> Result<RetentionReport> {
         let mut report = RetentionReport::default();
         if let Some(keep) = policy.keep {

@@ -252,6 +252,7 @@ impl PollSummary {
             revised,
             unsettled,
             outside_window,
+            forgotten,
             ..
         } = self.counts;
         let mut text = format!("{} records of {days} days, {new} new", self.counts.total());
@@ -259,6 +260,7 @@ impl PollSummary {
             (revised, "edited"),
             (unsettled, "not settled yet"),
             (outside_window, "outside the requested days"),
+            (forgotten, "older than the journal"),
             (self.unreadable, "unreadable"),
         ] {
             if count > 0 {
