@@ -39,7 +39,7 @@ impl Process {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()
     }
 
-    /// Its use of the machine so far.
+    /// The CPU time and memory that it has used so far.
     pub fn usage(&self) -> Usage {
         Usage::of(self.child.id())
     }

@@ -247,7 +247,7 @@ const CASES: [(&str, Api, &str, Seen); 55] = [
     ),
 ];
 
-/// One account with a simulator of its own.
+/// One account with its own simulator.
 struct Case {
     name: &'static str,
     api: Api,

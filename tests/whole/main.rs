@@ -1,4 +1,4 @@
-//! The real program against the simulator, as its operators meet it.
+//! The real program with the simulator, used as operators use it.
 
 #![expect(clippy::float_cmp, reason = "whole numbers")]
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]

@@ -1,4 +1,5 @@
-//! Totals are the simulator's ledger: from the start, across restarts, reloads and refused logins.
+//! Totals equal the simulator's ledger: from the start, across restarts, reloads and refused
+//! logins.
 
 use callmeter_simulator::{LedgerQuery, Options, Sums};
 use callmeter_tests::{Samples, published};

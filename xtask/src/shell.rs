@@ -170,7 +170,7 @@ fn tee(from: impl Read, mut to: impl Write, keep: fn(&str) -> bool) -> Vec<Strin
     let mut kept = Vec::new();
     for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
-        // The reader may be gone. The program goes on.
+        // The reader may be gone. The program continues.
         let _ = writeln!(to, "{line}");
         if keep(&line) {
             kept.push(line.trim_end().to_owned());
@@ -211,7 +211,7 @@ impl Drop for Server {
     }
 }
 
-/// Waits until something listens at a local port, for at most a minute.
+/// Waits until something listens on a local port, for at most a minute.
 pub(crate) fn wait_for_port(port: u16, log: &Path) -> Result<(), Error> {
     for _ in 0..600 {
         if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
@@ -225,7 +225,7 @@ pub(crate) fn wait_for_port(port: u16, log: &Path) -> Result<(), Error> {
     )))
 }
 
-/// A port that nothing listens at.
+/// A port that nothing listens on.
 pub(crate) fn free_port() -> Result<u16, Error> {
     std::net::TcpListener::bind(("127.0.0.1", 0))
         .and_then(|listener| listener.local_addr())

@@ -48,7 +48,7 @@ fn usual() -> Bytes {
     page(|n| format!("{}.{}", n % 300, n % 10))
 }
 
-/// The yardstick.
+/// The baseline to compare with.
 #[divan::bench]
 fn serde_json_bare_types(bencher: Bencher<'_, '_>) {
     let body = usual();
@@ -61,7 +61,7 @@ fn serde_json_bare_types(bencher: Bencher<'_, '_>) {
         });
 }
 
-/// Page to owned records: what the facade's friendly half does.
+/// From a page to owned records: the convenient part of the facade.
 #[divan::bench]
 fn facade_owned_records(bencher: Bencher<'_, '_>) {
     let body = usual();
@@ -76,7 +76,7 @@ fn facade_owned_records(bencher: Bencher<'_, '_>) {
         });
 }
 
-/// Page to borrowed records, each looked at as an exporter does: the hot path.
+/// From a page to borrowed records, each read as an exporter reads it: the hot path.
 #[divan::bench]
 fn facade_borrowed_records(bencher: Bencher<'_, '_>) {
     let body = usual();
@@ -109,7 +109,7 @@ fn facade_borrowed_records(bencher: Bencher<'_, '_>) {
         });
 }
 
-/// The page alone, no record looked at.
+/// Only the page: no record is read.
 #[divan::bench]
 fn facade_page_only(bencher: Bencher<'_, '_>) {
     let body = usual();

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::generated::types::{ApiError, ResponseStatus};
 
-/// What a server's error code says, whatever the status beside it.
+/// What a server's error code means, whatever the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     RefusedLogin,
@@ -16,8 +16,8 @@ enum Class {
     ByStatus,
 }
 
-/// ServiceStack's code is the name of the exception, or what the service chose. A refused login of
-/// this API is most likely a 500 with `SecurityException`.
+/// ServiceStack's code is the name of the exception, or one that the service chose. A refused login
+/// of this API is most likely a 500 with `SecurityException`.
 fn class_of(code: &str) -> Class {
     let name = code
         .trim_end_matches("Exception")
@@ -49,7 +49,7 @@ pub(crate) fn classify(answer: &Answer) -> Error {
     error_of(answer, described.response_status.unwrap_or_default())
 }
 
-/// The error that a successful answer holds nevertheless: `text` is its `ResponseStatus` member.
+/// The error in an answer whose status is a success: `text` is its `ResponseStatus` member.
 pub(crate) fn hidden_error(answer: &Answer, format: Format, text: &str) -> Option<Error> {
     let status: ResponseStatus = format.read(&Bytes::copy_from_slice(text.as_bytes())).ok()?;
     let code = status.error_code.as_deref().unwrap_or_default();

@@ -52,14 +52,14 @@ impl Client {
     }
 }
 
-/// The pages of a query; [`Client::calls`] makes it.
+/// The pages of a query; [`Client::calls`] creates it.
 ///
 /// Every page with rows is returned, in the server's order. A row may come on two pages, because
-/// rows move while calls come in; its id tells. After the last page, [`ending`](Self::ending) says
-/// whether the pages are proven to be complete.
+/// rows move while calls come in; its id shows it. After the last page, [`ending`](Self::ending)
+/// says whether the pages are proven to be complete.
 ///
 /// A cap of the query ([`Caps`](crate::Caps)) interrupts the walk with [`Reason::Truncated`]. All
-/// pages before are good, and another walk can [`resume`](Self::resume) at the
+/// pages before it are valid, and another walk can [`resume`](Self::resume) at the
 /// [`position`](Self::position). Any other error ends it.
 #[derive(Debug)]
 pub struct CallPages {
@@ -132,7 +132,7 @@ impl CallPages {
         None
     }
 
-    /// How the walk ended; `None` while it goes on, and after a cap or another error ended it
+    /// How the walk ended; `None` while it continues, and after a cap or another error ended it
     /// early. [`Ending::Refused`] follows the error of a refused page.
     pub fn ending(&self) -> Option<Ending> {
         match self.walk.next() {

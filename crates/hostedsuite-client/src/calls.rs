@@ -65,7 +65,7 @@ impl CallsPage {
         self.len() == 0
     }
 
-    /// The number that was asked for.
+    /// The page number that was requested.
     pub fn number(&self) -> i64 {
         self.number
     }
@@ -75,13 +75,13 @@ impl CallsPage {
         self.table.envelope().number(PAGE).whole().ok().flatten()
     }
 
-    /// How many records the server says all pages hold; `None` when it does not say. Servers that
-    /// do not count say 0.
+    /// How many records the server says all pages hold; `None` if it does not say. Servers that do
+    /// not count say 0.
     pub fn total_count(&self) -> Option<i64> {
         self.count(TOTAL_COUNT)
     }
 
-    /// How many pages the server says there are; `None` when it does not say. Servers that do not
+    /// How many pages the server says there are; `None` if it does not say. Servers that do not
     /// count say 0.
     pub fn total_pages(&self) -> Option<i64> {
         self.count(TOTAL_PAGES)
@@ -115,7 +115,8 @@ impl CallsPage {
         })
     }
 
-    /// [`CallsPage::calls`] for a function, with each row's index on the page.
+    /// Like [`CallsPage::calls`], but calls `each` with each record and the row's index on the
+    /// page.
     pub fn for_each(&self, mut each: impl FnMut(usize, Result<CallRef<'_>, RowError>)) {
         for index in 0..self.table.len() {
             match self.table.row(index) {
@@ -145,7 +146,7 @@ impl CallsPage {
 }
 
 call_record_info! { row
-    /// A call record, borrowed from its page. Getters say what the server wrote; `None` is a
+    /// A call record, borrowed from its page. Getters return what the server wrote; `None` is a
     /// missing or null member.
     CallRef;
 }

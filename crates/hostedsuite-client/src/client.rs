@@ -37,7 +37,7 @@ struct Credentials {
     password: SecretSource,
 }
 
-/// Makes a [`Client`].
+/// Builds a [`Client`].
 #[derive(Clone)]
 pub struct ClientBuilder {
     base: String,
@@ -77,35 +77,35 @@ impl ClientBuilder {
         self
     }
 
-    /// The longest that a connection may take to come up (10 s).
+    /// The longest time to establish a connection (10 s).
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.http.connect_timeout = timeout;
         self
     }
 
-    /// The longest silence while an answer is due (30 s).
+    /// The longest wait for the next part of an answer (30 s).
     #[must_use]
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
         self.http.read_timeout = timeout;
         self
     }
 
-    /// The longest that one send may take, body included (60 s).
+    /// The longest time for one attempt, body included (60 s).
     #[must_use]
     pub fn total_timeout(mut self, timeout: Duration) -> Self {
         self.total_timeout = timeout;
         self
     }
 
-    /// The longest body in bytes, after decompression (64 MiB).
+    /// The largest body in bytes, after decompression (64 MiB).
     #[must_use]
     pub fn body_limit(mut self, bytes: u64) -> Self {
         self.body_limit = bytes;
         self
     }
 
-    /// How failed reads are repeated. All operations are reads; refused logins are never repeated.
+    /// How failed reads are retried. All operations are reads; refused logins are never retried.
     #[must_use]
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
@@ -126,29 +126,30 @@ impl ClientBuilder {
         self
     }
 
-    /// Whether proxies of the environment are used (they are).
+    /// Whether the proxies of the environment are used; by default, they are.
     #[must_use]
     pub fn env_proxy(mut self, used: bool) -> Self {
         self.http.use_env_proxy = used;
         self
     }
 
-    /// Another way to the network, which is then responsible for connection time-outs and TLS.
+    /// Replaces the connections to the network. The transport is then responsible for connection
+    /// time-outs and TLS.
     #[must_use]
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
         self
     }
 
-    /// A function that is called once for each operation: the source of metrics.
+    /// A function that is called once for each operation, for example to collect metrics.
     #[must_use]
     pub fn observe(mut self, observe: impl Fn(&RequestEvent) + Send + Sync + 'static) -> Self {
         self.observer = Some(Observer::new(observe));
         self
     }
 
-    /// The client. Fails on a URL that cannot be used, TLS options that cannot be used, and missing
-    /// credentials; the password itself is not read yet.
+    /// Builds the client. Fails if the URL or the TLS options cannot be used, or credentials are
+    /// missing. The password itself is not read yet.
     pub fn build(self) -> Result<Client, Error> {
         let base = api_client::base_url(&self.base)?;
         let base = base.as_str().trim_end_matches('/');
@@ -364,15 +365,15 @@ fn date(headers: &HeaderMap) -> Option<Timestamp> {
     Some(date.timestamp())
 }
 
-/// Whether an answer without a body stands for a list without rows. A web page without a body does
-/// not come from the API.
+/// Whether an answer without a body means a list without rows. An empty web page does not come from
+/// the API.
 fn is_empty_list<T>(reply: &Reply<T>) -> bool {
     let content_type = reply.headers.get(CONTENT_TYPE);
     let is_html = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
     reply.body.trim_ascii().is_empty() && !is_html
 }
 
-/// Reads an answer that is a list, by `has_form`.
+/// Reads an answer whose form `has_form` accepts.
 fn read_table<T>(
     columns: &'static [Column],
     reply: &mut Reply<T>,
@@ -382,7 +383,7 @@ fn read_table<T>(
     if is_empty_list(reply) {
         return Ok(RawTable::empty(columns));
     }
-    // The table takes the body; its beginning stays, because it shows whether this is a web page.
+    // The table takes the body; its beginning is kept, because it shows whether this is a web page.
     let body = std::mem::take(&mut reply.body);
     reply.body = Bytes::copy_from_slice(body.get(..body.len().min(256)).unwrap_or_default());
     let table = crate::raw_table::read(columns, body, format)

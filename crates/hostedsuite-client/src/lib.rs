@@ -23,7 +23,7 @@
 //! The server is not strict, so the client is careful: member names match without case, a missing
 //! number differs from zero and from `NaN`, one unreadable record does not make its page
 //! unreadable, and values that the server would silently ignore (a misspelt rounding, an unreadable
-//! date) cannot be asked for. See [`Error`] for what can go wrong, [`CallPages`] for how calls are
+//! date) cannot be requested. See [`Error`] for what can go wrong, [`CallPages`] for how calls are
 //! read to the end, and [`generated`] for the operations that are generated from the API's
 //! description.
 

@@ -50,7 +50,7 @@ macro_rules! row {
                 crate::Member(crate::raw_table::place(Self::COLUMNS, name))
             }
 
-            /// A member by its place, for code that is made of a table of names.
+            /// A member by its place, for code that is generated from a table of names.
             pub fn value(&self, member: crate::Member) -> crate::MemberValue<'a> {
                 crate::MemberValue { row: self.0, member }
             }
@@ -64,7 +64,7 @@ macro_rules! getter {
     ([$doc:literal $member:literal] id text) => {
         #[doc = $doc]
         ///
-        /// `None` when it is empty, too.
+        /// Also `None` if it is empty.
         pub fn id(&self) -> Option<&'a str> {
             self.0
                 .text(const { crate::raw_table::place(Self::COLUMNS, $member) })
@@ -96,7 +96,7 @@ macro_rules! getter {
     ([$doc:literal $member:literal] $name:ident flag) => {
         #[doc = $doc]
         ///
-        /// `Err` with the text that is no truth value.
+        /// `Err` with the text if it is not a truth value.
         pub fn $name(&self) -> Result<Option<bool>, &'a str> {
             self.0
                 .flag(const { crate::raw_table::place(Self::COLUMNS, $member) })
@@ -105,7 +105,7 @@ macro_rules! getter {
     ([$doc:literal $member:literal] $name:ident texts) => {
         #[doc = $doc]
         ///
-        /// `None` when the member is missing or no list; an entry that is null is `None`.
+        /// `None` if the member is missing or not a list. A null entry is `None`.
         pub fn $name(&self) -> Option<impl ExactSizeIterator<Item = Option<&'a str>> + use<'a>> {
             self.0
                 .texts(const { crate::raw_table::place(Self::COLUMNS, $member) })
@@ -114,7 +114,7 @@ macro_rules! getter {
     ([$doc:literal $member:literal] $name:ident objects $record:ident $row:ident) => {
         #[doc = $doc]
         ///
-        /// `None` when the member is missing or no list.
+        /// `None` if the member is missing or not a list.
         pub fn $name(&self) -> Option<impl ExactSizeIterator<Item = $row<'a>> + use<'a>> {
             let place = const { crate::raw_table::place(Self::COLUMNS, $member) };
             Some(self.0.list(place, $row::COLUMNS.len())?.map($row))
@@ -200,7 +200,7 @@ impl<'a> MemberValue<'a> {
         self.row.text(self.member.0)
     }
 
-    /// Its text as a time: `None` for .NET's `DateTime.MinValue`, too, which the service writes for
+    /// Its text as a time; also `None` for .NET's `DateTime.MinValue`, which the service writes for
     /// a time that is not set.
     pub fn time(self) -> Option<&'a str> {
         self.text().filter(|text| {
@@ -216,12 +216,12 @@ impl<'a> MemberValue<'a> {
         self.row.number(self.member.0)
     }
 
-    /// Its truth value; `Err` with the text that is none.
+    /// Its truth value; `Err` with the text if it is not one.
     pub fn flag(self) -> Result<Option<bool>, &'a str> {
         self.row.flag(self.member.0)
     }
 
-    /// Its list of texts; `None` when it is missing or no list. An entry that is null is `None`.
+    /// Its list of texts; `None` if it is missing or not a list. A null entry is `None`.
     pub fn texts(self) -> Option<impl ExactSizeIterator<Item = Option<&'a str>> + use<'a>> {
         self.row.texts(self.member.0)
     }

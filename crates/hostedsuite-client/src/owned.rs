@@ -1,4 +1,4 @@
-//! Call records with texts of their own: friendlier than [`CallRef`], and slower.
+//! Call records that own their texts: easier to use than [`CallRef`], and slower.
 
 use crate::calls::{CallRef, InteractionRef};
 use crate::generated_members::{call_record_info, call_record_interaction_info};
@@ -17,7 +17,7 @@ call_record_interaction_info! { owned
 }
 
 impl CallRef<'_> {
-    /// The record with texts of its own.
+    /// The record, with copies of its texts.
     pub fn to_record(&self) -> CallRecord {
         CallRecord::from(*self)
     }

@@ -1,5 +1,5 @@
-//! What can be asked for. The server silently ignores values that it cannot read, and answers
-//! something else, so these types hold only values that it can.
+//! What can be requested. The server silently ignores values that it cannot read and answers
+//! something else, so these types hold only values that it can read.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::generated::types::{CallRoundingType as CallRounding, SortDir};
 use crate::generated::{operations, types};
 use crate::walk::FirstPage;
 
-/// Which calls. Times are the server's local ones: the API knows no zones.
+/// Which calls to request. Times are in the server's local time: the API has no time zones.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallsQuery {
     start: Option<DateTime>,
@@ -47,7 +47,7 @@ pub struct Caps {
     pub rows: u64,
     /// Body bytes received.
     pub bytes: u64,
-    /// Time from the first request on. No request outlasts it.
+    /// Time since the first request. No request takes longer than what is left of it.
     pub time: Duration,
 }
 
@@ -130,36 +130,36 @@ impl CallsQuery {
         self
     }
 
-    /// Only the call of this id.
+    /// Only the call with this id.
     #[must_use]
     pub fn call_record(mut self, id: impl Into<String>) -> Self {
         self.call_record_id = Some(id.into());
         self
     }
 
-    /// Only calls whose talk time is at least, at most this.
+    /// Only calls with at least `min` and at most `max` talk time.
     #[must_use]
     pub fn talk_time(mut self, min: Option<Duration>, max: Option<Duration>) -> Self {
         (self.min_talk, self.max_talk) = (min, max);
         self
     }
 
-    /// Only calls of this direction.
+    /// Only calls in this direction.
     #[must_use]
     pub fn call_type(mut self, call_type: CallType) -> Self {
         self.call_type = Some(call_type);
         self
     }
 
-    /// The order, by a member of the record such as `StartTime`. The server ignores names it does
-    /// not know.
+    /// The order, by a member of the record such as `StartTime`. The server ignores names that it
+    /// does not know.
     #[must_use]
     pub fn sort(mut self, member: impl Into<String>, direction: SortDir) -> Self {
         self.sort = Some((member.into(), direction));
         self
     }
 
-    /// How many rows to ask for on a page, at least 1. The server may send fewer.
+    /// How many rows to request per page, at least 1. The server may send fewer.
     #[must_use]
     pub fn page_size(mut self, rows: u32) -> Self {
         self.page_size = rows;
@@ -180,7 +180,7 @@ impl CallsQuery {
         self
     }
 
-    /// Sorted by start time unless another order was chosen: new calls then come last, and move no
+    /// Sorted by start time unless another order was chosen: new calls then come last and move no
     /// row to a page that was already read.
     pub(crate) fn sorted_for_walk(mut self) -> Self {
         self.sort
@@ -249,8 +249,8 @@ impl CallsQuery {
     }
 }
 
-/// Which balances, and what they count. Only what is asked for here is billed: the server's own
-/// default is nothing.
+/// Which balances to request, and what they count. Only what is set here is billed: the server's
+/// own default is nothing.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -322,7 +322,7 @@ impl BalanceQuery {
         self
     }
 
-    /// Only calls whose talk time is at least, at most this.
+    /// Only calls with at least `min` and at most `max` talk time.
     #[must_use]
     pub fn talk_time(mut self, min: Option<Duration>, max: Option<Duration>) -> Self {
         (self.min_talk, self.max_talk) = (min, max);
@@ -367,7 +367,7 @@ impl BalanceQuery {
     }
 }
 
-/// Which clients.
+/// Which clients to request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClientsQuery {
     client_id: Option<String>,
@@ -382,7 +382,7 @@ impl ClientsQuery {
         Self::default()
     }
 
-    /// Only the client of this id.
+    /// Only the client with this id.
     #[must_use]
     pub fn client(mut self, id: impl Into<String>) -> Self {
         self.client_id = Some(id.into());
@@ -396,7 +396,7 @@ impl ClientsQuery {
         self
     }
 
-    /// Only clients of this name.
+    /// Only clients with this name.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
@@ -424,7 +424,7 @@ impl ClientsQuery {
     }
 }
 
-/// What every request carries.
+/// What every request contains.
 #[derive(Debug, Clone)]
 pub(crate) struct Login {
     pub(crate) customer: String,

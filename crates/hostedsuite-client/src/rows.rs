@@ -1,6 +1,6 @@
 //! What the rows of all answers have in common.
 
-/// A row that cannot be read, beside others that can.
+/// A row that cannot be read, in an answer whose other rows can be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("row {index} cannot be read: {reason}")]
 pub struct RowError {

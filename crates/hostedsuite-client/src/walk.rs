@@ -91,9 +91,9 @@ pub enum Shortfall {
 pub struct Position {
     /// The number of that page.
     pub page: i64,
-    /// Rows on the pages in front of it.
+    /// Rows on the pages before it.
     pub rows: u64,
-    /// The server's count at that time, if it was of use. If it is another by now, the walk starts
+    /// The server's count at that time, if the walk used it. If it has changed, the walk starts
     /// over.
     pub count: Option<u64>,
 }
@@ -116,7 +116,7 @@ pub(crate) struct Walk {
     first: FirstPage,
     zero: PageZero,
     next: Next,
-    /// The page received last, its rows, and the rows in front of it.
+    /// The page received last, its rows, and the number of rows before it.
     last_number: i64,
     last: Vec<u64>,
     before_last: u64,
@@ -163,7 +163,7 @@ impl Walk {
     /// A walk that continues where another one was interrupted.
     pub(crate) fn resume(page_size: usize, first: FirstPage, position: Position) -> Self {
         let mut walk = Self::new(page_size, first);
-        // Behind the first page, its number no longer matters. It stays unknown if it was.
+        // After the first page, its number no longer matters. If it was unknown, it stays unknown.
         walk.zero = PageZero::HasRows;
         walk.next = Next::Request(position.page);
         walk.rows = position.rows;
@@ -189,7 +189,7 @@ impl Walk {
         }
     }
 
-    /// The server's count as last stated; `None` when it states none or a wrong one.
+    /// The count that the server stated last; `None` if it states none or a wrong one.
     pub(crate) fn count(&self) -> Option<u64> {
         self.count.stated.filter(|_| !self.count.wrong)
     }
@@ -209,7 +209,7 @@ impl Walk {
             return;
         };
         if number == 0 && self.first == FirstPage::One {
-            // Page 1 is proven to come first, and the server counts no row more.
+            // Page 1 is proven to come first, and the server counts no further row.
             let ending = if self.count() == Some(self.rows) {
                 Ending::Complete
             } else {
@@ -276,7 +276,7 @@ impl Walk {
         Next::Ended(Ending::Complete)
     }
 
-    /// The count that a page states. Servers that do not count state 0, also beside rows.
+    /// The count that a page states. Servers that do not count state 0, even if the page has rows.
     fn stated(&self, page: &PageRows<'_>) -> Option<u64> {
         let count = u64::try_from(page.total_count?).ok()?;
         (count > 0 || (page.rows.is_empty() && self.rows == 0)).then_some(count)
@@ -291,7 +291,7 @@ impl Walk {
             return Next::Request(1);
         }
         if number == 1 && self.zero == PageZero::Refused {
-            // Nothing says that page 0 was refused for its number.
+            // Nothing shows that page 0 was refused because of its number.
             return Next::Ended(Ending::Refused);
         }
         self.end()

@@ -1,4 +1,4 @@
-//! What the journal costs: a page in, a start with a million known ids.
+//! The cost of the journal: appending a page, and a start with a million known ids.
 //!
 //! `cargo bench -p callmeter-journal`. The memory of known ids and the CPU of an append are
 //! printed, not timed: see `main`.
@@ -125,7 +125,7 @@ fn append(journal: &Journal, texts: &Texts) {
     page.commit(None).expect("the page commits");
 }
 
-/// Nanoseconds of CPU of this thread: all that is measured happens on it.
+/// CPU time of this thread in nanoseconds. Everything that is measured runs on this thread.
 fn cpu() -> u64 {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     stat.split_ascii_whitespace()
@@ -192,7 +192,7 @@ fn figures() {
     drop(poll);
 }
 
-/// A page of 1,000 new calls, durable.
+/// Appends a page of 1,000 new calls durably.
 #[divan::bench(sample_count = 50, sample_size = 1)]
 fn append_a_page(bencher: divan::Bencher<'_, '_>) {
     let dir = TempDir::new().expect("a directory");

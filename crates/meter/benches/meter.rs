@@ -1,6 +1,6 @@
 //! Counting pages of calls, snapshots of many series, and the totals as bytes.
 //!
-//! `cargo bench -p callmeter-meter`; memory for a series is printed first.
+//! `cargo bench -p callmeter-meter`; the memory per series is printed first.
 
 #![expect(
     clippy::unwrap_used,
@@ -113,7 +113,7 @@ fn apply(bencher: Bencher<'_, '_>, clients: usize) {
     });
 }
 
-/// A snapshot after one call was counted: what a scrape pays at the most.
+/// A snapshot after one call was counted: the highest cost for a scrape.
 #[divan::bench(args = [480, 4_800])]
 fn snapshot_after_change(bencher: Bencher<'_, '_>, clients: usize) {
     let meter = Meter::new(ledger(clients));

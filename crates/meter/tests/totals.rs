@@ -1,6 +1,6 @@
-//! The laws of the ledger, over random histories of calls: totals plus corrections are the present
-//! truth, no counter ever falls, and the same records give the same totals however often they were
-//! interrupted, repeated or read back.
+//! Properties of the ledger over random histories of calls: totals plus corrections equal the
+//! current contents of the calls, no counter ever decreases, and the same records give the same
+//! totals, however often they were interrupted, repeated or read back.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
@@ -13,7 +13,7 @@ use callmeter_records::{
 };
 use proptest::prelude::*;
 
-/// What a call says at one moment.
+/// The contents of a call at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Face {
     client: Option<u8>,
@@ -82,7 +82,7 @@ fn id(number: Option<u8>, kind: &str) -> Option<String> {
 }
 
 /// The journal's batches of a history, each of `rows` events of one account, and every call as it
-/// is counted at last.
+/// is counted in the end.
 fn batches(history: &[Event], rows: usize) -> (Vec<RecordBatch>, BTreeMap<(u8, u8), Face>) {
     let mut last: BTreeMap<(u8, u8), (i32, Face)> = BTreeMap::new();
     let mut batches = Vec::new();
@@ -181,7 +181,7 @@ fn count_all(cap: usize, batches: &[RecordBatch]) -> Ledger {
     ledger
 }
 
-/// Sums of all series of a family by the labels named.
+/// Sums of all series of a family by these labels.
 fn sums(snapshot: &Snapshot, family: FamilyId, by: &[&str]) -> BTreeMap<Vec<String>, i128> {
     let mut sums = BTreeMap::new();
     for block in snapshot.blocks(family) {
@@ -226,7 +226,7 @@ const HISTOGRAMS: [FamilyId; 6] = [
     FamilyId::CallWork,
 ];
 
-/// Compares totals plus corrections with the last face of every call. `by_client` is off where
+/// Compares totals plus corrections with the last contents of every call. `by_client` is off where
 /// clients were folded.
 fn check_truth(snapshot: &Snapshot, faces: &BTreeMap<(u8, u8), Face>, by_client: bool) {
     let all = ["account", "client_id", "center_id", "direction"];
@@ -325,7 +325,7 @@ fn of_last_label(sums: &BTreeMap<Vec<String>, i128>, value: &str) -> BTreeMap<Ve
         .collect()
 }
 
-/// Every number that may only rise, by family and labels.
+/// Every number that may only increase, by family and labels.
 fn rising(snapshot: &Snapshot) -> BTreeMap<String, Vec<i128>> {
     let mut numbers = BTreeMap::new();
     let totals = FamilyId::ALL
@@ -416,8 +416,7 @@ proptest! {
     }
 }
 
-/// The rows of one call without an operator that is read with these talk times, one after the
-/// other.
+/// The rows of one call without an operator that is read several times, with these talk times.
 fn polls(talk_times: &[Option<i64>]) -> Vec<RecordBatch> {
     let face = |talk| Face {
         client: Some(1),

@@ -1,6 +1,5 @@
-//! How fast the simulator is, so that it is never what limits its reader: pages
-//! of 1,000 records out of a million over a connection that stays open, and a
-//! rate deck of 300,000.
+//! The speed of the simulator, which must never limit its reader: pages of 1,000 records out of a
+//! million over a connection that stays open, and a rate deck of 300,000.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -112,7 +111,7 @@ fn page_of_1000(bencher: Bencher<'_, '_>, page: u64) {
     bench_page(bencher, page, "");
 }
 
-/// A filter that every call has to be looked at for.
+/// A filter for which every call has to be read.
 #[divan::bench]
 fn page_of_1000_incoming(bencher: Bencher<'_, '_>) {
     bench_page(bencher, 10, ",\"CallType\":\"Incoming\"");

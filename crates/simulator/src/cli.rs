@@ -37,7 +37,7 @@ impl Arguments {
         Ok(options)
     }
 
-    /// Writes the certificate where it was asked for.
+    /// Writes the certificate to the requested file.
     pub(crate) fn write_certificate(&self, running: &Running) -> Option<std::io::Result<()>> {
         let path = self.write_certificate.as_ref()?;
         let pem = running.certificate().unwrap_or_default();

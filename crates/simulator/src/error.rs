@@ -19,7 +19,7 @@ pub enum SimulatorError {
     /// A listener cannot be opened.
     #[error("cannot listen on {address}: {error}")]
     Listen {
-        /// The address asked for.
+        /// The requested address.
         address: SocketAddr,
         /// Why the system refused it.
         error: std::io::Error,
@@ -27,12 +27,12 @@ pub enum SimulatorError {
     /// The certificate cannot be made or used.
     #[error("cannot set up TLS with a self-signed certificate: {0}")]
     Tls(String),
-    /// The simulated clock was asked for a time that it cannot show.
+    /// The simulated clock was set to a time that it cannot show.
     #[error("the simulated clock cannot go to {asked}: {why}")]
     Clock {
-        /// The time asked for.
+        /// The requested time.
         asked: String,
-        /// What is in the way.
+        /// Why it cannot.
         why: &'static str,
     },
 }

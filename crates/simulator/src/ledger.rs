@@ -15,7 +15,7 @@ pub struct LedgerQuery {
     pub settled_before: Option<Timestamp>,
     /// Only calls that started then or later.
     pub started_after: Option<Timestamp>,
-    /// Leave the ids out, which are most of a large ledger.
+    /// Leave out the ids, which are most of a large ledger.
     pub without_ids: bool,
 }
 
@@ -57,7 +57,7 @@ pub struct Sums {
     pub unanswered: u64,
     /// Those of which the server does not say whether somebody answered.
     pub answer_unknown: u64,
-    /// Those that carry a flag.
+    /// Those that have a flag.
     pub flagged: u64,
     /// `DurationInSeconds`.
     pub duration_ms: u64,

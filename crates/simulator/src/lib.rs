@@ -1,11 +1,10 @@
 //! Both upstream APIs as a server with a seeded world, faults and a ledger.
 //!
-//! [`Simulator::start`] brings up a HostedSuite host and a PortSIP PBX on two
-//! ports of this machine. The world behind them is computed from a seed: the
-//! same [`Options`] give the same calls, to the byte. A simulated clock decides
-//! which of them have ended and are therefore visible, [`Faults`] make the
-//! servers as unpleasant as the real ones can be, and the [`Ledger`] states
-//! what a reader that counted everything exactly once must have.
+//! [`Simulator::start`] starts a HostedSuite host and a PortSIP PBX on two ports of this machine.
+//! The world behind them is computed from a seed: the same [`Options`] give the same calls, to the
+//! byte. A simulated clock decides which of them have ended and are therefore visible, [`Faults`]
+//! make the servers misbehave as the real ones can, and the [`Ledger`] states what a reader that
+//! counted everything exactly once must have.
 //!
 //! ```
 //! use callmeter_simulator::{LedgerQuery, Options, Simulator};

@@ -38,7 +38,7 @@ pub(crate) fn draw(seed: u64, purpose: Purpose, index: u64) -> u64 {
     mix(mix(seed ^ mix(purpose as u64)).wrapping_add(index))
 }
 
-/// Whether the `index`-th thing belongs to a share of all, `rate` of 1.
+/// Whether the `index`-th thing is in the selected share of all things; `rate` is from 0 to 1.
 pub(crate) fn selects(rate: f64, seed: u64, purpose: Purpose, index: u64) -> bool {
     rate >= 1.0 || unit(draw(seed, purpose, index)) < rate
 }

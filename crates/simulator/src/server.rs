@@ -78,7 +78,7 @@ impl Server {
                 accepted = listener.accept() => accepted,
             };
             let Ok((stream, _)) = accepted else {
-                // Out of file descriptors, most likely.
+                // Most likely, no file descriptor is left.
                 tokio::time::sleep(FLUSH).await;
                 continue;
             };

@@ -131,7 +131,7 @@ impl Running {
         &self.state.options
     }
 
-    /// The truth so far.
+    /// The ledger so far.
     pub fn ledger(&self, query: &LedgerQuery) -> Ledger {
         self.state.ledger(query)
     }
@@ -167,7 +167,7 @@ impl Running {
         self.state.clock.read()
     }
 
-    /// Stops the simulated clock, or lets it go on.
+    /// Stops the simulated clock, or lets it continue.
     pub fn freeze(&self, frozen: bool) {
         self.state.clock.freeze(frozen);
     }
@@ -175,7 +175,7 @@ impl Running {
     /// Sets the simulated clock forward.
     ///
     /// # Errors
-    /// When the time has passed, or is more than 400 days ahead.
+    /// If the time is in the past, or more than 400 days ahead.
     pub fn set_clock(&self, to: Timestamp) -> Result<(), SimulatorError> {
         self.state.clock.set(to.as_millisecond())
     }

@@ -1,4 +1,4 @@
-//! Rebuilds progenitor's client: how a request is made stays, how it is sent is `api_client`'s.
+//! Rebuilds progenitor's client: its code still makes the requests, but `api_client` sends them.
 //!
 //! Each operation keeps progenitor's method, path and query, and ends with one call of
 //! `::api_client::RequestContext`. Operations that read, that write and that sign in are methods of

@@ -10,7 +10,7 @@ use crate::passes;
 use crate::plan::{Counts, OpenEnum, Plan, variant};
 use crate::widen::widen;
 
-/// Why a spec that breaks no rule gives no code.
+/// Why a spec that breaks no rule cannot be turned into code.
 #[derive(Debug, thiserror::Error)]
 pub enum EmitError {
     /// Progenitor refused the model.

@@ -20,7 +20,7 @@ pub enum GenerateError {
     /// The spec breaks rules.
     #[error("{}", listed(.0))]
     Rules(Vec<Breach>),
-    /// The spec gives no code.
+    /// No code can be generated from the spec.
     #[error("{spec}: {source}")]
     Emit {
         /// The spec.

@@ -1,7 +1,7 @@
 //! Changes to the code that progenitor makes.
 //!
-//! That code is right for a server that keeps to its description. These servers do not always, and
-//! what they send must not be lost, so:
+//! That code is right for a server that follows its description. These servers do not always do so,
+//! and what they send must not be lost, so:
 //!
 //! * numbers and truth values of answers are read leniently ([`Numbers`] says how), and money never
 //!   as a binary fraction;

@@ -10,7 +10,7 @@ use crate::source::{Source, join};
 /// An API that has a client crate.
 #[derive(Debug)]
 pub struct Api {
-    /// What `--only` calls it.
+    /// Its name for `--only`.
     pub name: &'static str,
     /// The spec, from the repository's root.
     pub spec: &'static str,
@@ -23,7 +23,7 @@ pub struct Api {
 /// How the numbers of an API's answers are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Numbers {
-    /// A number that cannot be read is kept as it came, beside the rest of its record:
+    /// A number that cannot be read is kept as it was sent, with the rest of its record:
     /// `api_client::Number`.
     Kept,
     /// Integers as integers; any other number is money and keeps its exact decimal digits:

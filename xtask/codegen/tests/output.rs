@@ -36,7 +36,7 @@ fn short(tokens: &impl ToTokens) -> String {
         .replace("::api_client::", "api_client::")
 }
 
-/// Each operation with its arguments and what it gives; each type with its members.
+/// Each operation with its arguments and what it returns; each type with its members.
 fn surface(api: &Api) -> String {
     let (source, plan) = open(api);
     let files = emit::files(&source.model, &plan, api.spec).unwrap();

@@ -156,13 +156,13 @@ pub struct Balances {
     pub every: Duration,
     /// The day of the month on which a billing period starts, 1 to 28.
     pub period_start_day: i8,
-    /// Bill the time on hold.
+    /// Bill hold time.
     pub bill_hold: bool,
-    /// Bill the time in talk.
+    /// Bill talk time.
     pub bill_talk: bool,
-    /// Bill the time in transfer.
+    /// Bill transfer time.
     pub bill_transfer: bool,
-    /// Bill the time of ringing.
+    /// Bill ring time.
     pub bill_ring: bool,
     /// How each call's billed time is rounded.
     pub rounding: Rounding,

@@ -15,7 +15,7 @@ const MAX_FILE_BYTES: usize = 4 << 20;
 /// A node with its place.
 pub(super) type Node = Spanned<Value>;
 
-/// The value of a node. Scalars are text; whoever reads them decides on their type.
+/// The value of a node. Scalars are text; the code that reads them decides on their type.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     /// Nothing, `null` or `~`.

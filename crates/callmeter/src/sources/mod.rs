@@ -1,5 +1,5 @@
-//! The sources of records: the accounts at HostedSuite and PortSIP, each polled by tasks of its
-//! own, which neither delay nor bring down those of another account.
+//! The sources of records: the accounts at HostedSuite and PortSIP. Each account is polled by its
+//! own tasks, which neither delay nor stop those of another account.
 //!
 //! `Supervisor` starts and stops accounts, `runner` polls one task at its `schedule`. What is
 //! requested from an API, and what happens to the response, is in `hostedsuite` and `portsip`.

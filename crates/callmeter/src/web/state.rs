@@ -25,7 +25,7 @@ pub struct WebState {
     pub redactor: Arc<SecretRedactor>,
     /// The redacted configuration as YAML.
     pub config_page: Arc<ArcSwap<String>>,
-    /// Whether OpenMetrics answers carry `_created` samples.
+    /// Whether OpenMetrics responses contain `_created` samples.
     pub created_lines: bool,
     /// The access rules.
     pub access: Arc<Access>,

@@ -19,7 +19,7 @@ use crate::selfmetrics::SelfMetrics;
 use crate::status::StatusStore;
 use crate::stop::{StopSender, stop};
 
-/// A server at work, with what it shows.
+/// A running server, with the state that it shows.
 struct Running {
     address: std::net::SocketAddr,
     state: WebState,
@@ -88,7 +88,7 @@ async fn start(args: WebArgs) -> Running {
     start_with(args, Bounds::default()).await.0
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 struct Answer {
     code: u16,
@@ -122,7 +122,7 @@ async fn ask_over(
     }
     stream.write_all((request + "\r\n").as_bytes()).await?;
     let mut answer = Vec::new();
-    // A TLS stream may end without a farewell after the last byte.
+    // A TLS stream may end without a closing message after the last byte.
     let read = stream.read_to_end(&mut answer).await;
     let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Err(read
@@ -277,7 +277,7 @@ async fn scrapes_at_one_time_are_bounded() {
         ..args()
     })
     .await;
-    // Enough series that the answer does not fit into the sockets' buffers.
+    // Enough series that the response does not fit into the sockets' buffers.
     server.state.meter.update(|ledger| {
         let clients = (0..9_000).map(|number| callmeter_meter::Client {
             client_id: format!("client with a rather long id, number {number}"),
@@ -314,7 +314,7 @@ async fn slow_and_huge_requests_are_cut_off() {
         ..Bounds::default()
     };
     let (server, _reloads) = start_with(args(), bounds).await;
-    // Both places taken by clients that never end their head.
+    // Both connections are taken by clients that never finish their request head.
     let mut slow = Vec::new();
     for _ in 0..2 {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -332,7 +332,7 @@ async fn slow_and_huge_requests_are_cut_off() {
     let stream = TcpStream::connect(server.address).await.unwrap();
     match ask_over(stream, "GET", "/metrics", &[("X-Huge", &huge)]).await {
         Ok(answer) => assert_eq!(answer.code, 431),
-        // The server may close before all of the head was sent.
+        // The server may close before the whole head is sent.
         Err(error) => assert!(
             matches!(
                 error.kind(),

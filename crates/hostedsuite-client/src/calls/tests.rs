@@ -1,5 +1,5 @@
-//! Laws of reading pages: the same as `serde_json` where that reads them at all, and better where
-//! it does not.
+//! Properties of reading pages: the same result as `serde_json` where that can read them, and a
+//! better one where it cannot.
 
 use api_client::Number;
 use proptest::collection::vec;
@@ -67,7 +67,7 @@ fn record() -> impl Strategy<Value = CallRecordInfo> {
     call_record_info! { objects_of }.prop_map(|record| serde_json::from_value(record).unwrap())
 }
 
-/// An object out of the getters of a row.
+/// Builds an object from the getters of a row.
 macro_rules! object_from {
     ($row:ident; $($name:ident: $kind:ident $(($record:ident, $inner:ident))? = $member:literal, $doc:literal;)*) => {{
         let mut object = serde_json::Map::new();
@@ -89,10 +89,10 @@ macro_rules! object_from {
     };
 }
 
-/// A record as the generated type has it, out of the getters.
+/// Builds a record of the generated type from the getters.
 fn as_generated(call: CallRef<'_>) -> CallRecordInfo {
     let mut object = call_record_info! { object_from call; };
-    // The getter takes an empty id for none.
+    // The getter returns `None` for an empty id.
     if let Some(id) = call.0.text(0) {
         object["Id"] = id.into();
     }
@@ -109,7 +109,7 @@ fn records(page: &CallsPage) -> Vec<CallRecordInfo> {
         .collect()
 }
 
-/// The same JSON with members in another order and case, and members that nobody knows.
+/// The same JSON with members in another order and case, and unknown members.
 fn disturbed(value: &serde_json::Value, turn: usize) -> String {
     match value {
         Value::Object(members) => {
@@ -137,8 +137,7 @@ fn disturbed(value: &serde_json::Value, turn: usize) -> String {
     }
 }
 
-/// A number as the answer's text holds it may differ in form from the one that was written (`1` and
-/// `1.0`).
+/// Compares as JSON: a number in the answer's text may be written differently (`1` and `1.0`).
 fn same(a: &[CallRecordInfo], b: &[CallRecordInfo]) -> bool {
     let plain = |records: &[CallRecordInfo]| serde_json::to_string(records).unwrap();
     plain(a) == plain(b)
@@ -166,7 +165,7 @@ proptest! {
         prop_assert!(same(&records(&jsv), &records(&json)));
     }
 
-    /// A page that was cut off anywhere is an error: never a page with fewer rows.
+    /// A page that is cut off anywhere is an error, never a page with fewer rows.
     #[test]
     fn a_cut_page_is_no_page(items in vec(record(), 1..3), at in any::<prop::sample::Index>(), as_jsv: bool) {
         let page = CallRecordPage { items: Some(items), ..CallRecordPage::default() };
@@ -179,7 +178,7 @@ proptest! {
         prop_assert!(CallsPage::parse(Bytes::copy_from_slice(&text.as_bytes()[..cut]), format).is_err());
     }
 
-    /// One broken row costs itself only.
+    /// A broken row does not affect the others.
     #[test]
     fn a_broken_row_costs_itself_only(
         before in vec(record(), 0..3), after in vec(record(), 0..3),

@@ -1,9 +1,9 @@
 //! Reading JSON into a table.
 //!
-//! It does what `serde_json` cannot: bare `NaN` and `Infinity` (which .NET writes) cost their
-//! member and a broken row costs itself, not the page; numbers keep their digits; member names
-//! match without case. It expects members in the order of the columns, which is how the service
-//! writes them, and searches only when they come in another order.
+//! It does what `serde_json` cannot: bare `NaN` and `Infinity` (which .NET writes) make only their
+//! member unreadable, and a broken row does not make the page unreadable; numbers keep their
+//! digits; member names match without case. It expects members in the order of the columns, which
+//! is how the service writes them, and searches only when they come in another order.
 
 use memchr::memchr2;
 
@@ -60,7 +60,7 @@ impl Reader<'_> {
     }
 
     fn blanks(&mut self) {
-        // One comparison where there are none, which is nearly everywhere.
+        // One comparison if there are none, which is the usual case.
         while let Some(byte) = self.peek()
             && byte <= b' '
             && matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
@@ -290,7 +290,7 @@ impl Reader<'_> {
     #[inline]
     fn expected_name(&mut self, columns: &[Column], expected: usize) -> Option<usize> {
         let head = self.bytes.get(self.at..)?.first_chunk::<{ Key::SPAN }>()?;
-        // The service leaves out members that are null: the next one is mostly among the few that
+        // The service leaves out members that are null: the next one is usually among the few that
         // follow.
         let near = columns.get(expected..)?.iter().take(4);
         let (skipped, column) = near

@@ -17,7 +17,7 @@ pub(super) fn read(text: &str, table: &mut RawTable) -> Result<(), Unreadable> {
         .map_err(|error| Unreadable(reason(&error)))
 }
 
-/// What is wrong and where. The crate's own texts name neither values nor names.
+/// What is wrong and where. The crate's own texts contain neither values nor names.
 fn reason(error: &jsv::Error) -> String {
     match error.kind() {
         // A message of serde may quote a value.
@@ -193,7 +193,7 @@ fn scalar(text: &str, table: &mut RawTable, raw: &str) -> RawCell {
     }
 }
 
-/// Where a part of the text is in it.
+/// The range of `part` within `text`.
 fn place_in(text: &str, part: &str) -> Option<std::ops::Range<usize>> {
     let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
     let range = start..start + part.len();

@@ -17,7 +17,7 @@ pub(crate) struct Column {
 /// What a member holds.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Holds {
-    /// A text, a number, a truth value.
+    /// A text, a number or a truth value.
     Scalar,
     /// A list of texts.
     Texts,
@@ -68,7 +68,7 @@ pub(super) const fn is_same(a: &[u8], b: &[u8]) -> bool {
     at == a.len() && at == b.len()
 }
 
-/// The members of the object around the rows that are of use.
+/// The members that are used of the object around the rows.
 pub(crate) const ENVELOPE: &[Column] = &[
     scalar("Items"),
     scalar("Page"),
@@ -92,7 +92,7 @@ pub(super) enum Kind {
     Text,
     /// A text whose escapes are resolved, at a place in `unescaped`.
     Unescaped,
-    /// A value without quotes: a number, a truth value, any word.
+    /// A value without quotes: a number, a truth value or any other word.
     Bare,
     /// A list or object where none is expected, at its place in the answer.
     Nested,
@@ -231,7 +231,7 @@ impl RawTable {
 
     // ---- for the readers
 
-    /// Adds a row of missing cells; its index in `cells`, or why there is no room for it.
+    /// Adds a row of missing cells. Returns its index in `cells`, or why there is no room for it.
     pub(super) fn begin_row(&mut self) -> Result<usize, &'static str> {
         if self.faults.len() >= MAX_ROWS {
             return Err(TOO_MANY_ROWS);
@@ -250,7 +250,7 @@ impl RawTable {
         self.places.push(RawCell::at(Kind::Nested, place));
     }
 
-    /// Notes that a list begins. Should the member come twice, the last one counts.
+    /// Notes that a list begins. If the member occurs twice, the last one counts.
     pub(super) fn begin_list(&mut self) {
         self.form = Form::List;
         self.cells.clear();
@@ -266,7 +266,7 @@ impl RawTable {
         }
     }
 
-    /// Appends a text that is not in the answer as such; its cell.
+    /// Appends a text that is not in the answer in this form, and returns its cell.
     pub(super) fn keep(&mut self, text: &str) -> RawCell {
         let start = self.unescaped.len();
         self.unescaped.push_str(text);
@@ -294,7 +294,7 @@ impl<'a> Row<'a> {
         text.get(cell.range()).unwrap_or_default()
     }
 
-    /// A member's text: that of a number or truth value, too; `None` when missing or a list or
+    /// A member's text, also that of a number or truth value; `None` if it is missing, or a list or
     /// object.
     pub(crate) fn text(self, column: usize) -> Option<&'a str> {
         let cell = self.cell(column);
@@ -314,7 +314,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// A member's truth value; `Err` with the text that is none.
+    /// A member's truth value; `Err` with the text if it is not one.
     pub(crate) fn flag(self, column: usize) -> Result<Option<bool>, &'a str> {
         let cell = self.cell(column);
         if cell.kind == Kind::Missing {
@@ -341,7 +341,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// A member's list of texts; `None` when missing or no list.
+    /// A member's list of texts; `None` if it is missing or not a list.
     pub(crate) fn texts(
         self,
         column: usize,
@@ -349,7 +349,7 @@ impl<'a> Row<'a> {
         Some(self.list(column, 1)?.map(|row| row.text(0)))
     }
 
-    /// A member's list as rows of `width` cells; `None` when missing or no list.
+    /// A member's list as rows of `width` cells; `None` if it is missing or not a list.
     pub(crate) fn list(
         self,
         column: usize,

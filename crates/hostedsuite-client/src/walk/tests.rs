@@ -18,7 +18,7 @@ enum Numbers {
     OneZeroRefused,
 }
 
-/// What a server says of the number of rows.
+/// What a server says about the number of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Totals {
     Right,
@@ -26,7 +26,7 @@ enum Totals {
     PagesOfRequestedSize,
     None,
     Zero,
-    /// The count of the page alone.
+    /// The count is that of the page.
     OfPage,
     /// More than there is.
     TooMany,
@@ -38,9 +38,9 @@ struct Server {
     totals: Totals,
     /// The most rows that a page holds.
     clamp: usize,
-    /// A page behind the last one is the last one again.
+    /// A page after the last one repeats the last one.
     repeats_last: bool,
-    /// A page behind the last one is refused.
+    /// A page after the last one is refused.
     refuses_beyond: bool,
 }
 
@@ -258,7 +258,7 @@ fn an_interrupted_walk_continues_at_its_last_page() {
     let mut rest = Seen::new(Walk::resume(5, FirstPage::Zero, position));
     assert_eq!(rest.run(HONEST, &list, 5), Ending::Complete);
     assert_eq!(rest.requests, 3);
-    // With another count, positions are no longer what they were.
+    // If the count has changed, positions are no longer valid.
     let mut rest = Seen::new(Walk::resume(5, FirstPage::Zero, position));
     assert_eq!(rest.run(HONEST, &list[1..], 5), Ending::Complete);
     assert_eq!(rest.rows.len(), 19);
@@ -344,8 +344,8 @@ enum Change {
     Remove(usize),
 }
 
-/// Changes of one kind, each in front of a request. A removed and an inserted row together leave
-/// the count as it was, so nothing shows.
+/// Changes of one kind, each before a request. A removed and an inserted row together leave the
+/// count unchanged, so it does not show them.
 fn changes() -> impl Strategy<Value = Vec<(usize, Change)>> {
     let places = prop::collection::vec((1_usize..6, any::<usize>()), 0..3);
     (any::<bool>(), places).prop_map(|(inserts, places)| {
@@ -364,15 +364,15 @@ fn changes() -> impl Strategy<Value = Vec<(usize, Change)>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
-    /// Whatever the server is like: a walk that says Complete has seen every row. Whatever was
-    /// learned before, two walks prove the list of a server that counts right, or that has nothing
-    /// to count.
+    /// A walk that says Complete has seen every row, whatever the server does. Two walks prove the
+    /// list of a server that counts correctly, whatever was known before, unless page 0 is refused
+    /// and there are no rows.
     #[test]
     fn complete_means_every_row(
         server in servers(), rows in 0_u64..30, asked in 2_usize..10, first in firsts(),
     ) {
-        // A server that counts only the page, and cuts it shorter than requested, cannot be told
-        // from one that has no more.
+        // A server that counts only the page, and cuts it shorter than requested, looks like one
+        // that has no more.
         let tells = server.clamp >= asked && first != FirstPage::One;
         let server = Server {
             totals: match server.totals {
@@ -400,7 +400,8 @@ proptest! {
         }
     }
 
-    /// Interrupted again and again, a walk still ends, and has seen every row if it says Complete.
+    /// A walk that is interrupted again and again still ends, and has seen every row if it says
+    /// Complete.
     #[test]
     fn interruptions_cost_no_row(server in servers(), rows in 0_u64..30, asked in 2_usize..10) {
         let tells = server.clamp >= asked;

@@ -1,4 +1,4 @@
-//! The table of answers: what the client makes of each, good and bad.
+//! A table of answers, good and bad, and what the client returns for each.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use hostedsuite_client::{
 use crate::canned::{Canned, Reply, answer, json, with_headers};
 use crate::{PASSWORD, builder, client, day};
 
-/// What a client says of an answer to a request for a page of calls.
+/// What a client returns for an answer to a request for a page of calls.
 async fn outcome(reply: Reply) -> String {
     let server = Canned::always(reply).await;
     let text = say(&client(&server)).await;
@@ -181,7 +181,7 @@ async fn authenticated_false_is_a_refused_login() {
 
 #[tokio::test]
 async fn a_body_that_is_too_large_is_not_taken_in() {
-    // 100 MB, announced and not.
+    // 100 MB, with and without a `Content-Length`.
     for head in [
         "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n{",
         "HTTP/1.1 200 OK\r\n\r\n{",
@@ -316,7 +316,7 @@ async fn answers_without_a_body_are_empty_lists() {
                 .is_empty()
         );
     }
-    // Their form is a list, so an object is something else.
+    // They must be lists, so an object is not a valid answer.
     let server = Canned::always(json("{}")).await;
     let client = client(&server);
     let error = client.balances(&BalanceQuery::default()).await.unwrap_err();

@@ -18,7 +18,7 @@ use std::time::Duration;
 use canned::Canned;
 use hostedsuite_client::{CallsQuery, Client, ClientBuilder, RetryPolicy, Secret};
 
-/// A password that needs care in every format.
+/// A password that has to be escaped in every format.
 const PASSWORD: &str = "s3\"cret/ä&1";
 
 fn builder(url: &str) -> ClientBuilder {

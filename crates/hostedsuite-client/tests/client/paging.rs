@@ -1,4 +1,4 @@
-//! Walks over the pages of servers of every manner.
+//! Walks over the pages of servers that differ in how they page.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -99,7 +99,7 @@ fn in_memory(transport: Arc<dyn Transport>) -> Client {
         .unwrap()
 }
 
-/// Walks to the end; the ids in order, and the walk.
+/// Walks to the end. Returns the ids in order, and the walk.
 async fn walk(client: &Client, query: &CallsQuery) -> (Vec<i64>, CallPages, Option<Error>) {
     let mut pages = client.calls(query);
     let (ids, ended) = read(&mut pages).await;
@@ -142,7 +142,8 @@ fn bases() -> impl Strategy<Value = Base> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Every call exactly once, whatever the server's manners, with few requests more than pages.
+    /// Every call is read exactly once, however the server pages, with few more requests than
+    /// pages.
     #[test]
     fn every_call_once(
         base in bases(), rows in 0_i64..60, most_per_page in 1_i64..20, size in 1_u32..20,
@@ -170,7 +171,7 @@ proptest! {
         let real_pages = usize::try_from((rows + most_per_page.min(size.into()) - 1) / most_per_page.min(size.into())).unwrap();
         let asked = server.asked.lock().unwrap().len();
         prop_assert!(asked <= real_pages + 3, "{asked} requests for {real_pages} pages");
-        // What was learned holds: with it, no row comes twice if the server counts.
+        // What was learned is right: with it, no row comes twice if the server counts.
         if pages.first_page() != FirstPage::Unknown && total_count {
             let expected = if base == Base::Zero { FirstPage::Zero } else { FirstPage::One };
             prop_assert_eq!(pages.first_page(), expected);

@@ -1,4 +1,4 @@
-//! What goes over the wire, to the letter.
+//! Exactly what is sent over the wire.
 
 use std::time::Duration;
 

@@ -18,7 +18,8 @@ pub enum Purpose {
 pub struct PollOptions {
     /// Why the poll reads calls.
     pub purpose: Purpose,
-    /// The start times that the poll asks for: UTC, microseconds. All its windows are within.
+    /// The start times that the poll asks for: UTC, microseconds. All its windows are within this
+    /// range.
     pub range: Range<i64>,
     /// How long ago a call must have ended to be counted. A later poll counts younger calls.
     pub settle: Duration,

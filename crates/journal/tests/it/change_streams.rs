@@ -96,7 +96,7 @@ fn a_rate_that_is_gone_is_removed_as_it_was() {
             .batch
             .is_none()
     );
-    // It may come back, as a new one.
+    // It may come back, and is new then.
     assert_eq!(
         journal
             .record_rates("hq", NOON, &[rate("2", 7), rate("1", 5)])

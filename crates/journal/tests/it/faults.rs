@@ -72,7 +72,7 @@ fn a_full_disk_loses_nothing() {
         },
     )
     .unwrap();
-    // Random text does not pack.
+    // Random text cannot be compressed.
     let mut state = 1u64;
     let notes: String = std::iter::repeat_with(|| {
         state = state
@@ -94,7 +94,7 @@ fn a_full_disk_loses_nothing() {
         matches!(error, JournalError::Full { .. }) && error.is_transient(),
         "{error}"
     );
-    // It was not counted, and smaller things go on.
+    // It was not counted, and smaller pages can still be appended.
     assert_eq!(poll_page(&journal, NOON, &[call("c")]).0, [NEW]);
     assert_eq!(call_lines(&journal).len(), 2);
     drop((poll, journal));
@@ -148,7 +148,7 @@ fn without_write_access_it_says_so() {
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// A journal with something of everything, and its checkpointed file.
+/// A journal with data of every kind, and its checkpointed file.
 fn sample() -> Files {
     let place = Place::new();
     let journal = place.open();
@@ -173,7 +173,8 @@ fn sample() -> Files {
     Files::read(&place.path())
 }
 
-/// All that totals and outputs are derived from. Fails if the journal says that it is damaged.
+/// Everything that totals and outputs are derived from. Fails if the journal says that it is
+/// damaged.
 fn figures(path: &std::path::Path) -> Result<String, JournalError> {
     let journal = Journal::open(path, &Options::default())?;
     let mut text = String::new();

@@ -1,11 +1,11 @@
 //! The files of a journal, as a crash would leave them.
 //!
-//! What a crash can leave is derived from two looks at the files. A commit writes to the
-//! write-ahead log only, front to back (the tests check that the database file stays as it is); so
-//! what a killed process leaves is the log up to some byte, with what an older, longer log still
-//! held behind it. A power failure before the sync may in addition lose any part of what was
-//! written. A checkpoint writes pages of the database file in rising order while the log stays
-//! whole. Between any two system calls the files are in one of these states, or in a better one.
+//! What a crash can leave is derived from the files before and after an operation. A commit writes
+//! only to the write-ahead log, from front to back (the tests check that the database file does not
+//! change). So a killed process leaves the log up to some byte, followed by the rest of an older,
+//! longer log. A power failure before the sync may also lose any part of what was written. A
+//! checkpoint writes pages of the database file in ascending order and leaves the log as it is.
+//! Between any two system calls the files are in one of these states, or in a better one.
 
 use std::fs;
 use std::path::Path;
@@ -52,7 +52,7 @@ impl Files {
         let end = if after.log.len() > self.log.len() {
             after.log.len()
         } else {
-            // An older, longer log was written over from its front.
+            // An older, longer log was overwritten from its start.
             let behind = self
                 .log
                 .iter()
@@ -76,7 +76,7 @@ impl Files {
         }
     }
 
-    /// The power failed in a commit: of what was written, a sector is lost.
+    /// The power failed in a commit: one sector of what was written is lost.
     pub(crate) fn lost_sector(&self, after: &Self, sector: usize) -> Option<Self> {
         let written = self.written(after);
         let sectors = written.len().div_ceil(512).max(1);
@@ -90,7 +90,7 @@ impl Files {
         (files.log != after.log).then_some(files)
     }
 
-    /// Killed in a checkpoint, after `pages` and a half of the pages that it changed.
+    /// Killed in a checkpoint, after `pages` of the pages that it changed and half of the next one.
     pub(crate) fn torn_checkpoint(&self, after: &Self, pages: usize) -> Self {
         let mut database = self.database.clone();
         database.resize(database.len().max(after.database.len()), 0);

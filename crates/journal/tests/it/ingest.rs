@@ -1,4 +1,4 @@
-//! Each call counts once, whatever way it comes.
+//! Each call counts once, however it arrives.
 
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ fn the_first_row_of_an_id_in_a_poll_counts() {
         add_page(&mut first, NOON, &[other, call("b")]).0,
         [Classification::Repeated; 2]
     );
-    // An API that lists a call twice does not make it flip, be it on one page or on two.
+    // A call that the API lists twice, on one page or on two, does not change with each poll.
     let (classifications, _) = poll_page(&journal, NOON, &[call("a"), other]);
     assert_eq!(
         classifications,
@@ -147,7 +147,8 @@ fn a_call_that_was_put_off_is_put_off_once_a_poll() {
     );
 }
 
-/// Polls of an account that cross forget what the other has seen: nothing is counted twice by that.
+/// Overlapping polls of an account forget what the other one has seen, but nothing is counted
+/// twice.
 #[test]
 fn polls_that_cross_count_each_call_once() {
     let place = Place::new();
@@ -200,7 +201,7 @@ fn what_has_not_settled_comes_later() {
         poll_page(&journal, NOON, &[ends(120 * SECOND)]).0,
         [Classification::Known]
     );
-    // Without a duration its parts tell when it ended.
+    // Without a duration, its parts show when it ended.
     let parts = Call {
         start_time: Reading::Known(NOON - 150 * SECOND),
         duration_ms: Reading::Missing,
@@ -466,7 +467,7 @@ fn a_backfill_finds_what_regular_polls_have_forgotten() {
     let mut page = poll.page(range.clone(), NOON).unwrap();
     assert_eq!(page.add(&edited).unwrap(), Classification::Revised);
     page.commit(None).unwrap();
-    // The regular poll goes on in between.
+    // The regular poll continues in between.
     assert_eq!(
         poll_page(&journal, NOON, &[call("z")]).0,
         [Classification::Known]
@@ -552,7 +553,7 @@ fn a_guid_is_one_id_in_every_spelling() {
     };
     let (classes, _) = poll_page(&journal, NOON, &[longer]);
     assert_eq!(classes, [Classification::Revised]);
-    // The text is stored as it came.
+    // The text is stored as it was received.
     let lines = call_lines(&journal);
     assert!(
         lines[0].contains(plain) && lines[1].contains(braced),

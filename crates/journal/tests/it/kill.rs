@@ -1,4 +1,4 @@
-//! Kills a process that appends, at any moment: each committed call is there, and none is there
+//! Kills a process that appends, at any moment: each committed call is stored, and none is stored
 //! twice.
 
 use std::io::{BufRead as _, BufReader};
@@ -12,10 +12,10 @@ use rand_like::Random;
 use crate::support::{HOUR, NOON, Place, all_batches, call};
 
 const KILLS: u64 = 300;
-/// Calls of a page; each page has all of the one before, as polls overlap.
+/// New calls of a page. Each page also repeats the new calls of the previous one, as polls overlap.
 const PAGE: u64 = 20;
 
-/// A few lines of randomness: the moments of the kills need not be good, only different.
+/// A small random generator: the times of the kills only have to differ.
 mod rand_like {
     pub(super) struct Random(pub(super) u64);
 
@@ -62,7 +62,7 @@ fn child() {
             }))
             .unwrap();
         assert_eq!(committed.counts.new, PAGE);
-        // By a line for each commit, so that the parent knows what was promised.
+        // One line for each commit, so that the parent knows what has been committed.
         println!("committed {all}");
         if all.is_multiple_of(PAGE * 64) {
             journal.checkpoint().unwrap();
@@ -96,12 +96,12 @@ fn three_hundred_kills() {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
-        // From within the opening to some hundred commits later.
+        // From the middle of the opening to some hundred commits later.
         std::thread::sleep(Duration::from_micros(2_000 + random.below(60_000)));
         child.kill().unwrap();
         child.wait().unwrap();
         for line in lines.lines().map_while(Result::ok) {
-            // The last line may be cut short; then it promises nothing.
+            // The last line may be cut short; then it does not count.
             if let Some(all) = line
                 .strip_prefix("committed ")
                 .and_then(|text| text.parse::<u64>().ok())
@@ -133,7 +133,7 @@ fn three_hundred_kills() {
         stored >= promised,
         "{promised} calls were promised, {stored} are there"
     );
-    // More than promised is at most what each child had committed but not yet said.
+    // There may be more calls: those that each child had committed but not yet printed.
     let watermark = journal.account_state("acme").unwrap().watermark;
     assert_eq!(
         watermark,

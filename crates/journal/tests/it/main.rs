@@ -1,4 +1,4 @@
-//! Tests of the public interface: pages in, batches out, also through crashes and damage.
+//! Tests of the public interface: from pages to batches, also after crashes and damage.
 #![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 #![expect(clippy::format_push_string, reason = "speed is no matter here")]
 

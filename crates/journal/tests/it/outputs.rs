@@ -96,12 +96,12 @@ fn a_cursor_moves_forward_only_and_outlives_a_restart() {
             lost: 0
         }
     );
-    // Registering again keeps what is there.
+    // Registering again keeps the cursor.
     let cursor = journal
         .register_output("csv", Stream::Calls, Start::Oldest)
         .unwrap();
     assert_eq!((cursor.batch, cursor.sequence), (BatchSeq(2), 2));
-    // Beyond the end is the end.
+    // A batch beyond the end stands for the last one.
     journal
         .acknowledge("csv", Stream::Calls, BatchSeq(99))
         .unwrap();

@@ -1,4 +1,4 @@
-//! Nothing is dropped that somebody still needs.
+//! Nothing is deleted that is still needed.
 
 use std::time::Duration;
 
@@ -122,7 +122,7 @@ fn the_lookback_is_kept_whatever_the_limits() {
             account: "acme".to_owned()
         })
     );
-    // The last poll looked back a day from day 20, 13:00; a day more is kept.
+    // The last poll looked back a day from day 20, 13:00; one more day is kept.
     assert_eq!(
         all_batches(&journal)
             .iter()
@@ -141,7 +141,7 @@ fn the_lookback_is_kept_whatever_the_limits() {
         poll_page(&journal, END, &[known]).0,
         [Classification::Known]
     );
-    // Numbers go on where they were.
+    // Numbering continues.
     let (_, committed) = poll_page(
         &journal,
         END,
@@ -311,7 +311,7 @@ fn nothing_is_deleted_on_a_clock_that_jumped() {
         poll_page(&journal, NOON + DAY + HOUR, &[known]).0,
         [Classification::Known]
     );
-    // A process that did not run for a long time: the clock goes on.
+    // A process that did not run for a long time: the clock keeps running.
     assert_eq!(retain(&journal, ahead), (0, Some(Hold::Clock)));
     assert_eq!(retain(&journal, ahead + 23 * HOUR), (0, Some(Hold::Clock)));
     assert_eq!(retain(&journal, ahead + DAY), (20, None));

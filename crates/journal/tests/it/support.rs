@@ -18,8 +18,8 @@ pub(crate) const DAY: i64 = 24 * HOUR;
 /// 2026-08-06T12:00:00Z.
 pub(crate) const NOON: i64 = 1_786_017_600 * SECOND;
 
-/// A directory for a journal, in memory where the system has such a place: tests commit by the ten
-/// thousand.
+/// A directory for a journal, in memory where the system has such a place: tests make tens of
+/// thousands of commits.
 pub(crate) struct Place {
     dir: TempDir,
 }

@@ -1,9 +1,9 @@
-//! A setting and the simulated times from which its values hold, so that what
-//! happened to a record while a fault was set does not unhappen afterwards.
+//! A setting and the simulated times from which its values hold, so that what a fault did to a
+//! record is not undone when the fault ends.
 
 #[derive(Clone, Debug)]
 pub(crate) struct Timeline<T> {
-    /// Rising in time; the first one holds from ever.
+    /// In ascending order of time; the first one has no start.
     values: Vec<(i64, T)>,
 }
 

@@ -8,20 +8,19 @@ use jiff::tz::{Offset, TimeZone};
 
 use crate::faults::TimeStyle;
 
-/// The end of a range that a date without a time of day means.
+/// How a date at one end of a range is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Edge {
-    /// The first millisecond of the day.
+    /// Without a time of day, it is the first millisecond of the day.
     Start,
-    /// Its last.
+    /// Without a time of day, it is the last millisecond of the day.
     End,
-    /// Its last, too; of a time, the millisecond before it.
+    /// Like `End`, but a date with a time is the millisecond before it.
     Before,
 }
 
-/// Reads a date in one of the forms that occur, as milliseconds since 1970.
-/// None when it is in no such form; the caller ignores the filter then, as the
-/// real server does.
+/// Reads a date in one of the known forms, as milliseconds since 1970. `None` if it has none of
+/// them; the caller then ignores the filter, as the real server does.
 pub(super) fn read(text: &str, zone: &TimeZone, edge: Edge) -> Option<i64> {
     let text = text.trim();
     if let Some(inner) = text.strip_prefix("/Date(") {

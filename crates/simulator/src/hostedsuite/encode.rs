@@ -25,7 +25,7 @@ pub(super) enum Answer<'a> {
     Nothing,
 }
 
-/// An answer that could not be written down: a defect of this program.
+/// An answer that could not be encoded: a bug in this program.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EncodeError {
     #[error("as JSON: {0}")]

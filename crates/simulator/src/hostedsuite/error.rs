@@ -49,7 +49,7 @@ impl ServiceError {
         }
     }
 
-    /// The type of this exception is in no map of statuses, hence the 500.
+    /// No status is mapped to the type of this exception, hence the 500.
     pub(super) fn security() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -83,7 +83,7 @@ impl ServiceError {
         )
     }
 
-    /// Members that must not be empty and are.
+    /// Members that are empty but must not be.
     pub(super) fn validation(missing: &[&'static str]) -> Self {
         let mut error = Self::new(
             StatusCode::BAD_REQUEST,
@@ -105,7 +105,7 @@ impl ServiceError {
         error
     }
 
-    /// As a server in debug mode puts it: with the whole request.
+    /// The error as a server in debug mode writes it: with the whole request.
     pub(super) fn with_request(request: &str, repeated: &str) -> Self {
         let mut error = Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -124,7 +124,7 @@ impl Query {
         })
     }
 
-    /// The status of an error that a fault puts in the place of this page.
+    /// The status of the error with which a fault replaces this page.
     pub(super) fn failure(&self, view: &View<'_>, requests: &RequestFaults) -> Option<u16> {
         let faults = &view.faults.now;
         if faults.one_based_pages && self.page <= 0 && faults.page_zero == Some(PageZero::Refused) {
@@ -218,7 +218,7 @@ impl Query {
         self.asked_rows().min(limit).min(MOST_ROWS)
     }
 
-    /// The calls asked for, in rising order of the sort key.
+    /// The requested calls, in ascending order of the sort key.
     fn select(&self, view: &View<'_>, page: u64) -> Selection {
         if let Some(id) = &self.id {
             return Selection::of(self.select_one(view, id).into_iter().collect());
@@ -235,8 +235,8 @@ impl Query {
         let mut settled = 0..0;
         let mut next_from = from;
         if self.is_unfiltered() {
-            // Everything that has long been there is a range, not a list: a
-            // page of a million calls costs no more than one of a hundred.
+            // Calls that have long been visible are a range, not a list: a page of a million
+            // calls costs no more than one of a hundred.
             let first = calls.partition_point(|call| call.start < from);
             let last = calls.partition_point(|call| call.start <= until);
             let end = last.min(settled_before(view)).max(first);
@@ -254,7 +254,7 @@ impl Query {
         self.sorted(view, Selection { settled, rest })
     }
 
-    /// The same when the world's order is not that of the starts.
+    /// Like `select`, if the world's order is not that of the starts.
     fn select_moved(&self, view: &View<'_>, from: i64, until: i64, page: u64) -> Selection {
         let mut found: Vec<_> = view
             .visible(i64::MIN, i64::MAX)
@@ -339,14 +339,13 @@ impl Query {
     }
 }
 
-/// Whether a talk time, in milliseconds, lies within bounds in seconds; 0 is
-/// no bound.
+/// Whether a talk time, in milliseconds, is within bounds in seconds; 0 is no bound.
 pub(super) fn lasts(talk: u32, least: f64, most: f64) -> bool {
     let talk = f64::from(talk) / 1_000.0;
     (least <= 0.0 || talk >= least) && (most <= 0.0 || talk <= most)
 }
 
-/// Indices in rising order: a range, and a list of what comes after it.
+/// Indices in ascending order: a range, and a list of those after it.
 #[derive(Debug)]
 struct Selection {
     settled: Range<usize>,
@@ -373,7 +372,7 @@ impl Selection {
     }
 }
 
-/// The calls before this index are there on every page of a reading.
+/// The calls before this index are on every page of a reading.
 fn settled_before(view: &View<'_>) -> usize {
     let visible = view.all_visible_before();
     match view.faults.now.shifts {
@@ -387,7 +386,7 @@ fn settled_before(view: &View<'_>) -> usize {
     }
 }
 
-/// Whether a recent call is still to appear on a later page of this reading.
+/// Whether a recent call only appears on a later page of this reading.
 fn is_shifted(view: &View<'_>, index: usize, call: &SimulatedCall, page: u64) -> bool {
     let Some(shifts) = view.faults.now.shifts else {
         return false;

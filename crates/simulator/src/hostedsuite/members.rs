@@ -26,7 +26,7 @@ struct Member {
 pub(super) struct Unbindable;
 
 impl Members {
-    /// Reads a body and then the query, which wins.
+    /// Reads a body and then the query, which takes precedence.
     pub(super) fn read(
         content_type: Option<&str>,
         body: &[u8],
@@ -40,7 +40,7 @@ impl Members {
             Some("application/json") => members.read_json(body)?,
             Some("application/jsv" | "text/jsv") => members.read_jsv(body)?,
             Some("application/x-www-form-urlencoded") => members.read_pairs(body),
-            // Any other body is no body, without a word about it.
+            // Any other body is silently ignored.
             _ => {}
         }
         members.read_pairs(query.as_bytes());
@@ -91,7 +91,7 @@ impl Members {
         self.values.get(&name.to_ascii_lowercase())
     }
 
-    /// A text; numbers and truth values are taken as their text.
+    /// A text; numbers and truth values are returned as their text.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         match &self.get(name)?.value {
             Value::String(text) => Some(text.clone()),
@@ -101,7 +101,7 @@ impl Members {
         }
     }
 
-    /// A text that is there and not empty.
+    /// A text that is present and not empty.
     pub(super) fn filter(&self, name: &str) -> Option<String> {
         self.text(name).filter(|text| !text.trim().is_empty())
     }
@@ -127,7 +127,7 @@ impl Members {
             .map(Option::unwrap_or_default)
     }
 
-    /// One of an enumeration's names, without case, or its number.
+    /// One of an enumeration's names, ignoring case, or its number.
     pub(super) fn choice<T: Copy>(
         &self,
         name: &str,

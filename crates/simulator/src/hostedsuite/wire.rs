@@ -59,7 +59,7 @@ pub(super) struct UserInfo {
     pub(super) user_id: Option<&'static str>,
 }
 
-/// A number with a fixed count of decimals, written as short as it goes.
+/// A number with a fixed number of decimals, written without trailing zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Decimal {
     pub(super) units: i64,
@@ -158,8 +158,8 @@ struct CallRecord<'a> {
 }
 
 impl CallRecord<'_> {
-    /// Notes with a byte that is no UTF-8; the next call's have the character that readers put in
-    /// its place.
+    /// Notes with a byte that is not UTF-8. The next call's notes have the character with which
+    /// readers replace that byte.
     fn wrong_bytes(&self) -> Option<&'static str> {
         let share = self.view.faults.now.latin1_notes?;
         let is_wrong = |index: usize| share.selects(Purpose::Latin1, index);
@@ -176,7 +176,7 @@ impl CallRecord<'_> {
 const LATIN1_MARK: char = '\u{e0e9}';
 const LATIN1_BYTE: u8 = 0xe9;
 
-/// Puts Latin-1 bytes in the place of their marks.
+/// Replaces the marks by Latin-1 bytes.
 pub(super) fn with_latin1(body: &[u8]) -> Vec<u8> {
     let mut mark = [0; 4];
     let mark = LATIN1_MARK.encode_utf8(&mut mark).as_bytes();
@@ -198,7 +198,7 @@ pub(super) fn with_latin1(body: &[u8]) -> Vec<u8> {
 struct Spoiled {
     running: bool,
     without_duration: bool,
-    /// Instead of the talk time.
+    /// Replaces the talk time.
     talk: Option<TalkStyle>,
     missing: Option<u64>,
     misspelt: Option<u64>,

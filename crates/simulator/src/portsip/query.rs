@@ -11,7 +11,7 @@ use super::deck::Deck;
 use super::error::ApiError;
 use super::rate::{Rate, write_id};
 
-/// Conditions of one filter; more are refused.
+/// The maximum number of conditions in a filter.
 const MOST_CONDITIONS: usize = 50;
 
 /// The parameters of a request.

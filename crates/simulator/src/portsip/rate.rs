@@ -66,7 +66,7 @@ impl Money {
     /// Rounds to five decimals.
     pub(super) fn new(amount: f64) -> Self {
         let scaled = (amount * 100_000.0).round() / 100_000.0;
-        // Beyond that a double has no five decimals to round to.
+        // Above this, a double cannot hold five decimals.
         Self(if amount.abs() < 1e10 { scaled } else { amount })
     }
 
@@ -130,7 +130,7 @@ impl Serialize for Shown<'_> {
         shown.serialize_field("postcall_surcharge", &rate.postcall_surcharge)?;
         shown.serialize_field("price_1", &rate.price_1)?;
         shown.serialize_field("price_n", &rate.price_n)?;
-        // Blanks are explicit nulls in this API.
+        // This API writes an empty description as null.
         shown.serialize_field("description", &rate.description)?;
         shown.end()
     }
@@ -175,8 +175,8 @@ impl Rate {
         Ok(rate)
     }
 
-    /// Changes the members that a request names; others stay as they are, and
-    /// those that no rate has are passed over.
+    /// Changes the members that a request names; others stay as they are, and unknown ones are
+    /// ignored.
     pub(super) fn update(&mut self, members: &Map<String, Value>) -> Result<(), ApiError> {
         for (name, value) in members {
             match name.as_str() {

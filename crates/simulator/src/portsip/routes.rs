@@ -23,7 +23,7 @@ use crate::state::State;
 type Simulator = Shared<Arc<State>>;
 type Answer = Result<Response, ApiError>;
 
-/// The client id that the documented form carries.
+/// The client id that the documented form contains.
 const CLIENT_ID: &str = "9d806019-75b2-4b3d-bb8b-f5a3a412cc0a";
 
 /// Everything below `/api`.
@@ -234,8 +234,8 @@ async fn destroy(Shared(state): Simulator, Path(id): Path<String>) -> Answer {
     }
 }
 
-/// The file that the portal's export gives. Its columns are documented
-/// nowhere; these are the fields' names as its forms show them.
+/// The file that the portal's export gives. Its columns are not documented; these are the fields'
+/// names as its forms show them.
 const COLUMNS: [&str; 11] = [
     "Prefix",
     "Type",

@@ -21,7 +21,7 @@ pub(super) struct Tokens {
     refresh: HashMap<String, u64>,
 }
 
-/// What a login answers.
+/// The answer to a login.
 #[derive(Debug, Serialize)]
 pub(super) struct Grant {
     token_type: &'static str,
@@ -58,7 +58,7 @@ impl Tokens {
         }
     }
 
-    /// New tokens for a refresh token, which is used up.
+    /// New tokens for a refresh token, which becomes invalid.
     pub(super) fn refresh(&mut self, token: &str) -> Option<Grant> {
         self.refresh.remove(token)?;
         Some(self.grant())
@@ -69,7 +69,7 @@ impl Tokens {
         self.next()
     }
 
-    /// Whether a header carries a token that is valid.
+    /// Whether a header contains a valid token.
     pub(super) fn is_valid(&self, authorization: &str) -> bool {
         (bearer(authorization).and_then(|token| self.access.get(token)))
             .is_some_and(|(_, expires)| *expires > Instant::now())

@@ -1,7 +1,6 @@
 //! The calls: when they start and how long their parts take.
 //!
-//! Each hour is computed from its own seed, so that the world is the same in whatever steps the
-//! clock moves.
+//! Each hour is computed from its own seed, so that the world is the same however the clock moves.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -31,7 +30,7 @@ const HOURS: [f64; 24] = [
     0.004, 0.003, 0.003, 0.003, 0.004, 0.007, 0.015, 0.035, 0.075, 0.105, 0.110, 0.095, 0.070,
     0.085, 0.100, 0.090, 0.075, 0.050, 0.028, 0.016, 0.010, 0.007, 0.006, 0.004,
 ];
-/// Monday to Sunday, against a day of average load.
+/// Monday to Sunday, relative to a day of average load.
 const WEEKDAYS: [f64; 7] = [1.25, 1.10, 1.05, 1.05, 0.95, 0.35, 0.25];
 
 /// A call before any edit. Times are in milliseconds.

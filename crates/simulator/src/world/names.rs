@@ -1,4 +1,4 @@
-//! The vocabulary: names as they occur in a directory of an international town.
+//! The vocabulary: names as in the directory of an international town.
 
 pub(super) const FIRST: [&str; 40] = [
     "Anna",
@@ -136,7 +136,7 @@ pub(super) const CITY: [&str; 16] = [
     "Québec",
 ];
 
-/// With everything in them that JSON, JSV and CSV have to quote.
+/// Notes with all characters that JSON, JSV and CSV have to quote.
 pub(super) const NOTES: [&str; 16] = [
     "Asked for a call back tomorrow.",
     "Wants a quote, \"urgent\" she said",

@@ -33,7 +33,7 @@ pub(crate) struct Center {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) id: String,
-    /// Not unique: businesses are called alike.
+    /// Not unique: several businesses may have the same name.
     pub(crate) name: String,
     /// Index of its center.
     pub(crate) center: usize,
@@ -142,7 +142,7 @@ fn clients_of(
                 pick(rng, &names::FORM)
             ),
         };
-        // Between half and nearly twice of what the month will bring.
+        // Between half and nearly twice of what the client is expected to use in a month.
         let calls = usage.calls(index) * rng.random_range(0.5..1.9);
         let allowance = match index % 5 {
             0 | 3 => Allowance::Minutes(rounded(calls * MINUTES_A_CALL, 50)),

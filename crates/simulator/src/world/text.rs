@@ -23,7 +23,7 @@ impl CallId {
         Self { high, low }
     }
 
-    /// The index that a text is the id of, if it is one of this world.
+    /// The index of the call with this id, if it is an id of this world.
     pub(crate) fn index(seed: u64, text: &str) -> Option<usize> {
         let text = text.replace(['-', '{', '}'], "");
         if text.len() != 32 || !text.is_ascii() {

@@ -48,7 +48,7 @@ pub(crate) struct View<'a> {
 
 /// What `DurationInSeconds` says while it flaps, in milliseconds.
 const FLAPPING_MS: [Option<u32>; 5] = [Some(10_000), None, Some(12_000), None, Some(13_000)];
-/// The duration of a call that is longer than calls are.
+/// An implausibly long duration.
 const LONG_CALL_MS: u32 = 600_000_000;
 
 /// A call as it reads at a time, with its edits. Times are in milliseconds.
@@ -65,7 +65,7 @@ pub(crate) struct Facts {
     pub(crate) work: u32,
     pub(crate) hold_count: u8,
     pub(crate) flagged: bool,
-    /// Whether the call goes on, so that no duration is known.
+    /// Whether the call is still running, so that no duration is known.
     pub(crate) running: bool,
     /// Whether the server knows the talk time and the operator.
     pub(crate) talk_known: bool,

@@ -1,5 +1,5 @@
-//! Every operation of the two clients against the simulator: programs written
-//! from the same descriptions, by different hands.
+//! Every operation of the two clients against the simulator: programs that were written
+//! independently from the same descriptions.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -69,7 +69,7 @@ async fn calls_are_read_as_the_ledger_states_them_in_both_formats() {
     }
 }
 
-/// Two formats of one world that stands still: not a member may differ, whatever the records hold.
+/// Both formats of a world with a frozen clock: no member may differ, whatever the records contain.
 #[tokio::test]
 async fn both_formats_give_equal_records() {
     for faults in [

@@ -1,5 +1,5 @@
-//! What the tests of the wire share: a world that stands still, and a client
-//! that shows every byte of an exchange.
+//! What the tests of the wire share: a world with a frozen clock, and a client that shows every
+//! byte of an exchange.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// A small world on a Thursday afternoon, its clock frozen.
+/// A small world on a Thursday afternoon, with a frozen clock.
 pub(crate) fn options() -> Options {
     Options {
         seed: 7,
@@ -92,7 +92,7 @@ pub(crate) async fn exchange(address: std::net::SocketAddr, request: &str) -> Ex
     let mut stream = TcpStream::connect(address).await.expect("it listens");
     stream.write_all(request.as_bytes()).await.expect("sent");
     let mut answer = Vec::new();
-    // A connection that is cut off may end in an error; what came counts.
+    // A connection that is cut off may end in an error; what was received counts.
     let _ = stream.read_to_end(&mut answer).await;
     let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
         return Exchange {

@@ -167,7 +167,7 @@ async fn records_shift_between_pages_while_new_ones_arrive() {
     let first = page(&running, json!({"ItemsPerPage": 5})).await;
     let later = page(&running, json!({"ItemsPerPage": 5, "Page": 3})).await;
     assert!(first["TotalCount"].as_u64() < later["TotalCount"].as_u64());
-    // Once they are not recent any more, they have all arrived.
+    // When they are no longer recent, all of them have appeared.
     running.advance(86_400).expect("forward");
     let truth = truth(&running);
     assert!(unique(&pages).is_subset(&truth));
@@ -215,7 +215,7 @@ async fn a_date_filter_can_be_ignored() {
     let past = json!({"StartDate": "2020-01-01", "EndDate": "2020-01-31"});
     let running = start(options()).await;
     assert!(ids(&page(&running, past.clone()).await).is_empty());
-    // One that cannot be read is ignored always.
+    // An unreadable one is always ignored.
     let unreadable = json!({"StartDate": "last week", "EndDate": "31.01.2020"});
     assert!(!ids(&page(&running, unreadable).await).is_empty());
     let running = start_with(&["ignore_dates"]).await;

@@ -173,7 +173,7 @@ async fn balances_bill_what_was_asked_for() {
             }
         }
     }
-    // Nothing is billed unless something is asked for.
+    // Nothing is billed unless it is requested.
     let rows = ask(&running, "/api/call-allowance/balance", json!({}))
         .await
         .json();

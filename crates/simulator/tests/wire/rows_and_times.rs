@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::common::{CALLS, ask, ids, options, page, start, start_with, truth};
 
-/// All records, by their ids.
+/// All records, by id.
 async fn records(running: &Running) -> BTreeMap<String, Value> {
     let page = page(running, json!({"ItemsPerPage": 10_000})).await;
     let items = page["Items"].as_array().expect("items").iter();
@@ -174,7 +174,7 @@ async fn a_duration_can_come_and_go() {
         running.advance(1_800).expect("forward");
     }
     assert_eq!(seen, [Some(10), None, Some(12), None, Some(13), Some(13)]);
-    // The ledger has the last value that was there.
+    // The ledger has the last value that was known.
     let settled = truth(&running).len() as u64;
     assert!(total(&running).duration_ms <= settled * 13_000);
 }

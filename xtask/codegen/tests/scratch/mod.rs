@@ -1,7 +1,7 @@
 //! A copy of the repository that a test may change, generate code in and build.
 //!
-//! The copy has a target directory of its own, so that the real one stays as it is. It starts with
-//! the dependencies that the real one has built; only the repository's crates are built again.
+//! The copy has its own target directory, so that the real one stays as it is. It starts with the
+//! dependencies that the real one has built; only the repository's crates are built again.
 
 #![allow(
     dead_code,
@@ -78,7 +78,7 @@ impl Scratch {
         write(&path, text.replace(from, to).as_bytes());
     }
 
-    /// Inserts a text in front of the first `marker` that follows `start`.
+    /// Inserts a text before the first `marker` that follows `start`.
     pub(crate) fn insert(&self, file: &str, start: &str, marker: &str, text: &str) {
         let path = self.root.join(file);
         let old = fs::read_to_string(&path).unwrap();
@@ -100,8 +100,8 @@ impl Scratch {
         write(&self.root.join(file), text.as_bytes());
     }
 
-    /// Runs one test target, and of it the tests whose names contain `filter`: whether they pass,
-    /// and what they print.
+    /// Runs the tests of one target whose names contain `filter`. Returns whether they pass, and
+    /// what they print.
     ///
     /// The whole workspace is selected, because then the features of the dependencies are those of
     /// the real workspace's tests, and none of them is built again.

@@ -18,7 +18,7 @@ use crate::known;
 use crate::modules::{Meaning, Modules};
 use crate::tree::packages;
 
-/// For each file the files that it depends on, and a path in it that says so.
+/// For each file, the files that it depends on, each with a path that shows it.
 type Graph = BTreeMap<String, BTreeMap<String, String>>;
 
 #[test]
@@ -62,7 +62,7 @@ fn graph(modules: &Modules) -> Graph {
                     paths.push(import.path.clone());
                 }
                 None if !import.is_public => {
-                    // Whatever the other module has may be meant.
+                    // The name may be anything in the other module.
                     if let Some(Meaning::Module(target)) = modules.meaning(place, &import.path) {
                         let all = modules.0[target].items.iter();
                         let meant = all.filter(|name| module.tokens.contains(name));

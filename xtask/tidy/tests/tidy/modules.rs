@@ -9,7 +9,7 @@ use syn::{Attribute, Item, UseTree, Visibility};
 
 use crate::tree::from_root;
 
-/// A module, in a file of its own or inline in the file of its parent.
+/// A module, in its own file or inline in the file of its parent.
 #[derive(Default)]
 pub(crate) struct Module {
     /// Its file from the repository's root.

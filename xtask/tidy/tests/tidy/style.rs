@@ -27,7 +27,7 @@ fn files_begin_with_what_they_are_for() {
 }
 
 fn begins_with_purpose(text: &str) -> bool {
-    // A README as a crate's documentation will do.
+    // A README may serve as a crate's documentation.
     text.starts_with("//! ") || text.starts_with("#![doc = include_str!(")
 }
 

@@ -125,7 +125,7 @@ mod tests {
             at("2026-03-10T05:01:00Z"),
             &zone("America/New_York"),
         );
-        // 05:00Z on the 10th is 01:00 local; three days before lies on the 7th, 00:00 EST.
+        // 05:00Z on the 10th is 01:00 local; three days earlier is the 7th, 00:00 EST.
         assert_eq!(
             dates(&days),
             ["2026-03-07", "2026-03-08", "2026-03-09", "2026-03-10"]

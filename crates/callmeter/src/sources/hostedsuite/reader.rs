@@ -51,7 +51,7 @@ pub(crate) struct PollRun {
 /// A range of days to request in one walk.
 pub(super) struct Request {
     pub(super) query: CallsQuery,
-    /// The start times that it asks for.
+    /// The start times that it requests.
     pub(super) asked: Range<i64>,
 }
 

@@ -42,7 +42,7 @@ impl Round {
     }
 
     /// Orders the days that this round still has to read: today first, then from the oldest. Today
-    /// comes last after it alone took the whole time of a poll.
+    /// comes last if the last poll ran out of time while it read today.
     pub(super) fn order(&self, days: &[Day]) -> Vec<Day> {
         let mut left: Vec<Day> = days
             .iter()
@@ -62,7 +62,7 @@ impl Round {
         self.positions.get(&day).copied()
     }
 
-    /// Notes where a day was interrupted. Without a new position, the one before stays.
+    /// Notes where a day was interrupted. Without a new position, the previous one is kept.
     pub(super) fn interrupted(&mut self, day: Date, position: Option<Position>) {
         if let Some(position) = position {
             self.positions.insert(day, position);
@@ -77,7 +77,7 @@ impl Round {
         self.ends.insert(day, end);
     }
 
-    /// The end of the days that are proven without a gap from the first one on, for a poll that
+    /// The end of the unbroken run of proven days that starts with the first day, for a poll that
     /// started at `started`. A capped day that the `watermark` has passed was proven before, and is
     /// no gap.
     pub(super) fn proven_until(
@@ -119,7 +119,7 @@ impl Round {
         })
     }
 
-    /// Keeps the round for the next poll. Today is read again: it goes on.
+    /// Keeps the round for the next poll. Today is read again, because it has not ended.
     pub(super) fn pause(&mut self, today: Date, cut: Option<Date>) {
         self.ends.remove(&today);
         self.cut = cut;

@@ -1,4 +1,4 @@
-//! TLS, users, headers and rate limit, as clients meet them, and the file that says so.
+//! TLS, users, headers and rate limit as clients see them, and the file that configures them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ impl Pki {
         file
     }
 
-    /// A connection of a client with, maybe, a certificate.
+    /// Connects as a client, with this certificate if one is given.
     async fn connect(
         &self,
         server: &Running,
@@ -95,7 +95,7 @@ impl Pki {
             .await
     }
 
-    /// The code of an answer to such a client, or nothing when the connection fails.
+    /// The status code that such a client gets; `None` if the connection fails.
     async fn code(&self, server: &Running, client: Option<&str>) -> Option<u16> {
         let stream = self.connect(server, client).await.ok()?;
         Some(ask_over(stream, "GET", "/-/healthy", &[]).await.ok()?.code)
@@ -228,7 +228,7 @@ async fn users_headers_and_rate_limit() {
     assert_eq!(with("wrong").await.code, 401);
     assert_eq!(with("right").await.code, 200);
     assert_eq!(server.get("/-/healthy").await.code, 401);
-    // A user whose hash changes is out at once, also from memory.
+    // The old password of a user whose hash changes is rejected at once: the cache is cleared, too.
     let other = bcrypt::hash("other", 4).unwrap();
     pki.web_config(&format!("basic_auth_users: {{ eve: '{other}' }}\n"));
     let begun = Instant::now();
@@ -286,7 +286,7 @@ fn valid_file(pki: &Pki) -> std::path::PathBuf {
 async fn a_file_with_everything_is_taken() {
     let pki = Pki::new();
     assert!(Access::open(Some(&valid_file(&pki))).is_ok());
-    // Keys that came to the format later.
+    // Keys that were added to the format later.
     let later = "  client_ca_file: ca.crt\n  client_allowed_sans: [prometheus.example.com]\n";
     let text = std::fs::read_to_string(testdata().join("valid.yml")).unwrap();
     let text = text.replace("  client_ca_file: ca.crt\n", later);

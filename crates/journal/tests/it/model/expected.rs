@@ -1,4 +1,4 @@
-//! What the journal should say of a history.
+//! What the journal should contain after a history.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,8 +8,8 @@ use super::history::{Contents, Key, Talk, Upstream};
 use super::{ACCOUNTS, SETTLE};
 use crate::support::MINUTE;
 
-/// The journal as it should be, without its ways: everything is remembered, compared as it is, and
-/// never dropped.
+/// A plain model of the journal: it keeps everything, compares it directly, and never drops
+/// anything.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
     pub(super) known: HashMap<(usize, Key), Counted>,

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 /// What happens next.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    /// A call begins upstream some minutes before now, or a known one is changed.
+    /// A call starts upstream some minutes ago, or a known one is changed.
     Write {
         account: usize,
         slot: usize,
@@ -17,7 +17,7 @@ pub(super) enum Step {
     Pass { minutes: i64 },
     /// An account is polled.
     Poll(Poll),
-    /// An output acknowledges all but the last batches.
+    /// An output acknowledges all batches except the last `but`.
     Acknowledge { output: usize, but: u64 },
     /// The process ends and starts again.
     Restart,
@@ -33,21 +33,21 @@ pub(super) enum Step {
 pub(super) struct Poll {
     pub(super) account: usize,
     pub(super) page: usize,
-    /// Each page begins with the last row of the one before.
+    /// Each page starts with the last row of the previous one.
     pub(super) overlap: bool,
     /// The API also lists calls outside the window.
     pub(super) leaky: bool,
-    /// The page of that number does not come through, and is asked for again.
+    /// The page with this number is lost and requested again.
     pub(super) lost: Option<usize>,
-    /// The process dies in the commit of the page of that number.
+    /// The process is killed while it commits the page with this number.
     pub(super) crash: Option<(usize, Crash)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Crash {
-    /// Killed after so much of what the commit writes, in parts of 2¹⁶.
+    /// Killed after this share of what the commit writes, in units of 2⁻¹⁶.
     Torn(u16),
-    /// The power fails, and a sector of what was written is not there.
+    /// The power fails, and one sector of what was written is lost.
     Sector(usize),
 }
 
@@ -55,7 +55,7 @@ pub(super) enum Crash {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Contents {
     pub(super) named: bool,
-    /// Minutes before the moment it is written first.
+    /// Minutes between its start and the time at which it is first written.
     pub(super) ago: i64,
     pub(super) minutes: i64,
     pub(super) talk: Talk,
@@ -142,7 +142,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..28)
 }
 
-/// A call upstream: what tells it, when it truly began, what it says now.
+/// A call upstream: what identifies it, when it really started, and what it contains now.
 #[derive(Clone, Debug)]
 pub(super) struct Upstream {
     pub(super) number: usize,
@@ -150,7 +150,7 @@ pub(super) struct Upstream {
     pub(super) contents: Contents,
 }
 
-/// What tells a call: its id, or all it says.
+/// What identifies a call: its id, or all of its contents.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     Id(usize),
@@ -166,7 +166,7 @@ impl Upstream {
         }
     }
 
-    /// The start as far as it says; calls that do not say are alike in that.
+    /// The start that the API states; the same for all calls without a readable start.
     pub(super) fn said_start(&self) -> i64 {
         if self.contents.readable_start {
             self.start

@@ -1,6 +1,6 @@
-//! Random histories against a plain model: whatever comes, in whatever order, through restarts and
-//! crashes at any point of a commit or a checkpoint, the journal says what the model says, and the
-//! meter adds up to it.
+//! Random histories compared with a plain model: for any events in any order, with restarts and
+//! with crashes at any point of a commit or a checkpoint, the journal contains what the model
+//! contains, and the meter's totals match.
 
 mod expected;
 mod history;
@@ -27,7 +27,7 @@ const OUTPUTS: [&str; 2] = ["csv", "crm"];
 const LOOKBACK: i64 = 6 * HOUR;
 const SETTLE: i64 = 2 * MINUTE;
 
-/// The journal under test beside its model.
+/// The journal under test, and its model.
 struct World {
     place: Place,
     journal: Option<Journal>,
@@ -35,18 +35,18 @@ struct World {
     calls: [Vec<Upstream>; 2],
     now: i64,
     ledger: Ledger,
-    /// Batches that retention may not have dropped.
+    /// The last batch that each output has acknowledged.
     acknowledged: [u64; 2],
-    /// Whether nothing was dropped yet, so that a replay from nothing gives all.
+    /// Whether nothing was dropped yet, so that a replay from the start gives everything.
     whole: bool,
-    /// Whether edits may move a start by days. Nothing is dropped then: the id of a dropped call is
-    /// not known on another day.
+    /// Whether edits may move a start by days. In that case nothing is dropped: the id of a dropped
+    /// call is not known on another day.
     moves: bool,
 }
 
 impl World {
     fn new(moves: bool) -> Self {
-        // Making the tables takes longer than most histories: it is done once.
+        // Creating the tables takes longer than most histories, so it is done once.
         static EMPTY: std::sync::LazyLock<Files> = std::sync::LazyLock::new(|| {
             let place = Place::new();
             let journal = place.open();
@@ -171,7 +171,7 @@ impl World {
                 self.page(&mut ingest_session, account, rows, &seen);
             }
             let page = self.page(&mut ingest_session, account, rows, &seen);
-            // The state goes with the last page.
+            // The state is committed with the last page.
             let state = (number + 1 == pages).then_some(AccountState {
                 watermark: Some(now),
                 page_base: Some(1),
@@ -220,7 +220,7 @@ impl World {
         (page, model)
     }
 
-    /// Commits the page, then goes on from what a crash in the middle would have left.
+    /// Commits the page, then continues from what a crash in the middle would have left.
     fn crash(
         &mut self,
         poll: &mut IngestSession,
@@ -300,7 +300,7 @@ impl World {
                 .unwrap();
         }
         self.ledger = ledger;
-        // An acknowledgement is not waited for: after a crash it may have been lost, and only that.
+        // Acknowledgements do not wait for the disk: a crash may lose them, but nothing else.
         for (index, output) in OUTPUTS.into_iter().enumerate() {
             let cursor = journal.cursor(output, Stream::Calls).unwrap().unwrap();
             assert!(cursor.batch.0 <= self.acknowledged[index]);
@@ -361,7 +361,7 @@ impl World {
         self.check_totals(&batches);
     }
 
-    /// What the meter has counted, with its corrections, is what the calls said last.
+    /// Checks that the meter's counts plus corrections match the last contents of the calls.
     fn check_totals(&mut self, batches: &[callmeter_journal::StoredBatch]) {
         if self.whole {
             let mut replayed = Ledger::new(Limits::default());
@@ -456,7 +456,7 @@ fn run(steps: Vec<Step>, moves: bool) {
     assert!(world.now < NOON + 400 * DAY);
 }
 
-/// Four parts, so that they run beside each other; together the 10,000 cases.
+/// Four parts, so that they run in parallel; together they have 10,000 cases.
 macro_rules! parts {
     ($($name:ident)*) => { $(
         proptest! {

@@ -217,7 +217,7 @@ async fn a_server_that_filters_by_another_zone_loses_no_call() {
     })
     .await;
     let polled = rig.task.run().await.unwrap();
-    // Today, the three days before, and the one before those.
+    // Today, the three days before it, and the day before those.
     assert!(polled.found.contains("5 new"), "{}", polled.found);
     assert!(!polled.found.contains("outside"), "{}", polled.found);
 }
