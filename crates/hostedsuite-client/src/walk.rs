@@ -9,8 +9,8 @@
 //! - **With a count:** the pages were read in order from the first, and their rows add up to the
 //!   count that the server states. If the count shrank while the pages were read, or grew without a
 //!   different row for each one it counts, nothing is proven.
-//! - **Without a count:** pages 0 and 1 were both requested, and the walk reached an empty page, or
-//!   two pages in a row that repeat the page before.
+//! - **Without a count:** pages 0 and 1 were both requested, and the walk reached two empty pages in a
+//!   row, or two pages in a row that repeat the page before.
 
 use std::collections::HashSet;
 
@@ -78,6 +78,12 @@ pub enum Shortfall {
         /// Rows that the server counts.
         count: u64,
     },
+    /// A page was empty, and the next one has rows.
+    #[error("page {page} was empty, but the next page has rows")]
+    Gap {
+        /// The number of the empty page.
+        page: i64,
+    },
     /// The server returns the same full page whatever number is requested.
     #[error("the server returns the same {rows} rows for every page")]
     SamePage {
@@ -122,6 +128,8 @@ pub(crate) struct Walk {
     before_last: u64,
     /// How many pages in a row repeated `last`.
     repeats: u8,
+    /// Whether the page received last was empty, and only the next one tells whether it is the end.
+    maybe_gap: bool,
     rows: u64,
     seen: HashSet<u64>,
     /// Whether `seen` holds every row: not after a walk was resumed.
@@ -152,6 +160,7 @@ impl Walk {
             last: Vec::new(),
             before_last: 0,
             repeats: 0,
+            maybe_gap: false,
             rows: 0,
             seen: HashSet::new(),
             seen_all: true,
@@ -218,6 +227,11 @@ impl Walk {
             self.next = Next::Ended(ending);
             return;
         }
+        if self.maybe_gap {
+            // An empty page was there, and the server has nothing behind it.
+            self.next = self.end();
+            return;
+        }
         let may_try_one = number == 0 && self.zero == PageZero::NotRequested && self.rows == 0;
         self.next = if may_try_one && !self.is_fixed() {
             self.zero = PageZero::Refused;
@@ -252,10 +266,21 @@ impl Walk {
             return;
         }
         let repeats_last = number > 0 && !page.rows.is_empty() && page.rows == self.last;
-        self.next = if page.rows.is_empty() {
+        let after_empty = std::mem::take(&mut self.maybe_gap);
+        self.next = if after_empty && !page.rows.is_empty() {
+            let page = number - 1;
+            Next::Ended(Ending::Incomplete(Shortfall::Gap { page }))
+        } else if page.rows.is_empty() {
             self.empty_page(number)
         } else if repeats_last {
             self.repeated_page(number)
+        } else if number == 1
+            && self.zero == PageZero::Empty
+            && self.first == FirstPage::Zero
+            && self.count().is_none()
+        {
+            // Page 0 comes first on this server, so it has rows on a day with a page 1.
+            Next::Ended(Ending::Incomplete(Shortfall::Gap { page: 0 }))
         } else {
             self.add(number, page.rows);
             self.after_rows(number, &page)
@@ -283,6 +308,11 @@ impl Walk {
     }
 
     fn empty_page(&mut self, number: i64) -> Next {
+        // Without a count, an empty page behind others may be one that the server failed to fill.
+        if self.count().is_none() && self.rows > 0 && number == self.last_number + 1 {
+            self.maybe_gap = true;
+            return Next::Request(number + 1);
+        }
         if self.is_fixed() {
             return self.end();
         }

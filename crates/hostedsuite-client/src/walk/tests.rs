@@ -219,6 +219,31 @@ fn an_empty_day_of_a_server_that_refuses_page_0_is_complete_once_page_1_is_prove
 }
 
 #[test]
+fn an_empty_page_in_front_of_one_with_rows_is_not_the_end() {
+    let page = |rows| PageRows {
+        rows,
+        total_count: None,
+        total_pages: None,
+    };
+    let mut walk = Walk::new(2, FirstPage::Unknown);
+    walk.received(page(&[1, 2]));
+    walk.received(page(&[]));
+    assert_eq!(walk.next(), Next::Request(2));
+    let mut at_end = walk.clone();
+    walk.received(page(&[3]));
+    let gap = Shortfall::Gap { page: 1 };
+    assert_eq!(walk.next(), Next::Ended(Ending::Incomplete(gap)));
+    at_end.received(page(&[]));
+    assert_eq!(at_end.next(), Next::Ended(Ending::Complete));
+    // On a server whose first page is proven to be 0.
+    let mut walk = Walk::new(2, FirstPage::Zero);
+    walk.received(page(&[]));
+    walk.received(page(&[3]));
+    let gap = Shortfall::Gap { page: 0 };
+    assert_eq!(walk.next(), Next::Ended(Ending::Incomplete(gap)));
+}
+
+#[test]
 fn a_count_without_the_rows_is_incomplete() {
     let mut walk = Walk::new(5, FirstPage::Unknown);
     let empty = PageRows {
