@@ -1,7 +1,7 @@
 //! A page of 1,000 calls, the same in JSON and in JSV: encode, decode to owned and to borrowed
 //! records.
 //!
-//! `cargo bench -p jsv`. Divide a time by 1,000 for the time of a record.
+//! `cargo bench -p jsv`. Divide a time by 1,000 for the time per record.
 
 #![allow(missing_docs, reason = "divan's macros make public items")]
 

@@ -1,23 +1,24 @@
 //! The bytes with a meaning in the grammar, and a search for them that reads eight bytes at a time.
 
-/// What ends or is refused in unquoted text.
+/// The bytes that end unquoted text or are refused in it.
 pub(crate) struct Value;
 
-/// What ends or is refused in an unquoted name, and what forces quotes around a text.
+/// The bytes that end an unquoted name or are refused in it, and that force quotes around a text.
 pub(crate) struct Name;
 
 /// A set of bytes to stop at.
 pub(crate) trait Stops {
     const TABLE: [bool; 256];
 
-    /// Marks bytes of a word that may be in the set: the first byte that is, is always marked.
+    /// Marks bytes of a word that may be in the set. The first byte that is in the set is always
+    /// marked.
     fn candidates(word: u64) -> u64;
 
     fn hold(byte: u8) -> bool {
         Self::TABLE[usize::from(byte)]
     }
 
-    /// Where the first byte of the set is.
+    /// The index of the first byte that is in the set.
     #[inline]
     fn find(bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
@@ -68,7 +69,7 @@ const fn table(bytes: &[u8]) -> [bool; 256] {
 
 const ONES: u64 = u64::MAX / 255;
 
-/// Marks the bytes that are zero; above the first of them it may mark others too.
+/// Marks the zero bytes. Above the first of them it may mark other bytes too.
 #[inline]
 const fn zeros(word: u64) -> u64 {
     word.wrapping_sub(ONES) & !word & (ONES << 7)
@@ -81,8 +82,8 @@ const fn equal(word: u64, byte: u8) -> u64 {
 
 #[inline]
 const fn structure(word: u64) -> u64 {
-    // One bit apart: `[` and `{`, `]` and `}`. CR and LF are two of 8..=15, of which texts hold
-    // tabs at most.
+    // `[` and `{` differ in one bit, and so do `]` and `}`. CR and LF are in 8..=15, of which texts
+    // rarely hold any but tabs.
     let folded = word | (ONES * 0x20);
     equal(word, b',') | equal(folded, b'{') | equal(folded, b'}') | equal(word | (ONES * 7), 15)
 }

@@ -14,7 +14,7 @@ use crate::scan::{Cursor, Names, Piece, Shape, Within};
 
 /// Reads one value from a text.
 ///
-/// [`from_str`](crate::from_str) is the short way; this one takes [`Limits`] and reads
+/// [`from_str`](crate::from_str) is shorter to use; this type also takes [`Limits`] and reads
 /// pretty-printed text.
 ///
 /// ```
@@ -79,7 +79,7 @@ impl<'de> Deserializer<'de> {
         }
     }
 
-    /// Reads a number or boolean: `read` tells one from its text, `visit` hands it on.
+    /// Reads a number or boolean: `read` parses its text, `visit` passes the value on.
     fn visit_scalar<V, T>(
         &mut self,
         visitor: V,
@@ -147,7 +147,7 @@ macro_rules! whole_numbers {
 impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     type Error = Error;
 
-    /// The format has no scalar types: what is neither a list, an object nor null is text.
+    /// The format has no scalar types: whatever is not a list, an object or null is text.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.cursor.shape()? {
             Shape::Null => visitor.visit_unit(),

@@ -9,8 +9,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a text could not be read or a value could not be written.
 ///
-/// This crate's errors never quote the values of a text. A message that a type's own `Deserialize`
-/// wrote may, as with every serde format.
+/// This crate's errors never quote the values of a text. A message from a type's own `Deserialize`
+/// may, as with every serde format.
 pub struct Error {
     // Boxed: a `Result<T>` of a small `T` should stay small on the way through serde's visitors.
     inner: Box<Inner>,
@@ -48,7 +48,7 @@ pub enum ErrorKind {
     /// Something follows the end of the value.
     #[error("text follows the end of the value")]
     TrailingText,
-    /// Another shape was asked for than is there.
+    /// The text does not have the shape that the type asks for.
     #[error("expected {0}")]
     Expected(&'static str),
     /// A character that unquoted text cannot hold.
@@ -61,10 +61,10 @@ pub enum ErrorKind {
     /// Not a number, or one outside the range of its type. Names the type.
     #[error("expected a number of type {0}")]
     Number(&'static str),
-    /// One of [`Limits`](crate::Limits) was passed. Names it, and its value.
+    /// One of [`Limits`](crate::Limits) was exceeded. Names it, and its value.
     #[error("more than {1} {0}")]
     Limit(&'static str, usize),
-    /// A map's key that is not one text, number or boolean, when writing.
+    /// When writing: a map's key that is not a text, a number or a boolean.
     #[error("a map's key must be text, a number or a boolean")]
     Key,
     /// The message of a type's own `Serialize` or `Deserialize`.
@@ -89,7 +89,7 @@ impl Error {
         error
     }
 
-    /// Gives an error a place unless it has one: the innermost is the most exact.
+    /// Sets the position of an error unless it has one: the innermost position is the most exact.
     pub(crate) fn or_at(mut self, position: impl FnOnce() -> Position) -> Self {
         if self.inner.position.is_none() {
             self.inner.position = Some(position());
@@ -102,12 +102,12 @@ impl Error {
         &self.inner.kind
     }
 
-    /// Where in the text it is wrong; `None` for errors of writing and of I/O.
+    /// Where in the text the error is; `None` for errors of writing and of I/O.
     pub fn position(&self) -> Option<Position> {
         self.inner.position
     }
 
-    /// Whether the text ended too early, so that more of it might have been fine.
+    /// Whether the text ended too early, so that a longer text might have been valid.
     pub fn is_truncated(&self) -> bool {
         matches!(self.inner.kind, ErrorKind::Truncated(_))
     }
@@ -171,7 +171,7 @@ impl serde::de::Error for Error {
     }
 }
 
-/// What was found, without what it says: texts may be anyone's notes or password.
+/// The kind of value that was found, without its content, which may be someone's notes or password.
 struct Found<'a>(Unexpected<'a>);
 
 impl fmt::Display for Found<'_> {

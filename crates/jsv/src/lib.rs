@@ -24,8 +24,8 @@ pub use crate::ser::Serializer;
 
 /// Writes a value as JSV text.
 ///
-/// Fails where the value's own `Serialize` does, on a map's key that is not one text, number or
-/// boolean, and on more than 50 levels.
+/// Fails if the value's own `Serialize` fails, if a map's key is not a text, a number or a boolean,
+/// or if there are more than 50 levels of lists and objects.
 ///
 /// ```
 /// use serde::Serialize;
@@ -44,8 +44,8 @@ pub fn to_string<T: Serialize + ?Sized>(value: &T) -> Result<String> {
     Ok(out)
 }
 
-/// Writes a value as JSV text to a writer, at once and in full. Fails as [`to_string`] does, before
-/// anything is written, and where the writer does.
+/// Writes a value as JSV text to a writer, in one piece. Fails like [`to_string`], before anything
+/// is written, or if the writer fails.
 pub fn to_writer<T: Serialize + ?Sized>(mut writer: impl Write, value: &T) -> Result<()> {
     let text = to_string(value)?;
     writer
@@ -53,7 +53,7 @@ pub fn to_writer<T: Serialize + ?Sized>(mut writer: impl Write, value: &T) -> Re
         .map_err(|error| Error::new(ErrorKind::Io(error)))
 }
 
-/// Reads a value from compact JSV text; text that needed no quotes, or whose quotes hold no quote,
+/// Reads a value from compact JSV text. Text without quotes, or in quotes without a quote inside,
 /// can be borrowed.
 ///
 /// The whole text must be one value, within [`Limits::DEFAULT`].
@@ -78,13 +78,14 @@ pub fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T> {
     Deserializer::from_str(text).whole()
 }
 
-/// Reads a value from bytes of compact JSV text, which must be UTF-8. Otherwise as [`from_str`].
+/// Reads a value from bytes of compact JSV text, which must be UTF-8. Otherwise the same as
+/// [`from_str`].
 pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T> {
     from_str(utf8(bytes)?)
 }
 
-/// Reads a reader to its end and a value from what it gave. Fails as [`from_slice`] does, where the
-/// reader does, and when it gives more than [`Limits::DEFAULT`] takes.
+/// Reads a reader to its end, and a value from its bytes. Fails like [`from_slice`], if the reader
+/// fails, or if it returns more than [`Limits::DEFAULT`] allows.
 pub fn from_reader<T: DeserializeOwned>(reader: impl Read) -> Result<T> {
     let limit = Limits::DEFAULT.bytes;
     let mut bytes = Vec::new();

@@ -1,14 +1,15 @@
-//! How much a text may ask of its reader.
+//! Limits on the text that is read.
 
-/// Bounds on a text, so that a hostile or broken one costs an error instead of memory or stack.
+/// Limits on a text, so that a hostile or broken one causes an error instead of using up memory or
+/// stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of the whole text.
     pub bytes: usize,
-    /// Lists and objects within each other. Typed decoding recurses that deep: raise it with the
-    /// stack in mind.
+    /// Levels of lists and objects. Typed decoding recurses to this depth, so a higher limit needs
+    /// more stack.
     pub depth: usize,
-    /// List items and object members of the whole text, skipped ones included.
+    /// List items and object members of the whole text, including skipped ones.
     pub items: usize,
 }
 

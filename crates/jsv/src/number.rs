@@ -23,8 +23,8 @@ pub(crate) fn float<T: FromStr>(text: &str) -> Option<T> {
         "-Infinity" => return T::from_str("-inf").ok(),
         _ => {}
     }
-    // The standard parser also knows words (`inf`, `infinity`): letters other than the exponent's
-    // are no number.
+    // The standard parser also accepts words (`inf`, `infinity`). Here, letters other than the
+    // exponent's are refused.
     let digits = |byte: u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
     if text.bytes().all(digits) {
         return text.parse().ok();
@@ -32,7 +32,8 @@ pub(crate) fn float<T: FromStr>(text: &str) -> Option<T> {
     without_separators(text)?.parse().ok()
 }
 
-/// `1,234,567.8` without its commas; `None` unless they part the whole digits in threes.
+/// `1,234,567.8` without its commas; `None` unless they separate the digits of the whole part in
+/// groups of three.
 fn without_separators(text: &str) -> Option<String> {
     let (sign, unsigned) = match text.strip_prefix('-') {
         Some(unsigned) => ("-", unsigned),
@@ -53,7 +54,7 @@ fn without_separators(text: &str) -> Option<String> {
     fits.then(|| format!("{sign}{}{fraction}", whole.replace(',', "")))
 }
 
-/// Reads a boolean in any of ServiceStack's spellings, without case.
+/// Reads a boolean in any of ServiceStack's spellings, in any case.
 pub(crate) fn boolean(text: &str) -> Option<bool> {
     let text = text.trim_ascii();
     let is = |word: &&str| text.eq_ignore_ascii_case(word);
@@ -70,7 +71,7 @@ pub(crate) fn boolean(text: &str) -> Option<bool> {
 /// `NaN`.
 pub(crate) fn push_f64(out: &mut String, value: f64) {
     let size = value.abs();
-    // Seconds are whole more often than not, and whole numbers are the quicker ones to write.
+    // Most values are whole seconds, and whole numbers are faster to write.
     #[expect(clippy::cast_possible_truncation, reason = "compared with what it was")]
     let whole = value as i64;
     #[expect(clippy::cast_precision_loss, reason = "compared with what it was")]
@@ -86,7 +87,7 @@ pub(crate) fn push_f64(out: &mut String, value: f64) {
     }
 }
 
-/// Like [`push_f64`]; .NET turns to exponents from 10 million on for singles.
+/// Like [`push_f64`], but for singles .NET uses an exponent from 10 million on.
 pub(crate) fn push_f32(out: &mut String, value: f32) {
     let size = value.abs();
     if size == 0.0 || (1e-4..1e7).contains(&size) {

@@ -10,8 +10,8 @@ pub(crate) const TOKEN: &str = "$jsv::Raw";
 /// A value as written in the text, with quotes and brackets: its grammar is checked, but it is not
 /// decoded.
 ///
-/// Keeps one record that cannot be read from spoiling the others, and defers decoding. Only this
-/// crate's deserializer can fill it.
+/// With it, one record that cannot be decoded does not fail the others, and decoding can be
+/// deferred. Only this crate's deserializer can fill it.
 ///
 /// ```
 /// let items: Vec<jsv::Raw<'_>> = jsv::from_str(r#"[{N:1},{N:x},"a,b"]"#)?;

@@ -29,16 +29,16 @@ pub(crate) enum Shape {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Piece<'de> {
     Borrowed(&'de str),
-    /// It held doubled quotes: it is in the cursor's scratch.
+    /// The text held doubled quotes: it is in the cursor's scratch buffer.
     Scratch,
 }
 
 /// How a member's name is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Names {
-    /// A struct's: blanks around it mean nothing.
+    /// A struct's: blanks around it are ignored.
     Trimmed,
-    /// A map's: its blanks are part of the key.
+    /// A map's: blanks are part of the key.
     Exact,
 }
 
@@ -99,8 +99,8 @@ impl<'de> Cursor<'de> {
         Ok(())
     }
 
-    /// Line and column of an offset. Counts on from the last place asked for, so that a type that
-    /// tries and swallows errors over and over still costs one pass over the text.
+    /// Line and column of an offset. Continues from the last position that was asked for, so that a
+    /// type that ignores many errors still costs only one pass over the text.
     pub(crate) fn position(&self, offset: usize) -> Position {
         let last = self.lines.get();
         let bytes = self.text.as_bytes();
@@ -208,7 +208,7 @@ impl<'de> Cursor<'de> {
         Ok(())
     }
 
-    /// What comes next. Moves over blanks in pretty text, over nothing else.
+    /// The kind of the next value. In pretty-printed text, moves past the blanks before it.
     #[inline]
     pub(crate) fn shape(&mut self) -> Result<Shape> {
         self.blanks();
@@ -221,7 +221,7 @@ impl<'de> Cursor<'de> {
         })
     }
 
-    /// Goes into the object or list at the cursor; hands back what [`leave`](Self::leave) needs.
+    /// Enters the object or list at the cursor. Returns what [`leave`](Self::leave) needs.
     #[inline]
     pub(crate) fn enter(&mut self, inner: Within) -> Result<Within> {
         if self.depth >= self.limits.depth {
@@ -235,20 +235,20 @@ impl<'de> Cursor<'de> {
         Ok(std::mem::replace(&mut self.within, inner))
     }
 
-    /// After the end of an object or list: what is around it counts again.
+    /// Goes back to what surrounds an object or list, after its end.
     #[inline]
     pub(crate) fn leave(&mut self, outer: Within) {
         self.depth -= 1;
         self.within = outer;
     }
 
-    /// Nothing that follows can be trusted: whatever is asked for next meets the end of the text.
+    /// Moves to the end of the text, because nothing that follows can be trusted.
     pub(crate) fn give_up(&mut self) {
         self.at = self.text.len();
     }
 
-    /// Right after the opening bracket: whether there is an item; if not, moves over the closing
-    /// bracket.
+    /// Right after the opening bracket: returns whether there is an item. If not, moves past the
+    /// closing bracket.
     #[inline]
     pub(crate) fn first(&mut self) -> Result<bool> {
         self.blanks();
@@ -266,7 +266,7 @@ impl<'de> Cursor<'de> {
         }
     }
 
-    /// After an item: whether another follows; moves over the comma or the closing bracket.
+    /// After an item: returns whether another follows. Moves past the comma or the closing bracket.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<bool> {
         self.blanks();
@@ -285,7 +285,7 @@ impl<'de> Cursor<'de> {
         }
     }
 
-    /// A member's name and its colon.
+    /// Reads a member's name and its colon.
     #[inline]
     pub(crate) fn name(&mut self, names: Names) -> Result<Piece<'de>> {
         self.blanks();
@@ -322,13 +322,13 @@ impl<'de> Cursor<'de> {
         Ok(Piece::Borrowed(name))
     }
 
-    /// The text at the cursor, quoted or not.
+    /// Reads the text at the cursor, quoted or not.
     #[inline]
     pub(crate) fn text(&mut self) -> Result<Piece<'de>> {
         if self.peek() == Some(b'"') {
             let piece = self.quoted()?;
             self.blanks();
-            // What follows a lone text is `end`'s business.
+            // `end` checks what follows an outermost text.
             if self.value_ends() || self.within == Within::Root {
                 return Ok(piece);
             }
@@ -376,7 +376,7 @@ impl<'de> Cursor<'de> {
         if self.peek() == Some(b']') {
             return Err(self.fail(ErrorKind::Unquoted(']')));
         }
-        // Brackets within a list's item, which hide the one that ends the list.
+        // Open brackets within the list's item: their closing brackets do not end the list.
         let mut open = 0_usize;
         loop {
             self.run::<bytes::Value>();
@@ -385,7 +385,7 @@ impl<'de> Cursor<'de> {
                 Some(b']') if open > 0 => open -= 1,
                 _ if self.value_ends() => break,
                 None => return Err(self.cut()),
-                // In an object, or alone.
+                // Part of the text in an object, or in an outermost text.
                 Some(b'[' | b']') => {}
                 Some(b'\r' | b'\n') if self.pretty => break,
                 Some(b'\r' | b'\n') => return Err(self.fail(ErrorKind::LineBreak)),
@@ -397,9 +397,9 @@ impl<'de> Cursor<'de> {
         Ok(if self.pretty { text.trim_ascii() } else { text })
     }
 
-    /// Moves over the value at the cursor, whatever it is, checking its grammar.
+    /// Moves past the value at the cursor, whatever it is, and checks its grammar.
     pub(crate) fn skip(&mut self) -> Result<()> {
-        // A list of levels instead of recursion: the depth costs no stack.
+        // A list of levels instead of recursion, so that depth uses no stack.
         let mut around = Vec::new();
         loop {
             let more = match self.shape()? {
@@ -427,8 +427,8 @@ impl<'de> Cursor<'de> {
         }
     }
 
-    /// From the end of a value, or from a container's first item (`more`), to the next value to
-    /// skip.
+    /// Moves from the end of a value, or from the start of a container (`more`: whether it has an
+    /// item), to the next value to skip.
     fn advance_to_value(&mut self, more: Option<bool>, around: &mut Vec<Within>) -> Result<bool> {
         let mut more = more;
         loop {

@@ -7,8 +7,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use crate::number;
 
-/// Writes values at the end of a string. [`to_string`](crate::to_string) is the short way; this one
-/// reuses a buffer.
+/// Writes values at the end of a string. [`to_string`](crate::to_string) is shorter to use; this
+/// type can reuse a buffer.
 ///
 /// ```
 /// use serde::Serialize;
@@ -29,7 +29,7 @@ impl<'a> Serializer<'a> {
         Self { out, depth: 0 }
     }
 
-    /// Text by the string rule: as it is, unless it is empty or holds a byte that forces quotes.
+    /// Writes text as it is, or in quotes if it is empty or holds a byte that forces quotes.
     #[inline]
     fn push_text(&mut self, text: &str) {
         if !text.is_empty() && Name::find(text.as_bytes()).is_none() {
@@ -53,7 +53,7 @@ impl<'a> Serializer<'a> {
 
     #[inline]
     fn open(&mut self, bracket: char) -> Result<()> {
-        // What is nested deeper no reader takes, ServiceStack's writer and our own reader included.
+        // ServiceStack writes nothing that is nested deeper, and our own reader refuses it.
         if self.depth >= Limits::DEFAULT.depth {
             let limit = ErrorKind::Limit("levels of lists and objects", Limits::DEFAULT.depth);
             return Err(Error::new(limit));
@@ -328,7 +328,7 @@ pub struct Object<'s, 'a> {
     to: &'s mut Serializer<'a>,
     empty: bool,
     in_variant: bool,
-    /// Where the member starts whose key is written and whose value is not yet.
+    /// The start of the member whose key is written but whose value is not yet.
     member: usize,
 }
 
@@ -349,8 +349,8 @@ impl<'s, 'a> Object<'s, 'a> {
         }
         let start = self.to.out.len();
         key.serialize(&mut *self.to)?;
-        // Null, a list and an object are no names; text never begins with a bracket, it would be
-        // quoted.
+        // Null, a list or an object cannot be a name. A text never begins with a bracket here,
+        // because it would be quoted.
         match self.to.out.as_bytes().get(start) {
             None | Some(b'[' | b'{') => return Err(Error::new(ErrorKind::Key)),
             Some(_) => self.to.out.push(':'),

@@ -22,7 +22,7 @@ fn value(text: &str) -> Value {
     jsv::from_str(text).unwrap_or_else(|error| panic!("{text:?}: {error}"))
 }
 
-/// A list of bytes, or nothing when that is not what stands there.
+/// Tries to read a list of bytes, and ignores the error if there is none.
 #[derive(Debug)]
 struct LenientList;
 
@@ -127,7 +127,7 @@ fn the_documented_sample_is_read_by_the_lenient_reader_only() {
         }]
     );
     assert!(jsv::from_str::<Vec<Row<'_>>>(sample).is_err());
-    // Quoted text stays as it is, also over lines.
+    // Quoted text stays as it is, even across lines.
     let kept: Vec<String> = jsv::from_str_pretty("[\n \" a,\n b \" , c d \n]").unwrap();
     assert_eq!(kept, [" a,\n b ", "c d"]);
 }
@@ -184,7 +184,7 @@ fn the_place_of_an_error_counts_lines_within_quotes() {
 #[test]
 fn a_type_that_swallows_an_error_does_not_read_on_in_the_middle() {
     assert!(jsv::from_str::<Vec<LenientList>>("[[1,x],[2]]").is_err());
-    // A number that is none is one whole value: it can be passed over.
+    // An invalid number is still one complete value, so it can be skipped.
     assert_eq!(
         jsv::from_str::<Vec<LenientNumber>>("[1,x,3]").unwrap(),
         [

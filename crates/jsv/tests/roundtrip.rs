@@ -52,7 +52,7 @@ enum Kind {
     },
 }
 
-/// Text with more than its share of what the format gives a meaning to.
+/// Text with many of the characters that have a meaning in the format.
 fn text() -> impl Strategy<Value = String> {
     let character = prop_oneof![
         3 => prop::sample::select("\":,{}[]\r\n\\ \t'".chars().collect::<Vec<_>>()),

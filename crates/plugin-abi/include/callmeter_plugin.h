@@ -4,12 +4,13 @@
  * A plugin is a shared library that holds an ELF note (CALLMETER_PLUGIN_NOTE) and exports one
  * function, callmeter_output_plugin_init_v1. See docs/PLUGINS.md for the rules in full. In short:
  *
- *  - Structs only grow at their end. Each side writes its own struct_size; fill no more than the
- *    other side offers (CALLMETER_FILL does it). What a side does not know is zero: the default.
- *  - The schema of a batch is borrowed. The array may be taken: copy the struct, set release = NULL
- *    in the original, and call release on the copy later. What you leave is released by the host.
- *  - Look columns up by name. Mind `offset`, the validity bitmap, and the offset of the parent.
- *  - Calls on one instance never overlap, but for cancel. No call may throw, exit or fork.
+ *  - Structs only grow at their end. Each side sets its own struct_size; fill no more than the
+ *    other side offers (CALLMETER_FILL does this). A member that a side does not know is zero,
+ *    which means the default.
+ *  - The schema of a batch is borrowed. You may take the array: copy the struct, set release = NULL
+ *    in the original, and call release on the copy later. The host releases what you do not take.
+ *  - Look columns up by name. Allow for `offset`, the validity bitmap, and the parent's offset.
+ *  - Calls on one instance never overlap, except cancel. No call may throw, exit or fork.
  *  - The library is never unloaded: link it with -z nodelete.
  */
 #ifndef CALLMETER_PLUGIN_H
@@ -25,7 +26,7 @@ extern "C" {
 #define CALLMETER_ABI_MAJOR 1
 #define CALLMETER_ABI_MINOR 0
 
-/* The Arrow C Data Interface, under the guard that its specification gives. */
+/* The Arrow C Data Interface, with the include guard from its specification. */
 #ifndef ARROW_C_DATA_INTERFACE
 #define ARROW_C_DATA_INTERFACE
 
@@ -66,12 +67,12 @@ typedef struct callmeter_str {
     size_t len;
 } callmeter_str;
 
-/* What a function answers. Any other number is RETRY the first time, then FATAL. */
+/* What a function returns. Any other number counts as RETRY, and twice in a row as FATAL. */
 enum {
-    CALLMETER_OK = 0,             /* taken, not necessarily durable yet */
-    CALLMETER_RETRY = 1,          /* nothing taken, or unknown: the same batch comes again */
-    CALLMETER_REJECT = 2,         /* this batch will never succeed: it is put aside */
-    CALLMETER_FATAL = 3,          /* the instance is done for: destroyed, made again, replayed */
+    CALLMETER_OK = 0,             /* accepted, not necessarily durable yet */
+    CALLMETER_RETRY = 1,          /* nothing accepted, or unknown: the batch is sent again */
+    CALLMETER_REJECT = 2,         /* this batch will never succeed: it becomes a dead letter */
+    CALLMETER_FATAL = 3,          /* the instance failed: a new one gets what is not durable */
     CALLMETER_UNSUPPORTED_ABI = 4 /* from init only */
 };
 
@@ -114,9 +115,9 @@ typedef struct callmeter_batch {
     uint32_t struct_size;
     uint32_t kind;
     uint64_t seq;         /* 1, 2, 3, ... within the instance: what flush acknowledges */
-    uint8_t batch_id[16]; /* the same whenever this batch comes again: an idempotency key */
+    uint8_t batch_id[16]; /* the same every time this batch is sent: an idempotency key */
     uint32_t attempt;     /* 1, 2, 3, ... */
-    uint32_t schema_id;   /* changes whenever schema points to another one */
+    uint32_t schema_id;   /* changes when schema points to another schema */
     const struct ArrowSchema *schema; /* borrowed; lives as long as the instance */
     struct ArrowArray *array;         /* a struct array: one child per column; may be taken */
 } callmeter_batch;
@@ -124,7 +125,7 @@ typedef struct callmeter_batch {
 typedef struct callmeter_output_plugin {
     uint32_t struct_size;     /* in: bytes offered; out: bytes filled */
     uint16_t abi_major;       /* CALLMETER_ABI_MAJOR */
-    uint16_t abi_minor;       /* the least minor that the plugin needs */
+    uint16_t abi_minor;       /* the lowest minor that the plugin needs */
     uint64_t features;        /* none defined yet */
     const char *name;         /* static, as in the note */
     const char *version;      /* static, as in the note */
@@ -133,7 +134,7 @@ typedef struct callmeter_output_plugin {
     int32_t (*create)(const callmeter_host *host, callmeter_str config_json,
                       callmeter_str instance_name, void **instance, callmeter_error *error);
     int32_t (*write_batch)(void *instance, const callmeter_batch *batch, callmeter_error *error);
-    /* *durable_seq = the last seq that is safe (fsync, 2xx). REJECT puts aside the one after it. */
+    /* *durable_seq = the last seq that is safe (fsync, 2xx). REJECT rejects the batch after it. */
     int32_t (*flush)(void *instance, uint64_t deadline_ms, uint64_t *durable_seq,
                      callmeter_error *error);
     void (*cancel)(void *instance); /* may overlap another call; NULL = none */
@@ -146,7 +147,7 @@ typedef struct callmeter_output_plugin {
 #define CALLMETER_EXPORT
 #endif
 
-/* Define it: fill *out with CALLMETER_FILL and return CALLMETER_OK. */
+/* Define this function: fill *out with CALLMETER_FILL and return CALLMETER_OK. */
 CALLMETER_EXPORT int32_t callmeter_output_plugin_init_v1(const callmeter_host *host,
                                                          callmeter_output_plugin *out,
                                                          callmeter_error *error);
@@ -164,7 +165,7 @@ CALLMETER_EXPORT int32_t callmeter_output_plugin_init_v1(const callmeter_host *h
         (out)->struct_size = callmeter_n;                                                          \
     } while (0)
 
-/* The note that the host reads before it loads the file. Once, at file scope:
+/* The note that the host reads before it loads the file. Use it once, at file scope:
  *     CALLMETER_PLUGIN_NOTE("csv", "0.3.1");
  * Letters, digits and . _ + - only. */
 typedef struct callmeter_note {

@@ -1,7 +1,7 @@
-//! The two structs of the Arrow C Data Interface, as its specification prints them.
+//! The two structs of the Arrow C Data Interface, as in its specification.
 //!
-//! Own copies rather than those of an Arrow library: a plugin then depends on no version of one,
-//! and the layout is frozen by the specification anyway.
+//! They are defined here rather than taken from an Arrow library, so that a plugin does not depend
+//! on a version of one. The specification freezes the layout.
 
 use core::ffi::{c_char, c_void};
 
@@ -19,7 +19,7 @@ pub struct ArrowSchema {
     pub metadata: *const c_char,
     /// Bit 2 ([`ArrowSchema::NULLABLE`]) says that values may be null.
     pub flags: i64,
-    /// How many `children` there are.
+    /// The number of `children`.
     pub n_children: i64,
     /// The members of a struct, the item of a list.
     pub children: *mut *mut ArrowSchema,
@@ -27,7 +27,7 @@ pub struct ArrowSchema {
     pub dictionary: *mut ArrowSchema,
     /// Called by the owner (the host) when the schema is no longer needed.
     pub release: Option<unsafe extern "C" fn(*mut ArrowSchema)>,
-    /// The producer's own.
+    /// Private to the producer.
     pub private_data: *mut c_void,
 }
 
@@ -40,17 +40,17 @@ impl ArrowSchema {
 #[derive(Debug)]
 #[repr(C)]
 pub struct ArrowArray {
-    /// How many values there are, seen from `offset` on.
+    /// The number of values, from `offset` on.
     pub length: i64,
     /// How many of them are null; -1 if not counted.
     pub null_count: i64,
-    /// The first value's place in the buffers. It counts for bits of the validity bitmap as well.
+    /// The index of the first value in the buffers. It applies to the validity bitmap too.
     pub offset: i64,
-    /// How many `buffers` there are.
+    /// The number of `buffers`.
     pub n_buffers: i64,
-    /// How many `children` there are.
+    /// The number of `children`.
     pub n_children: i64,
-    /// The validity bitmap (null: all valid) and what the type adds.
+    /// The validity bitmap (null if all values are valid), then the buffers of the type.
     pub buffers: *mut *const c_void,
     /// The members of a struct, the items of a list.
     pub children: *mut *mut ArrowArray,
@@ -58,12 +58,12 @@ pub struct ArrowArray {
     pub dictionary: *mut ArrowArray,
     /// Frees the array; null once it was released or taken.
     pub release: Option<unsafe extern "C" fn(*mut ArrowArray)>,
-    /// The producer's own.
+    /// Private to the producer.
     pub private_data: *mut c_void,
 }
 
 impl ArrowSchema {
-    /// A released schema: everything null.
+    /// A released schema: everything is zero or null.
     pub const fn empty() -> Self {
         Self {
             format: core::ptr::null(),
@@ -80,7 +80,7 @@ impl ArrowSchema {
 }
 
 impl ArrowArray {
-    /// A released array: everything null.
+    /// A released array: everything is zero or null.
     pub const fn empty() -> Self {
         Self {
             length: 0,

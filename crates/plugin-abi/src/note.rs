@@ -1,7 +1,7 @@
-//! The ELF note that says, before a byte of the plugin runs, what the file is.
+//! The ELF note that describes the file before any of the plugin's code runs.
 //!
-//! Loading a library runs its constructors, so a check after loading comes too late. The note lies
-//! in the file as data: owner `callmeter`, type 1, and a text of at most [`DESC_LEN`] bytes such as
+//! Loading a library runs its constructors, so a check after loading comes too late. The note is
+//! data in the file: owner `callmeter`, type 1, and a text of at most [`DESC_LEN`] bytes such as
 //! `abi=1.0;kind=output;name=csv;ver=0.3.1`, padded with zero bytes. A file without it is refused.
 
 /// The note's section in the file.
@@ -13,10 +13,10 @@ pub const OWNER: &[u8; 10] = b"callmeter\0";
 /// The note's type: a description of a plugin.
 pub const TYPE: u32 = 1;
 
-/// Bytes of the description, zeros at its end included.
+/// Bytes of the description, including the zeros at its end.
 pub const DESC_LEN: usize = 128;
 
-/// The note as it lies in the file. `export!` of the SDK places one in [`SECTION`].
+/// The note as it is stored in the file. `export!` of the SDK places one in [`SECTION`].
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(4))]
 pub struct Note {
@@ -28,11 +28,12 @@ pub struct Note {
 }
 
 impl Note {
-    /// The note of an output plugin. Meant for a `static`, where what does not fit fails the build.
+    /// The note of an output plugin. Meant for a `static`, where a note that does not fit fails the
+    /// build.
     ///
     /// # Panics
-    /// If a name or version is empty, holds another byte than `a-z A-Z 0-9 . _ + -`, or if all of
-    /// it is longer than [`DESC_LEN`].
+    /// If a name or version is empty, contains a byte other than `a-z A-Z 0-9 . _ + -`, or if the
+    /// whole text is not shorter than [`DESC_LEN`].
     #[must_use]
     pub const fn output(name: &str, version: &str) -> Self {
         assert_plain(name);

@@ -4,7 +4,7 @@ use core::ffi::{c_char, c_void};
 
 use crate::arrow::{ArrowArray, ArrowSchema};
 
-/// Text of another side: UTF-8, counted, not zero-terminated. Valid for the call only.
+/// Text from the other side: UTF-8, counted, not zero-terminated. Valid for the call only.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct Str {
@@ -14,20 +14,21 @@ pub struct Str {
     pub len: usize,
 }
 
-/// What a function of a plugin answers, as an `i32`.
+/// What a function of a plugin returns, as an `i32`.
 ///
-/// A host takes any other number for [`Status::Retry`] once and for [`Status::Fatal`] after that.
+/// The host treats any other number as [`Status::Retry`], and as [`Status::Fatal`] the second time
+/// in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Status {
-    /// Taken; not necessarily durable yet.
+    /// Accepted; not necessarily durable yet.
     Ok = 0,
-    /// Nothing was taken, or nobody knows: the host sends the same batch again.
+    /// Nothing was accepted, or it is unknown: the host sends the same batch again.
     Retry = 1,
-    /// This batch will never succeed: the host puts it aside and goes on.
+    /// This batch will never succeed: the host stores it as a dead letter and goes on.
     Reject = 2,
-    /// The instance is done for: the host destroys it, makes a new one and sends again what was not
-    /// durable.
+    /// The instance cannot go on: the host destroys it, creates a new one and sends again the
+    /// batches that were not durable.
     Fatal = 3,
     /// From `init` only: the host is too old or too new for the plugin.
     UnsupportedAbi = 4,
@@ -66,9 +67,9 @@ pub enum StreamKind {
 pub mod level {
     /// Something failed.
     pub const ERROR: i32 = 1;
-    /// Something is odd and the plugin goes on.
+    /// Something is unusual, but the plugin goes on.
     pub const WARN: i32 = 2;
-    /// What an operator wants to see in normal running.
+    /// What an operator wants to see in normal operation.
     pub const INFO: i32 = 3;
     /// What helps to find a fault.
     pub const DEBUG: i32 = 4;
@@ -81,7 +82,7 @@ pub mod level {
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct Host {
-    /// Bytes of this struct as the host knows it.
+    /// The size of this struct as the host knows it, in bytes.
     pub struct_size: u32,
     /// The host's [`crate::ABI_MAJOR`].
     pub abi_major: u16,
@@ -104,11 +105,11 @@ pub struct Host {
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct ErrorBox {
-    /// Bytes of this struct as the host knows it.
+    /// The size of this struct as the host knows it, in bytes.
     pub struct_size: u32,
     /// Bytes used of `msg`.
     pub len: u32,
-    /// With [`Status::Retry`]: not before this many milliseconds; 0 leaves it to the host.
+    /// With [`Status::Retry`]: the shortest wait in milliseconds; 0 leaves it to the host.
     pub retry_after_ms: u64,
     /// UTF-8, cut at a character boundary. It must not quote the configuration, which may hold
     /// secrets.
@@ -141,9 +142,10 @@ impl Default for ErrorBox {
 #[derive(Debug)]
 #[repr(C)]
 pub struct Batch {
-    /// Bytes of this struct as the host knows it.
+    /// The size of this struct as the host knows it, in bytes.
     pub struct_size: u32,
-    /// One of [`StreamKind`]. A plugin that does not know a kind answers [`Status::Ok`] and skips.
+    /// One of [`StreamKind`]. A plugin skips a kind that it does not know, and returns
+    /// [`Status::Ok`].
     pub kind: u32,
     /// 1, 2, 3, … within the instance: what `flush` acknowledges.
     pub seq: u64,
@@ -151,7 +153,7 @@ pub struct Batch {
     pub batch_id: [u8; 16],
     /// 1 for the first time, then 2, 3, …
     pub attempt: u32,
-    /// Another number whenever `schema` points to another schema.
+    /// Changes when `schema` points to another schema.
     pub schema_id: u32,
     /// Borrowed; unchanged and valid as long as the instance.
     pub schema: *const ArrowSchema,
@@ -159,8 +161,8 @@ pub struct Batch {
     pub array: *mut ArrowArray,
 }
 
-/// The functions of an output plugin. The host zeroes it and writes `struct_size` before `init`;
-/// the plugin fills no more than that many bytes.
+/// The table of functions of an output plugin. The host zeroes it and writes `struct_size` before
+/// `init`; the plugin fills no more than that many bytes.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct OutputPlugin {
@@ -168,7 +170,7 @@ pub struct OutputPlugin {
     pub struct_size: u32,
     /// The plugin's [`crate::ABI_MAJOR`].
     pub abi_major: u16,
-    /// The least [`crate::ABI_MINOR`] that the plugin needs.
+    /// The lowest [`crate::ABI_MINOR`] that the plugin needs.
     pub abi_minor: u16,
     /// Bits of optional behaviour; none is defined yet.
     pub features: u64,
@@ -184,19 +186,19 @@ pub struct OutputPlugin {
         Option<unsafe extern "C" fn(*const Host, Str, Str, *mut *mut c_void, *mut ErrorBox) -> i32>,
     /// Takes a batch. [`Status::Ok`] means accepted, perhaps only buffered.
     pub write_batch: Option<unsafe extern "C" fn(*mut c_void, *const Batch, *mut ErrorBox) -> i32>,
-    /// Makes durable what was accepted, within so many milliseconds, and says up to which `seq` it
-    /// is. The number may also move when the answer is not [`Status::Ok`]. [`Status::Reject`] puts
-    /// aside the batch that follows it.
+    /// Makes the accepted batches durable within the given milliseconds, and returns the last `seq`
+    /// that is durable. The number may also rise when the status is not [`Status::Ok`].
+    /// [`Status::Reject`] rejects the batch after it.
     pub flush: Option<unsafe extern "C" fn(*mut c_void, u64, *mut u64, *mut ErrorBox) -> i32>,
-    /// Asks a call in progress to return soon. The only function that may overlap another. Null:
-    /// the plugin asks [`Host::cancelled`] itself.
+    /// Asks a call in progress to return soon. The only function that may overlap another. Null if
+    /// the plugin calls [`Host::cancelled`] itself.
     pub cancel: Option<unsafe extern "C" fn(*mut c_void)>,
-    /// Ends the instance; all threads of it have ended when it returns.
+    /// Destroys the instance. All its threads must have ended when this returns.
     pub destroy: Option<unsafe extern "C" fn(*mut c_void)>,
 }
 
 impl OutputPlugin {
-    /// A table as the host offers it to `init`: everything zero but its size.
+    /// A table as the host offers it to `init`: everything is zero except its size.
     #[must_use]
     pub const fn offered() -> Self {
         Self {

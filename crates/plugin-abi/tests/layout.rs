@@ -1,5 +1,5 @@
-//! The header and the Rust structs are two copies of one thing: this compares every size, offset
-//! and number of them, as C11 and as C++17.
+//! The header and the Rust structs describe the same layout. This compares every size, offset and
+//! number, as C11 and as C++17.
 // It runs compilers, which Miri cannot.
 #![cfg(not(miri))]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]

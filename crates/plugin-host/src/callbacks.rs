@@ -101,7 +101,7 @@ unsafe extern "C" fn cancelled(ctx: *mut c_void) -> i32 {
     i32::from(context.is_some_and(|context| context.cancelled.load(Ordering::SeqCst)))
 }
 
-/// A plugin's text, cut to a line's length, what is not UTF-8 replaced.
+/// A plugin's text, cut to a line's length, with invalid UTF-8 replaced.
 ///
 /// # Safety
 /// The text is live.

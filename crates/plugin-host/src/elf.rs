@@ -177,7 +177,7 @@ fn contents<'a>(file: impl ReadRef<'a>, segment: &Segment) -> Result<&'a [u8], E
 fn find_note(notes: &[u8], align: u64) -> Result<Option<String>, ElfError> {
     let align = if align == 8 { 8 } else { 4 };
     let notes = NoteIterator::<FileHeader64<LittleEndian>>::new(ENDIAN, align, notes);
-    // What follows a broken note cannot be told apart, so the search ends there.
+    // Notes after a broken one cannot be found, so the search ends there.
     let mut notes = notes.into_iter().flatten().map_while(Result::ok);
     let ours = notes.find(|found| {
         found.name_bytes() == note::OWNER.as_slice() && found.n_type(ENDIAN).0 == note::TYPE

@@ -139,7 +139,7 @@ impl Plugin {
         let link = |error: libloading::Error| {
             let text = std::error::Error::source(&error)
                 .map_or_else(|| error.to_string(), ToString::to_string);
-            // What people know is the path.
+            // Operators know the path, not the descriptor.
             LoadError::Link(text.replace(&by_descriptor, &file.path().display().to_string()))
         };
         // SAFETY: constructors of the library run. The file passed the checks that stop accidents
@@ -151,9 +151,9 @@ impl Plugin {
                 unsafe { library.get::<Option<InitFn>>(abi::INIT_SYMBOL.to_bytes_with_nul()) };
             symbol.ok().and_then(|symbol| *symbol)
         };
-        // Never unloaded. Nor is the descriptor closed: the dynamic linker remembers libraries by
-        // the path it was given, and would take another file under the same number for this
-        // library.
+        // Never unloaded. The descriptor is not closed either: the dynamic linker remembers
+        // libraries by the path it was given, and would take another file under the same number for
+        // this library.
         std::mem::forget(library);
         std::mem::forget(descriptor);
         let plugin = Self::from_init(init.ok_or(LoadError::NoInit)?, host)?;
@@ -172,7 +172,7 @@ impl Plugin {
         Ok(plugin)
     }
 
-    /// Asks an `init` function, of a loaded library or of a plugin that is linked statically.
+    /// Calls the `init` function of a loaded library or of a statically linked plugin.
     pub(crate) fn from_init(init: InitFn, host: &'static HostContext) -> Result<Self, LoadError> {
         let mut table = abi::OutputPlugin::offered();
         let mut error = ErrorBox::new();

@@ -14,9 +14,9 @@ use crate::isolation::ChildMaker;
 use crate::settings::{Isolation, OutputSettings, PluginSource};
 use crate::status::OutputStatus;
 
-/// Time between two looks of the watchdog while an output is in a call or may start one.
+/// Time between two checks of the watchdog while an output is in a call or may start one.
 const WATCH: Duration = Duration::from_millis(200);
-/// Time between two looks otherwise.
+/// Time between two checks otherwise.
 const REST: Duration = Duration::from_millis(500);
 /// The watchdog updates the backlog of an output that is in a call for longer than this.
 const LONG_CALL: Duration = Duration::from_secs(5);

@@ -1,6 +1,7 @@
-//! From the bytes of `config:` to a plugin's own type, without quoting what may be secret.
+//! Reads `config:` into a plugin's own type, and quotes no values in errors, because they may be
+//! secret.
 
-/// What can be made from an output's `config:`, which the host hands over as JSON.
+/// A type that can be read from an output's `config:`, which the host passes as JSON.
 ///
 /// With the feature `serde` every `DeserializeOwned` type can.
 pub trait FromConfig: Sized {
@@ -21,7 +22,7 @@ impl FromConfig for RawConfig {
 #[cfg(feature = "serde")]
 impl<T: serde::de::DeserializeOwned> FromConfig for T {
     fn from_config(json: &[u8]) -> Result<Self, String> {
-        // First as a tree: an error while building the type then comes without a line and column of
+        // Parsed into a tree first: an error while building the type then has no line and column of
         // a text that nobody sees, and the values that it must not quote are known.
         let tree: serde_json::Value = serde_json::from_slice(json).map_err(|error| {
             format!("the configuration is not JSON (column {})", error.column())
@@ -30,7 +31,8 @@ impl<T: serde::de::DeserializeOwned> FromConfig for T {
             let key = error.path().to_string();
             let last = key.rsplit('.').next().unwrap_or_default().to_owned();
             let message = error.into_inner().to_string();
-            // "." stands for the whole; and serde names the key of an unknown or missing field.
+            // "." is the whole configuration. serde itself names the key of an unknown or missing
+            // field.
             let named = key == "." || message.contains(&format!("`{last}`"));
             let message = if named {
                 message
@@ -57,8 +59,8 @@ fn without_values(mut message: String, tree: &serde_json::Value) -> String {
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
-    // Longest first, so that a value inside another one does not leave its rest behind. Three
-    // letters hide nothing, and replacing them would make the message unreadable.
+    // Longest first, so that a value inside another one does not leave its rest behind. Three bytes
+    // hide nothing, and replacing them would make the message unreadable.
     values.retain(|text| text.len() > 3);
     values.sort_by_key(|text| std::cmp::Reverse(text.len()));
     for text in values {

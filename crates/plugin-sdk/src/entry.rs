@@ -25,12 +25,12 @@ pub struct About {
     pub config_schema: Option<&'static [u8]>,
 }
 
-/// Implemented by `export!`, in whose crate name and version are known.
+/// Implemented by `export!`, because only the plugin's crate knows its name and version.
 pub trait Exported: OutputPlugin {
     const ABOUT: About;
 }
 
-/// A text with a zero byte behind it; a text with one inside fails the build.
+/// A text with a zero byte at its end. A zero byte inside the text fails the build.
 pub const fn terminated<const N: usize>(text: &str) -> [u8; N] {
     let bytes = text.as_bytes();
     assert!(N == bytes.len() + 1);
@@ -44,8 +44,8 @@ pub const fn terminated<const N: usize>(text: &str) -> [u8; N] {
     out
 }
 
-/// An instance as the host holds it. `cancel` may come while another call is in progress, so that
-/// all of it but the interrupt lies behind a lock.
+/// An instance as the host holds it. `cancel` may come while another call is in progress, so the
+/// state that calls change is behind a lock.
 struct Instance<P> {
     host: HostTable,
     interrupt: Arc<Interrupt>,
@@ -60,8 +60,8 @@ struct State<P> {
     last_accepted: u64,
 }
 
-/// What `init` of the plugin `P` does; the exported function calls it. Also the way into a plugin
-/// that is linked statically.
+/// The `init` of the plugin `P`, which the exported function calls. It is also the entry point of a
+/// statically linked plugin.
 ///
 /// # Safety
 /// As the ABI says: `host` and `out` with truthful sizes, `error` null or a box.
@@ -263,7 +263,7 @@ fn enter<P>(
     status
 }
 
-/// Runs `call`, turns its answer into a status and a filled box, and a panic into both as well.
+/// Runs `call`, and turns its result or its panic into a status and a filled error box.
 fn guard(error: *mut ErrorBox, call: impl FnOnce() -> Result<Status, Fail>) -> i32 {
     let answer = catch_unwind(AssertUnwindSafe(call))
         .unwrap_or_else(|payload| Err(Fail::fatal(panic_text(payload))));
@@ -281,8 +281,8 @@ fn guard(error: *mut ErrorBox, call: impl FnOnce() -> Result<Status, Fail>) -> i
     }
 }
 
-/// The text of a panic. Dropping its payload may panic again, with a payload of its own; what still
-/// panics after some rounds of that is leaked.
+/// The text of a panic. Dropping its payload may panic again, with another payload. One that is
+/// left after several rounds is leaked.
 fn panic_text(payload: Box<dyn Any + Send>) -> String {
     let text = if let Some(text) = payload.downcast_ref::<&str>() {
         format!("the plugin panicked: {text}")

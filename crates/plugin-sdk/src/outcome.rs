@@ -65,8 +65,8 @@ impl Fail {
         self
     }
 
-    /// From `flush`: batches up to this [`Batch::seq`](crate::batch::Batch::seq) are durable all
-    /// the same.
+    /// From `flush`: batches up to this [`Batch::seq`](crate::batch::Batch::seq) are durable
+    /// nevertheless.
     #[must_use]
     pub fn durable(mut self, seq: u64) -> Self {
         self.durable = Some(seq);

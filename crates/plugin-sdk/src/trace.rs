@@ -26,7 +26,7 @@ pub fn init(host: &Host) -> bool {
     tracing::subscriber::set_global_default(subscriber).is_ok()
 }
 
-/// A layer that writes events to callmeter's log, for a subscriber of one's own.
+/// A layer that writes events to callmeter's log, for use in your own subscriber.
 pub struct HostLayer(HostTable);
 
 impl HostLayer {

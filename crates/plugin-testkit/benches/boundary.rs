@@ -21,7 +21,7 @@ use divan::counter::ItemsCount;
 const ROWS: usize = 1_000;
 const BATCHES: usize = 32;
 
-/// Takes batches: of its configuration, `touch` reads every value, anything else none.
+/// Accepts batches. With the configuration `touch` it reads every value, with any other none.
 struct Sink {
     touch: bool,
 }
@@ -64,7 +64,7 @@ fn deliver(bencher: divan::Bencher<'_, '_>, options: impl Fn(&Path) -> RigOption
     let dir = tempfile::tempdir().unwrap();
     let rig = Rig::start(options(dir.path()));
     let records = generate::batch(Stream::Calls, Recipe::rows(ROWS));
-    // The plugin is there before the clock runs.
+    // The plugin is loaded before the measurement starts.
     rig.append(Stream::Calls, records.clone());
     rig.settle(Duration::from_mins(1)).unwrap();
     bencher
@@ -88,13 +88,13 @@ fn statically(config: &'static str) -> impl Fn(&Path) -> RigOptions {
     }
 }
 
-/// The crossing alone: export, checks, release.
+/// Only the crossing: export, checks, release.
 #[divan::bench]
 fn in_process_nothing_read(bencher: divan::Bencher<'_, '_>) {
     deliver(bencher, statically("\"\""));
 }
 
-/// And every value of every column read.
+/// The same, with every value of every column read.
 #[divan::bench]
 fn in_process_all_read(bencher: divan::Bencher<'_, '_>) {
     deliver(bencher, statically("\"touch\""));
@@ -141,7 +141,7 @@ fn ignored(dir: &Path) -> RigOptions {
     RigOptions::library(built_library("hazard"), dir).config(config)
 }
 
-/// callmeter's CSV output: formatted, written and synced. Beside it stands `rows` of
+/// callmeter's CSV output: formatted, written and synced. Compare it with `rows` of
 /// callmeter-plugin-csv, which writes the same without a host.
 #[divan::bench]
 fn in_process_csv(bencher: divan::Bencher<'_, '_>) {

@@ -1,5 +1,5 @@
 //! A plugin that misbehaves in a chosen way at a chosen place, once or always, and otherwise writes
-//! down the sequence of every record: for the tests of the host.
+//! the sequence of every record to a file. For the tests of the host.
 #![allow(
     unsafe_code,
     clippy::disallowed_methods,
@@ -23,7 +23,7 @@ struct Config {
     at: String,
     /// What it does there.
     harm: String,
-    /// Only if this file is not there yet; it is made first.
+    /// Only if this file does not exist; it is created first.
     once: Option<PathBuf>,
     /// Takes batches and does nothing with them.
     #[serde(default)]

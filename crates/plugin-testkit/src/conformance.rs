@@ -11,7 +11,7 @@ use callmeter_records::Stream;
 use crate::generate::{self, Recipe};
 use crate::rig::{Rig, RigOptions};
 
-/// How long a plugin may take for what a check sends.
+/// How long a plugin may take for the batches of a check.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The checks' results.
@@ -45,7 +45,8 @@ impl fmt::Display for Report {
     }
 }
 
-/// Checks a library. `config` makes the configuration of an instance, given a directory of its own.
+/// Checks a library. `config` returns the configuration of an instance, given the instance's
+/// directory.
 pub fn run(library: &Path, config: fn(&Path) -> String) -> Report {
     let inspection = inspect(library, None, Trust::Development);
     let mut report = Report {
@@ -96,7 +97,7 @@ pub fn run(library: &Path, config: fn(&Path) -> String) -> Report {
     report
 }
 
-/// A check: its name, and what does it.
+/// A check: its name and its function.
 type Check = (&'static str, fn(&Bench<'_>) -> Result<(), String>);
 
 struct Bench<'a> {
@@ -123,7 +124,7 @@ impl Bench<'_> {
         }
         rig.settle(PATIENCE)?;
         let status = rig.status();
-        // Counted by batch: an empty one that is refused drops no record.
+        // Counted in batches, because a refused batch without records drops none.
         let refused = rig
             .dead_letters()
             .list()
@@ -208,7 +209,7 @@ impl Bench<'_> {
         )])
     }
 
-    /// After a crash batches come again, to the same place.
+    /// After a crash the same batches are sent again, with the same configuration.
     fn again(&self) -> Result<(), String> {
         let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
         let batches = [(
@@ -248,7 +249,8 @@ impl Bench<'_> {
             };
             rig.append(Stream::Calls, generate::batch(Stream::Calls, recipe));
         }
-        // In the middle, or at the end: what is not durable by then comes to the next one.
+        // This may stop it in the middle or at the end. The next instance gets what is not durable
+        // yet.
         end(&rig)?;
         let rig = Rig::start_over(rig.batches(), self.options(directory.path()));
         let result = rig.settle(PATIENCE);
@@ -283,7 +285,7 @@ fn end(rig: &Rig) -> Result<(), String> {
     }
 }
 
-/// The symbols that a library shows, by `nm`.
+/// The symbols that a library exports, according to `nm`.
 fn exported_symbols(library: &Path) -> Result<Vec<String>, String> {
     let output = Command::new("nm")
         .args(["-D", "--defined-only"])

@@ -1,4 +1,4 @@
-//! Batches of every stream with any values: the same for the same seed.
+//! Batches of every stream with random values. The same seed gives the same values.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use callmeter_records::Stream;
 pub struct Recipe {
     /// Records.
     pub rows: usize,
-    /// Of 100 values that may be null, how many are.
+    /// The percentage of null values in columns that may be null.
     pub nulls: u8,
     /// Another seed gives other values.
     pub seed: u64,
@@ -24,7 +24,7 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// So many records, a fifth of the values null.
+    /// This many records, with a fifth of the values null where they may be.
     pub fn rows(rows: usize) -> Self {
         Self {
             rows,
@@ -35,7 +35,7 @@ impl Recipe {
     }
 }
 
-/// Text that is hard to write down, and some that is not.
+/// Texts that are hard to encode, and some that are not.
 const TEXTS: [&str; 14] = [
     "",
     "Acme",
@@ -86,7 +86,7 @@ pub fn batch(stream: Stream, recipe: Recipe) -> RecordBatch {
         .unwrap_or_else(|error| panic!("the generator is broken: {error}"))
 }
 
-/// A batch with columns of every type that may cross, nested, for comparing readers.
+/// A batch with columns of every type that the SDK reads, also nested, for comparing readers.
 pub fn any_batch(rows: usize, nulls: u8, seed: u64) -> RecordBatch {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let fields = Fields::from(vec![
@@ -135,7 +135,7 @@ fn list(item: DataType) -> DataType {
 /// Values of a type.
 ///
 /// # Panics
-/// On a type that no schema has; then it is to be added here.
+/// On a type that no schema has had so far: add it here.
 fn array(field: &Field, rows: usize, nulls: u8, random: &mut Random) -> ArrayRef {
     let nulls = if field.is_nullable() { nulls } else { 0 };
     match field.data_type() {

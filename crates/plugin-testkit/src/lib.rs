@@ -1,4 +1,4 @@
-//! Tests that check whether an output plugin keeps callmeter's rules.
+//! Tests that check whether an output plugin follows callmeter's rules.
 //!
 //! An author adds one line to a test of the plugin's crate:
 //!
@@ -10,7 +10,7 @@
 //!
 //! It loads the library that cargo built for the crate and feeds it what callmeter may send: every
 //! stream, empty and large batches, slices at odd offsets, columns full of nulls, text that is hard
-//! to write down, the same batches again, two instances at once, a stop in the middle.
+//! to encode, the same batches again, two instances at once, a stop in the middle.
 //!
 //! [`Rig`] is the small callmeter that these tests use; use it for your own tests. [`generate`]
 //! makes batches.
@@ -25,11 +25,11 @@ pub use callmeter_records::Stream;
 pub use library::built_library;
 pub use rig::{Rig, RigOptions};
 
-/// Makes a test that loads a plugin and checks that it keeps the rules.
+/// Makes a test that loads a plugin and checks that it follows the rules.
 ///
 /// The first argument is the path of a library, or the name of one that cargo built beside the test
-/// (`my_plugin` for `libmy_plugin.so`). The second makes the plugin's configuration as JSON, given
-/// an empty directory that the plugin may write to; without it the configuration is `{}`.
+/// (`my_plugin` for `libmy_plugin.so`). The second returns the plugin's configuration as JSON,
+/// given an empty directory that the plugin may write to; without it the configuration is `{}`.
 #[macro_export]
 macro_rules! conformance {
     ($library:expr) => {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// program, where cargo puts what it builds for the same profile.
 ///
 /// # Panics
-/// If there is none: the message says where it was looked for.
+/// If there is none. The message says where it looked.
 pub fn built_library(name: &str) -> PathBuf {
     if name.contains('/') {
         let path = Path::new(name);

@@ -114,7 +114,8 @@ fn a_segfault_when_the_instance_ends_is_harmless_in_a_child() {
     assert_eq!(written(&dir.path().join("out")), (1..=60).collect());
 }
 
-/// In this process: each in a process of its own, so that an abort would be its exit status.
+/// Tests without isolation. Each runs in its own process, so that an abort shows as its exit
+/// status.
 macro_rules! contained {
     ($($name:ident: $at:literal $harm:literal => $error:literal;)*) => {$(
         #[test]
@@ -196,7 +197,7 @@ fn a_hung_plugin_shows_and_holds_up_nobody() {
         let status = rig.status();
         assert!(!status.up);
         assert_eq!(status.call.map(|(operation, _)| operation), Some("write"));
-        // The lag of a hung output is still looked up.
+        // The lag of a hung output is still updated.
         append_calls(&rig, 61, 40);
         rig.wait(PATIENCE, |status| status.streams[0].backlog.records >= 80)
             .unwrap();

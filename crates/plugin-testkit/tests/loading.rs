@@ -101,7 +101,8 @@ fn a_refused_file_runs_no_code() {
     let library = odd(dir.path(), &old);
     assert!(!inspect(&library, None, Trust::Strict).loads());
     assert!(!marker.exists(), "the note was checked after loading");
-    // The constructor does run when the file is right, so that the check above can fail.
+    // The constructor does run when the file is accepted, which shows that the check above can
+    // fail.
     let library = odd(dir.path(), &[&load_marker]);
     assert!(inspect(&library, None, Trust::Strict).loads());
     assert!(marker.exists());
@@ -114,8 +115,8 @@ fn a_pinned_plugin_is_loaded_from_what_was_checked() {
     std::fs::copy(hazard(), &library).unwrap();
     let sha256 = inspect(&hazard(), None, Trust::Development).sha256.unwrap();
     assert!(inspect(&library, Some(&sha256), Trust::Strict).loads());
-    // Somebody writes into the file. What was loaded is a sealed copy and goes on; without a pin
-    // this would pull the code from under the running plugin.
+    // Overwrite the file. The plugin was loaded from a sealed copy and goes on; without a pin this
+    // would change the code of the running plugin.
     let mut bytes = std::fs::read(&library).unwrap();
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
@@ -131,7 +132,7 @@ fn a_pinned_plugin_is_loaded_from_what_was_checked() {
 }
 
 /// The dynamic linker knows a library by the path it was given; a descriptor's number must not be
-/// given twice.
+/// used twice.
 #[test]
 fn one_library_is_not_taken_for_another() {
     let dir = tempfile::tempdir().unwrap();
@@ -262,7 +263,7 @@ fn the_conformance_checks_can_fail() {
     let flags = ["-DINIT_STATUS=3"];
     let library = odd(dir.path(), &flags);
     assert!(!callmeter_plugin_testkit::conformance::run(&library, |_| "{}".to_owned()).passed());
-    // Refuses what has no rows: a check of its own finds it.
+    // This plugin refuses batches without rows. A check of its own finds that.
     let source = dir.path().join("picky.c");
     let text =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/odd.c"))
@@ -272,7 +273,7 @@ fn the_conformance_checks_can_fail() {
         "    if (batch->array->length == 0) return CALLMETER_REJECT;",
     );
     std::fs::write(&source, text).unwrap();
-    // Not over the other one, which is mapped.
+    // In another directory, because the other library is mapped.
     let elsewhere = tempfile::tempdir().unwrap();
     let picky = compile_c(&source, "odd", elsewhere.path(), &[]);
     let report = callmeter_plugin_testkit::conformance::run(&picky, |_| "{}".to_owned());

@@ -1,4 +1,4 @@
-//! A plugin built by another compiler with another arrow-rs. It builds both from nothing and may
+//! A plugin built by another compiler with another arrow-rs. It builds both from scratch and may
 //! have to download them: run it with `--ignored`.
 
 mod common;

@@ -1,7 +1,8 @@
 //! A new author's path: follows `docs/PLUGINS.md` word for word in a fresh directory outside the
-//! workspace, runs the plugin that comes of it, and says how long it took.
+//! workspace, runs the resulting plugin, and says how long it took.
 //!
-//! It builds the SDK and the testkit from nothing, a minute or more: run it with `--ignored`.
+//! It builds the SDK and the testkit from scratch, which takes a minute or more: run it with
+//! `--ignored`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -38,7 +39,7 @@ fn commands(page: &str) -> String {
     blocks.concat()
 }
 
-/// Runs a script in `dir`, as an author would: no setting of this workspace's build reaches it.
+/// Runs a script in `dir`, as an author would: without the settings of this workspace's build.
 fn run(script: &str, dir: &Path) {
     let status = Command::new("bash")
         .args(["-euo", "pipefail", "-c", script])
@@ -59,8 +60,8 @@ fn the_page_leads_to_a_running_plugin() {
     let page = std::fs::read_to_string(workspace().join("docs/PLUGINS.md")).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let start = Instant::now();
-    // `callmeter plugin check` prints what `inspect` finds; the program is not this crate's to
-    // build.
+    // `callmeter plugin check` prints what `inspect` finds; this crate cannot build the program
+    // itself.
     run(
         &format!("callmeter() {{ test -f \"$3\"; }}\n{}", commands(&page)),
         dir.path(),

@@ -47,7 +47,7 @@ impl OutputPlugin for Catcher {
 
 callmeter_plugin_sdk::export!(Catcher);
 
-/// Sends batches through the whole boundary and gives what arrived.
+/// Sends batches through the whole boundary and returns what arrived.
 fn through(batches: &[RecordBatch]) -> Vec<Batch> {
     let (sender, receiver) = mpsc::channel();
     *WAITING.lock().unwrap() = Some(sender);
@@ -185,7 +185,7 @@ fn the_view_reads_what_arrow_reads() {
         .unwrap();
 }
 
-/// Every column that callmeter sends has an accessor of its type, and no accessor is for nothing.
+/// Every column that callmeter sends has an accessor of its type, and every accessor has a column.
 #[test]
 fn the_row_tables_are_the_schemas() {
     for (stream, (name, columns)) in Stream::ALL.into_iter().zip(described::SCHEMAS) {

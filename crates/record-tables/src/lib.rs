@@ -1,8 +1,8 @@
 //! The columns of every stream of records, one table for each stream.
 //!
 //! A table is a macro that passes its lines to another macro. `callmeter-records` makes the Arrow
-//! schema, the builder, the view, the fingerprint and `docs/RECORDS.md` from it, the plugin SDK its
-//! accessors, and the exporter the conversion of what the API sent.
+//! schema, the builder, the view, the fingerprint and `docs/RECORDS.md` from it, the plugin SDK
+//! makes its accessors, and the exporter makes the conversion of what the API sent.
 //!
 //! A line is `field: kind = "Member", "Description.";`. The column has the name of the field unless
 //! the line says `field as "column"`. A unit follows the kind, as in `int("s")`; the unit of `time`

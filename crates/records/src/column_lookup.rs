@@ -5,7 +5,7 @@ use arrow_array::{
 };
 use arrow_schema::DataType;
 
-/// A batch that is read as another stream than its own.
+/// Why a batch cannot be read as this stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ViewError {
     /// A column of the schema is missing.
@@ -21,7 +21,7 @@ pub enum ViewError {
         column: &'static str,
         /// The type it has.
         found: DataType,
-        /// The Arrow array that was looked for.
+        /// The Arrow array that was expected.
         expected: &'static str,
     },
 }

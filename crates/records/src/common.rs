@@ -175,12 +175,12 @@ impl<'a> CommonView<'a> {
         })
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// The account of a row. Like all of these: panics if there is no such row.
+    /// The account of a row. Like all of these accessors, it panics if there is no such row.
     pub fn account(&self, row: usize) -> &'a str {
         self.account.value(row)
     }

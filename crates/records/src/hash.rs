@@ -12,12 +12,12 @@ use crate::id::CanonicalId;
 #[derive(Debug, Default)]
 pub struct FieldHasher {
     bytes: Vec<u8>,
-    /// Where the JSON of unreadable fields is put together.
+    /// A buffer for the JSON of unreadable fields.
     pub(crate) json: String,
 }
 
 impl FieldHasher {
-    /// An empty one.
+    /// An empty hasher.
     pub fn new() -> Self {
         Self::default()
     }

@@ -1,13 +1,13 @@
 //! The vocabulary of callmeter's data path and its Arrow schemas.
 //!
-//! A record is written once, by a builder ([`CallsBuilder`] and its siblings), out of borrowed
-//! values ([`Call`] …), and from then on travels as an Arrow
+//! A builder ([`CallsBuilder`] and its siblings) writes a record once, from borrowed values
+//! ([`Call`] …). From then on the record travels as an Arrow
 //! [`RecordBatch`](arrow_array::RecordBatch) of one [`Stream`]: into the journal, through the
 //! meter, to the outputs. A view ([`CallsView`] …) reads such a batch row by row, finding its
 //! columns by name, so that a batch with columns added later still reads.
 //!
-//! The columns of each stream are a table in `callmeter-record-tables`; all of the above comes from
-//! it.
+//! The columns of each stream are a table in `callmeter-record-tables`; all of the above is made
+//! from it.
 //!
 //! What the upstream wrote and what could be read of it are kept apart: see [`Reading`] and the
 //! column `unreadable`. Times become UTC here ([`TimeReader`]); durations are whole milliseconds,

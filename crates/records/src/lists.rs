@@ -11,7 +11,7 @@ use arrow_schema::{ArrowError, DataType, Field, FieldRef};
 use crate::column_lookup::{Columns, ViewError};
 use crate::hash::FieldHasher;
 
-/// Offsets and validity of a list column, whose items are built beside.
+/// Offsets and validity of a list column, whose items are built separately.
 #[derive(Debug)]
 pub(crate) struct Lists {
     ends: Vec<i32>,

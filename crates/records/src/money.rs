@@ -1,16 +1,16 @@
-//! Money and balances: exact decimals of nine places, as [`PRECISION`] and [`SCALE`] of
-//! `Decimal128` say.
+//! Money and balances: exact decimals with nine places, stored as `Decimal128` of [`PRECISION`] and
+//! [`SCALE`].
 
 /// Digits of a decimal column.
 pub const PRECISION: u8 = 38;
-/// Decimal places of a decimal column; a value is an integer of 10⁻⁹.
+/// Decimal places of a decimal column; a value is a whole number of units of 10⁻⁹.
 pub const SCALE: i8 = 9;
 
 /// The largest value: 38 digits.
 const LIMIT: i128 = 10i128.pow(38);
 
-/// Units of 10⁻⁹ of `mantissa` · 10^−`places`, to the nearest, halves away from zero. `None`: more
-/// than 38 digits.
+/// Converts `mantissa` · 10^−`places` to units of 10⁻⁹, rounded to the nearest, halves away from
+/// zero. `None` if the result has more than 38 digits.
 pub fn from_parts(mantissa: i128, places: u32) -> Option<i128> {
     let ours = u32::from(SCALE.unsigned_abs());
     let value = if places <= ours {
@@ -24,7 +24,7 @@ pub fn from_parts(mantissa: i128, places: u32) -> Option<i128> {
     (value.unsigned_abs() < LIMIT.unsigned_abs()).then_some(value)
 }
 
-/// The decimal text of units of 10⁻⁹, shortest: `12.5`, `-0.00001`, `3`.
+/// The shortest decimal text of units of 10⁻⁹: `12.5`, `-0.00001`, `3`.
 pub fn to_text(units: i128) -> String {
     let scale = 10u128.pow(u32::from(SCALE.unsigned_abs()));
     let (whole, rest) = (units.unsigned_abs() / scale, units.unsigned_abs() % scale);

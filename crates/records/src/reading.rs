@@ -32,7 +32,7 @@ impl<'a, T: Copy> Reading<'a, T> {
         }
     }
 
-    /// Reads `text` with `parse`; no text is [`Reading::Missing`], a refusal
+    /// Reads `text` with `parse`; no text is [`Reading::Missing`], text that `parse` refuses is
     /// [`Reading::Unreadable`].
     pub fn parse(text: Option<&'a str>, parse: impl FnOnce(&str) -> Option<T>) -> Self {
         match text {

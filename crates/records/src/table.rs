@@ -1,6 +1,6 @@
-//! From the table of a stream: its record, fingerprint, schema, builder and view.
+//! Makes the record, fingerprint, schema, builder and view of a stream from its table.
 
-/// The name of a column: that of its field unless the table names another.
+/// The name of a column: its field's name unless the table gives another.
 macro_rules! name {
     ($field:ident) => {
         stringify!($field)
@@ -11,7 +11,7 @@ macro_rules! name {
 }
 pub(crate) use name;
 
-/// Makes a stream of its table (see `callmeter-record-tables`).
+/// Makes a stream from its table (see `callmeter-record-tables`).
 ///
 /// `order` is the order in which the fingerprint takes the values: `by_column` as in the table,
 /// `by_kind` texts first, then other scalars, then lists. `last` is a column after those of the
@@ -32,8 +32,8 @@ macro_rules! stream {
         }
 
         impl $record<'_> {
-            /// A hash over all that is stored of the record: with the same fingerprint it has not
-            /// changed.
+            /// A hash of everything that is stored of the record. With the same fingerprint the
+            /// record has not changed.
             pub fn fingerprint(&self, hasher: &mut FieldHasher) -> u64 {
                 let mut json = std::mem::take(&mut hasher.json);
                 let unreadable = self.unreadable(&mut json);
@@ -107,8 +107,8 @@ macro_rules! stream {
                 self.unreadable.append_option(record.unreadable(&mut self.json));
             }
 
-            /// The batch; the builder is empty again. Fails only where a text column outgrows 2
-            /// GiB.
+            /// Returns the batch and empties the builder. Fails only if a text column grows beyond
+            /// 2 GiB.
             pub fn finish(&mut self, head: &BatchHead<'_>) -> Result<RecordBatch, ArrowError> {
                 let mut columns = self.common.finish(head);
                 $(columns.push(Arc::new(kind!(@finish $kind, self.$name)));)*
@@ -139,17 +139,17 @@ macro_rules! stream {
                 })
             }
 
-            /// How many rows there are.
+            /// The number of rows.
             pub fn len(&self) -> usize {
                 self.common.rows()
             }
 
-            /// Whether there are none.
+            /// Whether there are no rows.
             pub fn is_empty(&self) -> bool {
                 self.len() == 0
             }
 
-            /// A row, if there is that one.
+            /// The row with this index, if there is one.
             pub fn row(&self, row: usize) -> Option<$row<'_, 'a>> {
                 (row < self.len()).then_some($row { view: self, row })
             }
@@ -202,7 +202,7 @@ macro_rules! stream {
                 column_lookup::text(self.view.unreadable, self.row)
             }
 
-            /// The fingerprint of the record that this row was made of.
+            /// The fingerprint of the record that this row was made from.
             pub fn fingerprint(&self, hasher: &mut FieldHasher) -> u64 {
                 hasher.start();
                 $(pass!($order texts $kind { kind!(@feed $kind, hasher, self.$name()); });)*
@@ -231,7 +231,7 @@ macro_rules! flat {
         }
 
         impl<'a> $row<'_, 'a> {
-            /// The record that this row was made of, but for the texts that could not be read.
+            /// The record that this row was made from, except for the texts that could not be read.
             pub fn to_record(&self) -> $record<'a> {
                 $record { $($name: self.$name().into(),)* }
             }
@@ -240,7 +240,7 @@ macro_rules! flat {
 }
 pub(crate) use flat;
 
-/// Keeps the statements of a field for the pass of its kind.
+/// Expands to the statements of a field only in the pass of its kind.
 macro_rules! pass {
     (by_column texts $kind:ident { $($statement:tt)* }) => { $($statement)* };
     (by_kind texts text { $($statement:tt)* }) => { $($statement)* };
@@ -256,7 +256,7 @@ macro_rules! pass {
 }
 pub(crate) use pass;
 
-/// What a kind of column is in each place.
+/// The code for a kind of column in each place.
 macro_rules! kind {
     (@field text) => { Option<&'a str> };
     (@field id) => { Option<&'a str> };

@@ -6,34 +6,33 @@ use jiff::tz::TimeZone;
 const SECOND: i64 = 1_000_000;
 const DAY_SECONDS: i64 = 86_400;
 
-/// A name that is in no time zone database.
+/// A name that is not in the time zone database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "unknown time zone `{0}`: expected a name of the IANA database, such as Europe/Zurich or UTC"
 )]
 pub struct UnknownZone(String);
 
-/// Reads the times of one account: texts without a zone are local to the account's.
+/// Reads the times of one account: texts without a zone are in the account's zone.
 ///
-/// Accepted, with blanks around:
+/// Accepted, also with blanks around them:
 /// - `2026-08-06 08:45:00`, `2026-08-06T08:45:00`, both also without seconds or with a fraction
 ///   (`.` or `,`; digits after the sixth are cut), and with a zone: `Z`, `+02:00`, `+0200`, `+02`;
 /// - `2026-08-06`: midnight;
-/// - `/Date(1786005900000)/`, `/Date(1786005900000+0200)/`: milliseconds of UTC, whatever zone is
-///   named.
+/// - `/Date(1786005900000)/`, `/Date(1786005900000+0200)/`: milliseconds in UTC, whatever zone is
+///   given.
 ///
 /// Everything else is refused, never guessed: other orders of day and month, 24:00, a 60th second,
 /// 30 February.
 ///
-/// **Daylight saving.** A local time that exists twice (clocks go back) is the first of the two;
-/// one that does not exist (clocks go forward) is read with the offset that held before, so that it
-/// lies as far after the change as it claims to. Both are what RFC 5545 asks for. One hour a year
-/// is thus ambiguous by nature: an API that writes local time without an offset does not say which
-/// it was.
+/// **Daylight saving.** A local time that occurs twice (clocks go back) is read as the first of the
+/// two. One that does not occur (clocks go forward) is read with the offset before the change. Both
+/// are what RFC 5545 asks for. One hour a year is therefore ambiguous: an API that writes local
+/// time without an offset does not say which of the two it means.
 #[derive(Debug, Clone)]
 pub struct TimeReader {
     zone: TimeZone,
-    /// Local seconds in which `offset` is the only one: most calls of a page lie in the same.
+    /// The local seconds in which only `offset` applies: most calls of a page are in the same span.
     steady: std::ops::Range<i64>,
     offset: i64,
     /// The date that was read last: most calls of a page have the same.
@@ -63,7 +62,7 @@ impl TimeReader {
         &self.zone
     }
 
-    /// UTC microseconds of `text`, or `None` where it is no time.
+    /// UTC microseconds of `text`, or `None` if it is not a time.
     pub fn read(&mut self, text: &str) -> Option<i64> {
         let text = text.trim_ascii();
         if let Some(rest) = text.strip_prefix("/Date(") {
@@ -82,7 +81,8 @@ impl TimeReader {
         seconds.checked_mul(SECOND)?.checked_add(micros)
     }
 
-    /// The slow way: asks the zone, and remembers the span around in which nothing is ambiguous.
+    /// The slow path: asks the zone, and remembers the surrounding span in which nothing is
+    /// ambiguous.
     fn resolve(&mut self, local: Local) -> Option<i64> {
         let civil = DateTime::new(
             local.year,
@@ -99,8 +99,8 @@ impl TimeReader {
         let instant = ambiguous.compatible().ok()?;
         let seconds = instant.as_second();
         if is_plain {
-            // Two days off each change: offsets differ by 24 hours at the most (Samoa has done
-            // that).
+            // Stays two days away from each change: offsets differ by 24 hours at the most (Samoa
+            // has done that).
             let offset = local.seconds - seconds;
             let before = self.zone.preceding(instant).next();
             let after = self.zone.following(instant).next();
@@ -166,7 +166,7 @@ fn midnight(date: [u8; 10]) -> Option<Local> {
     })
 }
 
-/// The time of day and the zone behind a date.
+/// The time of day and the zone after a date.
 fn parse_time(mut local: Local, rest: &[u8]) -> Option<Parsed> {
     if rest.is_empty() {
         return Some(Parsed {
@@ -238,7 +238,8 @@ fn offset_seconds(text: &[u8]) -> Option<i64> {
         .then(|| sign * (i64::from(hours) * 3_600 + i64::from(minutes) * 60))
 }
 
-/// The rest of `/Date(ms)/` or `/Date(ms±hhmm)/`. The zone only says how the writer would show it.
+/// Reads what follows `/Date(` in `/Date(ms)/` or `/Date(ms±hhmm)/`. The zone only says how the
+/// writer would show the time.
 fn wcf(rest: &str) -> Option<i64> {
     let inner = rest.strip_suffix(")/")?;
     let unsigned = inner.strip_prefix('-').unwrap_or(inner);
@@ -368,7 +369,7 @@ mod tests {
             read("Europe/Zurich", "2026-03-29 03:00:00"),
             Some(utc("2026-03-29T01:00:00Z"))
         );
-        // A whole day that never was.
+        // A whole day that was skipped.
         assert_eq!(
             read("Pacific/Apia", "2011-12-30 12:00:00"),
             Some(utc("2011-12-30T22:00:00Z"))
@@ -401,7 +402,7 @@ mod tests {
     }
 
     proptest! {
-        /// The remembered offset gives what the time zone library gives, in any order of questions.
+        /// The remembered offset gives the same as the time zone library, in any order of reads.
         #[test]
         fn agrees_with_the_library(
             zone in prop::sample::select(vec![

@@ -28,7 +28,7 @@ impl<'b> UnreadableJson<'b> {
         push_string(self.json, text);
     }
 
-    /// The object, or `None` where all was readable.
+    /// The object, or `None` if everything was readable.
     pub(crate) fn finish(self) -> Option<&'b str> {
         if self.json.is_empty() {
             return None;

@@ -1,4 +1,4 @@
-//! `docs/RECORDS.md` is what the tables of the streams say.
+//! `docs/RECORDS.md` matches the tables of the streams.
 
 use std::fmt::Write as _;
 
@@ -24,7 +24,7 @@ macro_rules! lines {
     };
 }
 
-/// The columns that every stream has before those of its table, with what they say.
+/// The columns that every stream has before those of its table, with their descriptions.
 const COMMON: [(&str, &str); 5] = [
     ("", "The account's name in the configuration."),
     (

@@ -39,7 +39,7 @@ pub(crate) struct Archive {
     /// The lock file, held as long as this output may write.
     _lock: File,
     parts: BTreeMap<String, Part>,
-    /// Stream and id of the batches that are accepted and not durable.
+    /// Stream and id of the batches that are accepted but not yet durable.
     pending: Vec<(String, String)>,
     /// Reused for the text of each batch.
     buffer: Vec<u8>,
@@ -167,7 +167,7 @@ impl Archive {
         self.last_write = Instant::now();
         let id = batch.id_hex();
         if self.state.remembers(&id) || self.pending.iter().any(|(_, pending)| *pending == id) {
-            // callmeter stopped between our flush and its cursor's move.
+            // callmeter stopped after our flush, before it moved its cursor.
             self.host
                 .debug(format_args!("batch {id} is in the files already"));
             return Ok(());
@@ -180,7 +180,7 @@ impl Archive {
         let (Some(part), Some(known)) =
             (self.parts.get_mut(&stream), self.state.streams.get(&stream))
         else {
-            // `prepare` put both there.
+            // Cannot happen, because `prepare` added both.
             return Ok(());
         };
         self.buffer.clear();
@@ -214,7 +214,7 @@ impl Archive {
             .as_ref()
             .is_some_and(|open| open.becomes.is_some())
         {
-            // It was being finished when the disk was full or the like.
+            // An earlier attempt to finish it failed, for example because the disk was full.
             self.complete(stream)?;
         }
         let known = self.state.streams.entry(stream.to_owned()).or_default();
@@ -255,7 +255,7 @@ impl Archive {
     /// Creates the stream's next file. The state names it first, so that no file is left over.
     fn begin(&mut self, stream: &str, period: String) -> Result<()> {
         let known = self.state.streams.entry(stream.to_owned()).or_default();
-        // A batch that comes late does not take the names of a period that is over.
+        // A late batch does not go back to the file names of an earlier period.
         if period > known.period || known.part == 0 {
             known.period = period;
             known.part = 1;
@@ -348,7 +348,7 @@ impl Archive {
         if permanent {
             known.open = None;
         }
-        // The file is closed for good: its batches must not go into another one.
+        // The file is closed for good: its batches must not be written to another one.
         let (done, rest) = std::mem::take(&mut self.pending)
             .into_iter()
             .partition(|(pending, _)| pending == stream);

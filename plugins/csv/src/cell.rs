@@ -1,4 +1,4 @@
-//! Values as the bytes of a CSV cell: RFC 4180 quoting, RFC 3339 times, JSON for what is nested.
+//! Values as the bytes of a CSV cell: RFC 4180 quoting, RFC 3339 times, JSON for nested values.
 //!
 //! Missing values are empty cells; the empty text is `""`, so that the two can be told apart.
 
@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use callmeter_plugin_sdk::batch::{List, Struct, Timestamp, Value};
 
-/// Puts cells at the end of a buffer.
+/// Appends cells to a buffer.
 #[derive(Debug)]
 pub(crate) struct Cells {
     guard_formulas: bool,
@@ -52,7 +52,7 @@ impl Cells {
         }
     }
 
-    /// A time that comes again and again.
+    /// A time that repeats: its text is kept for the next cell.
     pub(crate) fn push_observed(&mut self, out: &mut Vec<u8>, time: Timestamp) {
         match &self.observed {
             Some((known, text)) if *known == time.micros() => out.extend_from_slice(text),
@@ -65,16 +65,17 @@ impl Cells {
         }
     }
 
-    /// Whether no text that is part of this one needs quotes: asked once for all texts of a column.
+    /// Whether none of the texts that are joined in `texts` needs quotes. Called once for all texts
+    /// of a column.
     pub(crate) fn is_plain(&self, texts: &str) -> bool {
         let bytes = texts.as_bytes();
-        // Where formulas are guarded each text has to be looked at by itself.
+        // With `guard_formulas` each text has to be checked by itself.
         !self.guard_formulas
             && memchr::memchr3(b'"', b',', b'\n', bytes).is_none()
             && memchr::memchr(b'\r', bytes).is_none()
     }
 
-    /// Text, also a header's name.
+    /// Writes a text, or a column's name in the header.
     pub(crate) fn push_text(&self, out: &mut Vec<u8>, text: &str) {
         let bytes = text.as_bytes();
         let formula = self.guard_formulas
@@ -94,7 +95,7 @@ impl Cells {
         out.push(b'"');
     }
 
-    /// JSON within a cell, which stands in quotes: its own are doubled as they are written.
+    /// Writes JSON within a quoted cell: the quotes in the JSON are doubled.
     fn push_json(&mut self, out: &mut Vec<u8>, value: &Value<'_>) {
         match value {
             Value::Text(text) => self.push_json_text(out, text),
@@ -148,7 +149,7 @@ impl Cells {
 
     fn push_serialized(&mut self, out: &mut Vec<u8>, value: impl serde::Serialize) {
         self.json.clear();
-        // A value always has a form in JSON, and a Vec takes everything.
+        // Every value can be written as JSON, and writing to a Vec does not fail.
         if serde_json::to_writer(&mut self.json, &value).is_ok() {
             push_doubled(out, &self.json);
         } else {
@@ -156,8 +157,8 @@ impl Cells {
         }
     }
 
-    /// RFC 3339, with three or six digits of a second when there are any: as the SDK prints it,
-    /// only faster.
+    /// RFC 3339, with three or six digits of a second when there are any: as the SDK prints it, but
+    /// faster.
     fn push_time(&mut self, out: &mut Vec<u8>, time: Timestamp) {
         let day = time.seconds().div_euclid(86_400);
         let date = match self.day {
@@ -192,7 +193,7 @@ impl Cells {
     }
 }
 
-/// A quote within a cell that stands in quotes.
+/// A quote within a quoted cell.
 const QUOTE: &[u8] = b"\"\"";
 
 /// Two decimal digits of a number below 100.
@@ -220,13 +221,13 @@ fn push_doubled(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes.get(from..).unwrap_or_default());
 }
 
-/// Whether RFC 4180 asks for quotes. Eight bytes at a time: most cells are longer than that and
-/// need none.
+/// Whether RFC 4180 asks for quotes. Checks eight bytes at a time, because most cells are longer
+/// than that and need none.
 fn needs_quotes(bytes: &[u8]) -> bool {
     let (words, rest) = bytes.as_chunks::<8>();
     words.iter().any(|word| {
         let word = u64::from_le_bytes(*word);
-        // Line ends are among the characters below 16; a text with any of them is looked at byte by
+        // Line ends are among the characters below 16; a text with any of them is checked byte by
         // byte.
         equal(word, b'"') | equal(word, b',') | below(word, 16) != 0
             && word.to_le_bytes().iter().copied().any(asks_for_quotes)
@@ -237,7 +238,7 @@ fn asks_for_quotes(byte: u8) -> bool {
     matches!(byte, b'"' | b',' | b'\n' | b'\r')
 }
 
-/// Whether JSON escapes anything: `"`, `\` and what lies below the blank.
+/// Whether JSON escapes anything: `"`, `\` and characters below the blank.
 fn needs_escapes(bytes: &[u8]) -> bool {
     let escaped = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
     let (words, rest) = bytes.as_chunks::<8>();
@@ -249,12 +250,12 @@ fn needs_escapes(bytes: &[u8]) -> bool {
 
 const ONES: u64 = u64::MAX / 255;
 
-/// Not zero if a byte of the word is `byte`, and only then.
+/// Nonzero exactly if a byte of the word is `byte`.
 fn equal(word: u64, byte: u8) -> u64 {
     below(word ^ (ONES * u64::from(byte)), 1)
 }
 
-/// Not zero if a byte of the word is below `bound`, which is 128 at the most, and only then.
+/// Nonzero exactly if a byte of the word is below `bound`, which is at most 128.
 fn below(word: u64, bound: u8) -> u64 {
     word.wrapping_sub(ONES * u64::from(bound)) & !word & (ONES << 7)
 }

@@ -118,7 +118,7 @@ impl Place {
 }
 
 impl Config {
-    /// Checks what the types cannot say.
+    /// Checks what the types cannot express.
     pub(crate) fn place(&self) -> Result<Place, ConfigError> {
         match (&self.directory, &self.file) {
             (Some(directory), None) => {

@@ -61,7 +61,7 @@ pub(crate) type Result<T, E = CsvError> = std::result::Result<T, E>;
 impl From<CsvError> for Fail {
     fn from(error: CsvError) -> Self {
         match error {
-            // Disk full and the like: the same batch again, later.
+            // For example a full disk: the same batch may succeed later.
             CsvError::Io { .. } => Self::retry(error),
             CsvError::OtherStream { .. } => Self::reject(error),
             CsvError::Sync { .. }

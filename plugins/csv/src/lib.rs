@@ -28,7 +28,7 @@ use callmeter_plugin_sdk::{Batch, Deadline, Durable, Fail, Fatal, Host, Outcome,
 use crate::archive::Archive;
 pub use crate::config::{Bytes, Compress, Config, Rotate};
 
-/// Time between two looks for files whose day is over.
+/// Time between two checks for files whose day is over.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
 
 /// The output.
@@ -77,14 +77,14 @@ impl Drop for CsvOutput {
     fn drop(&mut self) {
         if let Some((stop, thread)) = self.caretaker.take() {
             drop(stop);
-            // A panic of the thread is on stderr already.
+            // A panic of the thread was already printed to stderr.
             let _ = thread.join();
         }
     }
 }
 
-/// A panic within the lock ends the instance by the SDK's guard, or the caretaker; the files are
-/// good in any case.
+/// A panic while the lock is held ends the instance, through the SDK's guard, or the caretaker. The
+/// files stay valid in either case.
 fn lock(archive: &Mutex<Archive>) -> MutexGuard<'_, Archive> {
     archive.lock().unwrap_or_else(PoisonError::into_inner)
 }

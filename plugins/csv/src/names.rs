@@ -13,7 +13,7 @@ pub(crate) const PARTIAL: &str = ".partial";
 /// The extension of a compressed file.
 pub(crate) const PACKED: &str = ".gz";
 
-/// The stream's name, also of a stream that the SDK does not know.
+/// The stream's name, even for a stream that the SDK does not know.
 pub(crate) fn stream(batch: &Batch) -> String {
     match batch.stream() {
         Stream::Other(kind) => {
@@ -29,7 +29,7 @@ pub(crate) fn stream(batch: &Batch) -> String {
     }
 }
 
-/// The period of a time, as file names have it. Later periods sort after earlier ones.
+/// The period of a time, as used in file names. Later periods sort after earlier ones.
 pub(crate) fn period(rotate: Rotate, time: Timestamp) -> String {
     let (year, month, day) = time.date();
     match rotate {

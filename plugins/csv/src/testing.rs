@@ -11,7 +11,7 @@ use callmeter_records::{BatchHead, Call, CallsBuilder, Interaction, Reading};
 pub(crate) const AUGUST_6: i64 = 1_786_005_900_000_000;
 pub(crate) const DAY: i64 = 86_400_000_000;
 
-/// Calls as callmeter hands them over, with text that is hard to write down here and there.
+/// Calls as callmeter hands them over, some of them with text that is hard to encode.
 pub(crate) fn calls(first: i64, rows: usize, observed_at: i64) -> RecordBatch {
     let mut builder = CallsBuilder::with_capacity(rows);
     for i in (first..).take(rows) {
@@ -62,14 +62,14 @@ pub(crate) fn calls(first: i64, rows: usize, observed_at: i64) -> RecordBatch {
     builder.finish(&head).unwrap()
 }
 
-/// A batch whose number, and so its id, is given.
+/// A batch with this number, from which its id is made.
 pub(crate) fn batch(number: u64, records: RecordBatch) -> Batch {
     let mut id = [0; 16];
     id[8..].copy_from_slice(&number.to_be_bytes());
     Batch::for_tests(Stream::Calls, number, id, records).unwrap()
 }
 
-/// The same records with one column more, in the middle.
+/// The same records with one more column in the middle.
 pub(crate) fn with_column(records: &RecordBatch, name: &str) -> RecordBatch {
     let mut fields: Vec<_> = records.schema().fields().iter().cloned().collect();
     let mut columns = records.columns().to_vec();

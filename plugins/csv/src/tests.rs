@@ -1,5 +1,5 @@
-//! The output as callmeter drives it: what lies in the directory after writes, flushes, restarts
-//! and kills.
+//! The output as callmeter drives it: what is in the directory after writes, flushes, restarts and
+//! kills.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -88,7 +88,7 @@ fn a_file_gets_its_name_when_its_day_is_over() {
     archive
         .write(&batch(3, calls(4, 1, AUGUST_6 + DAY)))
         .unwrap();
-    // What comes late goes into the file of the day.
+    // A late record goes into the current file.
     archive.write(&batch(4, calls(5, 1, AUGUST_6))).unwrap();
     let expected = BTreeMap::from([
         ("calls-2026-08-06.csv".to_owned(), ids(1..=3)),
@@ -107,7 +107,7 @@ fn a_quiet_stream_s_file_is_finished_by_the_clock() {
         files(directory.path()).into_keys().next().unwrap()
     };
     archive.pretend_quiet();
-    // Not before it is flushed, not before the day is over, not right after a batch.
+    // It is not finished before it is flushed, before the day is over, or right after a batch.
     assert_eq!(
         name(&mut archive, AUGUST_6 + DAY),
         "calls-2026-08-06.csv.partial"
@@ -115,7 +115,7 @@ fn a_quiet_stream_s_file_is_finished_by_the_clock() {
     archive.flush().unwrap();
     assert_eq!(name(&mut archive, AUGUST_6), "calls-2026-08-06.csv.partial");
     assert_eq!(name(&mut archive, AUGUST_6 + DAY), "calls-2026-08-06.csv");
-    // A late one takes another name; the finished file stays as it is.
+    // A late batch goes into another file; the finished file stays as it is.
     archive.write(&batch(2, calls(3, 1, AUGUST_6))).unwrap();
     let expected = BTreeMap::from([
         ("calls-2026-08-06.csv".to_owned(), ids(1..=2)),
@@ -152,7 +152,7 @@ fn what_was_not_flushed_is_cut_and_what_was_is_not_written_again() {
     archive.flush().unwrap();
     archive.write(&batch(3, calls(5, 2, AUGUST_6))).unwrap();
     drop(archive);
-    // callmeter ended before it noted the flush: all of it comes again.
+    // callmeter ended before it recorded the flush, so it sends everything again.
     let mut archive = open(in_directory(directory.path())).unwrap();
     assert_eq!(
         files(directory.path())["calls-2026-08-06.csv.partial"],
@@ -236,7 +236,7 @@ fn one_file_holds_one_stream_for_ever() {
     archive.write(&batch(5, calls(4, 1, AUGUST_6))).unwrap();
     assert_eq!(files(directory.path())["all.csv"], ids(1..=4));
     drop(archive);
-    // Without its state it is somebody else's file.
+    // Without its state file it counts as someone else's file.
     fs::remove_file(directory.path().join(".all.csv.state")).unwrap();
     let error = open(config).unwrap_err().to_string();
     assert!(error.contains("was not written by this output"), "{error}");
@@ -278,7 +278,7 @@ fn files_that_others_changed() {
     archive.write(&batch(1, calls(1, 5, AUGUST_6))).unwrap();
     archive.flush().unwrap();
     drop(archive);
-    // Shorter than what was flushed: kept aside, not appended to.
+    // A file that is shorter than what was flushed is kept aside and not appended to.
     fs::File::options()
         .write(true)
         .open(&partial)
@@ -297,7 +297,8 @@ fn files_that_others_changed() {
         files(directory.path())["calls-2026-08-06.002.csv.partial"],
         ids(6..=6)
     );
-    // Removed while it is open: noticed at the flush, before it is called durable.
+    // A file that is removed while it is open is noticed at the flush, before anything is reported
+    // as durable.
     fs::remove_file(directory.path().join("calls-2026-08-06.002.csv.partial")).unwrap();
     let error = callmeter_plugin_sdk::Fail::from(archive.flush().unwrap_err());
     assert!(error.is_fatal(), "{error}");
@@ -357,7 +358,7 @@ fn finishing_is_taken_up_where_it_stopped() {
 }
 
 mod kill {
-    //! A writer is killed at random moments; another goes on from the last flush that was noted.
+    //! A writer is killed at random moments; another goes on from the last flush that was recorded.
 
     use std::io::{BufRead as _, BufReader, Write as _};
     use std::process::{Command, Stdio};
@@ -374,8 +375,8 @@ mod kill {
     const FLUSH_EVERY: u64 = 5;
     const ROWS: u8 = 7;
 
-    /// The writer, in a process of its own: batches from the one given on, a flush after some, a
-    /// word after each flush.
+    /// The writer, in its own process: it writes batches from a given number on, flushes after
+    /// every few, and prints a line after each flush.
     #[test]
     #[ignore = "run by the test below in a child process"]
     fn writer() {
@@ -424,8 +425,8 @@ mod kill {
             if !child.wait().unwrap().success() {
                 kills += 1;
             }
-            // Now and then callmeter ends between a flush and its note of it: durable batches come
-            // again.
+            // Sometimes callmeter ends after a flush, before it records it: durable batches are
+            // sent again.
             let heard: Option<u64> = reader.join().unwrap();
             let forgets = heard != Some(BATCHES) && kills % 3 == 0;
             let noted = heard.map(|last| if forgets { last - FLUSH_EVERY } else { last });

@@ -1,5 +1,5 @@
-//! Any bytes: a value or an error with a place in the text; never a panic, never a disagreement
-//! between the ways to read.
+//! Any bytes give a value or an error with a position in the text, never a panic, and all ways to
+//! read them agree.
 
 #![no_main]
 
@@ -75,7 +75,7 @@ fuzz_target!(|input: &[u8]| {
     check(input, &any);
     let skipped = jsv::from_slice::<IgnoredAny>(input);
     check(input, &skipped);
-    // What differs is only the order in which limits and errors are met.
+    // They differ only in the order in which they find limits and errors.
     assert_eq!(any.is_ok(), skipped.is_ok());
     let raw = jsv::from_slice::<Vec<jsv::Raw<'_>>>(input);
     check(input, &raw);
@@ -91,7 +91,7 @@ fuzz_target!(|input: &[u8]| {
     let pretty = jsv::from_str_pretty::<Value>(text);
     check(input, &pretty);
     if !text.bytes().any(|byte| byte.is_ascii_whitespace()) {
-        // Blanks are all that the lenient reader sees otherwise.
+        // The lenient reader treats only blanks differently.
         assert_eq!(any.ok(), pretty.ok());
     }
     check(input, &jsv::from_str_pretty::<Page<'_>>(text));

@@ -1,4 +1,4 @@
-//! What is written is read back the same; what is read and written again is read the same.
+//! A value that is written reads back the same, also after it was read and written again.
 
 #![no_main]
 
@@ -37,8 +37,7 @@ enum Kind {
 }
 
 impl Node {
-    /// Turns what the format cannot tell apart, and NaN, which is not equal to itself, into
-    /// something it can.
+    /// Replaces values that the format cannot tell apart, and NaN, which is not equal to itself.
     fn normalise(&mut self) {
         if self.list == [None] {
             self.list.clear();
@@ -93,7 +92,7 @@ fuzz_target!(|input: &[u8]| {
         let text = jsv::to_string(&value).expect("what was read can be written");
         let back: Value = jsv::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
         assert_eq!(back, value, "{text}");
-        // Once written, the text is a fixed point.
+        // Writing the value that was read gives the same text.
         assert_eq!(jsv::to_string(&back).expect("it was written before"), text);
     }
 });

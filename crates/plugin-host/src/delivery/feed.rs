@@ -9,7 +9,7 @@ use super::window::{Origin, Window};
 use crate::batch_log::{BatchLog, BatchLogError};
 use crate::dead_letters::DeadLetters;
 
-/// Time between two looks into the directory of replays.
+/// Time between two checks of the directory of replays.
 const LOOK_FOR_REPLAYS: Duration = Duration::from_secs(2);
 
 /// The reading side of an output.

@@ -74,7 +74,7 @@ impl Session<'_> {
                     cursors.retain(|(stream, _)| *stream != entry.stream);
                     cursors.push((entry.stream, place));
                 }
-                // One that was refused again is back among the dead letters already.
+                // One that was refused again has already been moved back to the dead letters.
                 Origin::DeadLetter(letter) if !entry.refused => {
                     if let Err(error) = context.dead_letters.delivered(&letter) {
                         shared.failed(&error.to_string());

@@ -29,7 +29,7 @@ pub(super) enum StopReason {
 pub(super) enum NextStep {
     /// It succeeded.
     GoOn,
-    /// The same again, not before `after` if the plugin says so.
+    /// The call is repeated, not before `after` if the plugin says so.
     Retry {
         reason: String,
         after: Option<Duration>,

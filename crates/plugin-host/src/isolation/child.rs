@@ -86,7 +86,7 @@ fn serve() -> io::Result<()> {
                 (answer, 0)
             }
             Request::Flush { within_ms } => instance.flush(Duration::from_millis(within_ms)),
-            // The reader keeps Cancel to itself.
+            // The reader handles Cancel itself.
             Request::Close | Request::Cancel | Request::Create(_) => break,
         };
         reply(&replies, &Reply::done(answer, durable))?;
@@ -109,8 +109,8 @@ fn make(
     Ok((instance, identity))
 }
 
-/// Takes standard input and output for the frames, and puts others in their place, so that a plugin
-/// that prints something disturbs nothing.
+/// Takes standard input and output for the frames, and replaces them, so that a plugin that prints
+/// something does not disturb the frames.
 fn take_pipes() -> io::Result<(File, File)> {
     let requests = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     let replies = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?;
@@ -155,8 +155,8 @@ fn read_requests(
         }
     }
     if !closing {
-        // callmeter is gone. What was not acknowledged comes again at its next start, so that
-        // nothing is lost by ending now, in the middle of whatever the plugin does.
+        // callmeter is gone. What was not acknowledged is sent again after its next start, so
+        // nothing is lost by ending now, whatever the plugin is doing.
         // SAFETY: ends the process; nothing of it is used afterwards.
         unsafe { libc::_exit(0) }
     }

@@ -48,12 +48,13 @@ impl ChildMaker {
             command.args(words);
             command
         } else {
-            // The link, not its target: it still leads to this program when the file was replaced.
+            // The link, not its target: it still leads to this program if the file was replaced.
             let mut command = Command::new("/proc/self/exe");
             command.arg(CHILD_ARGUMENT);
             command
         };
-        // A group of its own: Ctrl-C on the terminal is for callmeter, which then ends the child.
+        // Its own process group: Ctrl-C on the terminal is for callmeter, which then ends the
+        // child.
         command
             .process_group(0)
             .stdin(Stdio::piped())
@@ -98,7 +99,7 @@ impl MakeSink for ChildMaker {
 struct ChildSink {
     handle: Arc<Handle>,
     replies: mpsc::Receiver<Reply>,
-    /// Batches are encoded here, again and again.
+    /// Reused to encode each batch.
     encoded: Vec<u8>,
 }
 
@@ -121,7 +122,8 @@ impl ChildSink {
             .name(format!("from {output}"))
             .spawn(move || {
                 let mut replies = BufReader::with_capacity(64 * 1024, replies);
-                // Ends with the child's output; the channel then tells the asker.
+                // Ends with the child's output. The channel then closes, which ends the wait for a
+                // reply.
                 while let Ok(Some((reply, _))) = protocol::receive(&mut replies) {
                     match reply {
                         Reply::Log {
@@ -220,7 +222,7 @@ impl Drop for ChildSink {
         // An error means that it ended already.
         let _ = self.handle.send(&Request::Close, &[]);
         self.handle.close();
-        // Until it ends by itself, or the watchdog or the end of callmeter ends it.
+        // Waits until it ends by itself, or the watchdog or the end of callmeter ends it.
         while !self.handle.has_ended() {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -260,7 +262,7 @@ impl Handle {
                 Ok(Some(status)) => return status.to_string(),
                 Ok(None) if Instant::now() < by => {}
                 Ok(None) => {
-                    // It closed its pipes and lives on: of no use to anybody.
+                    // It closed its pipes but still runs, so it is of no use.
                     let _ = child.kill();
                     return "it closed its pipes".to_owned();
                 }
@@ -274,7 +276,7 @@ impl Handle {
 
 impl Interrupt for Handle {
     fn cancel(&self) {
-        // Not while a request is being written: that one is stuck, and killing is next.
+        // Not while a request is being written: that one is stuck, and the child is killed next.
         match self.requests.try_lock() {
             Ok(mut requests) => {
                 if let Some(requests) = requests.as_mut() {

@@ -19,7 +19,7 @@ const MAX_FRAME: u32 = 1 << 30;
 /// A request to a child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// Load the plugin and make the instance: comes once, first.
+    /// Load the plugin and create the instance. Sent once, first.
     Create(Box<Create>),
     /// Take a batch, which follows as bytes.
     Write {
@@ -46,7 +46,7 @@ pub(crate) struct Create {
     pub(crate) log_level: i32,
 }
 
-/// A message of a child.
+/// A message from a child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
     /// To `Create`.
@@ -154,7 +154,7 @@ fn body(from: &mut impl Read, length: u32) -> io::Result<Vec<u8>> {
         ));
     }
     let mut bytes = Vec::new();
-    // Grows as bytes come, so that a false length costs nothing.
+    // Grows as bytes arrive, so that a false length costs nothing.
     from.take(length.into()).read_to_end(&mut bytes)?;
     if bytes.len() < usize::try_from(length).unwrap_or(usize::MAX) {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -162,7 +162,7 @@ fn body(from: &mut impl Read, length: u32) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A batch as Arrow IPC, its schema before it.
+/// A batch as Arrow IPC, preceded by its schema.
 pub(crate) fn encode(
     records: &RecordBatch,
     into: &mut Vec<u8>,
@@ -173,7 +173,7 @@ pub(crate) fn encode(
     writer.finish()
 }
 
-/// The batch in such bytes.
+/// Decodes what [`encode`] wrote.
 pub(crate) fn decode(bytes: &[u8]) -> Result<RecordBatch, String> {
     let mut reader = StreamReader::try_new(bytes, None).map_err(|error| error.to_string())?;
     match reader.next() {

@@ -16,7 +16,7 @@ use super::value::{Decimal, Timestamp};
 pub struct Column<'a> {
     field: &'a Field,
     array: &'a ArrowArray,
-    /// Where row 0 lies in the buffers: the array's own offset and that of its parents.
+    /// The index of row 0 in the buffers: the array's own offset plus those of its parents.
     base: usize,
     len: usize,
 }
@@ -46,7 +46,7 @@ pub enum Value<'a> {
 }
 
 impl<'a> Column<'a> {
-    /// A child of a struct array whose row 0 lies at `parent_base`.
+    /// A child of a struct array whose row 0 is at `parent_base`.
     ///
     /// # Safety
     /// `parent` was checked against the schema that `field` is member `index` of.
@@ -89,7 +89,7 @@ impl<'a> Column<'a> {
         self.len == 0
     }
 
-    /// Whether the row has no value here. True behind the last row.
+    /// Whether the row has no value here. True after the last row.
     #[inline]
     pub fn is_null(&self, row: usize) -> bool {
         if row >= self.len {
@@ -102,7 +102,7 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// The row's value; [`Value::Null`] behind the last row.
+    /// The row's value; [`Value::Null`] after the last row.
     #[inline]
     pub fn value(&self, row: usize) -> Value<'a> {
         if self.is_null(row) {
@@ -147,9 +147,8 @@ impl<'a> Column<'a> {
         Some(unsafe { self.text_at(self.base + row) })
     }
 
-    /// The texts of all rows, one behind the other without anything between; `None` if the column
-    /// holds something else. To ask of all rows at once what is rare in each, such as whether a
-    /// character occurs.
+    /// The texts of all rows, joined without separators; `None` if the column holds something else.
+    /// Use it to check all rows at once for something rare, such as a certain character.
     pub fn all_text(&self) -> Option<&'a str> {
         if *self.field.data_type() != DataType::Utf8 {
             return None;
@@ -265,7 +264,7 @@ impl<'a> List<'a> {
         self.start == self.end
     }
 
-    /// The item at this place, from 0; [`Value::Null`] behind the last.
+    /// The item at this place, from 0; [`Value::Null`] after the last.
     pub fn get(&self, index: usize) -> Value<'a> {
         if index < self.len() {
             self.items.value(self.start + index)
@@ -291,7 +290,8 @@ pub struct Struct<'a> {
     row: usize,
 }
 
-/// Stands in for the array of a struct that is not there; never read, because it has no fields.
+/// Used as the array of a struct that is missing. It is never read, because the struct has no
+/// fields.
 struct NoArray(ArrowArray);
 
 // SAFETY: it holds null pointers only.

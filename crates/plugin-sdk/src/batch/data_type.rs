@@ -24,7 +24,7 @@ pub enum DataType {
     Utf8,
     /// A point in time, UTC.
     Timestamp(TimeUnit),
-    /// An exact decimal number with so many digits after the point.
+    /// An exact decimal number with a fixed number of digits after the point.
     Decimal128 {
         /// Digits after the point; may be negative.
         scale: i8,

@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BatchError {
-    /// The memory does not have the form that the schema says; the column and what is wrong.
+    /// The memory does not match the schema. Names the column and what is wrong.
     Malformed(String),
     /// Rows of another stream were asked for.
     OtherStream {

@@ -1,7 +1,7 @@
-//! Takes a batch from the host and checks that its memory has the form that its schema says.
+//! Takes a batch from the host and checks that its memory matches its schema.
 //!
-//! Pointers of the C Data Interface carry no lengths, so that a buffer too short cannot be seen.
-//! Everything else is checked here once, and the accessors rely on it.
+//! Pointers of the C Data Interface carry no lengths, so a buffer that is too short cannot be
+//! detected. Everything else is checked here once, and the accessors rely on it.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::records;
 use super::schema::Schema;
 use super::stream::Stream;
 
-/// How many schemas an instance remembers: one per stream, and room.
+/// The number of schemas that an instance remembers: one per stream, with some to spare.
 const MAX_SCHEMAS: usize = 16;
 
 /// The schemas that an instance has seen, by the host's number.
@@ -46,8 +46,8 @@ impl SchemaCache {
 }
 
 impl Batch {
-    /// Takes the array out of the host's struct. Whatever comes of it, it is released exactly once:
-    /// by the drop of the batch, or by the one in here when the batch is malformed.
+    /// Takes the array out of the host's struct. In every case it is released exactly once: when
+    /// the batch is dropped, or in here when the batch is malformed.
     ///
     /// # Safety
     /// `batch` is null or points to a batch as the ABI describes it, with a truthful `struct_size`.
@@ -105,7 +105,7 @@ fn extent(array: &ArrowArray, name: &str) -> Result<(usize, usize), BatchError> 
     }
 }
 
-/// Checks the children of a struct array for `rows` of its rows; `before` of them its parents skip.
+/// Checks `rows` rows of a struct array's children, after the `before` rows that its parents skip.
 ///
 /// # Safety
 /// The pointers of `array` follow the C Data Interface.
@@ -143,7 +143,7 @@ unsafe fn check_members(
     Ok(())
 }
 
-/// Checks `rows` rows of an array, of which the parents skip `before`.
+/// Checks `rows` rows of an array, after the `before` rows that its parents skip.
 ///
 /// # Safety
 /// The pointers of `array` follow the C Data Interface.

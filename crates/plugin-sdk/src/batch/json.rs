@@ -1,5 +1,5 @@
 //! Records as JSON: timestamps as RFC 3339 text, decimals as text so that nothing is rounded, lists
-//! and structs as arrays and objects, what is missing as null.
+//! and structs as arrays and objects, missing values as null.
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
@@ -13,7 +13,7 @@ impl Batch {
     pub fn to_ndjson(&self) -> String {
         let mut out = Vec::with_capacity(self.len() * 512);
         for row in self.rows() {
-            // A Vec takes everything, and every value has a form in JSON (NaN becomes null).
+            // Writing to a Vec does not fail, and every value can be written as JSON (NaN as null).
             if serde_json::to_writer(&mut out, &row).is_ok() {
                 out.push(b'\n');
             }

@@ -21,7 +21,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The batch's number among those that this instance was given, from 1.
+    /// The batch's number within this instance, from 1.
     /// [`Durable::UpTo`](crate::outcome::Durable::UpTo) refers to it.
     pub fn seq(&self) -> u64 {
         self.seq

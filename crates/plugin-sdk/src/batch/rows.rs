@@ -138,7 +138,7 @@ pub(super) fn list(value: Value<'_>) -> Option<List<'_>> {
     }
 }
 
-/// What a kind of column of a table is here, and whether every record has a value.
+/// A column of a table as `Described`: its name, its type and whether every record has a value.
 macro_rules! described {
     ($name:expr, always_text) => {
         Described { name: $name, kind: ColumnKind::Text, required: true }
@@ -256,7 +256,7 @@ macro_rules! accessor {
     };
 }
 
-/// The name of a column: that of its accessor unless the table names another.
+/// The name of a column: its accessor's name unless the table gives another.
 macro_rules! name {
     ($accessor:ident) => {
         stringify!($accessor)
@@ -306,7 +306,7 @@ macro_rules! row {
     };
 }
 
-/// A column's place in its table, found while compiling.
+/// A column's index in its table, found at compile time.
 pub(super) const fn place(columns: &[Described], name: &str) -> usize {
     let mut i = 0;
     while i < columns.len() {
@@ -326,7 +326,7 @@ pub(super) const fn place(columns: &[Described], name: &str) -> usize {
 }
 
 impl<'a> Source<'a> {
-    /// The members of a struct value; of nothing when it is null.
+    /// The members of a struct value; none if it is null.
     pub(super) fn member(value: Value<'a>) -> Self {
         match value {
             Value::Struct(members) => Self::Member(members),

@@ -8,7 +8,7 @@ use super::data_type::{DataType, Field, TimeUnit};
 use super::error::{BatchError, malformed};
 use super::resolve::{Described, Resolved};
 
-/// How deep types may nest: a batch, a list, a struct, a list in it, and room.
+/// How deep types may nest: a batch, a list, a struct and a list in it, with some to spare.
 const MAX_DEPTH: usize = 8;
 
 /// How many members a struct may have.
@@ -28,7 +28,7 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    /// Reads the type of a batch, of whose columns the SDK knows `columns`.
+    /// Reads the type of a batch. `columns` are those that the SDK knows.
     ///
     /// # Safety
     /// `schema` is null or points to a schema that follows the C Data Interface.
@@ -189,7 +189,7 @@ unsafe fn metadata_value(metadata: *const c_char, key: &[u8]) -> Option<String> 
     None
 }
 
-/// Reads a length and as many bytes, and steps behind them.
+/// Reads a length and as many bytes, and moves past them.
 ///
 /// # Safety
 /// Such bytes lie at `at`, and live as long as the result is used.

@@ -10,7 +10,7 @@ use super::data_type::TimeUnit;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The point so many microseconds after 1970-01-01T00:00:00Z.
+    /// The point in time this many microseconds after 1970-01-01T00:00:00Z.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }

@@ -1,4 +1,4 @@
-//! What the host's tests share: libraries compiled on the spot, rigs, and what plugins wrote.
+//! What the host's tests share: compiling libraries, starting rigs, and reading what plugins wrote.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -119,8 +119,8 @@ pub fn hazard_options(dir: &Path, at: &str, harm: &str, once: bool, isolated: bo
     }
 }
 
-/// Runs `body` in a process of its own, which is this test program once more: whatever it does to
-/// its process is seen here as an exit status.
+/// Runs `body` in another process of this test program, so that whatever it does to its process is
+/// seen here as an exit status.
 pub fn own_process(test: &str, body: impl FnOnce()) -> Option<std::process::ExitStatus> {
     if std::env::var("OWN_PROCESS").as_deref() == Ok(test) {
         body();

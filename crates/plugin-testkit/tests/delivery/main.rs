@@ -1,5 +1,5 @@
 //! Delivery: at least once, in order, no cursor ahead of what is durable, no batch dropped without
-//! a dead letter. The plugin here is linked statically and answers as it is told.
+//! a dead letter. The plugin here is linked statically and answers as each test says.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
@@ -137,7 +137,7 @@ fn a_refused_batch_becomes_a_dead_letter_and_can_be_replayed() {
         format!("scripted {}", env!("CARGO_PKG_VERSION"))
     );
 
-    // Still poisonous: it comes back.
+    // Still refused: it becomes a dead letter again.
     rig.dead_letters()
         .replay(&letter.output, &letter.name())
         .unwrap();
@@ -146,7 +146,7 @@ fn a_refused_batch_becomes_a_dead_letter_and_can_be_replayed() {
         .unwrap();
     assert_eq!(rig.dead_letters().list().unwrap()[0].attempts, 2);
 
-    // Repaired: it is delivered, as it was, under its id.
+    // No longer refused: it is delivered unchanged, with the same id.
     stage.script.lock().unwrap().poisonous.clear();
     rig.dead_letters()
         .replay(&letter.output, &letter.name())
@@ -380,7 +380,7 @@ fn the_unflushed_window_is_bounded() {
     assert!((1..=4).contains(&most), "{most}");
 }
 
-/// The pages of a poll follow each other, and each flush costs a plugin its fsync.
+/// The pages of a poll follow each other, and each flush costs the plugin an fsync.
 #[test]
 fn batches_that_follow_each_other_share_a_flush() {
     let stage = stage_with("linger", Script::default(), |options| {
@@ -429,7 +429,8 @@ fn streams_come_in_the_journals_order() {
         .map(|(_, _, stream, _)| *stream)
         .collect();
     let all: Vec<_> = order.iter().map(|stream| stream.name()).collect();
-    // An output that was quicker than this test saw a part of them; the order holds all the same.
+    // The output may have been faster than this test and seen only some of them at first. The order
+    // is the same.
     assert_eq!(seen, all);
 }
 
@@ -491,8 +492,8 @@ fn answers() -> impl Strategy<Value = Vec<Answer>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever a plugin answers: every record ends durable or as a dead letter, none is skipped,
-    /// new batches come in order, and the counters say so.
+    /// Whatever a plugin answers: every record ends up durable or as a dead letter, none is
+    /// skipped, new batches come in order, and the counters say so.
     #[test]
     fn nothing_is_lost_whatever_the_plugin_answers(
         writes in answers(),
@@ -518,7 +519,7 @@ proptest! {
         ended.sort_unstable();
         ended.dedup();
         prop_assert_eq!(ended, (1..=batches * 3).collect::<Vec<_>>());
-        // First sights are in order.
+        // Batches are in order when they are first seen.
         let mut first_sights: Vec<i64> = Vec::new();
         for (_, _, _, first) in &script.seen {
             if !first_sights.contains(first) {

@@ -1,4 +1,4 @@
-//! A plugin that answers as a script says, and notes what it saw.
+//! A plugin that answers as a script says, and records what it saw.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -9,7 +9,7 @@ use callmeter_plugin_sdk::{
     Batch, Deadline, Durable, Fail, Fatal, Host, Outcome, OutputPlugin, RawConfig,
 };
 
-/// What the plugin answers next; when nothing is left, it accepts and is durable.
+/// What the plugin answers next; when nothing is left, it accepts batches and makes them durable.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     Accept,
@@ -20,12 +20,12 @@ pub(crate) enum Answer {
     Durable(u64),
 }
 
-/// What the plugin saw, and what it shall answer.
+/// What the plugin saw, and what it will answer.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     pub(crate) writes: VecDeque<Answer>,
     pub(crate) flushes: VecDeque<Answer>,
-    /// Sequences of refused records are refused for as long as they are in here.
+    /// Sequences of records. A batch that holds one of them is refused.
     pub(crate) poisonous: Vec<i64>,
     /// Batch id, attempt, stream and first sequence of each write.
     pub(crate) seen: Vec<(String, u32, &'static str, i64)>,
@@ -138,7 +138,7 @@ impl OutputPlugin for Scripted {
             Answer::Durable(_) | Answer::Retry(_) => Err(Fail::retry("not yet")),
             Answer::Reject if self.accepted.is_empty() => Ok(Durable::All),
             Answer::Reject => {
-                // The first one is refused after all: forgotten here.
+                // The first batch is refused after all, so it is forgotten.
                 let (seq, _, _) = self.accepted.pop_front().unwrap();
                 Err(Fail::reject("on second thoughts").durable(seq - 1))
             }

@@ -13,7 +13,7 @@ use arrow_schema::{ArrowError, DataType, Field, Fields};
 use super::fields::CallField;
 use crate::column_lookup::{Columns, ViewError, text, truth, value};
 
-/// A call as it was counted before a revision: what a meter needs to put the difference right.
+/// A call as it was counted before a revision: what a meter needs to correct the difference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Previous<'a> {
     /// The revision that was counted.
@@ -24,7 +24,7 @@ pub struct Previous<'a> {
     pub center_id: Option<&'a str>,
     /// Its type, as the API wrote it.
     pub call_type: Option<&'a str>,
-    /// Who had answered.
+    /// Who answered it.
     pub answered_by: Option<&'a str>,
     /// Whether it was flagged.
     pub flagged: Option<bool>,
@@ -54,7 +54,7 @@ fn fields() -> Fields {
     Fields::from(fields)
 }
 
-/// Most batches hold no revision: the columns are built from the first one on.
+/// Most batches hold no revision, so the columns are built only from the first revision on.
 #[derive(Debug, Default)]
 pub(super) struct PreviousBuilder {
     rows: usize,

@@ -19,8 +19,8 @@ use crate::unreadable::UnreadableJson;
 
 callmeter_record_tables::calls! { stream
     stream: Calls;
-    /// A call record as an API gave it, borrowed from the page that it came in, with its time made
-    /// UTC.
+    /// A call record as an API gave it, borrowed from the page that it came in, with its times
+    /// converted to UTC.
     ///
     /// Times are UTC microseconds (see [`crate::TimeReader`]).
     record: Call;
@@ -42,7 +42,7 @@ impl<'a> Call<'a> {
         ]
     }
 
-    /// The id, if there is one: empty text is none.
+    /// The id; `None` if it is missing or empty.
     pub fn id(&self) -> Option<&'a str> {
         self.id.filter(|id| !id.is_empty())
     }
@@ -101,7 +101,7 @@ impl<'a> CallRow<'_, 'a> {
         self.view.previous.row(self.row)
     }
 
-    /// This call as it is counted, as the `previous` of a revision of it.
+    /// This call as it is counted, for the `previous` of its next revision.
     pub fn to_previous(&self) -> Previous<'a> {
         Previous {
             revision: self.revision(),

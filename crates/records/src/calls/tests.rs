@@ -1,4 +1,4 @@
-//! What goes into a batch of calls comes out of it.
+//! A batch of calls returns what was put into it.
 
 use proptest::prelude::*;
 
@@ -179,8 +179,7 @@ proptest! {
                     prop_assert_eq!(previous.client_id, call.center_id);
                     prop_assert_eq!(previous.durations, [None, Some(1), Some(2), None, Some(4), Some(5)]);
                 }
-                // Whatever can be told apart in the journal is told apart by the fingerprint, and
-                // nothing else.
+                // A row that is read back has the same fingerprint as the record that was written.
                 prop_assert_eq!(row.fingerprint(&mut hasher), fingerprints[index]);
                 Ok(())
             })?;

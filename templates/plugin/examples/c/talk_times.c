@@ -24,7 +24,7 @@ static int32_t fail(callmeter_error *error, int32_t status, const char *what) {
     return status;
 }
 
-/* A column by its name: schema and array, and where row 0 lies in the column's buffers. */
+/* A column found by name: its array, and the index of row 0 in the column's buffers. */
 typedef struct column {
     const struct ArrowArray *array;
     int64_t base;
@@ -58,7 +58,7 @@ static int32_t create(const callmeter_host *host, callmeter_str config, callmete
         return fail(error, CALLMETER_FATAL, "the configuration is too long");
     memcpy(json, config.ptr, config.len);
     json[config.len] = 0;
-    /* Enough for one plain path; a real plugin wants a JSON parser. */
+    /* Enough for one plain path; a real plugin needs a JSON parser. */
     const char *key = strstr(json, "\"path\"");
     if (!key || sscanf(key + 6, " : \"%1023[^\"]\"", path) != 1)
         return errno = EINVAL, fail(error, CALLMETER_FATAL, "the configuration has no `path`");
