@@ -9,8 +9,8 @@
 //! - **With a count:** the pages were read in order from the first, and their rows add up to the
 //!   count that the server states. If the count shrank while the pages were read, or grew without a
 //!   different row for each one it counts, nothing is proven.
-//! - **Without a count:** pages 0 and 1 were both requested, and the walk reached two empty pages in a
-//!   row, or two pages in a row that repeat the page before.
+//! - **Without a count:** pages 0 and 1 were both requested, and the walk reached two empty pages
+//!   in a row, or two pages in a row that repeat the page before.
 
 use std::collections::HashSet;
 
