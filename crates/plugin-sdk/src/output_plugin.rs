@@ -21,7 +21,7 @@ pub trait OutputPlugin: Sized + Send + 'static {
     const CONFIG_SCHEMA: Option<&'static str> = None;
 
     /// The type of the output's `config:`: any `Deserialize` type with the feature `serde`, or
-    /// [`RawConfig`].
+    /// [`RawConfig`](crate::config::RawConfig).
     type Config: FromConfig;
 
     /// Creates an instance and checks its configuration in full. It does not wait for other
