@@ -20,7 +20,7 @@ use crate::transport::{TransportError, TransportKind};
 /// fn advice(error: &Error) -> String {
 ///     match error.reason() {
 ///         Reason::RefusedLogin | Reason::SecondFactorRequired => "other credentials".into(),
-///         Reason::PermissionDenied => format!("skip {:?} for now", error.operation()),
+///         Reason::PermissionDenied => format!("skip {:?}", error.operation()),
 ///         Reason::Validation { fields } => format!("correct the request: {fields:?}"),
 ///         Reason::Truncated { cap, limit } => format!("raise the cap of {limit} {cap}"),
 ///         _ if error.is_retryable() => format!("try again after {:?}", error.retry_after()),

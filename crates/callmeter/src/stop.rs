@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-/// Stops the holders of every [`Stop`] that belongs to it, at the latest when it is dropped.
+/// Stops the holders of every [`Stop`] that belongs to it. Dropping it stops them too.
 #[derive(Debug)]
 pub struct StopSender(watch::Sender<bool>);
 

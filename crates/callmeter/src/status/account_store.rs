@@ -203,7 +203,7 @@ impl AccountStore {
         Some(transition)
     }
 
-    /// Reports polls that were left out because the one before them was still running.
+    /// Reports polls that were left out because the previous poll was still running.
     pub fn polls_skipped(&self, name: &str, task: Task, polls: u64) {
         let labels = [name, task.label()];
         self.metrics
