@@ -15,11 +15,13 @@ pub enum Classification {
     },
     /// The journal has the call with other contents: it will be appended with its previous values.
     Revised,
-    /// The journal has the call with the same contents.
+    /// The journal has the call with the same contents; in a
+    /// [`Purpose::Tail`](crate::Purpose::Tail), with any.
     Known,
     /// The same poll returned the id before.
     Repeated,
-    /// The call ended less than `settle` ago, or has not ended.
+    /// The call ended less than `settle` ago, or has not ended: see
+    /// [`PageIngest::settled_at`](crate::PageIngest::settled_at).
     Unsettled,
     /// The call started outside the requested window.
     OutsideWindow,
