@@ -13,6 +13,9 @@ use crate::generated::operations;
 use crate::query::{CallsQuery, Caps};
 use crate::walk::{Ending, FirstPage, Next, PageRows, Position, Walk};
 
+/// The id of the operation that lists calls, as in [`RequestEvent`](crate::RequestEvent).
+pub const LIST_CALLS_ID: &str = operations::LIST_CALLS.id;
+
 /// What has been received so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

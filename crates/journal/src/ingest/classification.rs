@@ -76,6 +76,24 @@ impl PageCounts {
     }
 }
 
+impl PageCounts {
+    /// What was counted after `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            new: self.new - before.new,
+            late: self.late - before.late,
+            unnamed: self.unnamed - before.unnamed,
+            revised: self.revised - before.revised,
+            known: self.known - before.known,
+            repeated: self.repeated - before.repeated,
+            unsettled: self.unsettled - before.unsettled,
+            outside_window: self.outside_window - before.outside_window,
+            forgotten: self.forgotten - before.forgotten,
+        }
+    }
+}
+
 impl AddAssign for PageCounts {
     fn add_assign(&mut self, other: Self) {
         self.new += other.new;
