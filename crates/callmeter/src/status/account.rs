@@ -208,7 +208,7 @@ pub struct CallsProgress {
 /// New calls of a poll that deserve attention.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NotableCalls {
-    /// The tail should have found them.
+    /// The reading of a whole day found them, and they had settled before the last tail.
     pub found_by_audit: u64,
     /// They say they lasted longer than a day.
     pub implausible: u64,

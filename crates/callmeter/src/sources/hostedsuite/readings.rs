@@ -11,7 +11,7 @@ use super::calls::CallsPoll;
 use super::coverage::Reading;
 use super::days::{Day, span, with_margin};
 use super::reader::{Received, Taken};
-use super::tail::{self, NextPage, Waiting};
+use super::tail::{self, Finding, NextPage, Waiting};
 use crate::sources::error::PollError;
 
 const TIME_LIMIT: &str = "calls.time_limit was reached";
@@ -20,7 +20,8 @@ const TIME_LIMIT: &str = "calls.time_limit was reached";
 pub(super) struct OpenReading {
     pages: CallPages,
     reading: Reading,
-    missed_by_tail: u64,
+    /// Whether the tail missed a call of it.
+    was_missed: bool,
 }
 
 /// How the reading of a day ended.
@@ -105,7 +106,7 @@ impl CallsPoll<'_> {
                 started: self.clocks().earliest(),
                 ..Reading::default()
             },
-            missed_by_tail: 0,
+            was_missed: false,
         }
     }
 
@@ -163,12 +164,12 @@ impl CallsPoll<'_> {
             (before, first) => before.or(first),
         };
         if self.rules.has_tail {
-            let tail = &self.memory.tail;
-            let missed = taken
-                .new
-                .iter()
-                .filter(|call| tail.should_have_found(**call));
-            open.missed_by_tail += missed.count() as u64;
+            for call in &taken.new {
+                let finding = self.memory.tail.finding(*call);
+                let by_audit = finding != Finding::Expected;
+                self.summary.notable.found_by_audit += u64::from(by_audit);
+                open.was_missed |= finding == Finding::Missed;
+            }
         }
         self.memory.tail.note_waiting(waiting);
     }
@@ -217,10 +218,9 @@ impl CallsPoll<'_> {
         let OpenReading {
             pages,
             mut reading,
-            missed_by_tail,
+            was_missed,
         } = open;
-        if missed_by_tail > 0 {
-            self.summary.notable.found_by_audit += missed_by_tail;
+        if was_missed {
             self.memory.tail.missed_calls(Instant::now());
         }
         match pages.ending() {

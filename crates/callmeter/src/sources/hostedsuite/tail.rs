@@ -13,10 +13,14 @@ use tokio::time::Instant;
 
 use super::days::Day;
 
-/// Rows requested per page.
-const PAGE_ROWS: u32 = 100;
+/// Rows requested per page, at most.
+const PAGE_ROWS: u32 = 500;
 /// The most pages of one tail; reading the whole day costs little more.
 const MAX_PAGES: usize = 10;
+/// A call is listed when it has ended, behind those that started later. So a tail goes back this
+/// far even if it knows all calls, but reads no more pages for that reason.
+const REACH: i64 = 30 * 60 * 1_000_000;
+const REACH_PAGES: usize = 3;
 /// How long a tail that failed to find a call is not used.
 const DISTRUST: Duration = Duration::from_hours(1);
 /// Calls that started longer ago are left to the readings of whole days.
@@ -40,10 +44,23 @@ pub(super) struct Tail {
 /// The calls that a tail has found, unless the server hides some.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
-    /// Those that started from then on.
+    /// The tail asked for calls that started from then on.
     from: i64,
+    /// And has seen those that started from then on.
+    seen_from: i64,
     /// Those that had settled by then.
     settled_by: i64,
+}
+
+/// What it says of the tail that the reading of a whole day found a new call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// Nothing: the call had not settled, or no tail has looked.
+    Expected,
+    /// The call was further back than the tail goes.
+    Deeper,
+    /// The tail does not find all calls.
+    Missed,
 }
 
 /// A call that has not settled. Times are UTC microseconds.
@@ -87,6 +104,8 @@ pub(super) struct TailRun {
     now: i64,
     /// Calls as old as this are looked for again.
     depth: i64,
+    /// How far back it goes in any case, within some pages.
+    reach: i64,
     pages: usize,
     last_start: Option<i64>,
     oldest: i64,
@@ -131,6 +150,7 @@ impl Tail {
         TailRun {
             from,
             now,
+            reach: now.saturating_sub(REACH),
             depth: settled.map(|call| call.start).min().unwrap_or(i64::MAX),
             pages: 0,
             last_start: None,
@@ -152,6 +172,11 @@ impl Tail {
             run.oldest = run.oldest.min(start);
         }
         run.pages += 1;
+        if rows.is_empty() {
+            // It has seen all calls that there are.
+            run.oldest = run.from;
+            return NextPage::Done;
+        }
         let older_half = rows.get(rows.len() / 2..).unwrap_or_default();
         let is_known = |row: &TailRow| match row.classification {
             Classification::New { .. } => false,
@@ -160,7 +185,9 @@ impl Tail {
                 .is_some_and(|call| self.waiting.contains_key(&call.id)),
             _ => true,
         };
-        if older_half.iter().all(is_known) && run.oldest <= run.depth || rows.is_empty() {
+        let reaches = run.oldest <= run.reach || run.pages >= REACH_PAGES;
+        let is_deep = run.oldest <= run.depth && reaches;
+        if older_half.iter().all(is_known) && is_deep {
             return NextPage::Done;
         }
         if run.pages == MAX_PAGES {
@@ -177,6 +204,7 @@ impl Tail {
         self.note_waiting(run.waiting);
         self.seen = Some(Seen {
             from: run.from,
+            seen_from: oldest,
             settled_by: run.now,
         });
     }
@@ -187,11 +215,18 @@ impl Tail {
             .extend(calls.into_iter().map(|call| (call.id, call)));
     }
 
-    /// Whether the last tail should have found this new call.
-    pub(super) fn should_have_found(&self, call: Waiting) -> bool {
-        self.seen
-            .is_some_and(|seen| seen.from <= call.start && call.until <= seen.settled_by)
-            && !self.waiting.contains_key(&call.id)
+    /// What it says of the tail that the reading of a whole day found this new call.
+    pub(super) fn finding(&self, call: Waiting) -> Finding {
+        let Some(seen) = self.seen.filter(|seen| call.until <= seen.settled_by) else {
+            return Finding::Expected;
+        };
+        if call.start >= seen.seen_from && !self.waiting.contains_key(&call.id) {
+            Finding::Missed
+        } else if call.start >= seen.from {
+            Finding::Deeper
+        } else {
+            Finding::Expected
+        }
     }
 
     /// Notes that the reading of a whole day found calls that the tail should have found.
@@ -259,20 +294,28 @@ mod tests {
         let now = Instant::now();
         let mut first = run(&tail, NOON);
         let known = row(NOON - 9 * MINUTE, Classification::Known);
-        let new = row(NOON - 8 * MINUTE, NEW);
+        let new = row(NOON - 9 * MINUTE, NEW);
         assert_eq!(tail.page(&mut first, &[new, new], now), NextPage::Request);
-        assert_eq!(tail.page(&mut first, &[new, known], now), NextPage::Done);
+        let old = row(NOON - 31 * MINUTE, Classification::Known);
+        assert_eq!(tail.page(&mut first, &[new, known], now), NextPage::Request);
+        assert_eq!(tail.page(&mut first, &[new, old], now), NextPage::Done);
         tail.end(first);
         let call = Waiting {
             id: 1,
             start: NOON - MINUTE * 30,
             until: NOON - MINUTE,
         };
-        assert!(tail.should_have_found(call));
-        assert!(!tail.should_have_found(Waiting {
+        assert_eq!(tail.finding(call), Finding::Missed);
+        let unsettled = Waiting {
             until: NOON + 1,
             ..call
-        }));
+        };
+        assert_eq!(tail.finding(unsettled), Finding::Expected);
+        let deeper = Waiting {
+            start: NOON - MINUTE * 32,
+            ..call
+        };
+        assert_eq!(tail.finding(deeper), Finding::Deeper);
     }
 
     #[test]
@@ -280,13 +323,13 @@ mod tests {
         let mut tail = Tail::default();
         let now = Instant::now();
         let mut first = run(&tail, NOON);
-        let old = row(NOON - 20 * MINUTE, Classification::Unsettled);
+        let old = row(NOON - 40 * MINUTE, Classification::Unsettled);
         // Its first sight: there may be more behind it.
         assert_eq!(tail.page(&mut first, &[old], now), NextPage::Request);
         assert_eq!(tail.page(&mut first, &[], now), NextPage::Done);
         tail.end(first);
         let mut second = run(&tail, NOON);
-        let known = row(NOON - MINUTE, Classification::Known);
+        let known = row(NOON - 35 * MINUTE, Classification::Known);
         assert_eq!(
             tail.page(&mut second, &[known, known], now),
             NextPage::Request
