@@ -1,14 +1,11 @@
 //! The export of all call rates: one request, read while it arrives.
 
-use std::collections::VecDeque;
 use std::fmt;
 
 use api_client::{Error, ReplyStream};
-use bytes::{Buf as _, BytesMut};
-use csv::{ReaderBuilder, StringRecord};
 use futures_util::Stream;
-use memchr::memchr2_iter;
 
+use crate::csv_rows::{CsvRows, NotCsv, Row};
 use crate::export_columns::{Header, MissingColumns};
 use crate::generated::types::CallRate;
 use crate::rates::RowError;
@@ -27,13 +24,7 @@ pub enum ExportedRates {
 pub struct RateExport {
     body: ReplyStream,
     header: Header,
-    /// What has arrived and has not been parsed: after a parse, less than one record.
-    rest: BytesMut,
-    /// How far `rest` has been searched for the end of a record, and whether a quote was open
-    /// there.
-    searched: usize,
-    in_quotes: bool,
-    ready: VecDeque<StringRecord>,
+    rows: CsvRows,
     index: usize,
     ended: bool,
 }
@@ -80,10 +71,7 @@ async fn open(session: &Session) -> Result<ExportedRates, Error> {
     let mut export = RateExport {
         body: body.limit(session.export_limit()),
         header: Header::none(),
-        rest: BytesMut::new(),
-        searched: 0,
-        in_quotes: false,
-        ready: VecDeque::new(),
+        rows: CsvRows::new(),
         index: 0,
         ended: false,
     };
@@ -98,12 +86,16 @@ async fn open(session: &Session) -> Result<ExportedRates, Error> {
 }
 
 impl RateExport {
-    async fn titles(&mut self) -> Result<StringRecord, Error> {
-        let Some(titles) = self.record().await? else {
-            return Err(self.body.unreadable("the file is empty"));
+    async fn titles(&mut self) -> Result<Vec<String>, Error> {
+        let titles = match self.row().await? {
+            Some(Row::Fields(titles)) => titles,
+            Some(Row::Endless(why)) => {
+                return Err(self.body.unreadable(format!("its first line: {why}")));
+            }
+            None => return Err(self.body.unreadable("the file is empty")),
         };
         if titles
-            .get(0)
+            .first()
             .is_some_and(|title| title.trim_start().starts_with('<'))
         {
             return Err(self.body.web_page());
@@ -114,17 +106,23 @@ impl RateExport {
     /// The next rate; a row that cannot be read is an `Ok(Err(…))`, a broken transfer the outer
     /// error. After that, and after the last row, `None`.
     pub async fn next(&mut self) -> Option<Result<Result<CallRate, RowError>, Error>> {
-        let record = match self.record().await {
-            Ok(record) => record?,
+        let row = match self.row().await {
+            Ok(row) => row?,
             Err(error) => {
                 self.ended = true;
-                self.rest.clear();
+                self.rows = CsvRows::new();
                 return Some(Err(error));
             }
         };
         let index = self.index;
         self.index += 1;
-        Some(Ok(self.header.rate(index, &record)))
+        Some(Ok(match row {
+            Row::Fields(fields) => self.header.rate(index, &fields),
+            Row::Endless(why) => Err(RowError {
+                index,
+                reason: why.to_owned(),
+            }),
+        }))
     }
 
     /// The rates as a stream.
@@ -142,65 +140,43 @@ impl RateExport {
         self.body.received()
     }
 
-    async fn record(&mut self) -> Result<Option<StringRecord>, Error> {
+    async fn row(&mut self) -> Result<Option<Row>, Error> {
         loop {
-            if let Some(record) = self.ready.pop_front() {
-                return Ok(Some(record));
-            }
-            if self.ended {
-                return Ok(None);
-            }
-            if let Some(chunk) = self.body.chunk().await? {
-                self.rest.extend_from_slice(&chunk);
-                if let Some(end) = self.end_of_records() {
-                    self.parse(end)?;
+            match self.rows.next() {
+                // Blank lines at the end of a file are not rows.
+                Ok(Some(Row::Fields(fields)))
+                    if fields.iter().all(|text| text.trim().is_empty()) => {}
+                Ok(Some(row)) => {
+                    self.check_end_of(&row)?;
+                    return Ok(Some(row));
                 }
-            } else {
-                self.ended = true;
-                self.parse(self.rest.len())?;
+                Ok(None) if self.ended => return Ok(None),
+                Ok(None) => {
+                    if let Some(chunk) = self.body.chunk().await? {
+                        self.rows.push(&chunk);
+                    } else {
+                        self.ended = true;
+                        self.rows.end();
+                    }
+                }
+                Err(NotCsv) => {
+                    let problem = format!("not CSV near row {}", self.index);
+                    return Err(self.body.unreadable(problem));
+                }
             }
         }
     }
 
-    /// Where the last complete record ends: behind the last line break that is not within quotes.
-    fn end_of_records(&mut self) -> Option<usize> {
-        let mut end = None;
-        let unsearched = self.rest.get(self.searched..).unwrap_or_default();
-        for at in memchr2_iter(b'"', b'\n', unsearched) {
-            if unsearched.get(at) == Some(&b'"') {
-                self.in_quotes = !self.in_quotes;
-            } else if !self.in_quotes {
-                end = Some(self.searched + at + 1);
-            }
-        }
-        self.searched = self.rest.len();
-        end
-    }
-
-    fn parse(&mut self, end: usize) -> Result<(), Error> {
-        let text = self.rest.split_to(end);
-        self.searched = self.searched.saturating_sub(end);
-        let mut text = &text[..];
-        if self.index == 0 && self.header.is_none() && text.starts_with(b"\xEF\xBB\xBF") {
-            text.advance(3);
-        }
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(text);
-        for record in reader.records() {
-            let record = record.map_err(|error| {
-                let problem = match error.kind() {
-                    csv::ErrorKind::Utf8 { .. } => "not UTF-8",
-                    _ => "not CSV",
-                };
-                self.body
-                    .unreadable(format!("{problem} near row {}", self.index))
-            })?;
-            // Blank lines at the end of a file are not rows.
-            if record.iter().any(|field| !field.trim().is_empty()) {
-                self.ready.push_back(record);
-            }
+    /// Refuses a last row that may be half a row: a part of a price is another price.
+    fn check_end_of(&mut self, row: &Row) -> Result<(), Error> {
+        let may_be_cut = matches!(row, Row::Endless(_)) || !self.rows.last_row_has_end();
+        if self.ended && may_be_cut && !self.body.end_is_marked() {
+            let problem = format!(
+                "the file ends within row {}, and the answer has no length that would prove it \
+                 complete",
+                self.index
+            );
+            return Err(self.body.unreadable(problem));
         }
         Ok(())
     }

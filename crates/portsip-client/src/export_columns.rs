@@ -4,7 +4,6 @@
 //! ID"), so headers are matched without case, blanks and punctuation, and by every likely name.
 
 use api_client::Amount;
-use csv::StringRecord;
 
 use crate::generated::types::CallRate;
 use crate::open::CallRateType;
@@ -139,6 +138,8 @@ pub struct MissingColumns {
 #[derive(Debug, Clone)]
 pub(crate) struct Header {
     places: [Option<usize>; MEMBERS.len()],
+    /// How many columns there are.
+    width: usize,
 }
 
 impl Header {
@@ -146,15 +147,12 @@ impl Header {
     pub(crate) fn none() -> Self {
         Self {
             places: [None; MEMBERS.len()],
+            width: 0,
         }
     }
 
-    pub(crate) fn is_none(&self) -> bool {
-        self.places.iter().all(Option::is_none)
-    }
-
     /// Finds the columns in a file's first row.
-    pub(crate) fn read(titles: &StringRecord) -> Result<Self, MissingColumns> {
+    pub(crate) fn read(titles: &[String]) -> Result<Self, MissingColumns> {
         let mut places = [None; MEMBERS.len()];
         for (place, title) in titles.iter().enumerate() {
             let plain: String = title
@@ -176,7 +174,8 @@ impl Header {
             .map(|(member, _)| member.name)
             .collect();
         if members.is_empty() {
-            return Ok(Self { places });
+            let width = titles.len();
+            return Ok(Self { places, width });
         }
         Err(MissingColumns {
             members,
@@ -189,12 +188,19 @@ impl Header {
     }
 
     /// A row as a rate. Empty fields are missing members; a field that cannot be read makes the row
-    /// an error.
-    pub(crate) fn rate(&self, index: usize, row: &StringRecord) -> Result<CallRate, RowError> {
+    /// an error. So does another number of fields than the header has: then a comma is missing or
+    /// was not quoted, and nobody knows which field is which.
+    pub(crate) fn rate(&self, index: usize, row: &[String]) -> Result<CallRate, RowError> {
+        if row.len() != self.width {
+            return Err(RowError {
+                index,
+                reason: format!("{} fields, but the header has {}", row.len(), self.width),
+            });
+        }
         let field = |member: usize| {
             let place = self.places.get(member).copied().flatten()?;
             row.get(place)
-                .map(str::trim)
+                .map(|text| text.trim())
                 .filter(|text| !text.is_empty())
         };
         let wrong = |member: usize| {

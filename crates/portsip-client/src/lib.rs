@@ -30,6 +30,7 @@
 
 mod answer;
 mod csv_export;
+mod csv_rows;
 mod deck;
 #[rustfmt::skip]
 #[expect(missing_docs, clippy::pedantic, reason = "generated")]
@@ -44,7 +45,8 @@ mod writable;
 pub use api_client::{
     Amount, Cap, Error, ErrorKind, FieldError, HttpOptions, Observer, Outcome, Reason, Reply,
     ReplyStream, RequestContext, RequestEvent, ResourceId, ResourceIdError, RetryPolicy, Scrubber,
-    Secret, SecretError, SecretSource, Tls, TlsError, Transport, TransportError, TransportKind,
+    Secret, SecretError, SecretSource, StatedAmount, Tls, TlsError, Transport, TransportError,
+    TransportKind,
 };
 pub use rust_decimal::Decimal;
 
