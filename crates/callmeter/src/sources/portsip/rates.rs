@@ -74,9 +74,11 @@ impl Poll for RatesTask {
         })
         .await??;
         let mut waiting = None;
-        if unreadable > 0 {
-            // A rate that cannot be read would look like a removed one.
-            waiting = Some(format!("{unreadable} rates cannot be read"));
+        // A rate that cannot be read would look like a removed one.
+        match unreadable {
+            0 => {}
+            1 => waiting = Some("1 rate cannot be read".to_owned()),
+            _ => waiting = Some(format!("{unreadable} rates cannot be read")),
         }
         if missing > unreadable {
             let count = self
