@@ -29,7 +29,7 @@ impl Amount {
     }
 }
 
-/// An amount member of an answer, for which an unreadable value must not make the answer unreadable.
+/// An amount member of an answer. A value that cannot be read does not make the answer unreadable.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum StatedAmount {
     /// The member is absent or null.

@@ -36,8 +36,8 @@ impl Default for HttpOptions {
 }
 
 impl HttpOptions {
-    /// The client. It asks for gzip, which the [`Executor`](crate::Executor) undoes, and follows no redirect: a redirected request would carry its
-    /// credentials along.
+    /// The client. It asks for gzip, which the [`Executor`](crate::Executor) undoes, and follows no
+    /// redirect: a redirected request would carry its credentials along.
     pub fn build(&self) -> Result<reqwest::Client, Error> {
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(self.tls.client_config()?)

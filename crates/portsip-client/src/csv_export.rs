@@ -5,8 +5,8 @@ use std::fmt;
 use api_client::{Error, ReplyStream};
 use futures_util::Stream;
 
-use crate::csv_rows::{CsvRows, NotCsv, Row};
-use crate::export_columns::{Header, MissingColumns};
+use crate::export_columns::MissingColumns;
+use crate::export_reader::{ExportError, ExportReader};
 use crate::generated::types::CallRate;
 use crate::rates::RowError;
 use crate::session::Session;
@@ -23,9 +23,7 @@ pub enum ExportedRates {
 /// The rates of an export, in the file's order.
 pub struct RateExport {
     body: ReplyStream,
-    header: Header,
-    rows: CsvRows,
-    index: usize,
+    reader: ExportReader,
     ended: bool,
 }
 
@@ -60,7 +58,7 @@ impl Session {
 impl fmt::Debug for RateExport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateExport")
-            .field("header", &self.header)
+            .field("reader", &self.reader)
             .field("body", &self.body)
             .finish_non_exhaustive()
     }
@@ -70,59 +68,74 @@ async fn open(session: &Session) -> Result<ExportedRates, Error> {
     let body = session.api().export_call_rates().await?;
     let mut export = RateExport {
         body: body.limit(session.export_limit()),
-        header: Header::none(),
-        rows: CsvRows::new(),
-        index: 0,
+        reader: ExportReader::new(),
         ended: false,
     };
-    let titles = export.titles().await?;
-    Ok(match Header::read(&titles) {
-        Ok(header) => {
-            export.header = header;
-            ExportedRates::Rates(Box::new(export))
+    loop {
+        match export.reader.read_header() {
+            Ok(true) => return Ok(ExportedRates::Rates(Box::new(export))),
+            Ok(false) => export.receive().await?,
+            Err(ExportError::Columns(missing)) => return Ok(ExportedRates::NoColumns(missing)),
+            Err(error) => return Err(export.error(&error)),
         }
-        Err(missing) => ExportedRates::NoColumns(missing),
-    })
+    }
 }
 
 impl RateExport {
-    async fn titles(&mut self) -> Result<Vec<String>, Error> {
-        let titles = match self.row().await? {
-            Some(Row::Fields(titles)) => titles,
-            Some(Row::Endless(why)) => {
-                return Err(self.body.unreadable(format!("its first line: {why}")));
-            }
-            None => return Err(self.body.unreadable("the file is empty")),
-        };
-        if titles
-            .first()
-            .is_some_and(|title| title.trim_start().starts_with('<'))
-        {
-            return Err(self.body.web_page());
-        }
-        Ok(titles)
-    }
-
     /// The next rate; a row that cannot be read is an `Ok(Err(…))`, a broken transfer the outer
     /// error. After that, and after the last row, `None`.
     pub async fn next(&mut self) -> Option<Result<Result<CallRate, RowError>, Error>> {
-        let row = match self.row().await {
-            Ok(row) => row?,
+        match self.read().await {
+            Ok(rate) => rate.map(Ok),
             Err(error) => {
                 self.ended = true;
-                self.rows = CsvRows::new();
-                return Some(Err(error));
+                self.reader = ExportReader::new();
+                Some(Err(error))
             }
-        };
-        let index = self.index;
-        self.index += 1;
-        Some(Ok(match row {
-            Row::Fields(fields) => self.header.rate(index, &fields),
-            Row::Endless(why) => Err(RowError {
-                index,
-                reason: why.to_owned(),
-            }),
-        }))
+        }
+    }
+
+    async fn read(&mut self) -> Result<Option<Result<CallRate, RowError>>, Error> {
+        loop {
+            match self.reader.next() {
+                Ok(Some(rate)) => {
+                    self.check_end()?;
+                    return Ok(Some(rate));
+                }
+                Ok(None) if self.ended => return Ok(None),
+                Ok(None) => self.receive().await?,
+                Err(error) => return Err(self.error(&error)),
+            }
+        }
+    }
+
+    /// Gets the next part of the body, or its end.
+    async fn receive(&mut self) -> Result<(), Error> {
+        if let Some(chunk) = self.body.chunk().await? {
+            self.reader.push(&chunk);
+        } else {
+            self.ended = true;
+            self.reader.end();
+        }
+        Ok(())
+    }
+
+    /// Refuses a last row that may be half a row: a part of a price is another price.
+    fn check_end(&mut self) -> Result<(), Error> {
+        match self.reader.unfinished_row() {
+            Some(row) if !self.body.end_is_marked() => Err(self.body.unreadable(format!(
+                "the file ends within row {row}, and the answer has no length that would \
+                     prove it complete"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn error(&mut self, error: &ExportError) -> Error {
+        match error {
+            ExportError::WebPage => self.body.web_page(),
+            error => self.body.unreadable(error.to_string()),
+        }
     }
 
     /// The rates as a stream.
@@ -138,46 +151,5 @@ impl RateExport {
     /// Bytes received so far.
     pub fn bytes(&self) -> u64 {
         self.body.received()
-    }
-
-    async fn row(&mut self) -> Result<Option<Row>, Error> {
-        loop {
-            match self.rows.next() {
-                // Blank lines at the end of a file are not rows.
-                Ok(Some(Row::Fields(fields)))
-                    if fields.iter().all(|text| text.trim().is_empty()) => {}
-                Ok(Some(row)) => {
-                    self.check_end_of(&row)?;
-                    return Ok(Some(row));
-                }
-                Ok(None) if self.ended => return Ok(None),
-                Ok(None) => {
-                    if let Some(chunk) = self.body.chunk().await? {
-                        self.rows.push(&chunk);
-                    } else {
-                        self.ended = true;
-                        self.rows.end();
-                    }
-                }
-                Err(NotCsv) => {
-                    let problem = format!("not CSV near row {}", self.index);
-                    return Err(self.body.unreadable(problem));
-                }
-            }
-        }
-    }
-
-    /// Refuses a last row that may be half a row: a part of a price is another price.
-    fn check_end_of(&mut self, row: &Row) -> Result<(), Error> {
-        let may_be_cut = matches!(row, Row::Endless(_)) || !self.rows.last_row_has_end();
-        if self.ended && may_be_cut && !self.body.end_is_marked() {
-            let problem = format!(
-                "the file ends within row {}, and the answer has no length that would prove it \
-                 complete",
-                self.index
-            );
-            return Err(self.body.unreadable(problem));
-        }
-        Ok(())
     }
 }

@@ -162,13 +162,14 @@ impl CsvRows {
 
     /// Gives up a row: its first line is lost, and the next one begins a row.
     fn give_up(&mut self, why: &'static str) -> Result<Option<Row>, NotCsv> {
+        // At the end of the input, it may have been cut off.
+        self.last_row_has_end = !self.input_ended;
         self.endless_rows += 1;
         if self.endless_rows > MOST_ENDLESS_ROWS {
             return Err(NotCsv);
         }
         self.parser = Reader::new();
         (self.read, self.filled, self.ended_fields) = (0, 0, 0);
-        self.last_row_has_end = true;
         // The line breaks between the last row and this one come first.
         let begins = |byte: &u8| !matches!(byte, b'\r' | b'\n');
         let line = self.input.iter().position(begins).unwrap_or_default();
@@ -239,7 +240,7 @@ mod tests {
             (b"a,M\xFCller\nb,\xC3\xBC\n", &["a|M\u{fc}ller", "b|\u{fc}"]),
             // This row would take all that follow.
             (b"a,b\nc,\"d\ne,f\ng,h\n", &["a|b", endless, "e|f", "g|h"]),
-            (b"a\n\"", &["a", endless]),
+            (b"a\n\"", &["a", endless, "no end"]),
         ];
         for (text, wanted) in cases {
             for piece in 1..=text.len().max(1) {

@@ -143,14 +143,6 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// No columns yet.
-    pub(crate) fn none() -> Self {
-        Self {
-            places: [None; MEMBERS.len()],
-            width: 0,
-        }
-    }
-
     /// Finds the columns in a file's first row.
     pub(crate) fn read(titles: &[String]) -> Result<Self, MissingColumns> {
         let mut places = [None; MEMBERS.len()];

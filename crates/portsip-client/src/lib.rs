@@ -36,6 +36,7 @@ mod deck;
 #[expect(missing_docs, clippy::pedantic, reason = "generated")]
 pub mod generated;
 mod export_columns;
+mod export_reader;
 mod open;
 mod rates;
 mod session;
@@ -53,6 +54,7 @@ pub use rust_decimal::Decimal;
 pub use csv_export::{ExportedRates, RateExport};
 pub use deck::{Deck, DeckSource, WhyNoExport};
 pub use export_columns::MissingColumns;
+pub use export_reader::{ExportError, ExportReader};
 pub use generated::types::{
     CallRate, CallRateCreate, CallRateUpdate, Tenant, TenantBilling, TenantBillingUpdate,
 };
