@@ -14,6 +14,8 @@ const MOST_FIELDS: usize = 1_024;
 /// [`LONGEST_ROW`] bytes are read again.
 const MOST_ENDLESS_ROWS: u32 = 1_000;
 
+const NOT_CLOSED: &str = "a quotation mark is not closed";
+
 /// A row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Row {
@@ -115,7 +117,7 @@ impl CsvRows {
             self.ended_fields += ended;
             match result {
                 ReadRecordResult::InputEmpty if at_end => {
-                    return self.give_up("a quotation mark is not closed");
+                    return self.give_up(NOT_CLOSED);
                 }
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull if self.fields.len() < LONGEST_ROW => {
@@ -126,6 +128,9 @@ impl CsvRows {
                 }
                 ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {
                     return self.give_up("it is too long");
+                }
+                ReadRecordResult::Record if !self.is_sound() => {
+                    return self.give_up(NOT_CLOSED);
                 }
                 ReadRecordResult::Record => {
                     self.last_row_has_end = !at_end;
@@ -158,6 +163,13 @@ impl CsvRows {
             }
         }
         self.place == Place::Row
+    }
+
+    /// Whether the row that was read is one. If a quotation mark is not closed, the next one, in a
+    /// later row, closes it, and does so before text instead of a comma.
+    fn is_sound(&self) -> bool {
+        let row = self.input.get(..self.read).unwrap_or_default().trim_ascii();
+        !row.contains(&b'\n') || closes_before_commas(row)
     }
 
     /// Gives up a row: its first line is lost, and the next one begins a row.
@@ -194,6 +206,28 @@ impl CsvRows {
         (self.read, self.filled, self.ended_fields) = (0, 0, 0);
         fields
     }
+}
+
+/// Whether each quotation mark that closes a field is the end of the field.
+fn closes_before_commas(row: &[u8]) -> bool {
+    #[derive(Clone, Copy)]
+    enum Place {
+        Start,
+        Field,
+        Quotes,
+        Closed,
+    }
+    let mut place = Place::Start;
+    for byte in row {
+        place = match (place, byte) {
+            (Place::Quotes, b'"') => Place::Closed,
+            (Place::Quotes, _) | (Place::Start | Place::Closed, b'"') => Place::Quotes,
+            (Place::Start | Place::Field | Place::Closed, b',') => Place::Start,
+            (Place::Closed, _) => return false,
+            (Place::Start | Place::Field, _) => Place::Field,
+        };
+    }
+    true
 }
 
 #[cfg(test)]
@@ -238,6 +272,12 @@ mod tests {
             (b"a,\"say \"\"x\"\"\"\n", &["a|say \"x\""]),
             (b"a,b\nc,d", &["a|b", "c|d", "no end"]),
             (b"a,M\xFCller\nb,\xC3\xBC\n", &["a|M\u{fc}ller", "b|\u{fc}"]),
+            // Each of these rows would take the next one.
+            (b"a,\"b\nc,\"d\"\ne,f\n", &[endless, "c|d", "e|f"]),
+            (
+                b"a,\"b\nc,\"d,e\"\r\ne,\"f\r\ng\"\r\n",
+                &[endless, "c|d,e", "e|f\r\ng"],
+            ),
             // This row would take all that follow.
             (b"a,b\nc,\"d\ne,f\ng,h\n", &["a|b", endless, "e|f", "g|h"]),
             (b"a\n\"", &["a", endless, "no end"]),

@@ -207,6 +207,18 @@ fn cases() -> Vec<Case> {
             words: "1 rate cannot be read",
         },
         Case {
+            name: "an-open-mark-before-another",
+            before: deck(3, "0.05"),
+            after: export(
+                deck(3, "0.05")
+                    .replacen("Desc\n", "\"19 rack line\n", 1)
+                    .replacen("Desc\n", "\"two, words\"\n", 1),
+            ),
+            list: list(3),
+            wanted: unreadable(seen(2.0, 3.0, 1.0, 0.0)),
+            words: "1 rate cannot be read",
+        },
+        Case {
             name: "a-prefix-twice",
             before: deck(3, "0.05"),
             after: export(deck(3, "0.05") + &row(1, "7")),

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use callmeter_tests::World;
+use callmeter_tests::{Exporter, World};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -200,4 +200,61 @@ async fn a_lifetime_of_zero_is_no_reason_to_sign_in_again() {
         server.server.seen().len()
     );
     assert!(exporter.terminate().success());
+}
+
+/// What cannot be read for a while is not gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_currency_that_cannot_be_read_for_a_while_stays() {
+    let world = World::new();
+    let server = Scripted::start("hq", |request, phase| match (request.line(), phase) {
+        (TENANT, 1..) => with_headers("501 Not Implemented", &[], ""),
+        (OF_BALANCE, _) => json(format!(r#"{{"balance":{}}}"#, 12 + phase)),
+        _ => usual(request),
+    })
+    .await;
+    let accounts = [server.pbx(&world)];
+    let shows = async |exporter: &Exporter, currency: &str, balance: f64| {
+        let labels = [format!("currency=\"{currency}\"")];
+        exporter
+            .until("balance", async |exporter| {
+                let metrics = exporter.metrics().await;
+                value(&metrics, BALANCE, &[&labels[0]]) == Some(balance)
+            })
+            .await;
+    };
+    let first = exporter(&world, &accounts).await;
+    shows(&first, "EUR", 12.0).await;
+    server.advance();
+    shows(&first, "EUR", 13.0).await;
+    assert!(first.terminate().success());
+    // After a restart the currency is not known. Some polls later it counts as none.
+    server.advance();
+    let second = exporter(&world, &accounts).await;
+    shows(&second, "", 14.0).await;
+    second
+        .until("journaled", async |exporter| {
+            let task = exporter.task("hq", "billing").await.to_string();
+            task.contains(", changed") || task.contains(", unchanged")
+        })
+        .await;
+    assert!(second.terminate().success());
+    let mut export = std::process::Command::new(callmeter_tests::callmeter());
+    let config = world.path("callmeter.yml");
+    export
+        .arg("export")
+        .arg(format!("--config.file={}", config.display()));
+    export.args([
+        "--from=2020-01-01",
+        "--to=2999-01-01",
+        "--stream=billing",
+        "--format=csv",
+    ]);
+    let output = export.output().unwrap();
+    let rows = String::from_utf8(output.stdout).unwrap();
+    let ends: Vec<_> = rows
+        .lines()
+        .skip(1)
+        .map(|row| row.split_once("ONLINE").unwrap().1)
+        .collect();
+    assert_eq!(ends, [",12,EUR,", ",13,EUR,", ",14,,"], "{rows}");
 }

@@ -102,7 +102,7 @@ fn record(
     parts: &Parts,
     is_journaled: bool,
 ) -> Result<String, PollError> {
-    let settings = parts.settings.clone().unwrap_or_default();
+    let settings = parts.settings();
     let account = settings.account.map(|account| account.to_string());
     let charging = settings.type_.map(|charging| charging.to_string());
     let balance_text = parts.balance_text();
@@ -114,7 +114,7 @@ fn record(
             (None, Some(text)) => Reading::Unreadable(text),
             (amount, text) => nano(amount, text),
         },
-        currency: parts.currency.as_deref(),
+        currency: parts.currency(),
     };
     let app = &context.app;
     let mut found = "billing settings and balance".to_owned();
@@ -139,7 +139,7 @@ fn record(
         billed_account: account.clone(),
         charging_type: charging.clone(),
         balance_nano: billing.balance.known(),
-        currency: parts.currency.clone(),
+        currency: parts.currency().map(str::to_owned),
     };
     app.meter
         .update(|ledger| ledger.set_billing(&context.account, &gauges));

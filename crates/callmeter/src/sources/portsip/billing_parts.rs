@@ -76,59 +76,89 @@ fn needed<T>(part: Result<T, Error>) -> Result<Result<T, Error>, Error> {
     }
 }
 
+/// After so many polls that could not read a part, it counts as one that the server does not have.
+const MOST_MISSES: u32 = 3;
+
 /// What is known of each part.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Parts {
-    pub(super) settings: Option<TenantBilling>,
-    balance: Option<StatedAmount>,
-    pub(super) currency: Option<String>,
+    settings: Part<TenantBilling>,
+    balance: Part<StatedAmount>,
+    currency: Part<Option<String>>,
+}
+
+#[derive(Clone, Debug)]
+struct Part<T> {
+    value: Option<T>,
+    /// Polls in a row that could not read it.
+    misses: u32,
+}
+
+impl<T> Default for Part<T> {
+    fn default() -> Self {
+        Self {
+            value: None,
+            misses: 0,
+        }
+    }
+}
+
+impl<T> Part<T> {
+    /// Takes in what was read, and returns whether the part is known.
+    fn take_in(&mut self, read: Result<T, &Error>) -> bool {
+        match read {
+            Ok(value) => {
+                self.value = Some(value);
+                self.misses = 0;
+                true
+            }
+            Err(error) if may_be_missing(error) => {
+                self.value = None;
+                true
+            }
+            Err(_) => {
+                self.misses = self.misses.saturating_add(1);
+                self.value.is_some() || self.misses >= MOST_MISSES
+            }
+        }
+    }
 }
 
 impl Parts {
     /// Takes in what was read. A part that could not be read stays as it was read last.
     ///
-    /// Returns whether all is known, except for what this login may not read. Otherwise the journal
-    /// would record that a value is gone, which nobody said.
+    /// Returns whether all is known. If not, for example after a restart, the journal would record
+    /// that a value is gone, which nobody said.
     pub(super) fn take_in(&mut self, answers: &Answers) -> bool {
-        let settings = take(&mut self.settings, &answers.settings);
-        let balance = take(&mut self.balance, &answers.balance);
-        let currency = match &answers.tenant {
-            Ok(tenant) => {
-                self.currency.clone_from(&tenant.currency);
-                true
-            }
-            Err(error) => self.currency.is_some() || may_be_missing(error),
-        };
+        let settings = self.settings.take_in(answers.settings.as_ref().cloned());
+        let balance = self.balance.take_in(answers.balance.as_ref().cloned());
+        let tenant = answers.tenant.as_ref();
+        let currency = (self.currency).take_in(tenant.map(|tenant| tenant.currency.clone()));
         settings && balance && currency
+    }
+
+    /// The settings.
+    pub(super) fn settings(&self) -> TenantBilling {
+        self.settings.value.clone().unwrap_or_default()
+    }
+
+    /// The currency.
+    pub(super) fn currency(&self) -> Option<&str> {
+        self.currency.value.as_ref()?.as_deref()
     }
 
     /// The balance, if it is an amount.
     pub(super) fn balance_amount(&self) -> Option<Amount> {
-        self.balance.as_ref().and_then(StatedAmount::known)
+        self.balance.value.as_ref().and_then(StatedAmount::known)
     }
 
     /// The balance as text; `None` if there is none.
     pub(super) fn balance_text(&self) -> Option<String> {
-        match self.balance.as_ref()? {
+        match self.balance.value.as_ref()? {
             StatedAmount::Missing => None,
             StatedAmount::Known(amount) => Some(amount.to_string()),
             StatedAmount::Unreadable(text) => Some(text.clone()),
         }
-    }
-}
-
-/// Takes in one part, and returns whether it is known.
-fn take<T: Clone>(last: &mut Option<T>, read: &Result<T, Error>) -> bool {
-    match read {
-        Ok(value) => {
-            *last = Some(value.clone());
-            true
-        }
-        Err(error) if may_be_missing(error) => {
-            *last = None;
-            true
-        }
-        Err(_) => last.is_some(),
     }
 }
 
