@@ -126,9 +126,9 @@ const fn member(name: &'static str, needed: bool, titles: &'static [&'static str
 
 /// An export in which not all columns can be recognized.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the export has no column for {}: its headers are {}", .members.join(", "), .headers.join(", "))]
+#[error("the export has no column, or several, for {}: its headers are {}", .members.join(", "), .headers.join(", "))]
 pub struct MissingColumns {
-    /// The members that no header names.
+    /// The members that no header names, or several do.
     pub members: Vec<&'static str>,
     /// The file's headers, cut to a printable length.
     pub headers: Vec<String>,
@@ -146,6 +146,7 @@ impl Header {
     /// Finds the columns in a file's first row.
     pub(crate) fn read(titles: &[String]) -> Result<Self, MissingColumns> {
         let mut places = [None; MEMBERS.len()];
+        let mut repeated = Vec::new();
         for (place, title) in titles.iter().enumerate() {
             let plain: String = title
                 .chars()
@@ -155,15 +156,22 @@ impl Header {
             let found = MEMBERS
                 .iter()
                 .position(|member| member.titles.contains(&plain.as_str()));
-            if let Some(slot) = found.and_then(|index| places.get_mut(index)) {
-                slot.get_or_insert(place);
+            let Some(index) = found else { continue };
+            match places.get_mut(index) {
+                Some(slot @ None) => *slot = Some(place),
+                Some(Some(_)) => repeated.push(index),
+                None => {}
             }
         }
         let members: Vec<_> = MEMBERS
             .iter()
             .zip(&places)
-            .filter(|(member, place)| member.needed && place.is_none())
-            .map(|(member, _)| member.name)
+            .enumerate()
+            .filter(|(index, (member, place))| {
+                // Of two columns for one member, nobody knows which is right.
+                member.needed && (place.is_none() || repeated.contains(index))
+            })
+            .map(|(_, (member, _))| member.name)
             .collect();
         if members.is_empty() {
             let width = titles.len();

@@ -197,6 +197,18 @@ async fn another_number_of_fields_than_the_header_has() {
     }
 }
 
+/// Nobody knows which of two columns is the price.
+#[tokio::test]
+async fn two_columns_for_one_member() {
+    let body =
+        PLAIN.replace("description\n", "First Price\n") + "1,49,LOCAL,0,0,1,1,0,0,0.1,0.1,7\n";
+    let server = exporting(body.into_bytes()).await;
+    match session(&server).export().await.unwrap() {
+        ExportedRates::NoColumns(missing) => assert_eq!(missing.members, ["price_1"]),
+        ExportedRates::Rates(_) => panic!("one of two was taken"),
+    }
+}
+
 /// One row or byte costs itself.
 #[tokio::test]
 async fn rows_are_split_once_and_bytes_cost_one_text() {
