@@ -61,8 +61,10 @@ enum Place {
 
 impl CsvRows {
     pub(crate) fn new() -> Self {
+        let mut parser = Reader::new();
+        begin(&mut parser);
         Self {
-            parser: Reader::new(),
+            parser,
             input: BytesMut::new(),
             read: 0,
             fields: vec![0; 1_024],
@@ -180,7 +182,8 @@ impl CsvRows {
         if self.endless_rows > MOST_ENDLESS_ROWS {
             return Err(NotCsv);
         }
-        self.parser = Reader::new();
+        self.parser.reset();
+        begin(&mut self.parser);
         (self.read, self.filled, self.ended_fields) = (0, 0, 0);
         // The line breaks between the last row and this one come first.
         let begins = |byte: &u8| !matches!(byte, b'\r' | b'\n');
@@ -206,6 +209,12 @@ impl CsvRows {
         (self.read, self.filled, self.ended_fields) = (0, 0, 0);
         fields
     }
+}
+
+/// Lets a parser begin behind a line break. At its very beginning it would skip a byte order mark,
+/// but only if all of it comes at once.
+fn begin(parser: &mut Reader) {
+    parser.read_record(b"\n", &mut [0], &mut [0]);
 }
 
 /// Whether each quotation mark that closes a field is the end of the field.
@@ -267,6 +276,8 @@ mod tests {
             (b"a,b\r\n\r\nc,d\r\n", &["a|b", "c|d"]),
             (b"\xEF\xBB\xBFa\nb\n", &["a", "b"]),
             (b"\xEF\xBB\xBF", &[]),
+            (b"\xEF\xBB\xBF\xEF\xBB\xBFa\n", &["\u{feff}a"]),
+            (b"a,\"b\n\xEF\xBB\xBFc\n", &[endless, "\u{feff}c"]),
             (b"a,\"b\nc\"\nd,e\n", &["a|b\nc", "d|e"]),
             (b"a,19\" rack\nb,c\n", &["a|19\" rack", "b|c"]),
             (b"a,\"say \"\"x\"\"\"\n", &["a|say \"x\""]),
