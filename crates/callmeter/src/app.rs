@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use crate::cli::WebArgs;
 use crate::config;
+use crate::control;
 use crate::exit::Failure;
 use crate::pipeline::Pipeline;
 use crate::reload::Reloader;
@@ -97,6 +98,7 @@ struct App {
     reloader: Reloader,
     reload_requests: mpsc::Receiver<ReloadRequest>,
     servers: JoinSet<std::io::Result<()>>,
+    control: JoinSet<()>,
     stop_servers: StopSender,
 }
 
@@ -129,6 +131,8 @@ impl App {
             .await
             .map_err(Failure::failed)?;
         supervisor.apply(changes).await;
+        let (stop_servers, stopped) = stop();
+        let control = control::serve(app.clone(), stopped.clone());
 
         let created_lines = loaded.config.metrics.created_timestamps;
         let reloader = Reloader::new(loaded, &app);
@@ -144,7 +148,6 @@ impl App {
             reload,
             args: web,
         };
-        let (stop_servers, stopped) = stop();
         let servers = serve(listeners, &state, &stopped);
         app.status.set_ready(true);
         Ok(Self {
@@ -153,6 +156,7 @@ impl App {
             reloader,
             reload_requests,
             servers,
+            control,
             stop_servers,
         })
     }
@@ -198,6 +202,7 @@ impl App {
         self.stop_servers.stop();
         let served = tokio::time::timeout(REQUESTS_LIMIT, async {
             while self.servers.join_next().await.is_some() {}
+            while self.control.join_next().await.is_some() {}
         });
         if served.await.is_err() {
             warn!("requests in progress were aborted");

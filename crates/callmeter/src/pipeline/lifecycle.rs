@@ -20,6 +20,7 @@ use crate::context::AppContext;
 use crate::exit::Failure;
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
+use crate::sources::{BackfillRequests, HostLimits};
 use crate::status::StatusStore;
 use crate::stop::{StopSender, stop};
 
@@ -64,6 +65,8 @@ impl Pipeline {
             metrics: metrics.clone(),
             status: Arc::new(status),
             redactor: Arc::clone(redactor),
+            backfills: BackfillRequests::default(),
+            hosts: HostLimits::default(),
         };
         let retention = Arc::new(Mutex::new(RetentionPolicy::default()));
         let (stop_keeper, stopped) = stop();

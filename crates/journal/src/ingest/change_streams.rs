@@ -13,6 +13,7 @@ use crate::ingest::identity::{
     KnownRates, StoredRates, balance_key, known_balance, rate_fingerprint, rate_key, rate_of_key,
 };
 use crate::log::append::{Append, Rows};
+use crate::log::coverage::CoverageChange;
 use crate::log::latest_versions::LatestVersion;
 use crate::log::reader::Reader;
 use crate::log::shared::SharedLog;
@@ -275,6 +276,7 @@ fn append_changes(
         account: &memory.row,
         state: None,
         horizon: None,
+        coverage: CoverageChange::default(),
         observed_at,
         batches: vec![rows],
         latest,
