@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+
 use crate::error::Error;
 use crate::tls::Tls;
 
@@ -34,8 +36,8 @@ impl Default for HttpOptions {
 }
 
 impl HttpOptions {
-    /// The client. It asks for gzip and follows no redirect: a redirected request would carry its
-    /// credentials along.
+    /// The client. It asks for gzip, which the [`Executor`](crate::Executor) undoes, and follows no
+    /// redirect: a redirected request would carry its credentials along.
     pub fn build(&self) -> Result<reqwest::Client, Error> {
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(self.tls.client_config()?)
@@ -44,7 +46,10 @@ impl HttpOptions {
             .user_agent(&self.user_agent)
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
-            .gzip(true);
+            .default_headers(HeaderMap::from_iter([(
+                ACCEPT_ENCODING,
+                HeaderValue::from_static("gzip"),
+            )]));
         if !self.use_env_proxy {
             builder = builder.no_proxy();
         }

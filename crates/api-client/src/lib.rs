@@ -14,6 +14,7 @@ mod answer;
 mod api_address;
 mod bare_words;
 mod body;
+mod coding;
 mod concurrency;
 mod error;
 mod exchange;
@@ -32,8 +33,9 @@ mod scrub;
 mod secret;
 mod tls;
 mod transport;
+mod windows_1252;
 
-pub use amount::Amount;
+pub use amount::{Amount, StatedAmount};
 pub use answer::Answer;
 pub use api_address::base_url;
 pub use body::strip_bom;
@@ -53,6 +55,7 @@ pub use scrub::Scrubber;
 pub use secret::{Secret, SecretError, SecretSource};
 pub use tls::{Tls, TlsError};
 pub use transport::{Transport, TransportError, TransportKind};
+pub use windows_1252::repair as repair_text;
 
 /// What [`open_enum!`] and generated code refer to.
 #[doc(hidden)]

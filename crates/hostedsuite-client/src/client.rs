@@ -380,7 +380,10 @@ fn date(headers: &HeaderMap) -> Option<Timestamp> {
 /// the API.
 fn is_empty_list<T>(reply: &Reply<T>) -> bool {
     let content_type = reply.headers.get(CONTENT_TYPE);
-    let is_html = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    let is_html = content_type.is_some_and(|value| {
+        let start = value.as_bytes().trim_ascii_start().get(..9);
+        start.is_some_and(|start| start.eq_ignore_ascii_case(b"text/html"))
+    });
     reply.body.trim_ascii().is_empty() && !is_html
 }
 

@@ -45,7 +45,6 @@ mod query;
 mod raw_table;
 mod rows;
 mod walk;
-mod windows_1252;
 
 pub use api_client::{
     Cap, ConcurrencyLimit, Error, ErrorKind, Exact, FieldError, Format, HttpOptions, Number,

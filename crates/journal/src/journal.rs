@@ -8,7 +8,7 @@ use callmeter_records::{Balance, BatchSeq, Billing, Rate, Stream};
 
 use crate::error::Result;
 use crate::ingest::account_memory::AccountMemories;
-use crate::ingest::change_streams::{self, Changes};
+use crate::ingest::change_streams::{self, Changes, DeckExtent};
 use crate::ingest::options::PollOptions;
 use crate::ingest::session::IngestSession;
 use crate::ingest::watermark;
@@ -104,8 +104,8 @@ impl Journal {
         Ok(self.memories.get(&self.log, account)?.lock().old_size())
     }
 
-    /// Appends the balances that changed, each identified by its client and the start of its
-    /// period.
+    /// Appends the balances that changed, each identified by its client, its allowance and the
+    /// start of its period.
     ///
     /// A new end of the period is not a change. `observed_at` is in UTC microseconds.
     pub fn record_balances(
@@ -118,16 +118,24 @@ impl Journal {
         change_streams::record_balances(&self.log, &memory, observed_at, balances)
     }
 
-    /// Appends the rates that changed, each identified by its id. `deck` is the whole rate deck: a
-    /// known rate that is not in it is appended as removed. `observed_at` is in UTC microseconds.
+    /// Appends the rates that changed, each identified by its prefix. If `deck` is the whole rate
+    /// deck, a known rate that is not in it is appended as removed. `observed_at` is in UTC
+    /// microseconds.
     pub fn record_rates(
         &self,
         account: &str,
         observed_at: i64,
         deck: &[Rate<'_>],
+        extent: DeckExtent,
     ) -> Result<Changes> {
         let memory = self.memories.get(&self.log, account)?;
-        change_streams::record_rates(&self.log, &memory, observed_at, deck)
+        change_streams::record_rates(&self.log, &memory, observed_at, deck, extent)
+    }
+
+    /// How many known rates of an account are not in this deck.
+    pub fn missing_rates(&self, account: &str, deck: &[Rate<'_>]) -> Result<u64> {
+        let memory = self.memories.get(&self.log, account)?;
+        change_streams::missing_rates(&self.log, &memory, deck)
     }
 
     /// Appends an account's billing settings and balance if they changed. `observed_at` is in UTC

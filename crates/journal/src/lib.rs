@@ -31,7 +31,7 @@ mod utc_day;
 pub use callmeter_records::{Backlog, BatchId, BatchSeq};
 pub use cursors::{Cursor, Start};
 pub use error::{JournalError, Result};
-pub use ingest::change_streams::Changes;
+pub use ingest::change_streams::{Changes, DeckExtent};
 pub use ingest::classification::{Classification, PageCounts};
 pub use ingest::options::{PollOptions, Purpose};
 pub use ingest::page::{Committed, PageIngest};

@@ -65,18 +65,18 @@ families! {
     // ---- allowances, as of the last poll
     ClientInfo: Polled Gauge "callmeter_client_info" ["account", "client_id", "client_name", "third_party_account_id"] ""
         "Always 1. Its labels give the names for a client id. As of the last poll.";
-    AllowanceBalance: Polled Gauge "callmeter_allowance_balance" ["account", "client_id"] ""
-        "Balance of the client's call allowance in the current period, as the API reports it. As of the last poll.";
-    AllowanceUsedCalls: Polled Gauge "callmeter_allowance_used_calls" ["account", "client_id"] ""
+    AllowanceBalance: Polled Gauge "callmeter_allowance_balance" ["account", "client_id", "allowance"] ""
+        "Balance of the client's call allowance in the current period, as the API reports it, in the unit of the allowance. As of the last poll.";
+    AllowanceUsedCalls: Polled Gauge "callmeter_allowance_used_calls" ["account", "client_id", "allowance"] ""
         "Calls billed against the allowance in the current period. As of the last poll.";
-    AllowanceUsedSeconds: Polled Gauge "callmeter_allowance_used_seconds" ["account", "client_id"] "seconds"
+    AllowanceUsedSeconds: Polled Gauge "callmeter_allowance_used_seconds" ["account", "client_id", "allowance"] "seconds"
         "Time billed against the allowance in the current period. As of the last poll.";
     AllowanceLimitCalls: Polled Gauge "callmeter_allowance_limit_calls" ["account", "client_id"] ""
         "Calls included in the allowance per period, for allowances in calls. As of the last poll.";
     AllowanceLimitSeconds: Polled Gauge "callmeter_allowance_limit_seconds" ["account", "client_id"] "seconds"
         "Time included in the allowance per period, for allowances in minutes. As of the last poll.";
     AllowanceUsedRatio: Polled Gauge "callmeter_allowance_used_ratio" ["account", "client_id"] "ratio"
-        "Used share of the allowance in the current period; above 1 when it is exceeded. As of the last poll.";
+        "Used share of the allowance in the current period; above 1 when it is exceeded. Not shown for a client with several allowances. As of the last poll.";
     AllowancePeriodElapsedRatio: Polled Gauge "callmeter_allowance_period_elapsed_ratio" ["account", "client_id"] "ratio"
         "Share of the current period that has passed, to compare with the used share. As of the last poll.";
 
@@ -137,6 +137,8 @@ families! {
     // ---- the meter itself
     SeriesFolded: Totals Counter "callmeter_series_folded_total" ["family"] ""
         "Updates counted under client_id=\"other\" because the family, or one with the same labels, reached the cap on label sets.";
+    SeriesShortened: State Gauge "callmeter_series_shortened" [] ""
+        "Series with a label value that is longer than 256 bytes and shown shortened: its beginning, ~, and a hash of the whole.";
 
     // ---- the exporter's own metrics, in the registry
     ApiRequests: Registry Counter "callmeter_api_requests_total" ["account", "api", "operation", "outcome"] ""

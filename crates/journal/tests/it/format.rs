@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use callmeter_journal::{
-    Classification, Journal, JournalError, Options, Reader, RetentionPolicy, Start,
+    Classification, DeckExtent, Journal, JournalError, Options, Reader, RetentionPolicy, Start,
 };
 use callmeter_records::{Balance, Billing, Call, Interaction, Rate, Reading, Stream};
 
@@ -75,7 +75,9 @@ fn write_a_sample() {
         price_1: Reading::Known(5),
         ..Rate::default()
     };
-    journal.record_rates("hq", NOON, &[rate]).unwrap();
+    journal
+        .record_rates("hq", NOON, &[rate], DeckExtent::Whole)
+        .unwrap();
     let billing = Billing {
         enabled: Reading::Known(true),
         currency: Some("CHF"),
@@ -209,6 +211,55 @@ fn check_that_it_continues(place: &Place, journal: &Journal) {
         ],
     );
     assert_eq!(known.1.counts.known, 2);
+}
+
+/// Older versions identified a rate by its id, and a balance by its client alone.
+#[test]
+fn records_under_older_keys_are_known_and_move_to_newer_ones() {
+    for version in [1, 2] {
+        let (place, journal) = open_checked_in(version);
+        let rate = |price| Rate {
+            prefix: Some("41"),
+            price_1: Reading::Known(price),
+            ..Rate::default()
+        };
+        let record = |price| {
+            let deck = [rate(price)];
+            assert_eq!(journal.missing_rates("hq", &deck).unwrap(), 0);
+            let changes = journal.record_rates("hq", NOON, &deck, DeckExtent::Whole);
+            let changes = changes.unwrap();
+            (
+                changes.unchanged,
+                changes.revised,
+                changes.new + changes.removed,
+            )
+        };
+        assert_eq!(record(5), (1, 0, 0), "{version}: the id has no part in it");
+        assert_eq!(record(6), (0, 1, 0), "{version}");
+        assert_eq!(record(6), (1, 0, 0), "{version}");
+        let gone = journal.record_rates("hq", NOON, &[], DeckExtent::Whole);
+        assert_eq!(gone.unwrap().removed, 1, "{version}: under one key only");
+
+        let balance = |balance| Balance {
+            client_id: Some("c1"),
+            balance: Reading::Known(balance),
+            ..Balance::default()
+        };
+        let other = Balance {
+            allowance_description: Some("calls"),
+            ..balance(-1)
+        };
+        let record = |balances: &[Balance<'_>]| {
+            let changes = journal.record_balances("acme", NOON, balances).unwrap();
+            (changes.unchanged, changes.revised, changes.new)
+        };
+        assert_eq!(record(&[balance(-1)]), (1, 0, 0), "{version}");
+        assert_eq!(record(&[other, balance(-2)]), (0, 1, 1), "{version}");
+        assert_eq!(record(&[other, balance(-2)]), (2, 0, 0), "{version}");
+        drop(journal);
+        let mut reader = Reader::open(place.path()).unwrap();
+        assert!(reader.verify(|_| ()).unwrap().is_sound());
+    }
 }
 
 #[test]
