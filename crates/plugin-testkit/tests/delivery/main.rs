@@ -230,6 +230,37 @@ fn a_dead_letter_that_cannot_be_written_stops_its_output_not_the_batch() {
 }
 
 #[test]
+fn a_batch_that_a_flush_refuses_is_not_settled_before_it_is_a_dead_letter() {
+    let dir = tempfile::tempdir().unwrap();
+    let blocked = dir.path().join("dead-letters");
+    std::fs::write(&blocked, "in the way").unwrap();
+    let script = script(
+        "refused at a stop",
+        Script {
+            flushes: queue(&[Answer::Reject]),
+            ..Script::default()
+        },
+    );
+    let rig = Rig::start(options("refused at a stop", dir.path()));
+    append_calls(&rig, 1, 5);
+    rig.wait(PATIENCE, |status| {
+        let error = status.last_error.as_ref();
+        error.is_some_and(|error| error.text.contains("as a dead letter"))
+    })
+    .unwrap();
+    append_calls(&rig, 6, 5);
+    assert!(rig.stop(Duration::from_secs(5)));
+    let batches = rig.batches();
+    assert_eq!(batches.open("rig", Stream::Calls).unwrap().0, 0);
+
+    std::fs::remove_file(&blocked).unwrap();
+    let rig = Rig::start_over(batches, options("refused at a stop", dir.path()));
+    rig.settle(PATIENCE).unwrap();
+    let durable = script.lock().unwrap().durable["calls"].clone();
+    assert_eq!(durable, (1..=10).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_fatal_instance_is_replaced_and_gets_everything_unflushed_again() {
     for (name, answer) in [("fatal", Answer::Fatal), ("panic", Answer::Panic)] {
         let writes = queue(&[Answer::Accept, Answer::Accept, answer]);
