@@ -321,3 +321,41 @@ fn nothing_is_deleted_on_a_clock_that_jumped() {
         .unwrap();
     assert!(verified.is_sound(), "{verified:?}");
 }
+
+/// An account that a reload removes keeps nothing, and may come back.
+#[test]
+fn an_account_that_comes_back_is_polled_although_its_batches_are_deleted() {
+    let place = Place::new();
+    let journal = place.open();
+    twenty_days(&journal);
+    poll_other(&journal, END);
+    journal.store_snapshot(journal.head(), b"").unwrap();
+    let policy = RetentionPolicy {
+        accounts: vec![],
+        max_bytes: Some(1),
+        ..days(30)
+    };
+    assert!(journal.retain(&policy, END).unwrap().batches >= 20);
+    for now in [END, END + HOUR] {
+        let start = Reading::Known(NOON + 20 * DAY);
+        let revised = Call {
+            start_time: start,
+            talk_ms: Reading::Known(7),
+            ..call("day-20")
+        };
+        let _ = poll_page(&journal, now, &[revised]);
+        poll_other(&journal, now);
+    }
+}
+
+fn poll_other(journal: &Journal, now: i64) {
+    use callmeter_records::{Balance, Billing, Rate};
+    let rate = |prefix| Rate {
+        prefix: Some(prefix),
+        ..Rate::default()
+    };
+    let deck = if now == END { vec![rate("1"), rate("2")] } else { vec![rate("1")] };
+    journal.record_rates("acme", now, &deck).unwrap();
+    journal.record_billing("acme", now, &Billing::default()).unwrap();
+    journal.record_balances("acme", now, &[Balance::default()]).unwrap();
+}
