@@ -8,6 +8,7 @@ mod demo;
 mod faults;
 mod goldens;
 mod kills;
+mod outputs;
 mod page;
 mod prometheus;
 mod receiver;

@@ -15,6 +15,7 @@ use callmeter_plugin_abi::{self as abi, ErrorBox, InitFn, Status};
 use libloading::os::unix::{Library as DynamicLibrary, RTLD_LOCAL, RTLD_NOW};
 
 use crate::callbacks::HostContext;
+use crate::config_check::{self, ConfigCheck};
 use crate::file::PluginFile;
 use crate::plugin_answer;
 
@@ -170,6 +171,26 @@ impl Plugin {
             }
         }
         Ok(plugin)
+    }
+
+    /// Checks settings in JSON against the plugin's schema, if it has one.
+    pub(crate) fn check_config(
+        &self,
+        config: &str,
+        host: &'static HostContext,
+    ) -> Result<(), String> {
+        let Some(schema) = &self.config_schema else {
+            return Ok(());
+        };
+        match config_check::check(schema, config) {
+            Ok(()) => Ok(()),
+            Err(error @ ConfigCheck::Invalid(_)) => Err(error.to_string()),
+            Err(error @ ConfigCheck::Schema(_)) => {
+                host.log()
+                    .line(abi::level::WARN, "plugin-host", &error.to_string());
+                Ok(())
+            }
+        }
     }
 
     /// Calls the `init` function of a loaded library or of a statically linked plugin.

@@ -17,6 +17,7 @@ impl Session<'_> {
         reason: &str,
     ) -> Result<(), StopReason> {
         let context = self.context;
+        let reason = context.shared.scrub(reason);
         let letter = DeadLetter {
             output: context.output.clone(),
             plugin: self.plugin.clone(),
@@ -24,7 +25,7 @@ impl Session<'_> {
             place: job.batch.seq.0,
             id: job.batch.id.to_string(),
             records: job.batch.records.num_rows() as u64,
-            reason: reason.to_owned(),
+            reason: reason.clone(),
             refused_at: dead_letters::now(),
             attempts,
         };
