@@ -128,8 +128,8 @@ impl Outputs {
 
     /// Starts an output without waiting for its plugin. If the plugin cannot be loaded, the output
     /// is down and tries again.
-    pub fn start(&self, settings: OutputSettings) -> Result<(), StartError> {
-        let prepared = self.prepare(&settings)?;
+    pub fn start(&self, settings: &OutputSettings) -> Result<(), StartError> {
+        let prepared = self.prepare(settings)?;
         self.admit(prepared)
     }
 

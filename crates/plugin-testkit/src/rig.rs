@@ -111,7 +111,7 @@ impl Rig {
         let log: Arc<dyn BatchLog> = Arc::clone(&batches) as _;
         let outputs = Outputs::new(log).unwrap_or_else(|error| panic!("{error}"));
         outputs
-            .start(settings)
+            .start(&settings)
             .unwrap_or_else(|error| panic!("{error}"));
         Self {
             outputs,
