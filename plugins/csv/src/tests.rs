@@ -12,7 +12,8 @@ use serde_json::json;
 
 use crate::archive::{Archive, OpenError};
 use crate::config::Config;
-use crate::testing::{AUGUST_6, DAY, batch, calls, with_column};
+use crate::packing::{pack_all, pack_one};
+use crate::testing::{AUGUST_6, DAY, batch, calls, set_now, with_column};
 
 fn open(config: serde_json::Value) -> Result<Archive, OpenError> {
     let config: Config = serde_json::from_value(config).unwrap();
@@ -37,7 +38,7 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<String>> {
             let bytes = fs::read(&path).unwrap();
             let text = if name.ends_with(crate::names::PACKED) {
                 let mut text = Vec::new();
-                flate2::read::GzDecoder::new(&bytes[..])
+                flate2::read::MultiGzDecoder::new(&bytes[..])
                     .read_to_end(&mut text)
                     .unwrap();
                 text
@@ -135,6 +136,7 @@ fn a_full_file_is_finished_and_packed() {
             .write(&batch(number, calls(first, 10, AUGUST_6)))
             .unwrap();
     }
+    let _archive = pack_all(archive, 1 << 20);
     let expected = BTreeMap::from([
         ("calls.csv.gz".to_owned(), ids(10..=19)),
         ("calls.002.csv.gz".to_owned(), ids(20..=29)),
@@ -320,41 +322,242 @@ fn files_that_others_changed() {
     assert_eq!(found["calls-2026-08-06.004.csv"], ids(6..=6));
 }
 
-/// A crash at every point of finishing a packed file.
+/// A crash at every point of finishing a packed file. It is packed in pieces of 100 bytes.
 #[test]
 fn finishing_is_taken_up_where_it_stopped() {
-    for point in ["before", "packed", "published", "done"] {
+    for point in ["before", "begun", "packed", "published", "removed"] {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         let config = json!({"directory": directory.path(), "compress": "gzip"});
         let mut archive = open(config.clone()).unwrap();
         archive.write(&batch(1, calls(1, 5, AUGUST_6))).unwrap();
+        archive
+            .write(&batch(2, calls(6, 1, AUGUST_6 + DAY)))
+            .unwrap();
         archive.flush().unwrap();
-        drop(archive);
-        let state = at(".callmeter-csv.state");
-        let text = fs::read_to_string(&state).unwrap();
-        let finishing = text.replace(
-            "\"becomes\":null",
-            "\"becomes\":\"calls-2026-08-06.csv.gz\"",
+        let (partial, state) = (
+            at("calls-2026-08-06.csv.partial"),
+            at(".callmeter-csv.state"),
         );
-        assert_ne!(text, finishing);
-        fs::write(&state, finishing).unwrap();
-        let partial = at("calls-2026-08-06.csv.partial");
-        if point != "before" {
-            let packed = crate::part::pack(&partial).unwrap();
-            if point != "packed" {
-                fs::rename(packed, at("calls-2026-08-06.csv.gz")).unwrap();
+        let pieces = fs::metadata(&partial).unwrap().len().div_ceil(100);
+        let packs = match point {
+            "before" => 0,
+            "begun" => 2,
+            _ => pieces - 1,
+        };
+        for _ in 0..packs {
+            archive = pack_one(archive, 100);
+        }
+        if matches!(point, "before" | "begun") {
+            drop(archive);
+        } else {
+            // The state says that the last piece is done, and not yet that it is published.
+            let before = fs::read(&state).unwrap();
+            let source = fs::read(&partial).unwrap();
+            drop(pack_one(archive, 100));
+            let to = at("calls-2026-08-06.csv.gz");
+            assert!(to.exists() && !partial.exists());
+            let mut before: serde_json::Value = serde_json::from_slice(&before).unwrap();
+            let packed = &mut before["streams"]["calls"]["packing"][0]["packed"];
+            packed["read"] = source.len().into();
+            packed["written"] = fs::metadata(&to).unwrap().len().into();
+            fs::write(&state, before.to_string()).unwrap();
+            if point == "packed" {
+                fs::rename(&to, at(".calls-2026-08-06.csv.gz.1")).unwrap();
             }
-            if point == "done" {
-                fs::remove_file(&partial).unwrap();
+            if point != "removed" {
+                restore(&partial, &source, &state);
             }
         }
-        let mut archive = open(config).unwrap();
+        let mut archive = pack_all(open(config).unwrap(), 100);
         archive.write(&batch(1, calls(1, 5, AUGUST_6))).unwrap();
         drop(archive);
-        let expected = BTreeMap::from([("calls-2026-08-06.csv.gz".to_owned(), ids(1..=5))]);
+        let expected = BTreeMap::from([
+            ("calls-2026-08-06.csv.gz".to_owned(), ids(1..=5)),
+            ("calls-2026-08-07.csv.partial".to_owned(), ids(6..=6)),
+        ]);
         assert_eq!(files(directory.path()), expected, "{point}");
     }
+}
+
+/// Puts back a file that was removed, and its inode number into the state.
+fn restore(path: &Path, content: &[u8], state: &Path) {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::write(path, content).unwrap();
+    let inode = fs::metadata(path).unwrap().ino();
+    let mut text: serde_json::Value = serde_json::from_slice(&fs::read(state).unwrap()).unwrap();
+    text["streams"]["calls"]["packing"][0]["inode"] = inode.into();
+    fs::write(state, text.to_string()).unwrap();
+}
+
+#[test]
+fn a_foreign_file_under_the_name_of_a_packed_one_costs_no_row() {
+    let directory = tempfile::tempdir().unwrap();
+    let foreign = directory.path().join("calls-2026-08-06.csv.gz");
+    let config = json!({"directory": directory.path(), "compress": "gzip"});
+    let mut archive = open(config).unwrap();
+    archive.write(&batch(1, calls(1, 5, AUGUST_6))).unwrap();
+    fs::write(&foreign, "foreign").unwrap();
+    archive
+        .write(&batch(2, calls(6, 1, AUGUST_6 + DAY)))
+        .unwrap();
+    let _archive = pack_all(archive, 1 << 20);
+    assert_eq!(fs::read(&foreign).unwrap(), b"foreign");
+    fs::remove_file(&foreign).unwrap();
+    let expected = BTreeMap::from([
+        ("calls-2026-08-06.002.csv.gz".to_owned(), ids(1..=5)),
+        ("calls-2026-08-07.csv.partial".to_owned(), ids(6..=6)),
+    ]);
+    assert_eq!(files(directory.path()), expected);
+}
+
+/// A single file with two rows that are flushed.
+fn one_file(directory: &Path) -> (serde_json::Value, std::path::PathBuf, Archive) {
+    let file = directory.join("calls.csv");
+    let config = json!({"file": file});
+    let mut archive = open(config.clone()).unwrap();
+    archive.write(&batch(1, calls(1, 2, AUGUST_6))).unwrap();
+    archive.flush().unwrap();
+    (config, file, archive)
+}
+
+#[test]
+fn a_file_that_is_moved_away_and_put_back_is_left_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let (config, file, archive) = one_file(directory.path());
+    drop(archive);
+    let away = directory.path().join("away.csv");
+    fs::rename(&file, &away).unwrap();
+    let mut archive = open(config.clone()).unwrap();
+    archive.write(&batch(2, calls(3, 1, AUGUST_6))).unwrap();
+    archive.flush().unwrap();
+    drop(archive);
+    fs::rename(&away, &file).unwrap();
+    let content = fs::read(&file).unwrap();
+    let error = open(config).unwrap_err().to_string();
+    assert!(error.contains("not written by this output"), "{error}");
+    assert_eq!(fs::read(&file).unwrap(), content);
+}
+
+#[test]
+fn a_file_that_is_renamed_while_it_is_written_gets_no_more_rows() {
+    let directory = tempfile::tempdir().unwrap();
+    let (config, file, mut archive) = one_file(directory.path());
+    archive.write(&batch(2, calls(3, 1, AUGUST_6))).unwrap();
+    let rotated = directory.path().join("calls.csv.1");
+    fs::rename(&file, &rotated).unwrap();
+    for error in [
+        archive.flush().unwrap_err(),
+        archive.write(&batch(3, calls(4, 1, AUGUST_6))).unwrap_err(),
+    ] {
+        let error = callmeter_plugin_sdk::Fail::from(error);
+        assert!(
+            error.is_fatal() && error.to_string().contains("was moved"),
+            "{error}"
+        );
+    }
+    drop(archive);
+    // callmeter makes another instance, and sends again what was not flushed.
+    let mut archive = open(config).unwrap();
+    archive.write(&batch(2, calls(3, 1, AUGUST_6))).unwrap();
+    archive.write(&batch(3, calls(4, 1, AUGUST_6))).unwrap();
+    archive.flush().unwrap();
+    let found = files(directory.path());
+    assert_eq!(found["calls.csv.1"], ids(1..=2));
+    assert_eq!(found["calls.csv"], ids(3..=4));
+}
+
+#[test]
+fn a_file_that_is_truncated_while_it_is_written_gets_no_hole() {
+    let directory = tempfile::tempdir().unwrap();
+    let (config, file, mut archive) = one_file(directory.path());
+    // As logrotate does with `copytruncate`.
+    fs::copy(&file, directory.path().join("calls.csv.1")).unwrap();
+    let emptied = fs::File::options().write(true).open(&file).unwrap();
+    emptied.set_len(0).unwrap();
+    let error = archive.write(&batch(2, calls(3, 1, AUGUST_6))).unwrap_err();
+    let error = callmeter_plugin_sdk::Fail::from(error);
+    assert!(
+        error.is_fatal() && error.to_string().contains("has 0 bytes"),
+        "{error}"
+    );
+    drop(archive);
+    let mut archive = open(config).unwrap();
+    archive.write(&batch(2, calls(3, 1, AUGUST_6))).unwrap();
+    archive.flush().unwrap();
+    let found = files(directory.path());
+    assert_eq!(found["calls.csv.1"], ids(1..=2));
+    assert_eq!(found["calls.csv"], ids(3..=3));
+}
+
+#[test]
+fn no_planted_link_is_followed() {
+    use std::os::unix::fs::symlink;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let victim = elsewhere.path().join("victim");
+    for name in [
+        ".callmeter-csv.state",
+        ".callmeter-csv.state.new",
+        ".callmeter-csv.state.lock",
+        "calls-2026-08-06.csv.partial",
+        "calls-2026-08-06.csv",
+        "calls-2026-08-06.csv.gz",
+        ".calls-2026-08-06.csv.gz.1",
+    ] {
+        for hard in [false, true] {
+            fs::write(&victim, "precious").unwrap();
+            let directory = tempfile::tempdir_in(elsewhere.path()).unwrap();
+            let link = directory.path().join(name);
+            if hard {
+                fs::hard_link(&victim, link).unwrap();
+            } else {
+                symlink(&victim, link).unwrap();
+            }
+            let config = json!({"directory": directory.path(), "compress": "gzip"});
+            if let Ok(mut archive) = open(config) {
+                archive.write(&batch(1, calls(1, 2, AUGUST_6))).unwrap();
+                archive
+                    .write(&batch(2, calls(3, 1, AUGUST_6 + DAY)))
+                    .unwrap();
+                archive.flush().unwrap();
+                drop(pack_all(archive, 100));
+            }
+            assert_eq!(fs::read(&victim).unwrap(), b"precious", "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_was_ahead_once_keeps_no_file_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = open(in_directory(directory.path())).unwrap();
+    let ahead = AUGUST_6 + 2_000 * DAY;
+    set_now(ahead);
+    archive.write(&batch(1, calls(1, 1, ahead))).unwrap();
+    archive.flush().unwrap();
+    set_now(AUGUST_6);
+    archive.write(&batch(2, calls(2, 1, AUGUST_6))).unwrap();
+    // Journaled while the clock was ahead, and delivered afterwards.
+    archive.write(&batch(3, calls(3, 1, ahead))).unwrap();
+    set_now(AUGUST_6 + DAY);
+    archive
+        .write(&batch(4, calls(4, 1, AUGUST_6 + DAY)))
+        .unwrap();
+    let expected = BTreeMap::from([
+        ("calls-2032-01-27.csv".to_owned(), ids(1..=1)),
+        ("calls-2026-08-06.csv".to_owned(), ids(2..=3)),
+        ("calls-2026-08-07.csv.partial".to_owned(), ids(4..=4)),
+    ]);
+    assert_eq!(files(directory.path()), expected);
+    archive.flush().unwrap();
+    // Without another batch, the clock finishes it.
+    set_now(ahead);
+    archive.write(&batch(5, calls(5, 1, ahead))).unwrap();
+    archive.flush().unwrap();
+    set_now(AUGUST_6 + 2 * DAY);
+    archive.pretend_quiet();
+    archive.finish_overdue(crate::testing::now()).unwrap();
+    assert!(directory.path().join("calls-2032-01-27.002.csv").exists());
 }
 
 mod kill {
@@ -396,6 +599,9 @@ mod kill {
                 archive.flush().unwrap();
                 writeln!(std::io::stderr(), "durable {number}").unwrap();
             }
+            if number.is_multiple_of(10) {
+                archive = pack_all(archive, 1 << 14);
+            }
         }
     }
 
@@ -434,7 +640,8 @@ mod kill {
         }
         assert!(kills > 5, "only {kills} kills");
         // The last writer may have been killed with a file half finished.
-        drop(open(json!({"directory": directory.path(), "rotate": "hourly", "max_bytes": "40kB", "compress": "gzip"})).unwrap());
+        let archive = open(json!({"directory": directory.path(), "rotate": "hourly", "max_bytes": "40kB", "compress": "gzip"})).unwrap();
+        drop(pack_all(archive, 1 << 20));
         let mut seen: Vec<i64> = files(directory.path())
             .into_values()
             .flatten()
