@@ -259,3 +259,37 @@ async fn a_hangup_during_the_start_is_a_reload() {
         .await;
     end(exporter);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limit_of_open_files_is_raised() {
+    let site = Site::with_calls(10).await;
+    let config = configure(&site, &[]);
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", "ulimit -Sn 300; exec \"$0\" \"$@\""])
+        .arg(callmeter())
+        .arg("run")
+        .arg(format!("--config.file={}", config.display()))
+        .arg("--web.listen-address=127.0.0.1:0");
+    let process = Process::start(&mut command, &site.world.path("callmeter.log"));
+    let exporter = Exporter::adopt(process, Web::default()).await;
+    let limit = prlimit_of(&exporter);
+    assert_eq!(limit.current, limit.maximum);
+    assert_ne!(limit.current, Some(300));
+    end(exporter);
+}
+
+fn prlimit_of(exporter: &Exporter) -> Rlimit {
+    let path = format!("/proc/{}/limits", exporter.process().pid().as_raw_nonzero());
+    let text = std::fs::read_to_string(path).unwrap();
+    let line = text.lines().find(|line| line.starts_with("Max open files"));
+    let mut numbers = line
+        .unwrap()
+        .split_whitespace()
+        .skip(3)
+        .map(|word| word.parse().ok());
+    Rlimit {
+        current: numbers.next().unwrap(),
+        maximum: numbers.next().unwrap(),
+    }
+}

@@ -218,7 +218,11 @@ mod tests {
         ] {
             std::fs::write(&dir, bytes).unwrap();
             let read = SecretSource::file(&dir).read();
-            assert_eq!(read.as_ref().ok().map(super::Secret::expose), secret, "{bytes:?}");
+            assert_eq!(
+                read.as_ref().ok().map(super::Secret::expose),
+                secret,
+                "{bytes:?}"
+            );
         }
         std::fs::remove_file(dir).unwrap();
     }

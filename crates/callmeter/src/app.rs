@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::cli::WebArgs;
 use crate::config;
+use crate::descriptors;
 use crate::exit::Failure;
 use crate::pipeline::Pipeline;
 use crate::reload::Reloader;
@@ -136,7 +137,9 @@ impl App {
             listeners,
         } = startup;
         let metrics = SelfMetrics::new().map_err(Failure::failed)?;
+        descriptors::raise_limit();
         let loaded = config::load(&config_file)?;
+        descriptors::check(&loaded.config);
         let access = Access::open(web.web_config_file.as_deref()).map_err(Failure::failed)?;
         info!(
             version = crate::build::VERSION,

@@ -34,7 +34,7 @@ mod status;
 
 pub use batch_log::{BatchLog, BatchLogError, MemoryLog};
 pub use callmeter_records::{Backlog, Batch, BatchId, BatchSeq};
-pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters};
+pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters, Listing};
 pub use elf::{ElfError, ElfFacts, Note};
 pub use exit_now::exit_now;
 pub use file::{FileError, PluginFile, Trust};

@@ -258,6 +258,26 @@ fn a_stop_asks_a_sleeping_call_to_return() {
     }
 }
 
+/// Its standard error goes to callmeter's log, which removes secrets, and nowhere else. This process
+/// has no log.
+#[test]
+fn what_a_child_writes_to_standard_error_is_not_passed_through() {
+    let test = "what_a_child_writes_to_standard_error_is_not_passed_through";
+    if std::env::var("OWN_PROCESS").as_deref() == Ok(test) {
+        let error = isolated("write", "panic");
+        assert!(error.contains("the hazard panics in write"), "{error}");
+        return;
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env("OWN_PROCESS", test)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(!said.contains("the hazard panics"), "{said}");
+}
+
 #[test]
 fn a_child_that_hangs_is_killed_when_its_output_stops() {
     for at in ["write", "drop"] {

@@ -25,7 +25,7 @@ pub fn run(file: &Path) -> Result<(), Failure> {
         file.display(),
         summary(&loaded.config)
     )
-    .map_err(Failure::failed)
+    .map_err(Failure::stdout)
 }
 
 /// Loads each output's plugin, in a process of its own, and checks the output's settings against

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use callmeter_plugin_testkit::generate::{self, Recipe};
-use callmeter_plugin_testkit::host::{BatchLog as _, OutputState, PluginSource};
+use callmeter_plugin_testkit::host::{BatchLog as _, OutputState, PluginSource, Scrub};
 use callmeter_plugin_testkit::{Rig, RigOptions, Stream};
 use common::{PATIENCE, append_calls};
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ use scripted::{Answer, SCRIPTS, Script, Scripted};
 struct Stage {
     rig: Rig,
     script: Arc<Mutex<Script>>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 fn script(name: &str, script: Script) -> Arc<Mutex<Script>> {
@@ -52,7 +52,7 @@ fn stage_with(name: &str, with: Script, change: impl FnOnce(&mut RigOptions)) ->
     Stage {
         rig: Rig::start(options),
         script,
-        _dir: dir,
+        dir,
     }
 }
 
@@ -168,6 +168,79 @@ fn a_refused_batch_becomes_a_dead_letter_and_can_be_replayed() {
         .unwrap_err()
         .to_string();
     assert_eq!(unknown, "output rig has no dead letter `calls-9`");
+}
+
+#[test]
+fn a_damaged_dead_letter_hides_no_other() {
+    let stage = stage(
+        "damaged letters",
+        Script {
+            poisonous: (1..=40).collect(),
+            ..Script::default()
+        },
+    );
+    let rig = &stage.rig;
+    for batch in 0..8 {
+        append_calls(rig, batch * 5 + 1, 5);
+    }
+    rig.settle(PATIENCE).unwrap();
+    let letters = rig.dead_letters();
+    let listed = letters.list_output("rig").unwrap();
+    assert_eq!((listed.letters.len(), listed.damaged.len()), (8, 0));
+    let at = |name: &str, end: &str| {
+        let directory = stage.dir.path().join("dead-letters/rig");
+        directory.join(format!("{name}.{end}"))
+    };
+    let names: Vec<String> = listed.letters.iter().map(|letter| letter.name()).collect();
+    std::fs::write(at(&names[0], "json"), "{").unwrap();
+    // A sidecar that names the files of another one.
+    std::fs::copy(at(&names[2], "json"), at(&names[1], "json")).unwrap();
+    // This one shows only when it is replayed.
+    std::fs::write(at(&names[3], "arrow"), "damaged").unwrap();
+
+    let listed = letters.list_output("rig").unwrap();
+    assert_eq!((listed.letters.len(), listed.damaged.len()), (6, 2));
+    let errors: Vec<String> = listed.damaged.iter().map(ToString::to_string).collect();
+    for name in &names[..2] {
+        assert!(
+            errors.iter().any(|error| error.contains(name)),
+            "{errors:?}"
+        );
+    }
+    stage.script.lock().unwrap().poisonous.clear();
+    let (queued, damaged) = letters.replay_all("rig").unwrap();
+    assert_eq!((queued, damaged.len()), (6, 2));
+    rig.wait(PATIENCE, |status| status.streams[0].delivered == 25)
+        .unwrap();
+    let mut durable = stage.script.lock().unwrap().durable["calls"].clone();
+    durable.sort_unstable();
+    assert_eq!(durable, (11..=15).chain(21..=40).collect::<Vec<_>>());
+    assert!(at(&names[0], "arrow").exists() && at(&names[1], "arrow").exists());
+    let status = rig.status();
+    assert!(status.up, "{status:#?}");
+    assert!(status.last_error.unwrap().text.contains(&names[3]));
+}
+
+#[test]
+fn what_a_plugin_says_is_stored_without_secrets() {
+    let stage = stage_with(
+        "scrubbed",
+        Script {
+            poisonous: vec![1],
+            writes: queue(&[Answer::Retry(0)]),
+            ..Script::default()
+        },
+        |options| {
+            options.scrub =
+                Scrub::new(|text| text.replace("poisonous", "***").replace("busy", "***"));
+        },
+    );
+    append_calls(&stage.rig, 6, 5);
+    append_calls(&stage.rig, 1, 5);
+    stage.rig.settle(PATIENCE).unwrap();
+    assert_eq!(stage.rig.dead_letters().list().unwrap()[0].reason, "***");
+    let error = stage.rig.status().last_error.unwrap().text;
+    assert!(error.ends_with(": ***"), "{error}");
 }
 
 #[test]

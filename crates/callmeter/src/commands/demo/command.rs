@@ -75,7 +75,7 @@ async fn demo(
         receiver.posts(),
         receiver.records()
     )
-    .map_err(Failure::failed)?;
+    .map_err(Failure::stdout)?;
     simulator.stop().await;
     outcome.map(drop)
 }
@@ -115,5 +115,5 @@ fn print_addresses(
         receiver = receiver.page_url(),
         simulator = simulator.control_url(),
     )
-    .map_err(Failure::failed)
+    .map_err(Failure::stdout)
 }
