@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::cli::WebArgs;
 use crate::config;
+use crate::control;
 use crate::descriptors;
 use crate::exit::Failure;
 use crate::pipeline::Pipeline;
@@ -124,6 +125,7 @@ struct App {
     reloader: Reloader,
     reload_requests: mpsc::Receiver<ReloadRequest>,
     servers: JoinSet<std::io::Result<()>>,
+    control: JoinSet<()>,
     stop_servers: StopSender,
 }
 
@@ -158,6 +160,8 @@ impl App {
             .await
             .map_err(Failure::failed)?;
         supervisor.apply(changes).await;
+        let (stop_servers, stopped) = stop();
+        let control = control::serve(app.clone(), stopped.clone());
 
         let created_lines = loaded.config.metrics.created_timestamps;
         let reloader = Reloader::new(loaded, &app);
@@ -173,7 +177,6 @@ impl App {
             reload,
             args: web,
         };
-        let (stop_servers, stopped) = stop();
         let servers = serve(listeners, &state, &stopped);
         app.status.set_ready(true);
         Ok(Self {
@@ -182,6 +185,7 @@ impl App {
             reloader,
             reload_requests,
             servers,
+            control,
             stop_servers,
         })
     }
@@ -226,6 +230,7 @@ impl App {
         self.stop_servers.stop();
         let served = tokio::time::timeout(REQUESTS_LIMIT, async {
             while self.servers.join_next().await.is_some() {}
+            while self.control.join_next().await.is_some() {}
         });
         if served.await.is_err() {
             warn!("requests in progress were aborted");

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod context;
+mod control;
 mod descriptors;
 pub mod exit;
 pub mod logging;

@@ -13,6 +13,7 @@ use crate::ingest::options::PollOptions;
 use crate::ingest::session::IngestSession;
 use crate::ingest::watermark;
 use crate::log::accounts::AccountState;
+use crate::log::coverage::{self, CoverageChange, DayCoverage};
 use crate::log::reader::Filter;
 use crate::log::shared::SharedLog;
 use crate::stored_batch::{BatchMeta, StoredBatch};
@@ -66,11 +67,24 @@ impl Journal {
         Ok(self.memories.get(&self.log, account)?.lock().row.state)
     }
 
-    /// Stores how far an account has been read, without records: the last step of a poll whose
+    /// Stores how far an account has been read, without records: the last step of a reading whose
     /// pages are all committed. Durable when it returns.
-    pub fn set_account_state(&self, account: &str, state: AccountState) -> Result<()> {
+    pub fn set_account_state(
+        &self,
+        account: &str,
+        state: AccountState,
+        coverage: CoverageChange,
+    ) -> Result<()> {
         let memory = self.memories.get(&self.log, account)?;
-        watermark::store_state(&self.log, &memory, state)
+        watermark::store_state(&self.log, &memory, state, coverage)
+    }
+
+    /// How far each day of an account has been read, oldest first. Days of which nothing more is
+    /// expected have no entry.
+    pub fn coverage(&self, account: &str) -> Result<Vec<DayCoverage>> {
+        let id = self.memories.get(&self.log, account)?.lock().row.id;
+        self.log
+            .with_reader(|reader| coverage::read_all(&reader.conn, &reader.path, id))
     }
 
     /// Starts a poll of an account's calls. Loads the ids of its range if they are not in memory.

@@ -38,6 +38,7 @@ pub use ingest::page::{Committed, PageIngest};
 pub use ingest::session::IngestSession;
 pub use journal::{Journal, Options};
 pub use log::accounts::AccountState;
+pub use log::coverage::{CoverageChange, DayCoverage, WalkPosition};
 pub use log::reader::{Filter, Reader};
 pub use maintenance::retention::{Hold, RetentionPolicy, RetentionReport};
 pub use maintenance::stats::{Stats, StreamStats};

@@ -38,11 +38,25 @@ macro_rules! families {
 families! {
     // ---- an account and its polls
     Up: State Gauge "callmeter_up" ["account", "api"] ""
-        "Whether the last poll of the account succeeded (1) or failed (0).";
+        "Whether the last poll of every task succeeded and no day of calls is unproven (1) or not (0).";
     LastSuccess: State Gauge "callmeter_last_success_timestamp_seconds" ["account", "api"] "seconds"
         "Unix time of the last poll that succeeded.";
     Watermark: State Gauge "callmeter_watermark_timestamp_seconds" ["account", "api"] "seconds"
         "Unix time up to which the account's calls have been read.";
+    DaysIncomplete: Registry Gauge "callmeter_days_incomplete" ["account"] ""
+        "Days that may miss calls: not read to their ends, fewer records than the server counts, failed, or overdue. The status page names them.";
+    CompleteUntil: Registry Gauge "callmeter_complete_until_timestamp_seconds" ["account"] "seconds"
+        "Unix time before which no day misses calls that the server lists. Moves back when a day turns out to miss some.";
+    CallsWaiting: Registry Gauge "callmeter_calls_waiting" ["account"] ""
+        "Calls that were read but do not count yet, because they have not settled. As of the last reading of each day as a whole.";
+    CallsFoundByAudit: Registry Counter "callmeter_calls_found_by_audit_total" ["account"] ""
+        "Calls that were found late: by reading a whole day, not at the end of the list.";
+    ClockSkew: Registry Gauge "callmeter_clock_skew_seconds" ["account"] "seconds"
+        "How far the server's clock is ahead of this machine's, by the Date of its last answer.";
+    TaskUp: Registry Gauge "callmeter_task_up" ["account", "task"] ""
+        "Whether the last poll of the task succeeded and read everything (1) or not (0).";
+    TaskLastSuccess: Registry Gauge "callmeter_task_last_success_timestamp_seconds" ["account", "task"] "seconds"
+        "Unix time of the last poll of the task that succeeded.";
     LastEvent: State Gauge "callmeter_last_event_timestamp_seconds" ["account", "api"] "seconds"
         "Latest start of a counted call, as Unix time.";
 

@@ -222,6 +222,7 @@ mod tests {
             status: Arc::new(status),
             redactor: Arc::new(SecretRedactor::new()),
             journal,
+            backfills: crate::sources::BackfillRequests::default(),
         };
         let policy = RetentionPolicy {
             keep: Some(Duration::ZERO),

@@ -20,6 +20,7 @@ use crate::context::AppContext;
 use crate::exit::Failure;
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
+use crate::sources::BackfillRequests;
 use crate::status::StatusStore;
 use crate::stop::{StopSender, stop};
 use callmeter_error_chain::chain;
@@ -67,6 +68,7 @@ impl Pipeline {
             metrics: metrics.clone(),
             status: Arc::new(status),
             redactor: Arc::clone(redactor),
+            backfills: BackfillRequests::default(),
         };
         let retention = Arc::new(Mutex::new(RetentionPolicy::default()));
         let (stop_keeper, stopped) = stop();

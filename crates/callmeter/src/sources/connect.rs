@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use api_client::{RequestEvent, Tls};
 
+use super::hostedsuite::Retries;
 use crate::config;
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
@@ -11,7 +12,7 @@ use crate::selfmetrics::SelfMetrics;
 /// The `User-Agent` of every request.
 const USER_AGENT: &str = concat!("callmeter/", env!("CARGO_PKG_VERSION"));
 
-/// A HostedSuite client. Nothing is sent yet.
+/// A HostedSuite client, and the requests for calls that it sends again. Nothing is sent yet.
 ///
 /// # Errors
 /// If certificates cannot be read or the address is invalid.
@@ -20,7 +21,15 @@ pub(super) fn hosted_suite(
     api: &config::HostedSuite,
     metrics: &SelfMetrics,
     redactor: &Arc<SecretRedactor>,
-) -> Result<hostedsuite_client::Client, api_client::Error> {
+) -> Result<(hostedsuite_client::Client, Retries), api_client::Error> {
+    let retries = Retries::default();
+    let (sent_again, observe) = (retries.clone(), observer(account, metrics));
+    let observe = move |event: &RequestEvent| {
+        if event.operation == hostedsuite_client::LIST_CALLS_ID {
+            sent_again.add(event.retries);
+        }
+        observe(event);
+    };
     let link = &api.link;
     hostedsuite_client::Client::builder(link.url.as_str())
         .credentials(
@@ -38,8 +47,9 @@ pub(super) fn hosted_suite(
         .body_limit(link.max_body)
         .tls(tls(&link.tls))
         .user_agent(USER_AGENT)
-        .observe(observer(account, metrics))
+        .observe(observe)
         .build()
+        .map(|client| (client, retries))
 }
 
 /// A session with a PortSIP PBX that can only read. Nothing is sent yet.

@@ -19,5 +19,5 @@ mod supervisor;
 
 pub use account::{BackfillError, backfill};
 pub use error::PollError;
-pub use hostedsuite::{Backfill, Day, DayRead};
+pub use hostedsuite::{Backfill, BackfillProgress, BackfillRequests, Day, DayRead};
 pub use supervisor::{AccountError, Changes, Supervisor};

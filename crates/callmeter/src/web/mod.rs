@@ -5,6 +5,7 @@
 //! `server`, concurrent scrapes in `metrics`.
 
 mod access;
+mod calls_card;
 mod listen;
 mod metrics;
 mod page;
@@ -15,6 +16,7 @@ mod stall;
 mod state;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use access::{Access, AccessError};
 pub use listen::{ListenError, bind};

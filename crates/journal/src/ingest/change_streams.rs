@@ -10,6 +10,7 @@ use callmeter_records::{
 use crate::error::{JournalError, Result};
 use crate::ingest::account_memory::SharedMemory;
 use crate::log::append::{Append, Rows};
+use crate::log::coverage::CoverageChange;
 use crate::log::latest_versions::LatestVersion;
 use crate::log::reader::Reader;
 use crate::log::shared::SharedLog;
@@ -228,6 +229,7 @@ fn append_changes(
         account: &memory.row,
         state: None,
         horizon: None,
+        coverage: CoverageChange::default(),
         observed_at,
         batches: vec![rows],
         latest,

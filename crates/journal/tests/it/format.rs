@@ -92,7 +92,25 @@ fn write_a_sample() {
         watermark: Some(NOON),
         page_base: Some(1),
     };
-    journal.set_account_state("acme", state).unwrap();
+    let day = callmeter_journal::DayCoverage {
+        day: 20_671,
+        proven_at: Some(NOON),
+        stated: Some(4),
+        received: 4,
+        due_at: NOON + HOUR,
+        failure: Some("list_calls: server error (500)".to_owned()),
+        position: Some(callmeter_journal::WalkPosition {
+            page: 2,
+            rows: 2,
+            count: None,
+        }),
+        ..callmeter_journal::DayCoverage::default()
+    };
+    let coverage = callmeter_journal::CoverageChange {
+        changed: vec![day],
+        removed: vec![20_670],
+    };
+    journal.set_account_state("acme", state, coverage).unwrap();
     journal
         .store_snapshot(callmeter_journal::BatchSeq(2), b"totals")
         .unwrap();
@@ -106,7 +124,7 @@ fn write_a_sample() {
         )
         .unwrap();
     drop(journal);
-    std::fs::copy(place.path(), checked_in(2)).unwrap();
+    std::fs::copy(place.path(), checked_in(3)).unwrap();
 }
 
 #[test]
@@ -127,6 +145,13 @@ fn format_2() {
     let other_spelling = call("0f8fad5bd9cb469fa16570867728950e");
     let (classes, _) = poll_page(&journal, NOON, &[other_spelling]);
     assert_eq!(classes, [Classification::Known]);
+}
+
+#[test]
+fn format_3() {
+    let (place, journal) = open_checked_in(3);
+    insta::assert_snapshot!(contents(&journal));
+    check_that_it_continues(&place, &journal);
 }
 
 #[test]
@@ -159,6 +184,9 @@ fn contents(journal: &Journal) -> String {
         }
     }
     text += &format!("{:?}\n", journal.account_state("acme").unwrap());
+    for day in journal.coverage("acme").unwrap() {
+        text += &format!("{day:?}\n");
+    }
     text += &format!("{:?}\n", journal.cursors().unwrap());
     text += &format!("{:?}\n", journal.latest_snapshot().unwrap());
     text
@@ -188,16 +216,16 @@ fn a_newer_format_is_left_alone() {
     let place = Place::new();
     drop(place.open());
     let conn = rusqlite::Connection::open(place.path()).unwrap();
-    conn.pragma_update(None, "user_version", 3).unwrap();
+    conn.pragma_update(None, "user_version", 4).unwrap();
     drop(conn);
     let error = Journal::open(place.path(), &Options::default()).unwrap_err();
     assert!(matches!(
         error,
         JournalError::NewerFormat {
-            found: 3,
-            supported: 2,
+            found: 4,
+            supported: 3,
             ..
         }
     ));
-    insta::assert_snapshot!(error.to_string().replace(&place.path().display().to_string(), "PATH"), @"journal PATH has format 3, but this callmeter reads formats up to 2: run a newer callmeter");
+    insta::assert_snapshot!(error.to_string().replace(&place.path().display().to_string(), "PATH"), @"journal PATH has format 4, but this callmeter reads formats up to 3: run a newer callmeter");
 }
