@@ -439,8 +439,8 @@ fn sync_directory(directory: &Path) -> Result<(), DeadLetterError> {
         .map_err(|source| io_error("sync", directory, source))
 }
 
-/// Moves batch and sidecar. The sidecar comes last, because only with it the dead letter exists. The
-/// caller syncs both directories.
+/// Moves batch and sidecar. The sidecar comes last, because only with it the dead letter exists.
+/// The caller syncs both directories.
 fn move_letter(from: &Path, to: &Path, name: &str) -> Result<(), DeadLetterError> {
     create(to)?;
     for extension in ["arrow", "json"] {

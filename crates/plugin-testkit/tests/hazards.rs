@@ -258,8 +258,8 @@ fn a_stop_asks_a_sleeping_call_to_return() {
     }
 }
 
-/// Its standard error goes to callmeter's log, which removes secrets, and nowhere else. This process
-/// has no log.
+/// Its standard error goes to callmeter's log, which removes secrets, and nowhere else. This
+/// process has no log.
 #[test]
 fn what_a_child_writes_to_standard_error_is_not_passed_through() {
     let test = "what_a_child_writes_to_standard_error_is_not_passed_through";

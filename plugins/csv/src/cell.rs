@@ -256,8 +256,8 @@ fn below(word: u64, bound: u8) -> u64 {
     word.wrapping_sub(ONES * u64::from(bound)) & !word & (ONES << 7)
 }
 
-/// Whether a spreadsheet may run the text as a formula. Some skip what cannot be seen in front of it,
-/// and some take the wide forms of the characters for the usual ones.
+/// Whether a spreadsheet may run the text as a formula. Some skip what cannot be seen in front of
+/// it, and some take the wide forms of the characters for the usual ones.
 fn is_formula(text: &str) -> bool {
     let invisible = |c: char| {
         c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}')
