@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_an_editor_adds_is_not_part_of_a_secret() {
-        let dir = std::env::temp_dir().join(format!("callmeter-secret-{}", std::process::id()));
+        let file = tempfile::NamedTempFile::new().unwrap();
         for (bytes, secret) in [
             (&b"hunter2"[..], Some("hunter2")),
             (b"hunter2\n", Some("hunter2")),
@@ -216,14 +216,13 @@ mod tests {
             // UTF-16.
             (b"\xff\xfeh\0u\0", None),
         ] {
-            std::fs::write(&dir, bytes).unwrap();
-            let read = SecretSource::file(&dir).read();
+            std::fs::write(file.path(), bytes).unwrap();
+            let read = SecretSource::file(file.path()).read();
             assert_eq!(
                 read.as_ref().ok().map(super::Secret::expose),
                 secret,
                 "{bytes:?}"
             );
         }
-        std::fs::remove_file(dir).unwrap();
     }
 }

@@ -322,16 +322,4 @@ impl Journal {
         writer.checkpoint_if_due();
         Ok(())
     }
-
-    /// Removes the cursors of an output: retention no longer keeps batches for it.
-    pub fn remove_output(&self, output: &str) -> Result<()> {
-        let mut writer = self.log.writer();
-        let path = writer.path.clone();
-        writer.transaction("remove an output from", |transaction| {
-            transaction
-                .execute("DELETE FROM cursors WHERE output = ?", [output])
-                .map_err(|source| JournalError::sqlite(&path, "remove an output from", source))?;
-            Ok(())
-        })
-    }
 }
