@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use callmeter_plugin_testkit::generate::{self, Recipe};
-use callmeter_plugin_testkit::host::{BatchLog as _, OutputState, PluginSource, Scrub};
+use callmeter_plugin_testkit::host::{BatchLog as _, DeadLetter, OutputState, PluginSource, Scrub};
 use callmeter_plugin_testkit::{Rig, RigOptions, Stream};
 use common::{PATIENCE, append_calls};
 use proptest::prelude::*;
@@ -191,7 +191,7 @@ fn a_damaged_dead_letter_hides_no_other() {
         let directory = stage.dir.path().join("dead-letters/rig");
         directory.join(format!("{name}.{end}"))
     };
-    let names: Vec<String> = listed.letters.iter().map(|letter| letter.name()).collect();
+    let names: Vec<String> = listed.letters.iter().map(DeadLetter::name).collect();
     std::fs::write(at(&names[0], "json"), "{").unwrap();
     // A sidecar that names the files of another one.
     std::fs::copy(at(&names[2], "json"), at(&names[1], "json")).unwrap();
