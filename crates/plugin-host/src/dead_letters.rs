@@ -421,8 +421,13 @@ fn write_durably(
     let path = directory.join(name);
     let partial = directory.join(format!("{name}.partial"));
     let of = |source| io_error("write", &path, source);
+    // A stop may have left it; what a planted link leads to is not touched.
+    match fs::remove_file(&partial) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(of(error)),
+        _ => {}
+    }
     let mut options = File::options();
-    std::os::unix::fs::OpenOptionsExt::mode(options.write(true).create(true).truncate(true), 0o600);
+    std::os::unix::fs::OpenOptionsExt::mode(options.write(true).create_new(true), 0o600);
     let file = options.open(&partial).map_err(of)?;
     let mut buffered = BufWriter::new(&file);
     write(&mut buffered, &path)?;

@@ -56,7 +56,11 @@ impl OutputPlugin for CsvOutput {
             wake: sender.clone(),
         };
         let archive = match files.open() {
-            Ok(archive) => Some(archive),
+            Ok(archive) => {
+                // Files may wait since the last stop. The receiver is in this function.
+                let _ = sender.send(Message::Work);
+                Some(archive)
+            }
             // During a reload the instance that this one replaces still has the files.
             Err(OpenError::Csv(CsvError::Locked { .. })) => None,
             Err(error) => return Err(error.into()),

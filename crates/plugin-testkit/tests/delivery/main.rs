@@ -222,6 +222,32 @@ fn a_damaged_dead_letter_hides_no_other() {
 }
 
 #[test]
+fn a_link_in_the_directory_of_dead_letters_is_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let victim = dir.path().join("victim");
+    std::fs::write(&victim, "precious").unwrap();
+    let letters = dir.path().join("dead-letters/rig");
+    std::fs::create_dir_all(&letters).unwrap();
+    let name = format!("calls-{:012}-{}{:016x}", 1, "cd".repeat(8), 1);
+    for end in ["arrow", "json"] {
+        let link = letters.join(format!("{name}.{end}.partial"));
+        std::os::unix::fs::symlink(&victim, link).unwrap();
+    }
+    let _script = script(
+        "linked",
+        Script {
+            poisonous: vec![1],
+            ..Script::default()
+        },
+    );
+    let rig = Rig::start(options("linked", dir.path()));
+    append_calls(&rig, 1, 5);
+    rig.settle(PATIENCE).unwrap();
+    assert_eq!(rig.dead_letters().list().unwrap()[0].name(), name);
+    assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
+}
+
+#[test]
 fn what_a_plugin_says_is_stored_without_secrets() {
     let stage = stage_with(
         "scrubbed",
