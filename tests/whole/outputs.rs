@@ -293,3 +293,53 @@ fn prlimit_of(exporter: &Exporter) -> Rlimit {
         maximum: numbers.next().unwrap(),
     }
 }
+
+#[test]
+fn a_damaged_dead_letter_hides_no_other_from_the_commands() {
+    let world = callmeter_tests::World::new();
+    world.write("account.password", "secret");
+    let account = "  - name: acme\n    hostedsuite: { url: \"https://pbx.example.com/api\", customer: c, \
+                   username: u, password_file: account.password, time_zone: UTC }\n";
+    let csv = format!(
+        "{{ directory: {} }}",
+        quoted(&world.path("csv").display().to_string())
+    );
+    let archive = output("archive", &plugin("csv"), "calls", &csv);
+    let config = world.configure(&[account.to_owned()], &[archive]);
+    let letters = world.path("dead-letters/archive");
+    std::fs::create_dir_all(&letters).unwrap();
+    let write = |place: u64, sidecar: Option<&str>| {
+        let id = format!("{place:032x}");
+        let name = format!("calls-{place:012}-{id}");
+        let whole = serde_json::json!({
+            "output": "archive", "plugin": "csv 0.1.0", "stream": "calls", "place": place, "id": id,
+            "records": 1, "reason": "malformed", "refused_at": 1, "attempts": 1,
+        });
+        let sidecar = sidecar.map_or_else(|| whole.to_string(), str::to_owned);
+        std::fs::write(letters.join(format!("{name}.json")), sidecar).unwrap();
+        std::fs::write(letters.join(format!("{name}.arrow")), "").unwrap();
+        name
+    };
+    let (first, damaged, last) = (write(1, None), write(2, Some("{")), write(3, None));
+    let run = |command: &str| {
+        let output = Command::new(callmeter())
+            .args(["dead-letters", command])
+            .arg(format!("--config.file={}", config.display()))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(5), "{said}");
+        assert!(said.contains(&damaged) && !said.contains(&first), "{said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let listed = run("list");
+    assert!(
+        listed.contains(&first) && listed.contains(&last),
+        "{listed}"
+    );
+    assert!(run("replay").contains("2 batches queued"));
+    for name in [first, last] {
+        assert!(letters.join(format!("replay/{name}.json")).exists());
+    }
+    assert!(letters.join(format!("{damaged}.json")).exists());
+}

@@ -36,6 +36,7 @@ impl Failure {
     }
 
     /// Standard output cannot be written.
+    #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
     pub fn stdout(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             Self::ReaderGone
