@@ -79,7 +79,7 @@ impl Prepared {
         let created = self.shared.wait_until_created(Instant::now() + within);
         created.unwrap_or_else(|| {
             Err(format!(
-                "the plugin was not created within {} s",
+                "no instance was created within {} s",
                 within.as_secs()
             ))
         })

@@ -327,10 +327,13 @@ impl Archive {
         };
         self.set_open(stream, open.clone());
         let begun = self.save().and_then(|()| {
-            let part = Part::create(path)?;
+            let part = Part::create(path.clone())?;
             let inode = Some(part.inode());
             self.set_open(stream, OpenFile { inode, ..open });
-            self.save()?;
+            // It is empty, and was created a moment ago.
+            self.save().inspect_err(|_| {
+                let _ = std::fs::remove_file(&path);
+            })?;
             Ok(part)
         });
         match begun {

@@ -20,15 +20,16 @@ impl Archive {
     /// Makes a stream's file durable and gives it its final name.
     pub(crate) fn finish(&mut self, stream: &str) -> Result<()> {
         let permanent = self.is_permanent();
-        let (Some(part), Some(known)) = (
-            self.parts.get_mut(stream),
-            self.state.streams.get_mut(stream),
-        ) else {
+        let Some(part) = self.parts.get_mut(stream) else {
             return Ok(());
         };
         part.sync()?;
-        if let Some(open) = &mut known.open {
-            open.bytes = part.len();
+        // From here on nothing is written to it, even if the state cannot be saved at once.
+        let bytes = part.len();
+        self.parts.remove(stream);
+        let open = self.state.streams.get_mut(stream);
+        if let Some(open) = open.and_then(|known| known.open.as_mut()) {
+            open.bytes = bytes;
             let name = open.name.trim_end_matches(names::PARTIAL);
             open.becomes = Some(match self.compress {
                 Compress::None => name.to_owned(),
@@ -36,7 +37,7 @@ impl Archive {
             });
         }
         if permanent {
-            known.open = None;
+            self.close(stream);
         } else if self.compress == Compress::Gzip {
             self.queue(stream);
         }
@@ -48,7 +49,6 @@ impl Archive {
         self.state.remember(done.into_iter().map(|(_, id)| id));
         self.unsaved = true;
         self.save()?;
-        self.parts.remove(stream);
         if let Some(wake) = &self.wake {
             // The caretaker is gone only when the instance ends.
             let _ = wake.send(Message::Work);

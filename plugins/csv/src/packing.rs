@@ -15,7 +15,7 @@ use crate::config::Place;
 use crate::error::{Context as _, CsvError, Result};
 use crate::names;
 use crate::part::publish;
-use crate::state::{Packed, Packing, create_new, inode_at, open_itself, sync_directory};
+use crate::state::{Packed, Packing, create_new, inode_at, open_file, sync_directory};
 
 /// Bytes of a file that are compressed in one piece. Each piece is a member of the gzip file.
 const PIECE: u64 = 16 << 20;
@@ -219,14 +219,14 @@ impl Piece {
             // Complete, and perhaps published before a crash.
             return Ok(Done::Bytes { read, written });
         }
-        let Ok(target) = open_itself(&target_path) else {
+        let Some(target) = open_file(&target_path)? else {
             return Ok(Done::PackedLost);
         };
         let about = target.metadata().on("look at", &target_path)?;
         if about.ino() != inode || about.len() < written {
             return Ok(Done::PackedLost);
         }
-        let Ok(source) = open_itself(&source_path) else {
+        let Some(source) = open_file(&source_path)? else {
             return Ok(Done::SourceLost);
         };
         let about = source.metadata().on("look at", &source_path)?;

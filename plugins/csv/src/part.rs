@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context as _, CsvError, Result};
-use crate::state::{OpenFile, create_new, inode_at, open_itself, sibling};
+use crate::state::{OpenFile, create_new, inode_at, open_file, sibling};
 
 /// A file that is being written.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Part {
         if inode_at(&path)?.is_none() {
             return Ok(Reopened::Missing);
         }
-        let Ok(file) = open_itself(&path) else {
+        let Some(file) = open_file(&path)? else {
             return Ok(Reopened::Foreign);
         };
         let about = file.metadata().on("look at", &path)?;

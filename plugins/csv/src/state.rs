@@ -205,20 +205,27 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
 
 /// Opens a file for reading and writing: the file itself, not what a link points to. Does not wait
 /// for the other end of a pipe.
-pub(crate) fn open_itself(path: &Path) -> io::Result<File> {
-    let file = File::options()
+fn open_itself(path: &Path) -> io::Result<File> {
+    File::options()
         .read(true)
         .write(true)
         .custom_flags(NO_LINK)
-        .open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is not a file",
-        ))
+        .open(path)
+}
+
+/// Opens a file as [`open_itself`] does. `None` if there is none, or a link, a directory or the
+/// like.
+pub(crate) fn open_file(path: &Path) -> Result<Option<File>> {
+    match fs::symlink_metadata(path) {
+        Ok(about) if !about.is_file() => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).on("look at", path),
+        Ok(_) => {}
     }
+    let file = open_itself(path).on("open", path)?;
+    // It may have been replaced meanwhile.
+    let is_file = file.metadata().on("look at", path)?.is_file();
+    Ok(is_file.then_some(file))
 }
 
 const NO_LINK: i32 = OFlags::NOFOLLOW

@@ -394,6 +394,60 @@ fn restore(path: &Path, content: &[u8], state: &Path) {
 }
 
 #[test]
+fn a_state_that_cannot_be_saved_loses_no_row() {
+    for compress in ["none", "gzip"] {
+        let directory = tempfile::tempdir().unwrap();
+        let config = json!({"directory": directory.path(), "compress": compress});
+        let mut archive = open(config.clone()).unwrap();
+        archive.write(&batch(1, calls(1, 2, AUGUST_6))).unwrap();
+        archive.flush().unwrap();
+        archive.pretend_quiet();
+        // In the way of the next state, like a full disk.
+        let blocked = directory.path().join(".callmeter-csv.state.new");
+        fs::create_dir(&blocked).unwrap();
+        let tomorrow = Timestamp::from_micros(AUGUST_6 + DAY);
+        assert!(archive.finish_overdue(tomorrow).is_err());
+        // A late batch of the same day.
+        let late = batch(2, calls(3, 1, AUGUST_6));
+        assert!(archive.write(&late).is_err());
+        fs::remove_dir(&blocked).unwrap();
+        archive.write(&late).unwrap();
+        archive.flush().unwrap();
+        drop(pack_all(archive, 1 << 20));
+        let mut archive = open(config).unwrap();
+        archive.write(&late).unwrap();
+        let ids_of: Vec<Vec<String>> = files(directory.path()).into_values().collect();
+        assert_eq!(ids_of, [ids(3..=3), ids(1..=2)], "{compress}");
+    }
+}
+
+#[test]
+fn a_state_of_the_first_version_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = open(in_directory(directory.path())).unwrap();
+    archive.write(&batch(1, calls(1, 2, AUGUST_6))).unwrap();
+    archive.flush().unwrap();
+    archive.write(&batch(2, calls(3, 1, AUGUST_6))).unwrap();
+    drop(archive);
+    let path = directory.path().join(".callmeter-csv.state");
+    let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    state["version"] = 1.into();
+    let calls_state = state["streams"]["calls"].as_object_mut().unwrap();
+    calls_state.remove("packing");
+    calls_state["open"].as_object_mut().unwrap().remove("inode");
+    fs::write(&path, state.to_string()).unwrap();
+    let mut archive = open(in_directory(directory.path())).unwrap();
+    archive.write(&batch(2, calls(3, 1, AUGUST_6))).unwrap();
+    archive.flush().unwrap();
+    drop(archive);
+    let state: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(state["version"], 2);
+    assert!(state["streams"]["calls"]["open"]["inode"].is_u64());
+    let expected = BTreeMap::from([("calls-2026-08-06.csv.partial".to_owned(), ids(1..=3))]);
+    assert_eq!(files(directory.path()), expected);
+}
+
+#[test]
 fn a_clock_that_was_ahead_once_keeps_no_file_open() {
     let directory = tempfile::tempdir().unwrap();
     let mut archive = open(in_directory(directory.path())).unwrap();

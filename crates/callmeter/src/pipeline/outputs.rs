@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use callmeter_journal::{JournalError, Start};
 use callmeter_plugin_host::{
@@ -186,10 +186,15 @@ fn exchange(
         }
     }
     if if_refused == IfRefused::Undo {
-        for (output, prepared) in prepared.iter().map(|one| (one.name().to_owned(), one)) {
+        // They are created at the same time.
+        let by = Instant::now() + CREATE;
+        for prepared in &prepared {
             prepared
-                .created(CREATE)
-                .map_err(|reason| OutputsError::Refused { output, reason })?;
+                .created(by.saturating_duration_since(Instant::now()))
+                .map_err(|reason| OutputsError::Refused {
+                    output: prepared.name().to_owned(),
+                    reason,
+                })?;
         }
     }
     set_cursors(app, &wanted)?;

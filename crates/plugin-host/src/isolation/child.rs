@@ -107,6 +107,8 @@ fn serve() -> io::Result<()> {
         };
         reply(&replies, &Reply::done(answer, durable))?;
     }
+    // So that the reader of requests does not wait for this thread.
+    drop(receiver);
     drop(instance);
     Ok(())
 }
