@@ -228,7 +228,7 @@ impl Plugin {
 }
 
 /// The `init` function of a file. The same bytes are loaded once, however often an output tries:
-/// each loaded library keeps a descriptor and memory for ever.
+/// a loaded library keeps a descriptor and memory until the process ends.
 fn init_of(file: &PluginFile) -> Result<Option<InitFn>, LoadError> {
     static LOADED: Mutex<BTreeMap<String, Option<InitFn>>> = Mutex::new(BTreeMap::new());
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);

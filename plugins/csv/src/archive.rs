@@ -20,7 +20,7 @@ use crate::state::{OpenFile, State, open_lock, sibling};
 /// The column of the time at which callmeter read a record.
 const OBSERVED_AT: &str = "observed_at";
 
-/// What the thread beside the calls is told.
+/// What the background thread is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Message {
     /// There is something to do.

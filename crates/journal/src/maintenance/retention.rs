@@ -187,9 +187,11 @@ fn step(
     let (dropped, lost) = writer.transaction("delete old batches of", |transaction| {
         let mut dropped = Vec::new();
         for row in oldest_rows(transaction, last).map_err(sql)? {
-            let due = age.is_due(transaction, row.seq, row.observed_at);
-            if excess == 0 && !due.map_err(sql)? {
-                break;
+            if excess == 0 {
+                let due = age.is_due(transaction, row.seq, row.observed_at);
+                if !due.map_err(sql)? {
+                    break;
+                }
             }
             excess = excess.saturating_sub(row.bytes.cast_unsigned());
             dropped.push(row);
