@@ -355,6 +355,45 @@ fn an_account_that_comes_back_counts_no_deleted_call_again() {
     }
 }
 
+/// The disk is full, for example: what was deleted before stays deleted, and must not stay known.
+#[test]
+fn retention_that_fails_halfway_leaves_no_deleted_call_in_memory() {
+    let place = Place::new();
+    let journal = place.open();
+    // More batches than one transaction deletes.
+    let ids: Vec<String> = (0..300).map(|number| format!("call-{number}")).collect();
+    for (now, id) in (NOON..).zip(&ids) {
+        poll_page(&journal, now, &[call(id)]);
+    }
+    journal.store_snapshot(journal.head(), b"").unwrap();
+    let conn = rusqlite::Connection::open(place.path()).unwrap();
+    conn.execute_batch(
+        "CREATE TRIGGER fault BEFORE DELETE ON batches WHEN old.seq = 290
+         BEGIN SELECT raise(ABORT, 'fault'); END",
+    )
+    .unwrap();
+    let policy = RetentionPolicy {
+        accounts: vec![],
+        max_bytes: Some(1),
+        ..days(30)
+    };
+    let retained = journal.retain(&policy, NOON + HOUR);
+    assert!(retained.is_err(), "{retained:?}");
+    assert_eq!(all_batches(&journal)[0].meta.seq, BatchSeq(257));
+    conn.execute_batch("DROP TRIGGER fault").unwrap();
+    // The account is configured again, and its calls were edited.
+    let edited = |id| Call {
+        talk_ms: Reading::Known(7),
+        ..call(id)
+    };
+    let page = [edited("call-3"), edited("call-280")];
+    let (classes, _) = poll_page(&journal, NOON + HOUR, &page);
+    assert_eq!(
+        classes,
+        [Classification::Forgotten, Classification::Revised]
+    );
+}
+
 #[test]
 fn batches_that_were_read_while_the_clock_was_ahead_keep_no_others() {
     let place = Place::new();
