@@ -10,6 +10,7 @@ use tracing::Instrument as _;
 
 use crate::answer::Answer;
 use crate::body::{self, BodyError};
+use crate::concurrency::ConcurrencyLimit;
 use crate::error::{Error, Reason};
 use crate::exchange::{Exchange, Observer, Outcome};
 use crate::retry::RetryPolicy;
@@ -58,6 +59,7 @@ pub struct ExecutorBuilder {
     total_timeout: Duration,
     body_limit: u64,
     observer: Option<Observer>,
+    concurrency: Vec<ConcurrencyLimit>,
 }
 
 impl ExecutorBuilder {
@@ -71,6 +73,7 @@ impl ExecutorBuilder {
             total_timeout: Duration::from_mins(1),
             body_limit: 64 * 1024 * 1024,
             observer: None,
+            concurrency: Vec::new(),
         }
     }
 
@@ -99,6 +102,13 @@ impl ExecutorBuilder {
     #[must_use]
     pub fn observer(mut self, observer: Option<Observer>) -> Self {
         self.observer = observer;
+        self
+    }
+
+    /// Limits on the requests that run at the same time. Each send waits until all of them allow it.
+    #[must_use]
+    pub fn concurrency(mut self, limits: Vec<ConcurrencyLimit>) -> Self {
+        self.concurrency = limits;
         self
     }
 
@@ -201,7 +211,12 @@ impl Executor {
         let mut sent = 0;
         loop {
             let again = operation.repeatable.then(|| request.try_clone()).flatten();
+            let mut permits = Vec::new();
+            for limit in &self.0.concurrency {
+                permits.push(limit.acquire().await);
+            }
             let result = attempt(self, exchange, request).await;
+            drop(permits);
             sent += 1;
             let wait = match &result {
                 Ok(_) => None,

@@ -1,7 +1,7 @@
 //! The exporter's metrics about itself, in a registry of the `prometheus` crate. Names, help texts
 //! and labels come from the family table.
 
-use crate::status::{CallsProgress, TaskState, TaskStatus};
+use crate::status::{CallsProgress, NotableCalls, TaskState, TaskStatus};
 use callmeter_meter::{Family, FamilyId};
 use jiff::Timestamp;
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
@@ -28,6 +28,7 @@ pub struct SelfMetrics {
     pub complete_until: GaugeVec,
     pub calls_waiting: IntGaugeVec,
     pub calls_found_by_audit: IntCounterVec,
+    pub calls_implausible: IntCounterVec,
     pub clock_skew: GaugeVec,
     pub journal_bytes: IntGauge,
     pub journal_append_duration: Histogram,
@@ -83,6 +84,7 @@ impl SelfMetrics {
             complete_until: table.floats(FamilyId::CompleteUntil)?,
             calls_waiting: table.gauges(FamilyId::CallsWaiting)?,
             calls_found_by_audit: table.counters(FamilyId::CallsFoundByAudit)?,
+            calls_implausible: table.counters(FamilyId::CallsImplausible)?,
             clock_skew: table.floats(FamilyId::ClockSkew)?,
             journal_bytes: table.gauge(FamilyId::JournalBytes)?,
             journal_append_duration: table.histogram(FamilyId::JournalAppendDuration)?,
@@ -99,7 +101,7 @@ impl SelfMetrics {
         &self,
         account: &str,
         progress: &CallsProgress,
-        found_by_audit: u64,
+        notable: NotableCalls,
     ) {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let labels = [account];
@@ -111,7 +113,10 @@ impl SelfMetrics {
             .set(i64::try_from(progress.waiting).unwrap_or(i64::MAX));
         self.calls_found_by_audit
             .with_label_values(&labels)
-            .inc_by(found_by_audit);
+            .inc_by(notable.found_by_audit);
+        self.calls_implausible
+            .with_label_values(&labels)
+            .inc_by(notable.implausible);
         if let Some(until) = progress.complete_until {
             self.complete_until
                 .with_label_values(&labels)
@@ -148,6 +153,7 @@ impl SelfMetrics {
             &self.polls_truncated,
             &self.records_unreadable,
             &self.calls_found_by_audit,
+            &self.calls_implausible,
         ] {
             forget(counters, "account", account);
         }
@@ -279,6 +285,7 @@ mod tests {
             (&metrics.polls_truncated, 2),
             (&metrics.records_unreadable, 2),
             (&metrics.calls_found_by_audit, 1),
+            (&metrics.calls_implausible, 1),
             (&metrics.journal_pruned, 1),
             (&metrics.http_requests, 2),
         ] {

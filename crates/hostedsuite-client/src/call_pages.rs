@@ -85,7 +85,8 @@ impl CallPages {
         let query = query.sorted_for_walk();
         Self {
             client,
-            walk: Walk::new(query.rows_per_page(), query.known_first_page()),
+            walk: Walk::new(query.rows_per_page(), query.known_first_page())
+                .server_counts(query.known_to_count()),
             query,
             resumed_at: None,
             refusal: None,
@@ -103,7 +104,8 @@ impl CallPages {
             self.query.rows_per_page(),
             self.query.known_first_page(),
             position,
-        );
+        )
+        .server_counts(self.query.known_to_count());
         self.resumed_at = Some(position);
         self
     }
@@ -178,6 +180,11 @@ impl CallPages {
     /// What is known of the number of the first page.
     pub fn first_page(&self) -> FirstPage {
         self.walk.first_page()
+    }
+
+    /// Whether the server is known to count rows now.
+    pub fn server_counts(&self) -> bool {
+        self.walk.has_counted()
     }
 
     /// The rows that the server counts, if it counts.

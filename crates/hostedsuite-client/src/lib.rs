@@ -48,9 +48,9 @@ mod walk;
 mod windows_1252;
 
 pub use api_client::{
-    Cap, Error, ErrorKind, Exact, FieldError, Format, HttpOptions, Number, Observer, Outcome,
-    Reason, RequestContext, RequestEvent, RetryPolicy, Scrubber, Secret, SecretError, SecretSource,
-    Tls, TlsError, Transport, TransportError, TransportKind,
+    Cap, ConcurrencyLimit, Error, ErrorKind, Exact, FieldError, Format, HttpOptions, Number,
+    Observer, Outcome, Reason, RequestContext, RequestEvent, RetryPolicy, Scrubber, Secret,
+    SecretError, SecretSource, Tls, TlsError, Transport, TransportError, TransportKind,
 };
 
 pub use balances::{BalanceRef, Balances};

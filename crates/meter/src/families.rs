@@ -51,6 +51,8 @@ families! {
         "Calls that were read but do not count yet, because they have not settled. As of the last reading of each day as a whole.";
     CallsFoundByAudit: Registry Counter "callmeter_calls_found_by_audit_total" ["account"] ""
         "Calls that were found late: by reading a whole day, not at the end of the list.";
+    CallsImplausible: Registry Counter "callmeter_calls_implausible_total" ["account"] ""
+        "Calls that say they lasted longer than a day. They count, a day after their start.";
     ClockSkew: Registry Gauge "callmeter_clock_skew_seconds" ["account"] "seconds"
         "How far the server's clock is ahead of this machine's, by the Date of its last answer.";
     TaskUp: Registry Gauge "callmeter_task_up" ["account", "task"] ""

@@ -30,7 +30,7 @@ use crate::logging;
 use crate::pipeline::{meter_limits, open_journal};
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
-use crate::sources::{self, Backfill, BackfillProgress, BackfillRequests, PollError};
+use crate::sources::{self, Backfill, BackfillProgress, BackfillRequests, HostLimits, PollError};
 use crate::status::StatusStore;
 use crate::stop::{Stop, stop};
 
@@ -184,6 +184,7 @@ fn app(
         redactor,
         journal,
         backfills: BackfillRequests::default(),
+        hosts: HostLimits::default(),
     })
 }
 

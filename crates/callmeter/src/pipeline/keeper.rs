@@ -223,6 +223,7 @@ mod tests {
             redactor: Arc::new(SecretRedactor::new()),
             journal,
             backfills: crate::sources::BackfillRequests::default(),
+            hosts: crate::sources::HostLimits::default(),
         };
         let policy = RetentionPolicy {
             keep: Some(Duration::ZERO),

@@ -20,7 +20,7 @@ use crate::context::AppContext;
 use crate::exit::Failure;
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
-use crate::sources::BackfillRequests;
+use crate::sources::{BackfillRequests, HostLimits};
 use crate::status::StatusStore;
 use crate::stop::{StopSender, stop};
 use callmeter_error_chain::chain;
@@ -69,6 +69,7 @@ impl Pipeline {
             status: Arc::new(status),
             redactor: Arc::clone(redactor),
             backfills: BackfillRequests::default(),
+            hosts: HostLimits::default(),
         };
         let retention = Arc::new(Mutex::new(RetentionPolicy::default()));
         let (stop_keeper, stopped) = stop();

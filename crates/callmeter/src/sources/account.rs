@@ -35,7 +35,7 @@ impl PreparedAccount {
         let name = &account.name;
         let client = match &account.api {
             Api::HostedSuite(api) => {
-                let (client, retries) = connect::hosted_suite(name, api, metrics, redactor)?;
+                let (client, retries) = connect::hosted_suite(name, api, app)?;
                 Client::HostedSuite(client, retries, Box::new(api.clone()))
             }
             Api::PortSip(api) => Client::PortSip(
@@ -92,7 +92,7 @@ pub fn backfill(
         return Err(no_calls());
     };
     let config = api.calls.clone().ok_or_else(no_calls)?;
-    let (client, retries) = connect::hosted_suite(&account.name, api, &app.metrics, &app.redactor)?;
+    let (client, retries) = connect::hosted_suite(&account.name, api, app)?;
     Ok(Backfill::new(CallsReader {
         context: context(account, &api.link, app, stop),
         client,

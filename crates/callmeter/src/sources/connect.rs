@@ -6,6 +6,7 @@ use api_client::{RequestEvent, Tls};
 
 use super::hostedsuite::Retries;
 use crate::config;
+use crate::context::AppContext;
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
 
@@ -19,11 +20,10 @@ const USER_AGENT: &str = concat!("callmeter/", env!("CARGO_PKG_VERSION"));
 pub(super) fn hosted_suite(
     account: &str,
     api: &config::HostedSuite,
-    metrics: &SelfMetrics,
-    redactor: &Arc<SecretRedactor>,
+    app: &AppContext,
 ) -> Result<(hostedsuite_client::Client, Retries), api_client::Error> {
     let retries = Retries::default();
-    let (sent_again, observe) = (retries.clone(), observer(account, metrics));
+    let (sent_again, observe) = (retries.clone(), observer(account, &app.metrics));
     let observe = move |event: &RequestEvent| {
         if event.operation == hostedsuite_client::LIST_CALLS_ID {
             sent_again.add(event.retries);
@@ -35,7 +35,7 @@ pub(super) fn hosted_suite(
         .credentials(
             api.customer.as_str(),
             link.username.as_str(),
-            redactor.source(&link.password),
+            app.redactor.source(&link.password),
         )
         .format(match api.format {
             config::Format::Json => hostedsuite_client::Format::Json,
@@ -48,6 +48,7 @@ pub(super) fn hosted_suite(
         .tls(tls(&link.tls))
         .user_agent(USER_AGENT)
         .observe(observe)
+        .concurrency(app.hosts.of_account(&link.url))
         .build()
         .map(|client| (client, retries))
 }

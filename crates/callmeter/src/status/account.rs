@@ -205,6 +205,15 @@ pub struct CallsProgress {
     pub requests_needed_per_hour: u64,
 }
 
+/// New calls of a poll that deserve attention.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NotableCalls {
+    /// The tail should have found them.
+    pub found_by_audit: u64,
+    /// They say they lasted longer than a day.
+    pub implausible: u64,
+}
+
 /// A day that may miss calls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UnprovenDay {

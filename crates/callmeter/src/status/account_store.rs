@@ -9,7 +9,9 @@ use callmeter_journal::PageCounts;
 use callmeter_meter::{Api, Ledger, Meter};
 use jiff::Timestamp;
 
-use super::account::{AccountStatus, CallsProgress, PollEnd, Task, TaskState, TaskStatus};
+use super::account::{
+    AccountStatus, CallsProgress, NotableCalls, PollEnd, Task, TaskState, TaskStatus,
+};
 use crate::selfmetrics::SelfMetrics;
 
 /// The state of all accounts.
@@ -230,15 +232,15 @@ impl AccountStore {
     }
 
     /// Reports how far an account's calls have been read, and the records that a poll has read,
-    /// also one that failed. `found_by_audit`: new calls that the tail should have found.
+    /// also one that failed.
     pub fn calls_read(
         &self,
         name: &str,
         progress: CallsProgress,
         read: PageCounts,
-        found_by_audit: u64,
+        notable: NotableCalls,
     ) {
-        self.metrics.calls_progress(name, &progress, found_by_audit);
+        self.metrics.calls_progress(name, &progress, notable);
         {
             let mut inner = self.inner();
             *inner.counts.entry(name.to_owned()).or_default() += read;

@@ -11,7 +11,7 @@ mod store;
 mod tests;
 
 pub use account::{
-    AccountStatus, CallsProgress, PollEnd, Task, TaskState, TaskStatus, UnprovenDay,
+    AccountStatus, CallsProgress, NotableCalls, PollEnd, Task, TaskState, TaskStatus, UnprovenDay,
 };
 pub use account_store::{AccountSetup, AccountStore, Transition};
 pub use outputs::OutputStatus;

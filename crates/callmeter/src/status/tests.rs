@@ -169,7 +169,7 @@ fn a_reload_lowers_no_counter_and_keeps_the_state() {
     fixture
         .store
         .accounts()
-        .calls_read("acme", progress(), read, 3);
+        .calls_read("acme", progress(), read, NotableCalls::default());
     fixture.ended(Task::Calls, &ok());
     let counters = || {
         [
@@ -242,7 +242,7 @@ fn an_account_is_down_while_a_day_is_unproven_that_nobody_had_to_ask_for() {
         fixture
             .store
             .accounts()
-            .calls_read("acme", progress, read, 0);
+            .calls_read("acme", progress, read, NotableCalls::default());
         assert_eq!(fixture.account().up(), Some(up));
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct CallsMemory {
     pub(super) coverage: Coverage,
     pub(super) tail: Tail,
     pub(super) first_page: FirstPage,
+    /// Whether the server was seen to count rows.
+    pub(super) server_counts: bool,
     /// How far the server's clock is ahead.
     pub(super) skew: Option<SignedDuration>,
     /// Whether the log says that the clocks differ.
@@ -142,6 +144,7 @@ impl CallsMemory {
             coverage: Coverage::new(reader.zone.clone(), days),
             tail: Tail::default(),
             first_page,
+            server_counts: false,
             skew: None,
             clocks_differ: false,
             open: BTreeMap::new(),
@@ -415,8 +418,8 @@ impl CallsPoll<'_> {
         };
         let context = &self.reader.context;
         let accounts = context.app.status.accounts();
-        let (counts, found_by_audit) = self.summary.take_unreported();
-        accounts.calls_read(&context.account, progress, counts, found_by_audit);
+        let (counts, notable) = self.summary.take_unreported();
+        accounts.calls_read(&context.account, progress, counts, notable);
     }
 
     pub(super) fn finish(self) -> Result<Polled, PollError> {
@@ -441,6 +444,7 @@ impl PollSummary {
         let counts: PageCounts = taken.counts;
         self.counts += counts;
         self.unreadable += taken.unreadable;
+        self.notable.implausible += taken.implausible;
         self.unfiltered_pages += u64::from(taken.unexpected * 2 > counts.total());
     }
 }

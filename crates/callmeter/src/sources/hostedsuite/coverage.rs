@@ -277,6 +277,7 @@ impl Coverage {
         let interval = rules.interval(self.kind(date, clocks));
         let is_followed = rules.has_tail && self.kind(date, clocks) != Kind::Older;
         let now = clocks.local.as_microsecond();
+        let end = self.day(date).map(|day| day.end.as_microsecond());
         self.change(date, |day| {
             day.proven_at = day.proven_at.max(Some(reading.started.as_microsecond()));
             day.stated = reading.stated;
@@ -287,6 +288,10 @@ impl Coverage {
             day.failure = None;
             day.position = None;
             day.due_at = now.saturating_add(micros(interval).max(1));
+            if let Some(end) = end.filter(|end| *end > now) {
+                // Proves the whole day when it is over.
+                day.due_at = day.due_at.min(end);
+            }
             if let Some(until) = reading.waits_until.filter(|_| !is_followed) {
                 let soon = now.saturating_add(micros(rules.every));
                 day.due_at = day.due_at.min(until.max(soon));
@@ -496,10 +501,14 @@ fn number_of(date: Date) -> i32 {
     date.since(EPOCH).map_or(0, |span| span.get_days())
 }
 
-fn date_of(number: i32) -> Option<Date> {
+/// The date of a number of days since 1970-01-01.
+pub(super) fn date_of(number: i32) -> Option<Date> {
     EPOCH.checked_add(number.days()).ok()
 }
 
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

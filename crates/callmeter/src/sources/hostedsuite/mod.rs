@@ -10,6 +10,8 @@ mod clocks;
 mod convert;
 mod coverage;
 mod days;
+#[cfg(test)]
+mod model;
 mod period;
 mod polls;
 mod reader;

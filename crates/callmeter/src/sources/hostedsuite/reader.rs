@@ -60,6 +60,9 @@ pub(super) struct Intake {
     pub(super) range: Range<i64>,
 }
 
+/// Calls that last longer are implausible.
+const DAY_MS: i64 = 86_400_000;
+
 /// A page, and what is expected of it.
 pub(super) struct Received {
     pub(super) page: CallsPage,
@@ -82,6 +85,8 @@ pub(super) struct Taken {
     pub(super) shifted: u64,
     /// The rows that could be read, in the server's order.
     pub(super) rows: Vec<TailRow>,
+    /// New calls that say they lasted longer than a day.
+    pub(super) implausible: u64,
     /// New calls that have settled, by the time at which they did.
     pub(super) new: Vec<Waiting>,
 }
@@ -217,7 +222,11 @@ impl Taken {
         let mut waiting = None;
         match classification {
             Classification::Unsettled => waiting = settles(),
-            Classification::New { .. } => self.new.extend(settles()),
+            Classification::New { .. } => {
+                let length = call.duration_ms.known();
+                self.implausible += u64::from(length.is_some_and(|length| length > DAY_MS));
+                self.new.extend(settles());
+            }
             _ => {}
         }
         self.rows.push(TailRow {

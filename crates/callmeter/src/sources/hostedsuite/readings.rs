@@ -71,6 +71,7 @@ impl CallsPoll<'_> {
             }
         }
         self.memory.first_page = open.pages.first_page();
+        self.memory.server_counts = open.pages.server_counts();
         Ok(self.ended(open))
     }
 
@@ -91,6 +92,7 @@ impl CallsPoll<'_> {
         let query = query
             .page_size(config.page_size)
             .first_page(self.memory.first_page)
+            .server_counts(self.memory.server_counts)
             .caps(caps);
         let pages = self.reader.client.calls(&query);
         let pages = match self.memory.coverage.position(day.date) {
@@ -218,7 +220,7 @@ impl CallsPoll<'_> {
             missed_by_tail,
         } = open;
         if missed_by_tail > 0 {
-            self.summary.found_by_audit += missed_by_tail;
+            self.summary.notable.found_by_audit += missed_by_tail;
             self.memory.tail.missed_calls(Instant::now());
         }
         match pages.ending() {

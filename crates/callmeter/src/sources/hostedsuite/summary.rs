@@ -8,6 +8,7 @@ use jiff::civil::Date;
 
 use crate::sources::error::PollError;
 use crate::sources::poll::Polled;
+use crate::status::NotableCalls;
 
 /// What one poll read.
 #[derive(Debug, Default)]
@@ -15,13 +16,12 @@ pub(super) struct PollSummary {
     pub(super) counts: PageCounts,
     pub(super) unreadable: u64,
     pub(super) unfiltered_pages: u64,
-    /// New calls that the tail should have found.
-    pub(super) found_by_audit: u64,
+    pub(super) notable: NotableCalls,
     /// Days that were read to their ends.
     pub(super) days: u64,
     /// Whether the server has returned a page.
     pub(super) has_answer: bool,
-    reported: (PageCounts, u64),
+    reported: (PageCounts, NotableCalls),
     failures: Vec<(Date, Arc<PollError>)>,
     tail_failure: Option<PollError>,
     cap: Option<(Date, String)>,
@@ -40,11 +40,15 @@ impl PollSummary {
         self.cap.get_or_insert((day, cap));
     }
 
-    /// The counts since the last call, and the calls among them that the tail should have found.
-    pub(super) fn take_unreported(&mut self) -> (PageCounts, u64) {
-        let (counts, found) =
-            std::mem::replace(&mut self.reported, (self.counts, self.found_by_audit));
-        (self.counts.since(counts), self.found_by_audit - found)
+    /// The counts since the last call.
+    pub(super) fn take_unreported(&mut self) -> (PageCounts, NotableCalls) {
+        let now = (self.counts, self.notable);
+        let (counts, notable) = std::mem::replace(&mut self.reported, now);
+        let notable = NotableCalls {
+            found_by_audit: self.notable.found_by_audit - notable.found_by_audit,
+            implausible: self.notable.implausible - notable.implausible,
+        };
+        (self.counts.since(counts), notable)
     }
 
     /// How the poll ended.

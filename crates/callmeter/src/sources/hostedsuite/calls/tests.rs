@@ -23,8 +23,8 @@ use crate::config::SecretSource;
 use crate::context::AppContext;
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
-use crate::sources::BackfillRequests;
 use crate::sources::poll::AccountContext;
+use crate::sources::{BackfillRequests, HostLimits};
 use crate::status::StatusStore;
 use crate::stop::{StopSender, stop};
 use callmeter_error_chain::chain;
@@ -97,6 +97,7 @@ async fn rig(answer: Answer) -> Rig {
         redactor: Arc::new(SecretRedactor::new()),
         journal: journal.clone(),
         backfills: BackfillRequests::default(),
+        hosts: HostLimits::default(),
     };
     let answer = Arc::new(Mutex::new(answer));
     let asked = Arc::new(Mutex::new(Vec::new()));
