@@ -216,3 +216,52 @@ fn exports_hold_everything(
 fn requests(site: &Site) -> u64 {
     site.simulator.requests().to("calls")
 }
+
+/// As `callmeter export … | head` does it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_has_enough_is_no_failure() {
+    let site = Site::with_calls(600).await;
+    let config = site.configure(&[site.suite("acme")], &[]);
+    let exporter = site.start().await;
+    exporter
+        .until("polled", async |exporter| {
+            exporter.metrics().await.totals(&[ACME]).calls == 600
+        })
+        .await;
+    end(exporter);
+    let config = format!("--config.file={}", config.display());
+    for line in [
+        &[
+            "export",
+            &config,
+            "--from=2020-01-01",
+            "--to=2100-01-01",
+            "--format=csv",
+        ][..],
+        &[
+            "export",
+            &config,
+            "--from=2020-01-01",
+            "--to=2100-01-01",
+            "--format=ndjson",
+        ],
+        &["metrics", "--format=markdown"],
+        &["completions", "bash"],
+        &["journal", "stats", &config],
+    ] {
+        let mut child = Command::new(callmeter())
+            .args(line)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Closed before it is read, so that what is written fails even if it is short.
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && said.is_empty(),
+            "{line:?}: {output:?}"
+        );
+    }
+}

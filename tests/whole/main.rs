@@ -9,6 +9,7 @@ mod faults;
 mod goldens;
 mod hostile;
 mod kills;
+mod outputs;
 mod page;
 mod prometheus;
 mod receiver;

@@ -13,6 +13,7 @@ use callmeter_simulator::{
 use callmeter_tests::{Exporter, PbxAccount, SuiteAccount, Web, World, output, plugin, quoted};
 
 use crate::receiver::Receiver;
+use crate::site::{Site, end};
 
 /// The middle of each secret, between two words that occur nowhere else. Encodings that change
 /// single characters do not change the words.
@@ -253,6 +254,24 @@ fn set(simulators: &[(&str, Running)], on: bool) {
 }
 
 /// Waits until every account of an API fails, except those whose fault is of the other API.
+/// Some editors write a byte order mark, and Windows ends lines with two characters.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_what_the_editor_showed() {
+    let site = Site::with_calls(10).await;
+    let account = site
+        .suite("acme")
+        .yaml(&site.world, "\u{feff}simulated\r\n");
+    site.world.configure(&[account], &[]);
+    let exporter = site.start().await;
+    exporter
+        .until("polled", async |exporter| {
+            let metrics = exporter.metrics().await;
+            metrics.totals(&["account=\"acme\""]).calls == 10
+        })
+        .await;
+    end(exporter);
+}
+
 async fn failing(exporter: &Exporter, api: &str, not: &[&str]) {
     exporter
         .until(&format!("every {api} account failing"), async |exporter| {

@@ -87,7 +87,7 @@ impl SecretSource {
         Self(Source::Value(secret.into()))
     }
 
-    /// The content of a file, without one line break at its end.
+    /// The content of a file, without a byte order mark at its start and one line break at its end.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(Source::File(path.into()))
     }
@@ -155,7 +155,9 @@ fn read_file(path: &Path) -> Result<Secret, SecretError> {
         return Err(SecretError::FileTooLong(path.to_owned()));
     }
     let text = String::from_utf8(bytes).map_err(|_| SecretError::FileNotText(path.to_owned()))?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
+    // Some editors begin a file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
         return Err(SecretError::FileEmpty(path.to_owned()));
@@ -196,4 +198,31 @@ pub enum SecretError {
     /// The caller's function failed.
     #[error("the secret's provider failed: {0}")]
     Provider(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SecretSource;
+
+    #[test]
+    fn what_an_editor_adds_is_not_part_of_a_secret() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (bytes, secret) in [
+            (&b"hunter2"[..], Some("hunter2")),
+            (b"hunter2\n", Some("hunter2")),
+            (b"\xef\xbb\xbfhunter2\r\n", Some("hunter2")),
+            (b" hunter2 \n\n", Some(" hunter2 \n")),
+            (b"\xef\xbb\xbf\n", None),
+            // UTF-16.
+            (b"\xff\xfeh\0u\0", None),
+        ] {
+            std::fs::write(file.path(), bytes).unwrap();
+            let read = SecretSource::file(file.path()).read();
+            assert_eq!(
+                read.as_ref().ok().map(super::Secret::expose),
+                secret,
+                "{bytes:?}"
+            );
+        }
+    }
 }

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 use crate::cli::WebArgs;
 use crate::config;
 use crate::control;
+use crate::descriptors;
 use crate::exit::Failure;
 use crate::pipeline::Pipeline;
 use crate::reload::Reloader;
@@ -74,6 +76,8 @@ pub struct Shutdown {
     pub late_outputs: Vec<String>,
 }
 
+/// The interval at which the secrets of outputs are read again.
+const OUTPUT_SECRETS: Duration = Duration::from_secs(10);
 /// How long the shutdown waits for polls to end after a page.
 const POLLS_LIMIT: Duration = Duration::from_secs(10);
 /// How long the shutdown waits for outputs to flush.
@@ -85,10 +89,33 @@ const REQUESTS_LIMIT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// If the program cannot start. Later failures are shown and retried.
-pub async fn run(startup: Startup, ended: Stop) -> Result<Shutdown, Failure> {
+pub async fn run(startup: Startup, mut signals: Signals, ended: Stop) -> Result<Shutdown, Failure> {
     let mut app = App::start(startup).await?;
-    app.run_until(ended).await?;
+    app.run_until(&mut signals, ended).await?;
     Ok(app.shut_down().await)
+}
+
+/// The signals that the program handles. Until this exists, each of them kills the process.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Handles the signals from now on.
+    ///
+    /// # Errors
+    /// If the system refuses a handler.
+    pub fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(Failure::failed);
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
 }
 
 /// The running program.
@@ -112,7 +139,9 @@ impl App {
             listeners,
         } = startup;
         let metrics = SelfMetrics::new().map_err(Failure::failed)?;
+        descriptors::raise_limit();
         let loaded = config::load(&config_file)?;
+        descriptors::check(&loaded.config);
         let access = Access::open(web.web_config_file.as_deref()).map_err(Failure::failed)?;
         info!(
             version = crate::build::VERSION,
@@ -127,7 +156,7 @@ impl App {
             .plan(&loaded.config.accounts)
             .map_err(Failure::failed)?;
         pipeline
-            .set_outputs(&loaded.config.outputs)
+            .start_outputs(&loaded.config.outputs)
             .await
             .map_err(Failure::failed)?;
         supervisor.apply(changes).await;
@@ -162,23 +191,22 @@ impl App {
     }
 
     /// Reloads the configuration on request, and returns when it is time to shut down.
-    async fn run_until(&mut self, mut ended: Stop) -> Result<(), Failure> {
-        let listen = |kind| signal(kind).map_err(Failure::failed);
-        let mut terminate = listen(SignalKind::terminate())?;
-        let mut interrupt = listen(SignalKind::interrupt())?;
-        let mut hangup = listen(SignalKind::hangup())?;
+    async fn run_until(&mut self, signals: &mut Signals, mut ended: Stop) -> Result<(), Failure> {
+        let mut secrets = tokio::time::interval(OUTPUT_SECRETS);
+        secrets.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
+                _ = signals.terminate.recv() => return Ok(()),
+                _ = signals.interrupt.recv() => return Ok(()),
                 () = ended.stopped() => return Ok(()),
                 Some(result) = self.servers.join_next() => {
                     return Err(Failure::failed(format!("the web server ended: {result:?}")));
                 }
-                _ = hangup.recv() => {
+                _ = signals.hangup.recv() => {
                     // The result is in log, status and metrics.
                     let _shown = self.reload().await;
                 }
+                _ = secrets.tick() => self.pipeline.follow_output_secrets().await,
                 Some(request) = self.reload_requests.recv() => {
                     let result = self.reload().await;
                     // The client may have gone away.

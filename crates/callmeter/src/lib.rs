@@ -10,6 +10,7 @@ pub mod commands;
 pub mod config;
 pub mod context;
 mod control;
+mod descriptors;
 pub mod exit;
 pub mod logging;
 pub mod pipeline;

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     match dispatch(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("callmeter: {failure}");
             failure.code()
