@@ -5,6 +5,7 @@ mod backfill_requests;
 mod balances;
 mod budget;
 mod calls;
+mod calls_poll;
 mod clients;
 mod clocks;
 mod convert;
@@ -12,6 +13,7 @@ mod coverage;
 mod days;
 #[cfg(test)]
 mod model;
+mod open_reading;
 mod period;
 mod polls;
 mod reader;

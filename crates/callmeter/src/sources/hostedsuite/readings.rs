@@ -4,41 +4,18 @@ use std::ops::Range;
 
 use api_client::{Cap, ErrorKind, Reason};
 use callmeter_journal::Purpose;
-use hostedsuite_client::{CallPages, CallsQuery, Caps, Ending, Position};
+use hostedsuite_client::{CallsQuery, Caps, Ending};
 use tokio::time::Instant;
 
-use super::calls::CallsPoll;
+use super::calls_poll::CallsPoll;
 use super::coverage::Reading;
 use super::days::{Day, span, with_margin};
+use super::open_reading::{DayEnd, OpenReading};
 use super::reader::{Received, Taken};
 use super::tail::{self, Finding, NextPage, Waiting};
 use crate::sources::error::PollError;
 
 const TIME_LIMIT: &str = "calls.time_limit was reached";
-
-/// A reading of a day that is not at its end.
-pub(super) struct OpenReading {
-    pages: CallPages,
-    reading: Reading,
-    /// Whether the tail missed a call of it.
-    was_missed: bool,
-}
-
-/// How the reading of a day ended.
-pub(super) enum DayEnd {
-    /// All of its calls were read, and that is proven.
-    Proven(Reading),
-    /// It goes on with the next poll.
-    Interrupted {
-        position: Option<Position>,
-        /// The cap that it reached; `None` if the poll's time is over.
-        cap: Option<String>,
-        /// Whether the poll can read other days.
-        goes_on: bool,
-    },
-    /// It could not be read to its end.
-    Failed(PollError),
-}
 
 impl CallsPoll<'_> {
     /// Reads a day from its first page, or from where it was interrupted.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use callmeter_journal::PageCounts;
 use jiff::civil::Date;
 
+use super::reader::Taken;
 use crate::sources::error::PollError;
 use crate::sources::poll::Polled;
 use crate::status::NotableCalls;
@@ -28,6 +29,15 @@ pub(super) struct PollSummary {
 }
 
 impl PollSummary {
+    /// Adds what became of a page.
+    pub(super) fn add(&mut self, taken: &Taken) {
+        self.has_answer = true;
+        self.counts += taken.counts;
+        self.unreadable += taken.unreadable;
+        self.notable.implausible += taken.implausible;
+        self.unfiltered_pages += u64::from(taken.unexpected * 2 > taken.counts.total());
+    }
+
     pub(super) fn failed(&mut self, day: Date, error: Arc<PollError>) {
         self.failures.push((day, error));
     }

@@ -1,0 +1,30 @@
+//! A reading of a day between two polls, and how it ends.
+
+use hostedsuite_client::{CallPages, Position};
+
+use super::coverage::Reading;
+use crate::sources::error::PollError;
+
+/// A reading of a day that is not at its end.
+pub(super) struct OpenReading {
+    pub(super) pages: CallPages,
+    pub(super) reading: Reading,
+    /// Whether the tail missed a call of it.
+    pub(super) was_missed: bool,
+}
+
+/// How the reading of a day ended.
+pub(super) enum DayEnd {
+    /// All of its calls were read, and that is proven.
+    Proven(Reading),
+    /// It goes on with the next poll.
+    Interrupted {
+        position: Option<Position>,
+        /// The cap that it reached; `None` if the poll's time is over.
+        cap: Option<String>,
+        /// Whether the poll can read other days.
+        goes_on: bool,
+    },
+    /// It could not be read to its end.
+    Failed(PollError),
+}
