@@ -108,7 +108,8 @@ impl ExecutorBuilder {
         self
     }
 
-    /// Limits on the requests that run at the same time. Each send waits until all of them allow it.
+    /// Limits on the requests that run at the same time. Each send waits until all of them allow
+    /// it.
     #[must_use]
     pub fn concurrency(mut self, limits: Vec<ConcurrencyLimit>) -> Self {
         self.concurrency = limits;

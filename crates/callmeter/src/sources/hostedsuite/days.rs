@@ -77,8 +77,8 @@ pub(super) fn with_margin(range: &Range<i64>) -> Range<i64> {
     range.start.saturating_sub(DAY)..range.end.saturating_add(DAY)
 }
 
-/// The microseconds of the week that has this day. Days before the look-back are read in such steps,
-/// so that few calls have to be known exactly at a time.
+/// The microseconds of the week that has this day. Days before the look-back are read in such
+/// steps, so that few calls have to be known exactly at a time.
 pub(super) fn step(day: Day, zone: &TimeZone) -> Range<i64> {
     let monday = day.date.weekday().to_monday_zero_offset();
     let first = day.date.checked_sub(monday.days()).unwrap_or(day.date);

@@ -22,7 +22,7 @@ pub(super) struct Observed {
     counted: HashMap<u64, (Option<i64>, Option<i64>)>,
     /// For each day, the reading that proved it last.
     proofs: BTreeMap<Date, Proof>,
-    /// When the readings began that are not at their ends: true time, and time that passed by both clocks.
+    /// When the readings began that are not at their ends: in true time, and by both clocks.
     open: BTreeMap<Date, (i64, i64)>,
     before: BTreeMap<Date, Option<i64>>,
 }
