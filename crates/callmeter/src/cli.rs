@@ -46,8 +46,9 @@ pub enum Command {
     Demo(DemoArgs),
     /// Read the calls of past days into the journal
     ///
-    /// Days that were read already are skipped, so an interrupted run continues where it stopped.
-    /// The running exporter locks the journal: stop it first, and start it afterwards.
+    /// If an exporter runs, it reads the days, and goes on when this command is interrupted.
+    /// Otherwise this command reads them. Days that were read already are skipped, so that an
+    /// interrupted run continues where it stopped.
     Backfill(BackfillArgs),
     /// Inspect the journal
     #[command(subcommand)]

@@ -187,6 +187,17 @@ impl CallPages {
         self.walk.has_counted()
     }
 
+    /// Whether the server orders rows differently from page to page, so that some may be missing
+    /// although they add up.
+    pub fn is_reordered(&self) -> bool {
+        self.walk.is_reordered()
+    }
+
+    /// The different rows received; `None` after a walk resumed at a position.
+    pub fn different_rows(&self) -> Option<u64> {
+        self.walk.different()
+    }
+
     /// The rows that the server counts, if it counts.
     pub fn count(&self) -> Option<u64> {
         self.walk.count()

@@ -134,6 +134,8 @@ pub(crate) struct Walk {
     seen: HashSet<u64>,
     /// Whether `seen` holds every row: not after a walk was resumed.
     seen_all: bool,
+    /// Whether rows came again that do not merely continue the page before.
+    reordered: bool,
     count: Count,
     /// Whether the server is known to count rows.
     server_counts: bool,
@@ -166,6 +168,7 @@ impl Walk {
             rows: 0,
             seen: HashSet::new(),
             seen_all: true,
+            reordered: false,
             count: Count::default(),
             server_counts: false,
             resumed: None,
@@ -210,6 +213,17 @@ impl Walk {
             | (Next::Ended(Ending::Refused), FirstPage::One) => FirstPage::Unknown,
             (_, first) => first,
         }
+    }
+
+    /// Whether the order of rows changed from page to page. Then rows may be missing although they
+    /// add up.
+    pub(crate) fn is_reordered(&self) -> bool {
+        self.reordered
+    }
+
+    /// The different rows received; `None` after a walk was resumed, which has not seen them all.
+    pub(crate) fn different(&self) -> Option<u64> {
+        self.seen_all.then_some(self.seen.len() as u64)
     }
 
     /// The count that the server stated last; `None` if it states none or a wrong one.
@@ -371,6 +385,11 @@ impl Walk {
         if number == 0 {
             self.zero = PageZero::HasRows;
         }
+        // New calls push rows down to the beginning of the next page. Rows that come again anywhere
+        // else show that the order changes, so that others may not have come at all.
+        let pushed = overlap(&self.last, rows);
+        let others = rows.get(pushed..).unwrap_or_default();
+        self.reordered |= others.iter().any(|row| self.seen.contains(row));
         self.before_last = self.rows;
         self.last_number = number;
         self.last.clear();
@@ -454,6 +473,13 @@ impl Walk {
             self.first = first;
         }
     }
+}
+
+/// How many rows at the beginning of a page repeat the end of the page before it.
+fn overlap(before: &[u64], rows: &[u64]) -> usize {
+    let most = before.len().min(rows.len());
+    let repeats = |length: &usize| before.ends_with(rows.get(..*length).unwrap_or_default());
+    (0..=most).rev().find(repeats).unwrap_or(0)
 }
 
 impl Count {

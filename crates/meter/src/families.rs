@@ -38,7 +38,7 @@ macro_rules! families {
 families! {
     // ---- an account and its polls
     Up: State Gauge "callmeter_up" ["account", "api"] ""
-        "Whether the last poll of every task succeeded and no day of calls is unproven (1) or not (0).";
+        "Whether the last poll of every task succeeded and no day of calls is unproven (1) or not (0). Days that an operator asked for do not count.";
     LastSuccess: State Gauge "callmeter_last_success_timestamp_seconds" ["account", "api"] "seconds"
         "Unix time of the last poll that succeeded.";
     Watermark: State Gauge "callmeter_watermark_timestamp_seconds" ["account", "api"] "seconds"
@@ -46,11 +46,11 @@ families! {
     DaysIncomplete: Registry Gauge "callmeter_days_incomplete" ["account"] ""
         "Days that may miss calls: not read to their ends, fewer records than the server counts, failed, or overdue. The status page names them.";
     CompleteUntil: Registry Gauge "callmeter_complete_until_timestamp_seconds" ["account"] "seconds"
-        "Unix time before which no day misses calls that the server lists. Moves back when a day turns out to miss some.";
+        "Unix time before which no day misses calls that the server lists. Moves back when a day turns out to miss some. Days that an operator asked for do not count.";
     CallsWaiting: Registry Gauge "callmeter_calls_waiting" ["account"] ""
         "Calls that were read but do not count yet, because they have not settled. As of the last reading of each day as a whole.";
     CallsFoundByAudit: Registry Counter "callmeter_calls_found_by_audit_total" ["account"] ""
-        "Calls that were found late: by reading a whole day, not at the end of the list.";
+        "Calls that the reading of a whole day found, and that had settled before the last tail. Counts while the tail is used.";
     CallsImplausible: Registry Counter "callmeter_calls_implausible_total" ["account"] ""
         "Calls that say they lasted longer than a day. They count, a day after their start.";
     ClockSkew: Registry Gauge "callmeter_clock_skew_seconds" ["account"] "seconds"

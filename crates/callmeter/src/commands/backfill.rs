@@ -71,10 +71,17 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
         .iter()
         .find(|account| account.name == args.account)
         .ok_or_else(|| Failure::failed(format!("no account {:?} is configured", args.account)))?;
-    if !matches!(account.api, Api::HostedSuite(_)) {
+    let Api::HostedSuite(api) = &account.api else {
         return Err(Failure::failed(format!(
             "account {:?} is at a PortSIP PBX, which keeps no past records to read",
             args.account
+        )));
+    };
+    let today = Timestamp::now().to_zoned(api.time_zone.clone()).date();
+    if args.to > today {
+        return Err(Failure::failed(format!(
+            "--to {} has not come: in the time zone of account {:?} it is {today}",
+            args.to, args.account
         )));
     }
     runtime()?.block_on(async {
@@ -253,6 +260,10 @@ fn show(bar: &ProgressBar, progress: &BackfillProgress) {
     let not_proven = progress.not_proven.len() as u64;
     bar.set_position(progress.read_before + progress.read + not_proven);
     if let Some(day) = progress.day {
+        if bar.is_hidden() {
+            let (new, records) = (progress.new, progress.records);
+            tracing::info!(%day, new, records, "read");
+        }
         bar.set_message(format!(
             "{day}: {} new of {}",
             progress.new, progress.records

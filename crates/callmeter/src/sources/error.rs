@@ -19,6 +19,22 @@ pub enum PollError {
     /// The server did not return all records that it counts.
     #[error(transparent)]
     Incomplete(#[from] Shortfall),
+    /// The server orders calls differently from page to page, so that some may be missing.
+    #[error(
+        "the order of calls changed from page to page, and {new} of them were new: reading again"
+    )]
+    Reordered {
+        /// Calls of the reading that the journal did not have.
+        new: u64,
+    },
+    /// A day has fewer calls than before.
+    #[error("had {had} different rows, but the last reading had {before}")]
+    Fewer {
+        /// Different rows received.
+        had: u64,
+        /// Different rows of the reading before.
+        before: u64,
+    },
     /// Days could not be read to their ends; all others were.
     #[error("{day}{}", and_more(*more))]
     Days {
@@ -103,7 +119,7 @@ impl PollError {
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::Api(error) => error.kind().as_str(),
-            Self::Incomplete(_) => INCOMPLETE,
+            Self::Incomplete(_) | Self::Reordered { .. } | Self::Fewer { .. } => INCOMPLETE,
             Self::Days { source, .. } => source.reason(),
             Self::Tail { source, .. } => source.reason(),
             Self::Journal(_) => JOURNAL,
@@ -136,7 +152,7 @@ impl PollError {
         match self {
             Self::Api(error) => error.is_retryable(),
             // The list changed, or more of it is there a little later.
-            Self::Incomplete(_) => true,
+            Self::Incomplete(_) | Self::Reordered { .. } | Self::Fewer { .. } => true,
             Self::Days { source, .. } => source.is_transient(),
             Self::Tail { source, .. } => source.is_transient(),
             Self::Journal(error) => error.is_transient(),

@@ -45,6 +45,8 @@ pub(super) struct Polled {
     pub(super) found: String,
     /// The cap at which it stopped, in plain words; `None` if it read everything.
     pub(super) truncated: Option<String>,
+    /// Whether nothing was due, so that it says nothing of the server.
+    pub(super) is_idle: bool,
 }
 
 /// One task of an account, polled again and again.

@@ -81,6 +81,11 @@ fn report(
     took: Duration,
 ) -> Outcome {
     let task = poll.task();
+    if matches!(result, Ok(Polled { is_idle: true, .. })) {
+        let accounts = context.app.status.accounts();
+        accounts.poll_was_idle(&context.account, task, took);
+        return Outcome::Succeeded;
+    }
     let end = poll_end(context, result, poll.is_optional());
     let accounts = context.app.status.accounts();
     if let Some(transition) = accounts.poll_ended(&context.account, task, &end, took) {
@@ -112,7 +117,9 @@ fn poll_end(
     optional: bool,
 ) -> PollEnd {
     let error = match result {
-        Ok(Polled { found, truncated }) => {
+        Ok(Polled {
+            found, truncated, ..
+        }) => {
             let found = found.clone();
             return match truncated.clone() {
                 None => PollEnd::Ok { found },

@@ -172,6 +172,14 @@ impl AccountStore {
         self.publish(name);
     }
 
+    /// Reports the end of a poll in which nothing was due: the state stays.
+    pub fn poll_was_idle(&self, name: &str, task: Task, took: Duration) {
+        let labels = [name, task.label()];
+        let histogram = self.metrics.poll_duration.with_label_values(&labels);
+        histogram.observe(took.as_secs_f64());
+        self.change_task(name, task, |status| status.running = false);
+    }
+
     /// Reports how a poll ended; `None` if the account is gone.
     pub fn poll_ended(
         &self,

@@ -512,3 +512,23 @@ fn a_stated_0_does_not_make_up_for_a_refused_page() {
         assert_eq!(walk.next(), Next::Ended(ending));
     }
 }
+
+#[test]
+fn rows_that_are_pushed_down_are_no_other_order() {
+    let page = |rows| PageRows {
+        rows,
+        total_count: None,
+        total_pages: None,
+    };
+    for (second, is_reordered) in [
+        (&[4, 5, 6][..], false),
+        (&[2, 3, 4], false),
+        (&[4, 3, 5], true),
+        (&[2, 4, 5], true),
+    ] {
+        let mut walk = Walk::new(3, FirstPage::Zero);
+        walk.received(page(&[1, 2, 3]));
+        walk.received(page(second));
+        assert_eq!(walk.is_reordered(), is_reordered, "{second:?}");
+    }
+}

@@ -114,9 +114,14 @@ impl BackfillProgress {
 }
 
 impl BackfillRequest {
-    /// The request, when these of its days have to be read.
-    pub(super) fn start(self, left: Vec<Date>) -> ActiveRequest {
-        let progress = BackfillProgress::new(self.days.len(), left.len());
+    /// The request, when these of its days have to be read. Those after `today` cannot be.
+    pub(super) fn start(self, left: Vec<Date>, today: Date) -> ActiveRequest {
+        let future = self.days.iter().filter(|day| **day > today);
+        let future = future.map(|day| (*day, "the day has not come".to_owned()));
+        let not_proven: Vec<_> = future.collect();
+        let mut progress = BackfillProgress::new(self.days.len(), left.len() + not_proven.len());
+        progress.is_done = left.is_empty();
+        progress.not_proven = not_proven;
         self.progress.send_replace(progress);
         ActiveRequest {
             left: left.into_iter().map(|day| (day, 0)).collect(),
@@ -171,7 +176,7 @@ mod tests {
         let progress = requests.submit("acme", days.clone(), false);
         assert!(requests.take("other").is_empty());
         let request = requests.take("acme").pop().unwrap();
-        let mut active = request.start(days[1..].to_vec());
+        let mut active = request.start(days[1..].to_vec(), days[2]);
         let counts = PageCounts {
             new: 2,
             known: 1,

@@ -84,7 +84,7 @@ impl Poll for BalancesTask {
             let changed = changes.new + changes.revised;
             Ok(Polled {
                 found: format!("balances of {} clients, {changed} changed", rows.len()),
-                truncated: None,
+                ..Polled::default()
             })
         })
         .await?

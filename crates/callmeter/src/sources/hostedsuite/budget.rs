@@ -70,9 +70,13 @@ impl Budget {
         self.slowed_until = Some(now + pause + SLOWED);
     }
 
-    /// Requests that may be sent in an hour.
-    pub(super) fn per_hour(&self) -> u64 {
-        u64::from(self.per_minute) * 60
+    /// Requests that may be sent in an hour, as things are now.
+    pub(super) fn per_hour(&self, now: Instant) -> u64 {
+        let per_hour = u64::from(self.per_minute) * 60;
+        if self.is_slowed(now) {
+            return per_hour / 2;
+        }
+        per_hour
     }
 
     /// Requests that were sent in the last hour.
@@ -88,10 +92,14 @@ impl Budget {
     /// The time that one request takes of the budget.
     fn step(&self, now: Instant) -> Duration {
         let step = MINUTE / self.per_minute;
-        if self.slowed_until.is_some_and(|until| now < until) {
+        if self.is_slowed(now) {
             return step * 2;
         }
         step
+    }
+
+    fn is_slowed(&self, now: Instant) -> bool {
+        self.slowed_until.is_some_and(|until| now < until)
     }
 }
 

@@ -65,6 +65,7 @@ impl CallsTask {
             last_send,
             deadline,
             intake: None,
+            has_asked_for_days: false,
             summary: PollSummary::default(),
         };
         poll.update_days();
@@ -106,9 +107,21 @@ impl CallsPoll<'_> {
     /// Runs the tail, then reads the days that are due.
     async fn read(&mut self) -> Result<(), PollError> {
         self.take_requests().await?;
-        if self.rules.has_tail {
+        // If days are due and the tail takes all of the budget, every other poll leaves it out.
+        if self.rules.has_tail && !std::mem::take(&mut self.memory.is_starved) {
             self.read_tail().await?;
         }
+        let result = self.read_due_days().await;
+        let is_due = self
+            .memory
+            .coverage
+            .next(self.started, &self.rules)
+            .is_some();
+        self.memory.is_starved = is_due && !self.has_asked_for_days;
+        result
+    }
+
+    async fn read_due_days(&mut self) -> Result<(), PollError> {
         loop {
             // The server's clock is known after the first answer.
             self.update_days();
@@ -127,7 +140,9 @@ impl CallsPoll<'_> {
         let context = &self.reader.context;
         for request in context.app.backfills.take(&context.account) {
             let left = self.ask(&request.days, request.again).await?;
-            self.memory.requests.push(request.start(left));
+            let today = self.memory.coverage.span();
+            let today = today.map_or(Date::MAX, |(_, last)| last.date);
+            self.memory.requests.push(request.start(left, today));
         }
         Ok(())
     }
@@ -154,6 +169,7 @@ impl CallsPoll<'_> {
         let goes_on = match end {
             DayEnd::Proven(reading) => {
                 coverage.proven(day.date, &reading, clocks, &self.rules);
+                self.memory.failing.remove(&day.date);
                 if clocks.of_records() < day.end {
                     self.memory.tail.prepare();
                 }
@@ -167,6 +183,7 @@ impl CallsPoll<'_> {
                 let text = cap.clone();
                 coverage.interrupted(day.date, position, text, clocks.local);
                 if let Some(cap) = cap {
+                    self.memory.failing.remove(&day.date);
                     self.summary.capped(day.date, cap);
                 }
                 goes_on
@@ -175,7 +192,7 @@ impl CallsPoll<'_> {
                 let text = callmeter_error_chain::chain(&error);
                 let text = self.reader.context.app.redactor.scrub(&text);
                 coverage.failed(day.date, text, clocks.local, &self.rules);
-                self.summary.failed(day.date, Arc::new(error));
+                self.memory.failing.insert(day.date, Arc::new(error));
                 true
             }
         };
@@ -188,15 +205,19 @@ impl CallsPoll<'_> {
     /// Notes that an operator asked for days; returns those that have to be read.
     pub(super) async fn ask(&mut self, days: &[Date], again: bool) -> Result<Vec<Date>, PollError> {
         let coverage = &mut self.memory.coverage;
-        let asked = days.iter().copied();
-        let asked: Vec<Date> = asked.filter(|day| coverage.ask(*day, again)).collect();
+        let today = coverage.span().map(|(_, last)| last.date);
+        let come = days.iter().copied().filter(|day| Some(*day) <= today);
+        let asked: Vec<Date> = come.filter(|day| coverage.ask(*day, again)).collect();
         self.store().await?;
         Ok(asked)
     }
 
     pub(super) fn finish(self) -> Result<Polled, PollError> {
         let Self {
-            summary, reader, ..
+            summary,
+            reader,
+            memory,
+            ..
         } = self;
         if summary.unfiltered_pages > 0 {
             warn!(
@@ -205,7 +226,11 @@ impl CallsPoll<'_> {
                 "most calls of a page are not of the requested day: the server seems to ignore the dates of requests"
             );
         }
-        summary.end()
+        let coverage = &memory.coverage;
+        memory
+            .failing
+            .retain(|day, _| coverage.entry(*day).is_some());
+        summary.end(&memory.failing)
     }
 }
 

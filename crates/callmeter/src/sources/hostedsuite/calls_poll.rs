@@ -1,6 +1,7 @@
 //! What a poll of calls works on: what is known between polls, the clocks, the budget, the journal.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use callmeter_journal::{AccountState, Purpose};
 use hostedsuite_client::FirstPage;
@@ -35,6 +36,12 @@ pub(super) struct CallsMemory {
     clocks_differ: bool,
     /// Readings that were interrupted.
     pub(super) open: BTreeMap<Date, OpenReading>,
+    /// Days whose last reading failed, with the error.
+    pub(super) failing: BTreeMap<Date, Arc<PollError>>,
+    /// Days with fewer rows than before, and how many.
+    pub(super) fewer: BTreeMap<Date, u64>,
+    /// Whether days were due in the last poll, and none could be read.
+    pub(super) is_starved: bool,
     /// Past days that operators wait for.
     pub(super) requests: Vec<ActiveRequest>,
 }
@@ -51,6 +58,8 @@ pub(super) struct CallsPoll<'t> {
     /// No request takes longer than until then.
     pub(super) deadline: Instant,
     pub(super) intake: Option<Intake>,
+    /// Whether a request for a day was sent.
+    pub(super) has_asked_for_days: bool,
     pub(super) summary: PollSummary,
 }
 
@@ -72,6 +81,9 @@ impl CallsMemory {
             skew: None,
             clocks_differ: false,
             open: BTreeMap::new(),
+            failing: BTreeMap::new(),
+            fewer: BTreeMap::new(),
+            is_starved: false,
             requests: Vec::new(),
         })
     }
@@ -187,11 +199,20 @@ impl CallsPoll<'_> {
     }
 
     /// Waits until the budget allows a request. False if the poll's time is over before that.
-    pub(super) async fn may_send(&mut self) -> Result<bool, PollError> {
+    ///
+    /// The first request for a day is sent even if the tail took the poll's time: otherwise slow
+    /// tails would keep all days from being read.
+    pub(super) async fn may_send(&mut self, purpose: Purpose) -> Result<bool, PollError> {
         let now = Instant::now();
         self.budget.spend(self.reader.retries.take(), now);
         let ready = self.budget.ready_at(now);
-        if now > self.last_send || ready > self.last_send {
+        let is_first_of_days = purpose != Purpose::Tail && !self.has_asked_for_days;
+        let is_over = if is_first_of_days {
+            now > self.deadline
+        } else {
+            now > self.last_send
+        };
+        if is_over || ready > self.last_send.max(now) {
             return Ok(false);
         }
         if ready > now {
@@ -200,6 +221,8 @@ impl CallsPoll<'_> {
             stop.unless_stopped(sleep).await.ok_or(PollError::Stopped)?;
         }
         self.budget.spend(1, ready);
+        self.summary.has_asked = true;
+        self.has_asked_for_days |= purpose != Purpose::Tail;
         Ok(true)
     }
 
@@ -237,7 +260,7 @@ impl CallsPoll<'_> {
                 None
             },
             requests_last_hour: self.budget.used(now),
-            requests_per_hour: self.budget.per_hour(),
+            requests_per_hour: self.budget.per_hour(now),
             requests_needed_per_hour: needed,
         };
         let context = &self.reader.context;

@@ -46,7 +46,7 @@ impl Poll for ClientsTask {
         });
         Ok(Polled {
             found,
-            truncated: None,
+            ..Polled::default()
         })
     }
 

@@ -33,7 +33,7 @@ macro_rules! read {
         $value.text()
     };
     (id, $value:expr, $times:expr) => {
-        $value.text().filter(|id| !id.is_empty())
+        $value.text().map(str::trim).filter(|id| !id.is_empty())
     };
     (time, $value:expr, $times:expr) => {
         Reading::parse($value.time(), |text| $times.read(text))
@@ -179,6 +179,13 @@ mod tests {
             assert_eq!(interactions.len(), 2);
             assert_eq!(interactions[0].interaction_type, Some("Answer"));
             assert_eq!(interactions[1].start_time, Reading::Missing);
+        });
+    }
+
+    #[test]
+    fn spaces_around_an_id_are_no_part_of_it() {
+        converted(r#"{"Id":" 7 ","ClientId":"  "}"#, |call| {
+            assert_eq!(call.id, Some("7"));
         });
     }
 

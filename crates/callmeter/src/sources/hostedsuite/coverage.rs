@@ -330,7 +330,9 @@ impl Coverage {
                     count: position.count,
                 });
             }
-            day.failure = cap;
+            if cap.is_some() {
+                day.failure = cap;
+            }
             day.due_at = now.as_microsecond().saturating_add(1);
         });
     }

@@ -9,8 +9,12 @@ use crate::sources::error::PollError;
 pub(super) struct OpenReading {
     pub(super) pages: CallPages,
     pub(super) reading: Reading,
-    /// Whether the tail missed a call of it.
-    pub(super) was_missed: bool,
+    /// Whether the day had been proven before.
+    pub(super) was_proven: bool,
+    /// Calls that the journal did not have.
+    pub(super) new: u64,
+    /// Those of them that the tail missed.
+    pub(super) missed_by_tail: u64,
 }
 
 /// How the reading of a day ended.

@@ -170,7 +170,7 @@ fn commit_page(
 ) -> Result<Taken, PollError> {
     let Received { page, accepted, .. } = received;
     let mut pending = session.page(accepted.clone(), received.at.as_microsecond())?;
-    pending.expect_ids(page.calls().filter_map(|row| row.ok()?.id()));
+    pending.expect_ids(page.calls().filter_map(|row| row.ok()?.id().map(str::trim)));
     let mut converter = CallConverter::new(times);
     let mut taken = Taken::default();
     for row in page.calls() {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use api_client::{Cap, ErrorKind, Reason};
 use callmeter_journal::Purpose;
-use hostedsuite_client::{CallsQuery, Caps, Ending};
+use hostedsuite_client::{CallsQuery, Caps, Ending, FirstPage};
 use tokio::time::Instant;
 
 use super::calls_poll::CallsPoll;
@@ -15,6 +15,8 @@ use super::reader::{Received, Taken};
 use super::tail::{self, Finding, NextPage, Waiting};
 use crate::sources::error::PollError;
 
+/// Readings without calls of a day that had some, after which the day may be empty: about a day.
+const EMPTY_READINGS: u32 = 100;
 const TIME_LIMIT: &str = "calls.time_limit was reached";
 
 impl CallsPoll<'_> {
@@ -26,7 +28,7 @@ impl CallsPoll<'_> {
         let mut open = self.open(day);
         let asked = span(&[day]);
         loop {
-            if !self.may_send().await? {
+            if !self.may_send(Purpose::Regular).await? {
                 let is_late = Instant::now() >= self.deadline;
                 let cap = is_late.then(|| TIME_LIMIT.to_owned());
                 return Ok(self.keep(day, open, cap, false));
@@ -50,7 +52,7 @@ impl CallsPoll<'_> {
         }
         self.memory.first_page = open.pages.first_page();
         self.memory.server_counts = open.pages.server_counts();
-        Ok(self.ended(open))
+        Ok(self.ended(day, open))
     }
 
     /// The reading of a day that was interrupted, or a new one.
@@ -83,7 +85,13 @@ impl CallsPoll<'_> {
                 started: self.clocks().earliest(),
                 ..Reading::default()
             },
-            was_missed: false,
+            was_proven: self
+                .memory
+                .coverage
+                .entry(day.date)
+                .is_some_and(|entry| entry.proven_at.is_some()),
+            new: 0,
+            missed_by_tail: 0,
         }
     }
 
@@ -133,7 +141,6 @@ impl CallsPoll<'_> {
             self.memory.coverage.set_shifted();
         }
         let waiting: Vec<Waiting> = taken.waiting().collect();
-        open.reading.received += taken.counts.total() + taken.unreadable;
         open.reading.waiting += waiting.len() as u64;
         let first = waiting.iter().map(|call| call.until).min();
         open.reading.waits_until = match (open.reading.waits_until, first) {
@@ -143,11 +150,12 @@ impl CallsPoll<'_> {
         if self.rules.has_tail {
             for call in &taken.new {
                 let finding = self.memory.tail.finding(*call);
-                let by_audit = finding != Finding::Expected;
+                let by_audit = open.was_proven && finding != Finding::Expected;
                 self.summary.notable.found_by_audit += u64::from(by_audit);
-                open.was_missed |= finding == Finding::Missed;
+                open.missed_by_tail += u64::from(by_audit && finding == Finding::Missed);
             }
         }
+        open.new += taken.counts.new;
         self.memory.tail.note_waiting(waiting);
     }
 
@@ -191,26 +199,56 @@ impl CallsPoll<'_> {
         }
     }
 
-    fn ended(&mut self, open: OpenReading) -> DayEnd {
+    fn ended(&mut self, day: Day, open: OpenReading) -> DayEnd {
         let OpenReading {
             pages,
             mut reading,
-            was_missed,
+            was_proven,
+            new,
+            missed_by_tail,
         } = open;
-        if was_missed {
-            self.memory.tail.missed_calls(Instant::now());
-        }
+        self.memory.tail.judge(missed_by_tail, Instant::now());
         match pages.ending() {
-            Some(Ending::Complete) => {
-                reading.stated = pages.count();
-                self.summary.days += 1;
-                DayEnd::Proven(reading)
+            Some(Ending::Complete) => {}
+            Some(Ending::Incomplete(shortfall)) => return DayEnd::Failed(shortfall.into()),
+            Some(Ending::Refused) | None => {
+                let text = "a walk ended without a reason".to_owned();
+                return DayEnd::Failed(PollError::Internal(text));
             }
-            Some(Ending::Incomplete(shortfall)) => DayEnd::Failed(shortfall.into()),
-            Some(Ending::Refused) | None => DayEnd::Failed(PollError::Internal(
-                "a walk ended without a reason".to_owned(),
-            )),
         }
+        // The next reading finds what the order hid from this one.
+        if pages.is_reordered() && new > 0 {
+            return DayEnd::Failed(PollError::Reordered { new });
+        }
+        let before = self.memory.coverage.entry(day.date);
+        let before = before.map_or(0, |entry| entry.received);
+        if let Some(had) = pages.different_rows().filter(|_| was_proven)
+            && !self.may_be_fewer(day, had, before)
+        {
+            return DayEnd::Failed(PollError::Fewer { had, before });
+        }
+        reading.received = pages.different_rows().unwrap_or(before);
+        reading.stated = pages.count();
+        self.summary.days += 1;
+        let (span, started) = (span(&[day]), reading.started.as_microsecond());
+        self.memory.tail.day_was_read(&span, started);
+        DayEnd::Proven(reading)
+    }
+
+    /// Whether a day may have fewer calls than before: if two readings agree. A day that had calls
+    /// and has none needs many more: a server that fails may answer as if there were none.
+    fn may_be_fewer(&mut self, day: Day, had: u64, before: u64) -> bool {
+        if had >= before {
+            self.memory.fewer.remove(&day.date);
+            return true;
+        }
+        let failures = self.memory.coverage.entry(day.date);
+        let failures = failures.map_or(0, |entry| entry.failures);
+        if had == 0 && failures < EMPTY_READINGS {
+            return false;
+        }
+        let last = self.memory.fewer.insert(day.date, had);
+        last.is_some_and(|last| had >= last)
     }
 
     /// Requests the end of the list, until everything new is found.
@@ -230,7 +268,7 @@ impl CallsPoll<'_> {
         let mut run = self.memory.tail.start(yesterday, now);
         let mut number = tail::first_number(self.memory.first_page);
         loop {
-            if !self.may_send().await? {
+            if !self.may_send(Purpose::Tail).await? {
                 return Ok(());
             }
             let left = self.deadline.saturating_duration_since(Instant::now());
@@ -243,14 +281,20 @@ impl CallsPoll<'_> {
                 .ok_or(PollError::Stopped)?
             {
                 Ok(Ok(page)) => page,
-                Ok(Err(error)) => return self.tail_failed(error, number, today),
+                Ok(Err(_)) if number == 0 && self.memory.first_page == FirstPage::Unknown => {
+                    // A server whose pages count from 1 may refuse page 0.
+                    number = 1;
+                    continue;
+                }
+                Ok(Err(error)) => return self.tail_failed(error, today),
                 Err(_) => return Ok(()),
             };
             self.note_date(page.date());
             let asked = span(&[yesterday, today]);
-            let is_empty = page.is_empty();
+            let is_first_empty = page.is_empty() && number == 0;
+            let has_no_calls = page.total_count() == Some(0) && self.memory.server_counts;
             let taken = self.take(Purpose::Tail, today, page, asked).await?;
-            if is_empty && number == 0 {
+            if is_first_empty && !has_no_calls && self.memory.first_page != FirstPage::Zero {
                 // The pages may count from 1.
                 number = 1;
                 continue;
@@ -259,6 +303,7 @@ impl CallsPoll<'_> {
                 NextPage::Request => number += 1,
                 NextPage::Done => break,
                 NextPage::GiveUp => {
+                    self.memory.tail.has_not_looked();
                     self.memory.coverage.make_due(today.date);
                     return Ok(());
                 }
@@ -269,21 +314,14 @@ impl CallsPoll<'_> {
     }
 
     /// A tail that failed makes today due, and the readings of days go on if they can.
-    fn tail_failed(
-        &mut self,
-        error: api_client::Error,
-        number: i64,
-        today: Day,
-    ) -> Result<(), PollError> {
+    fn tail_failed(&mut self, error: api_client::Error, today: Day) -> Result<(), PollError> {
         self.note_throttling(&error);
+        self.memory.tail.has_not_looked();
         self.memory.coverage.make_due(today.date);
         if !concerns_day(&error, self.summary.has_answer) {
             return Err(error.into());
         }
-        // A server whose pages count from 1 may refuse page 0.
-        if number > 0 {
-            self.summary.tail_failed(error.into());
-        }
+        self.summary.tail_failed(error.into());
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! What a poll of calls has read, and what failed.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -20,10 +21,11 @@ pub(super) struct PollSummary {
     pub(super) notable: NotableCalls,
     /// Days that were read to their ends.
     pub(super) days: u64,
+    /// Whether a request was sent.
+    pub(super) has_asked: bool,
     /// Whether the server has returned a page.
     pub(super) has_answer: bool,
     reported: (PageCounts, NotableCalls),
-    failures: Vec<(Date, Arc<PollError>)>,
     tail_failure: Option<PollError>,
     cap: Option<(Date, String)>,
 }
@@ -36,10 +38,6 @@ impl PollSummary {
         self.unreadable += taken.unreadable;
         self.notable.implausible += taken.implausible;
         self.unfiltered_pages += u64::from(taken.unexpected * 2 > taken.counts.total());
-    }
-
-    pub(super) fn failed(&mut self, day: Date, error: Arc<PollError>) {
-        self.failures.push((day, error));
     }
 
     pub(super) fn tail_failed(&mut self, error: PollError) {
@@ -61,17 +59,15 @@ impl PollSummary {
         (self.counts.since(counts), notable)
     }
 
-    /// How the poll ended.
-    pub(super) fn end(mut self) -> Result<Polled, PollError> {
-        self.failures.sort_by_key(|(day, _)| *day);
-        let more = self.failures.len().saturating_sub(1);
-        let is_partial = self.has_answer;
-        if let Some((day, source)) = self.failures.into_iter().next() {
+    /// How the poll ended, with the days whose last readings failed, in this poll or before.
+    pub(super) fn end(self, failing: &BTreeMap<Date, Arc<PollError>>) -> Result<Polled, PollError> {
+        let is_partial = self.has_answer || !self.has_asked;
+        if let Some((day, source)) = failing.first_key_value() {
             return Err(PollError::Days {
-                day,
-                more,
+                day: *day,
+                more: failing.len() - 1,
                 is_partial,
-                source,
+                source: Arc::clone(source),
             });
         }
         if let Some(source) = self.tail_failure {
@@ -82,7 +78,11 @@ impl PollSummary {
         }
         let found = describe(&self.counts, self.unreadable, self.days);
         let truncated = self.cap.map(|(day, cap)| format!("{day}: {cap}"));
-        Ok(Polled { found, truncated })
+        Ok(Polled {
+            found,
+            truncated,
+            is_idle: !self.has_asked,
+        })
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Tail {
     is_prepared: bool,
     /// What the last tail has seen.
     seen: Option<Seen>,
+    /// New calls that tails have found since a whole day was read.
+    found: u64,
     /// Calls that had not settled, by a hash of their ids.
     waiting: HashMap<u64, Waiting>,
 }
@@ -107,7 +109,8 @@ pub(super) struct TailRun {
     /// How far back it goes in any case, within some pages.
     reach: i64,
     pages: usize,
-    last_start: Option<i64>,
+    /// The first start of the last page.
+    page_start: Option<i64>,
     oldest: i64,
     waiting: Vec<Waiting>,
 }
@@ -153,7 +156,7 @@ impl Tail {
             reach: now.saturating_sub(REACH),
             depth: settled.map(|call| call.start).min().unwrap_or(i64::MAX),
             pages: 0,
-            last_start: None,
+            page_start: None,
             oldest: i64::MAX,
             waiting: Vec::new(),
         }
@@ -161,14 +164,22 @@ impl Tail {
 
     /// Notes the rows of a page in the server's order; says what to do next.
     pub(super) fn page(&mut self, run: &mut TailRun, rows: &[TailRow], now: Instant) -> NextPage {
+        // Calls that are listed in between push rows down to this page that the last one had.
+        let mut last_start = None;
         for row in rows {
             run.waiting.extend(row.waiting);
+            self.found += u64::from(matches!(row.classification, Classification::New { .. }));
             let Some(start) = row.start else { continue };
-            if run.last_start.is_some_and(|last| start > last) {
+            let first = last_start.is_none();
+            let is_later = |than: i64| start > than;
+            if (first && run.page_start.is_some_and(is_later)) || last_start.is_some_and(is_later) {
                 self.distrust("the server does not sort calls by start time", now);
                 return NextPage::GiveUp;
             }
-            run.last_start = Some(start);
+            if first {
+                run.page_start = Some(start);
+            }
+            last_start = Some(start);
             run.oldest = run.oldest.min(start);
         }
         run.pages += 1;
@@ -185,8 +196,7 @@ impl Tail {
                 .is_some_and(|call| self.waiting.contains_key(&call.id)),
             _ => true,
         };
-        let reaches = run.oldest <= run.reach || run.pages >= REACH_PAGES;
-        let is_deep = run.oldest <= run.depth && reaches;
+        let is_deep = run.oldest <= run.depth.min(run.reach) || run.pages >= REACH_PAGES;
         if older_half.iter().all(is_known) && is_deep {
             return NextPage::Done;
         }
@@ -229,12 +239,28 @@ impl Tail {
         }
     }
 
-    /// Notes that the reading of a whole day found calls that the tail should have found.
-    pub(super) fn missed_calls(&mut self, now: Instant) {
-        self.distrust(
-            "it did not find a call that the reading of the whole day found",
-            now,
-        );
+    /// Notes how many calls the reading of a whole day found that the tail should have found. Now
+    /// and then a call is listed late; a tail that misses more calls than it finds is of no use.
+    pub(super) fn judge(&mut self, missed: u64, now: Instant) {
+        let found = std::mem::take(&mut self.found);
+        if missed > found {
+            self.distrust(
+                "it misses calls that the reading of the whole day finds",
+                now,
+            );
+        }
+    }
+
+    /// Notes that a day was read as a whole that started then: its calls that had settled by then
+    /// are counted, or gone.
+    pub(super) fn day_was_read(&mut self, day: &std::ops::Range<i64>, started: i64) {
+        self.waiting
+            .retain(|_, call| !day.contains(&call.start) || call.until > started);
+    }
+
+    /// Notes that the last tail did not come to its end, so that nothing says what it missed.
+    pub(super) fn has_not_looked(&mut self) {
+        self.seen = None;
     }
 }
 

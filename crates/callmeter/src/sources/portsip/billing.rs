@@ -81,7 +81,7 @@ impl Poll for BillingTask {
             Some(error) => Err(error.into()),
             None => Ok(Polled {
                 found: found + &without,
-                truncated: None,
+                ..Polled::default()
             }),
         }
     }

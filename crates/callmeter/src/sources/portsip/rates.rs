@@ -164,7 +164,11 @@ fn record_deck(
         .update(|ledger| ledger.set_rates(&context.account, &gauges));
     let truncated = waiting
         .map(|why| format!("{why}; removed rates are journaled only when the whole deck is read"));
-    Ok(Polled { found, truncated })
+    Ok(Polled {
+        found,
+        truncated,
+        ..Polled::default()
+    })
 }
 
 /// The rates that were read, each prefix once.
