@@ -5,9 +5,11 @@
 //! `server`, concurrent scrapes in `metrics`.
 
 mod access;
+mod connections;
 mod listen;
 mod metrics;
 mod page;
+mod peer;
 mod routes;
 mod serve;
 mod server;

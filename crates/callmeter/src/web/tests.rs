@@ -345,6 +345,31 @@ async fn slow_and_huge_requests_are_cut_off() {
 }
 
 #[tokio::test]
+async fn idle_connections_keep_nobody_out() {
+    let bounds = Bounds {
+        connections: 4,
+        // They would stay for an hour.
+        head: Duration::from_hours(1),
+        ..Bounds::default()
+    };
+    let (server, _reloads) = start_with(args(), bounds).await;
+    let mut idle = Vec::new();
+    for _ in 0..6 {
+        idle.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    // One that has been used stays idle, too.
+    let mut used = TcpStream::connect(server.address).await.unwrap();
+    used.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: callmeter\r\n\r\n")
+        .await
+        .unwrap();
+    used.read_exact(&mut [0; 12]).await.unwrap();
+    for _ in 0..8 {
+        let asked = tokio::time::timeout(Duration::from_mins(1), server.get("/-/healthy")).await;
+        assert_eq!(asked.expect("idle connections keep it out").code, 200);
+    }
+}
+
+#[tokio::test]
 async fn a_stop_lets_requests_under_way_finish() {
     let (server, mut reloads) = start_with(args(), Bounds::default()).await;
     let stream = TcpStream::connect(server.address).await.unwrap();

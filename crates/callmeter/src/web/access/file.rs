@@ -9,6 +9,8 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
+use super::protection::Protection;
+
 /// Why the access rules cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
@@ -27,6 +29,16 @@ pub enum AccessError {
         file: String,
         /// What is wrong, with its key.
         problem: String,
+    },
+    /// The file leaves out what protects a running server.
+    #[error(
+        "{file}: is it unfinished? {keys}; restart callmeter if the file is meant to be as it is"
+    )]
+    Unprotected {
+        /// The web configuration file.
+        file: String,
+        /// What is missing, and what to write.
+        keys: String,
     },
 }
 
@@ -66,11 +78,15 @@ impl Files {
 /// The validated file.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
+    /// The file, as the user named it.
+    pub(super) file: String,
     pub(super) tls: Option<TlsSettings>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// bcrypt hashes by user.
     pub(super) users: BTreeMap<String, String>,
     pub(super) rate_limit: Option<RateLimit>,
+    /// What the file says about the protection of the server.
+    pub(super) protection: Protection,
     /// What is accepted but has no full effect.
     pub(super) warnings: Vec<String>,
 }
@@ -128,28 +144,28 @@ pub(super) enum ClientAuth {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct RawFile {
-    tls_server_config: Option<RawTls>,
+pub(super) struct RawFile {
+    pub(super) tls_server_config: Option<RawTls>,
     http_server_config: RawHttp,
-    basic_auth_users: Option<BTreeMap<String, String>>,
+    pub(super) basic_auth_users: Option<BTreeMap<String, String>>,
     rate_limit: RawRateLimit,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct RawTls {
+pub(super) struct RawTls {
     cert: String,
     key: String,
     client_ca: String,
     cert_file: String,
     key_file: String,
-    client_auth_type: String,
+    pub(super) client_auth_type: String,
     client_ca_file: String,
-    client_allowed_sans: Option<Vec<String>>,
+    pub(super) client_allowed_sans: Option<Vec<String>>,
     cipher_suites: Option<Vec<String>>,
     prefer_server_cipher_suites: Option<bool>,
     curve_preferences: Option<Vec<String>>,
-    min_version: Option<String>,
+    pub(super) min_version: Option<String>,
     max_version: Option<String>,
 }
 
@@ -175,6 +191,9 @@ struct RawRateLimit {
     burst: u32,
 }
 
+/// The costs that a bcrypt hash can have.
+const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=31;
+
 /// The headers that may be set, with the allowed values; an empty list allows any.
 const HEADERS: &[(&str, &[&str])] = &[
     ("Strict-Transport-Security", &[]),
@@ -191,6 +210,7 @@ impl Settings {
         let bytes = files.read(file)?;
         let text = String::from_utf8(bytes).map_err(|_| files.invalid("is not UTF-8"))?;
         let raw = parse(&text).map_err(|problem| files.invalid(problem))?;
+        let protection = Protection::of(&raw);
         let directory = file.parent().unwrap_or(Path::new(""));
         let mut warnings = Vec::new();
         let tls = match raw.tls_server_config {
@@ -202,7 +222,9 @@ impl Settings {
         let headers = raw.http_server_config.headers.unwrap_or_default();
         let users = raw.basic_auth_users.unwrap_or_default();
         for (user, hash) in &users {
-            if bcrypt::HashParts::from_str(hash).is_err() {
+            let valid = bcrypt::HashParts::from_str(hash)
+                .is_ok_and(|parts| BCRYPT_COSTS.contains(&parts.get_cost()));
+            if !valid {
                 let problem = format!(
                     "basic_auth_users: the hash of {user:?} is not a bcrypt hash; create one with `htpasswd -nBC 10 {user}`"
                 );
@@ -210,10 +232,12 @@ impl Settings {
             }
         }
         Ok(Self {
+            file: files.web_config.clone(),
             tls,
             headers: checked_headers(headers).map_err(|problem| files.invalid(problem))?,
             users,
             rate_limit: rate_limit(&raw.rate_limit).map_err(|problem| files.invalid(problem))?,
+            protection,
             warnings,
         })
     }
@@ -254,7 +278,10 @@ fn tls(
         &raw.client_auth_type,
     ];
     if given.iter().all(|text| text.is_empty()) {
-        return Ok(None);
+        if raw == RawTls::default() {
+            return Ok(None);
+        }
+        return Err("tls_server_config: has settings, but neither cert_file nor key_file; remove them to serve plain HTTP".to_owned());
     }
     // A file takes precedence over text, as in the toolkit.
     let pem = |text: String, file: String| match (text.is_empty(), file.is_empty()) {

@@ -5,8 +5,11 @@ mod bucket;
 mod client_certs;
 mod file;
 mod guard;
+mod protection;
 mod tls;
+mod turns;
 mod users;
+mod watch;
 
 pub use file::AccessError;
 pub use guard::Access;
