@@ -7,6 +7,7 @@ mod commands;
 mod demo;
 mod faults;
 mod goldens;
+mod hangs;
 mod kills;
 mod page;
 mod prometheus;

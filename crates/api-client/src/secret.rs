@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::read_file::read_file;
+
 /// A password or token: prints as `***`, serialises as itself (a request must carry it).
 ///
 /// ```
@@ -87,7 +89,7 @@ impl SecretSource {
         Self(Source::Value(secret.into()))
     }
 
-    /// The content of a file, without one line break at its end.
+    /// The content of a file, without a byte order mark and without one line break at its end.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(Source::File(path.into()))
     }
@@ -108,7 +110,7 @@ impl SecretSource {
     pub fn read(&self) -> Result<Secret, SecretError> {
         match &self.0 {
             Source::Value(secret) => Ok(secret.clone()),
-            Source::File(path) => read_file(path),
+            Source::File(path) => read_secret(path),
             Source::Env(name) => match std::env::var(name) {
                 Ok(text) if !text.is_empty() => Ok(Secret::from(text)),
                 Ok(_) => Err(SecretError::EnvEmpty(name.clone())),
@@ -139,23 +141,18 @@ impl<T: Into<Secret>> From<T> for SecretSource {
     }
 }
 
-fn read_file(path: &Path) -> Result<Secret, SecretError> {
-    use std::io::Read as _;
-
-    let unreadable = |cause: std::io::Error| SecretError::File {
-        path: path.to_owned(),
-        cause: cause.to_string(),
-    };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_SECRET_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_SECRET_BYTES {
-        return Err(SecretError::FileTooLong(path.to_owned()));
-    }
+fn read_secret(path: &Path) -> Result<Secret, SecretError> {
+    let bytes = read_file(path, MAX_SECRET_BYTES).map_err(|cause| match cause.kind() {
+        std::io::ErrorKind::FileTooLarge => SecretError::FileTooLong(path.to_owned()),
+        _ => SecretError::File {
+            path: path.to_owned(),
+            cause: cause.to_string(),
+        },
+    })?;
     let text = String::from_utf8(bytes).map_err(|_| SecretError::FileNotText(path.to_owned()))?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
+    // Editors on Windows write a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
         return Err(SecretError::FileEmpty(path.to_owned()));
@@ -196,4 +193,29 @@ pub enum SecretError {
     /// The caller's function failed.
     #[error("the secret's provider failed: {0}")]
     Provider(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_editors_add_is_not_part_of_a_secret() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("password");
+        for (content, secret) in [
+            ("\u{feff}secret\r\n", "secret"),
+            ("secret\n", "secret"),
+            ("  s \n\n", "  s \n"),
+        ] {
+            std::fs::write(&file, content).unwrap();
+            let read = SecretSource::file(&file).read().unwrap();
+            assert_eq!(read.expose(), secret);
+        }
+        std::fs::write(&file, "\u{feff}\r\n").unwrap();
+        assert_eq!(
+            SecretSource::file(&file).read(),
+            Err(SecretError::FileEmpty(file))
+        );
+    }
 }

@@ -12,6 +12,11 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
+use crate::read_file::read_file;
+
+/// The bundle of all public authorities is a quarter of a megabyte.
+const MAX_CA_BYTES: u64 = 16 << 20;
+
 /// How a server's certificate is checked. The default is the operating system's trust store and the
 /// URL's host name.
 #[derive(Debug, Clone, Default)]
@@ -97,7 +102,7 @@ impl Tls {
     fn extra_roots(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         let mut roots = Vec::new();
         for path in &self.ca_files {
-            let pem = std::fs::read(path).map_err(|error| TlsError::CaFile {
+            let pem = read_file(path, MAX_CA_BYTES).map_err(|error| TlsError::CaFile {
                 path: path.clone(),
                 cause: error.to_string(),
             })?;

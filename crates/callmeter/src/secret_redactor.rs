@@ -38,12 +38,13 @@ impl SecretRedactor {
         self.scrubber.store(Arc::new(Scrubber::new(known.iter())));
     }
 
-    /// Reads a secret from its source and remembers it.
+    /// Reads a secret from its source and remembers it. Other tasks of the runtime continue while a
+    /// disk is slow.
     ///
     /// # Errors
     /// As [`SecretSource::read`].
     pub fn read(&self, source: &SecretSource) -> Result<Secret, SecretError> {
-        let secret = source.read()?;
+        let secret = aside(|| source.read())?;
         self.remember(&secret);
         Ok(secret)
     }
@@ -58,6 +59,18 @@ impl SecretRedactor {
     /// The text without any secret that this process has read.
     pub fn scrub(&self, text: &str) -> String {
         self.scrubber.load().scrub(text).into_owned()
+    }
+}
+
+/// Runs work that may wait for a disk. On a worker of the runtime, the other tasks of this worker
+/// move to another one.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current() {
+        Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
+            tokio::task::block_in_place(work)
+        }
+        _ => work(),
     }
 }
 

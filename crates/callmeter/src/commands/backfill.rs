@@ -15,7 +15,7 @@ use jiff::{Timestamp, ToSpan as _};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::journal::progress;
-use super::runtime::runtime;
+use super::runtime::block_on;
 use crate::cli::BackfillArgs;
 use crate::config::{self, Account, Api};
 use crate::context::AppContext;
@@ -72,7 +72,7 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
         .into_iter()
         .filter(|day| args.again || !noted.contains(day.date))
         .collect();
-    runtime()?.block_on(backfill(
+    block_on(backfill(
         args,
         &loaded.config,
         account,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::runtime::runtime;
+use super::runtime::block_on;
 use crate::app::{self, Startup};
 use crate::cli::RunArgs;
 use crate::exit::Failure;
@@ -19,8 +19,7 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
     logging::start(args.log.level, args.log.format, &redactor);
     // Only signals end it: the sender must not be dropped.
     let (_never, ended) = stop();
-    let runtime = runtime()?;
-    let shutdown = runtime.block_on(async {
+    let shutdown = block_on(async {
         let startup = Startup::new(args.config.config_file, args.web, redactor).await?;
         app::run(startup, ended).await
     })?;

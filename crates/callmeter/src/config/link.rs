@@ -8,6 +8,9 @@ use super::model::{Link, Tls};
 use super::secret::SecretSource;
 use super::section::{HOUR, MINUTE, SECOND, Section, Text};
 
+/// The bundle of all public authorities is a quarter of a megabyte.
+const MAX_CA_BYTES: u64 = 16 << 20;
+
 /// Reads the keys of `api` that both APIs have. `example` is a valid address.
 pub(super) fn link(api: &mut Section<'_>, example: &str) -> Option<Link> {
     let tls = api.section("tls").map(|mut section| tls(&mut section));
@@ -123,7 +126,7 @@ fn is_loopback(url: &Url) -> bool {
 fn tls(section: &mut Section<'_>) -> Tls {
     let ca_file = section.text("ca_file").map(|text| section.path(&text));
     if let Some(path) = &ca_file
-        && let Err(error) = std::fs::File::open(path)
+        && let Err(error) = api_client::read_file(path, MAX_CA_BYTES)
     {
         let message = format!("cannot read {}: {error}", path.display());
         section.mistake("ca_file", message, None);

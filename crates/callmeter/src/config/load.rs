@@ -28,11 +28,14 @@ pub struct Loaded {
 /// # Errors
 /// With every mistake in the file. After a YAML syntax error, only that one is known.
 pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
+    let unreadable = |error: String| {
         let message = format!("cannot read the configuration: {error}");
         let hint = "set its path with --config.file";
         ConfigError::whole(file, message, Some(hint.to_owned()))
-    })?;
+    };
+    let bytes = api_client::read_file(file, yaml::MAX_FILE_BYTES)
+        .map_err(|error| unreadable(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8".to_owned()))?;
     let (config, warnings) = parse(file, &text)?;
     Ok(Loaded {
         config,

@@ -10,7 +10,7 @@ use serde_saphyr::{Error as YamlError, Location, Spanned};
 use super::problem::{ConfigError, Place, Problem};
 
 /// A configuration file that a person wrote is smaller than this.
-const MAX_FILE_BYTES: usize = 4 << 20;
+pub(super) const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// A node with its place.
 pub(super) type Node = Spanned<Value>;
@@ -32,11 +32,6 @@ pub(super) enum Value {
 
 /// Reads the YAML of `text`, which is the content of `file`.
 pub(super) fn parse(file: &Path, text: &str) -> Result<Node, ConfigError> {
-    if text.len() > MAX_FILE_BYTES {
-        let bytes = text.len();
-        let message = format!("the file has {bytes} bytes, more than {MAX_FILE_BYTES}");
-        return Err(ConfigError::whole(file, message, None));
-    }
     let options = serde_saphyr::options! {
         with_snippet: false,
         strict_booleans: true,

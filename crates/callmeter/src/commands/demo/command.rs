@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use callmeter_simulator::{Options, Running, Simulator};
 
-use super::super::runtime::runtime;
+use super::super::runtime::block_on;
 use super::configuration::{TIME_ZONE, write_configuration};
 use super::receiver::Receiver;
 use crate::app::{self, Startup};
@@ -40,7 +40,7 @@ pub fn run(args: DemoArgs) -> Result<(), Failure> {
             .map_err(Failure::failed)?;
         (temporary.path().to_path_buf(), Some(temporary))
     };
-    runtime()?.block_on(demo(args, &directory, redactor))
+    block_on(demo(args, &directory, redactor))
 }
 
 async fn demo(

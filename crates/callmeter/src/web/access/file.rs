@@ -42,6 +42,9 @@ pub enum AccessError {
     },
 }
 
+/// The web configuration file, certificates and keys are smaller than this.
+const MAX_FILE_BYTES: u64 = 16 << 20;
+
 /// Reads files and remembers their content.
 #[derive(Debug, Default)]
 pub(super) struct Files {
@@ -51,10 +54,11 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn read(&mut self, file: &Path) -> Result<Vec<u8>, AccessError> {
-        let content = std::fs::read(file).map_err(|source| AccessError::Read {
-            file: file.display().to_string(),
-            source,
-        })?;
+        let content =
+            api_client::read_file(file, MAX_FILE_BYTES).map_err(|source| AccessError::Read {
+                file: file.display().to_string(),
+                source,
+            })?;
         self.content.extend_from_slice(&content.len().to_le_bytes());
         self.content.extend_from_slice(&content);
         Ok(content)
