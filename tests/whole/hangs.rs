@@ -49,6 +49,35 @@ async fn a_password_that_cannot_be_read_delays_nothing_else() {
     assert!(exporter.terminate().success());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_does_not_open_keeps_nobody_waiting() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let world = World::new();
+    let account = SuiteAccount::of("acme", &simulator).yaml(&world, "simulated");
+    let config = world.configure(&[account], &[]);
+    make_pipe(&world.path("journal.db"));
+    let process = Exporter::spawn(&config, &world.path("callmeter.log"), &Web::default());
+    let exporter = Exporter::listening(process, Web::default()).await;
+    assert_eq!(exporter.metrics().await.sum("callmeter_ready", &[]), 0.0);
+    assert_eq!(exporter.metrics().await.count("callmeter_ready", &[]), 1);
+    assert_eq!(
+        exporter.metrics().await.count("callmeter_build_info", &[]),
+        1
+    );
+    for (page, status) in [
+        ("/-/healthy", 200),
+        ("/-/ready", 503),
+        ("/", 200),
+        ("/config", 200),
+        ("/api/v1/status", 200),
+    ] {
+        assert_eq!(exporter.get(page).await.status, status, "{page}");
+    }
+    let shown = exporter.get("/config").await.text();
+    assert!(shown.contains("name: acme"), "{shown}");
+    assert!(exporter.terminate().success());
+}
+
 #[test]
 fn a_configuration_that_is_endless_or_a_pipe_is_an_error() {
     let world = World::new();

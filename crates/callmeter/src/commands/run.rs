@@ -20,7 +20,7 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
     // Only signals end it: the sender must not be dropped.
     let (_never, ended) = stop();
     let shutdown = block_on(async {
-        let startup = Startup::new(args.config.config_file, args.web, redactor).await?;
+        let startup = Startup::new(&args.config.config_file, args.web, redactor).await?;
         app::run(startup, ended).await
     })?;
     if !shutdown.late_outputs.is_empty() {

@@ -60,11 +60,12 @@ async fn demo(
     .map_err(Failure::failed)?;
     let receiver = Receiver::start().await.map_err(Failure::failed)?;
     let plugins = match args.plugins {
-        Some(directory) => directory,
+        // The configuration is in another directory.
+        Some(directory) => std::path::absolute(directory).map_err(Failure::failed)?,
         None => own_directory()?,
     };
     let config_file = write_configuration(directory, &plugins, &simulator, &receiver)?;
-    let startup = Startup::new(config_file, args.web, redactor).await?;
+    let startup = Startup::new(&config_file, args.web, redactor).await?;
     print_addresses(&startup.addresses(), directory, &simulator, &receiver)?;
     let (_never, ended) = stop();
     let outcome = app::run(startup, ended).await;
