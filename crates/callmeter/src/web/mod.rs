@@ -10,6 +10,7 @@ mod listen;
 mod metrics;
 mod page;
 mod peer;
+mod rendered;
 mod routes;
 mod serve;
 mod server;

@@ -235,6 +235,44 @@ async fn health_readiness_and_what_is_not_there() {
     );
 }
 
+/// A password that is also a part of JSON or HTML is removed from texts only.
+#[tokio::test]
+async fn pages_stay_valid_whatever_a_password_is() {
+    let server = start(args()).await;
+    for secret in ["5", "true", "null", "div", "\"", "name", "2"] {
+        server
+            .state
+            .redactor
+            .remember(&api_client::Secret::from(secret));
+    }
+    server.state.status.set_ready(true);
+    server
+        .state
+        .status
+        .accounts()
+        .add(&crate::status::AccountSetup {
+            name: "acme",
+            api: Api::HostedSuite,
+            stale_after: 3,
+            tasks: &[(crate::status::Task::Calls, Duration::from_secs(25))],
+            failure_reasons: &[],
+        });
+    server
+        .state
+        .status
+        .config_rejected("the name 5 is true".to_owned());
+    let json = server.get("/api/v1/status").await;
+    let status: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
+    assert_eq!(status["config"]["error"], "the *** *** is ***");
+    assert_eq!(status["ready"], true);
+    let calls = &status["accounts"][0]["tasks"]["calls"];
+    assert_eq!(calls["every_seconds"], 25.0);
+    assert_eq!(calls["error"], serde_json::Value::Null);
+    let page = server.get("/").await;
+    assert!(page.text().contains("<meta name=\"viewport\""));
+    assert!(page.text().contains("the *** *** is ***"));
+}
+
 #[tokio::test]
 async fn reload_answers_with_the_outcome() {
     let (server, mut reloads) = start_with(args(), Bounds::default()).await;
