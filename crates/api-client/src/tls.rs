@@ -63,6 +63,14 @@ impl Tls {
         self
     }
 
+    /// Checks the options as the client does: reads the CA files.
+    ///
+    /// # Errors
+    /// If a file cannot be read or has no certificate, or the name is not valid.
+    pub fn check(&self) -> Result<(), TlsError> {
+        self.client_config().map(drop)
+    }
+
     pub(crate) fn client_config(&self) -> Result<ClientConfig, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = self.verifier(&provider)?;

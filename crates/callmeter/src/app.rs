@@ -75,7 +75,7 @@ impl Startup {
     ) -> Result<Self, Failure> {
         let signals = Signals::handle()?;
         let loaded = config::load(config_file)?;
-        let access = Access::open(web.web_config_file.as_deref()).map_err(Failure::failed)?;
+        let access = Access::open(web.web_config_file.as_deref()).map_err(Failure::WebConfig)?;
         info!(
             version = crate::build::VERSION,
             revision = crate::build::REVISION,

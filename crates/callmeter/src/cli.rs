@@ -165,6 +165,9 @@ pub struct CheckConfigArgs {
     /// The configuration file, as an argument
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// The web configuration file, which is checked too
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
 }
 
 /// Flags of `demo`.

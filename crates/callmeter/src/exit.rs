@@ -11,6 +11,8 @@ pub enum Failure {
     Failed(String),
     /// 3: the configuration is not valid.
     Config(crate::config::ConfigError),
+    /// 3: the web configuration is not valid.
+    WebConfig(crate::web::AccessError),
     /// 4: the journal cannot be opened, or another process has locked it.
     Journal(String),
     /// 5: a check failed (`journal verify`, `plugin check`, `plugin list`).
@@ -37,7 +39,7 @@ impl Failure {
     pub fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Failed(_) => 1,
-            Self::Config(_) => 3,
+            Self::Config(_) | Self::WebConfig(_) => 3,
             Self::Journal(_) => 4,
             Self::Damaged(_) => 5,
         })
@@ -49,6 +51,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Failed(text) | Self::Journal(text) | Self::Damaged(text) => f.write_str(text),
             Self::Config(error) => write!(f, "{error}"),
+            Self::WebConfig(error) => write!(f, "{error}"),
         }
     }
 }

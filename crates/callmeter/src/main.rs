@@ -28,10 +28,14 @@ fn main() -> ExitCode {
 
 fn dispatch(cli: Cli) -> Result<(), Failure> {
     match cli.command.unwrap_or(Command::Run(cli.run)) {
-        Command::Run(args) if args.check => commands::check_config::run(&args.config.config_file),
+        Command::Run(args) if args.check => commands::check_config::run(
+            &args.config.config_file,
+            args.web.web_config_file.as_deref(),
+        ),
         Command::Run(args) => commands::run::run(args),
         Command::CheckConfig(args) => {
-            commands::check_config::run(args.file.as_deref().unwrap_or(&args.config.config_file))
+            let file = args.file.as_deref().unwrap_or(&args.config.config_file);
+            commands::check_config::run(file, args.web_config_file.as_deref())
         }
         #[cfg(feature = "demo")]
         Command::Demo(args) => commands::demo::run(args),

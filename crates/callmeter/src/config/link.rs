@@ -8,9 +8,6 @@ use super::model::{Link, Tls};
 use super::secret::SecretSource;
 use super::section::{HOUR, MINUTE, SECOND, Section, Text};
 
-/// The bundle of all public authorities is a quarter of a megabyte.
-const MAX_CA_BYTES: u64 = 16 << 20;
-
 /// Reads the keys of `api` that both APIs have. `example` is a valid address.
 pub(super) fn link(api: &mut Section<'_>, example: &str) -> Option<Link> {
     let tls = api.section("tls").map(|mut section| tls(&mut section));
@@ -24,6 +21,17 @@ pub(super) fn link(api: &mut Section<'_>, example: &str) -> Option<Link> {
             &api.key_of("url"),
             "is plain http: anyone on the network can read the password and the call records",
         );
+    }
+    let names_api = |url: &Url| {
+        let mut segments = url.path_segments().into_iter().flatten();
+        segments.any(|segment| segment.eq_ignore_ascii_case("api"))
+    };
+    if let Some(url) = &url
+        && !names_api(url)
+    {
+        let message = format!("has no path of the API, as {example} has");
+        api.problems()
+            .warning(api.place("url"), &api.key_of("url"), message);
     }
     let username = api.required("username", "the user who signs in");
     let password = password(api);
@@ -126,10 +134,15 @@ fn is_loopback(url: &Url) -> bool {
 fn tls(section: &mut Section<'_>) -> Tls {
     let ca_file = section.text("ca_file").map(|text| section.path(&text));
     if let Some(path) = &ca_file
-        && let Err(error) = api_client::read_file(path, MAX_CA_BYTES)
+        && let Err(error) = api_client::Tls::new().ca_file(path).check()
     {
-        let message = format!("cannot read {}: {error}", path.display());
-        section.mistake("ca_file", message, None);
+        section.mistake("ca_file", error.to_string(), None);
+    }
+    let server_name = section.text("server_name").map(|text| text.value);
+    if let Some(name) = &server_name
+        && let Err(error) = api_client::Tls::new().server_name(name).check()
+    {
+        section.mistake("server_name", error.to_string(), None);
     }
     let flag = "insecure_skip_verify";
     let insecure_skip_verify = section.boolean(flag, false);
@@ -147,7 +160,7 @@ fn tls(section: &mut Section<'_>) -> Tls {
     }
     Tls {
         ca_file,
-        server_name: section.text("server_name").map(|text| text.value),
+        server_name,
         insecure_skip_verify,
     }
 }

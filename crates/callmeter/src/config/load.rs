@@ -93,12 +93,38 @@ fn journal(root: &mut Section<'_>, accounts: &[Account]) -> Option<Journal> {
     let max_bytes = journal.size("max_bytes", 10 << 30, 16 << 20..=1 << 50);
     let drop_undelivered = journal.boolean("drop_undelivered", false);
     let path = journal.required("path", teach)?;
+    let path = journal.path(&path);
+    if let Err((message, hint)) = usable(&path) {
+        journal.mistake("path", message, Some(hint));
+    }
     Some(Journal {
-        path: journal.path(&path),
+        path,
         keep,
         max_bytes,
         drop_undelivered,
     })
+}
+
+/// Whether a journal can be there: the directory is not created, so that a journal does not start
+/// anew in the place where a disk is not mounted.
+fn usable(path: &Path) -> Result<(), (String, String)> {
+    if path.is_dir() {
+        let message = format!("{} is a directory", path.display());
+        return Err((message, "name a file in it, such as journal.db".to_owned()));
+    }
+    let directory = match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    };
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let directory = directory.display();
+    let message = format!("there is no directory {directory}");
+    Err((
+        message,
+        format!("create it, such as by mkdir -p {directory}"),
+    ))
 }
 
 fn metrics(root: &mut Section<'_>) -> Option<Metrics> {

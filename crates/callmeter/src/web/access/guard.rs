@@ -92,6 +92,14 @@ impl Access {
     }
 }
 
+/// Checks a web configuration file, and the files that it names. Returns warnings.
+///
+/// # Errors
+/// If the file cannot be read or is not valid.
+pub fn check(file: &Path) -> Result<Vec<String>, AccessError> {
+    Rules::read(file).map(|rules| rules.settings.warnings)
+}
+
 impl Rules {
     fn open_to_all() -> Self {
         Self {

@@ -12,5 +12,5 @@ mod users;
 mod watch;
 
 pub use file::AccessError;
-pub use guard::Access;
 pub(super) use guard::guard;
+pub use guard::{Access, check};
