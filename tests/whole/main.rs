@@ -13,6 +13,7 @@ mod page;
 mod prometheus;
 mod receiver;
 mod references;
+mod refusals;
 mod secrets;
 mod site;
 mod totals;

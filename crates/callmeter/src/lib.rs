@@ -10,6 +10,7 @@ pub mod commands;
 pub mod config;
 pub mod context;
 pub mod exit;
+mod log_lines;
 pub mod logging;
 pub mod pipeline;
 mod reload;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use callmeter::cli::{Cli, Command};
 use callmeter::commands;
 use callmeter::exit::Failure;
+use callmeter::logging;
 use callmeter_plugin_host::CHILD_ARGUMENT;
 use clap::Parser as _;
 
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("callmeter: {failure}");
+            logging::fatal(&failure);
             failure.code()
         }
     }
