@@ -23,6 +23,7 @@ mod http_options;
 pub mod lenient;
 mod number;
 mod open_enum;
+mod own_certificate;
 mod read_file;
 mod reply;
 mod request_context;
@@ -31,6 +32,7 @@ mod retry;
 mod scrub;
 mod secret;
 mod tls;
+mod tls_advice;
 mod transport;
 
 pub use amount::Amount;

@@ -28,8 +28,8 @@ pub(super) fn server_config(
     }
     let certificates = certificates(&settings.cert, "cert", files)?;
     let key = settings.key.read(files)?;
-    let key = PrivateKeyDer::from_pem_slice(&key)
-        .map_err(|error| files.invalid(format!("tls_server_config.key: {error}")))?;
+    let key = private_key(&key)
+        .map_err(|problem| files.invalid(format!("tls_server_config.key: {problem}")))?;
     let verifier = verifier(settings, &provider, files)?;
     let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions)
@@ -41,11 +41,45 @@ pub(super) fn server_config(
     let mut config = builder
         .with_single_cert(certificates, key)
         .map_err(|error| {
-            files.invalid(format!("tls_server_config: certificate and key: {error}"))
+            let problem = match &error {
+                rustls::Error::InconsistentKeys(_) => {
+                    "the key does not belong to the certificate".to_owned()
+                }
+                error if format!("{error:?}").contains("UnsupportedCertVersion") => {
+                    "the certificate has version 1 of X.509, which clients refuse; create one with version 3 \
+                     (openssl x509 -req -extfile)"
+                        .to_owned()
+                }
+                error => error.to_string(),
+            };
+            files.invalid(format!("tls_server_config: certificate and key: {problem}"))
         })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
+
+/// Reads a key that is not encrypted, of a kind that rustls supports.
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    let contains = |part: &[u8]| pem.windows(part.len()).any(|window| window == part);
+    if contains(b"BEGIN ENCRYPTED PRIVATE KEY") || contains(b"Proc-Type: 4,ENCRYPTED") {
+        let text = "is encrypted; decrypt it with `openssl pkey -in KEY -out NEW`";
+        return Err(text.to_owned());
+    }
+    let key = PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
+        rustls_pki_types::pem::Error::NoItemsFound => "contains no private key".to_owned(),
+        error => error.to_string(),
+    })?;
+    let der = key.secret_der();
+    if der.windows(P521.len()).any(|window| window == P521) {
+        let text =
+            "is a P-521 key, which callmeter does not support; create one of RSA, P-256 or P-384";
+        return Err(text.to_owned());
+    }
+    Ok(key)
+}
+
+/// The name of the curve P-521 in a key: the object identifier 1.3.132.0.35.
+const P521: [u8; 7] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
 
 fn certificates(
     pem: &Pem,
