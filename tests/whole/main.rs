@@ -11,6 +11,7 @@ mod hangs;
 mod kills;
 mod page;
 mod prometheus;
+mod proxy;
 mod receiver;
 mod references;
 mod refusals;

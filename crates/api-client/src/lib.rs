@@ -44,7 +44,7 @@ pub use exchange::{Observer, Outcome, RequestEvent};
 pub use executor::{Classify, Executor, ExecutorBuilder, Operation};
 pub use fold_names::{FoldNames, from_json, from_json_items};
 pub use format::Format;
-pub use http_options::HttpOptions;
+pub use http_options::{HttpOptions, Proxy};
 pub use number::{Exact, Number};
 pub use read_file::read_file;
 pub use reply::{Reply, ReplyStream};

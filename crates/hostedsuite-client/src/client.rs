@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api_client::{
-    Error, Executor, ExecutorBuilder, Format, HttpOptions, Observer, Operation, Reason, Reply,
-    RequestContext, RequestEvent, RetryPolicy, Scrubber, SecretSource, Tls, Transport,
+    Error, Executor, ExecutorBuilder, Format, HttpOptions, Observer, Operation, Proxy, Reason,
+    Reply, RequestContext, RequestEvent, RetryPolicy, Scrubber, SecretSource, Tls, Transport,
 };
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -130,6 +130,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn env_proxy(mut self, used: bool) -> Self {
         self.http.use_env_proxy = used;
+        self
+    }
+
+    /// The proxy of all requests, instead of those of the environment.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.http.proxy = Some(proxy);
         self
     }
 

@@ -49,8 +49,8 @@ mod windows_1252;
 
 pub use api_client::{
     Cap, Error, ErrorKind, Exact, FieldError, Format, HttpOptions, Number, Observer, Outcome,
-    Reason, RequestContext, RequestEvent, RetryPolicy, Scrubber, Secret, SecretError, SecretSource,
-    Tls, TlsError, Transport, TransportError, TransportKind,
+    Proxy, Reason, RequestContext, RequestEvent, RetryPolicy, Scrubber, Secret, SecretError,
+    SecretSource, Tls, TlsError, Transport, TransportError, TransportKind,
 };
 
 pub use balances::{BalanceRef, Balances};

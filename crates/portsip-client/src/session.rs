@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api_client::{
-    Amount, Error, Executor, ExecutorBuilder, HttpOptions, Observer, RequestContext, RequestEvent,
-    ResourceId, RetryPolicy, Scrubber, SecretSource, Tls, TokenSource as _, Transport,
+    Amount, Error, Executor, ExecutorBuilder, HttpOptions, Observer, Proxy, RequestContext,
+    RequestEvent, ResourceId, RetryPolicy, Scrubber, SecretSource, Tls, TokenSource as _,
+    Transport,
 };
 
 use crate::answer::classify;
@@ -122,6 +123,13 @@ impl SessionBuilder {
     #[must_use]
     pub fn env_proxy(mut self, used: bool) -> Self {
         self.http.use_env_proxy = used;
+        self
+    }
+
+    /// The proxy of all requests, instead of those of the environment.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.http.proxy = Some(proxy);
         self
     }
 

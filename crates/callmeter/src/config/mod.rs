@@ -22,7 +22,7 @@ mod yaml;
 pub use load::{Loaded, load};
 pub use model::{
     Account, Api, Balances, Billing, Calls, Clients, Config, Format, HostedSuite, Isolation,
-    Journal, Link, Metrics, Output, OutputFrom, PortSip, Rates, Rounding, Tls,
+    Journal, Link, Metrics, Output, OutputFrom, PortSip, Proxy, Rates, Rounding, Tls,
 };
 pub use plugin_secrets::resolve as resolve_plugin_secrets;
 pub use problem::{ConfigError, Place, Problem};

@@ -22,7 +22,7 @@ pub(super) fn hosted_suite(
     redactor: &Arc<SecretRedactor>,
 ) -> Result<hostedsuite_client::Client, api_client::Error> {
     let link = &api.link;
-    hostedsuite_client::Client::builder(link.url.as_str())
+    let mut builder = hostedsuite_client::Client::builder(link.url.as_str())
         .credentials(
             api.customer.as_str(),
             link.username.as_str(),
@@ -37,9 +37,13 @@ pub(super) fn hosted_suite(
         .total_timeout(link.timeout)
         .body_limit(link.max_body)
         .tls(tls(&link.tls))
+        .env_proxy(link.proxy == config::Proxy::Environment)
         .user_agent(USER_AGENT)
-        .observe(observer(account, metrics))
-        .build()
+        .observe(observer(account, metrics));
+    if let config::Proxy::Url(proxy) = &link.proxy {
+        builder = builder.proxy(proxy.clone());
+    }
+    builder.build()
 }
 
 /// A session with a PortSIP PBX that can only read. Nothing is sent yet.
@@ -60,8 +64,12 @@ pub(super) fn port_sip(
         .total_timeout(link.timeout)
         .body_limit(link.max_body)
         .tls(tls(&link.tls))
+        .env_proxy(link.proxy == config::Proxy::Environment)
         .user_agent(USER_AGENT)
         .observe(observer(account, metrics));
+    if let config::Proxy::Url(proxy) = &link.proxy {
+        builder = builder.proxy(proxy.clone());
+    }
     if let Some(domain) = &api.domain {
         builder = builder.domain(domain.as_str());
     }
