@@ -137,11 +137,12 @@ pub async fn run(startup: Startup, mut ended: Stop) -> Result<Shutdown, Failure>
     let state = shown.web_state(web, access, reload);
     let servers = serve(listeners, &state, &stopped);
     // The journal may be large: counting it takes minutes, in which pages say so.
-    let mut app = tokio::select! {
-        started = App::start(shown, reload_requests, servers, stop_servers) => started?,
+    let pipeline = tokio::select! {
+        opened = shown.open_pipeline() => opened?,
         () = signals.shutdown() => return Ok(shut_down_early()),
         () = ended.stopped() => return Ok(shut_down_early()),
     };
+    let mut app = App::start(shown, pipeline, reload_requests, servers, stop_servers).await?;
     app.run_until(&mut signals, ended).await?;
     Ok(app.shut_down().await)
 }
@@ -183,6 +184,12 @@ impl Shown {
         })
     }
 
+    async fn open_pipeline(&self) -> Result<Pipeline, Failure> {
+        let (meter, status) = (Arc::clone(&self.meter), Arc::clone(&self.status));
+        let config = self.reloader.config();
+        Pipeline::open(config, meter, status, &self.metrics, &self.redactor).await
+    }
+
     fn web_state(&self, args: WebArgs, access: Arc<Access>, reload: Reload) -> WebState {
         WebState {
             meter: Arc::clone(&self.meter),
@@ -211,19 +218,13 @@ struct App {
 impl App {
     async fn start(
         shown: Shown,
+        mut pipeline: Pipeline,
         reload_requests: mpsc::Receiver<ReloadRequest>,
         servers: JoinSet<std::io::Result<()>>,
         stop_servers: StopSender,
     ) -> Result<Self, Failure> {
-        let Shown {
-            reloader,
-            meter,
-            status,
-            metrics,
-            redactor,
-        } = shown;
+        let reloader = shown.reloader;
         let config = reloader.config();
-        let mut pipeline = Pipeline::open(config, meter, status, &metrics, &redactor).await?;
         let mut supervisor = Supervisor::new(pipeline.app());
         let changes = supervisor.plan(&config.accounts).map_err(Failure::failed)?;
         pipeline

@@ -45,6 +45,14 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
     })
 }
 
+/// Validates a text as the content of `file`, and returns its warnings.
+///
+/// # Errors
+/// With every mistake in the text.
+pub fn check_text(file: &Path, text: &str) -> Result<Vec<Problem>, ConfigError> {
+    parse(file, text).map(|(_, warnings)| warnings)
+}
+
 fn parse(file: &Path, text: &str) -> Result<(Config, Vec<Problem>), ConfigError> {
     let root = yaml::parse(file, text)?;
     let problems = Problems::new(file, text);

@@ -12,6 +12,7 @@ mod portsip;
 mod problem;
 mod problems;
 mod redact;
+mod scrub_page;
 mod secret;
 mod section;
 #[cfg(test)]
@@ -19,7 +20,7 @@ mod tests;
 mod values;
 mod yaml;
 
-pub use load::{Loaded, load};
+pub use load::{Loaded, check_text, load};
 pub use model::{
     Account, Api, Balances, Billing, Calls, Clients, Config, Format, HostedSuite, Isolation,
     Journal, Link, Metrics, Output, OutputFrom, PortSip, Proxy, Rates, Rounding, Tls,
@@ -27,5 +28,6 @@ pub use model::{
 pub use plugin_secrets::resolve as resolve_plugin_secrets;
 pub use problem::{ConfigError, Place, Problem};
 pub use redact::redacted;
+pub use scrub_page::scrubbed;
 pub use secret::SecretSource;
 pub use values::parse_duration;

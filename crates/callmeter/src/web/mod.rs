@@ -19,7 +19,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use access::{Access, AccessError, check};
+pub use access::{Access, AccessError, check, loses_protection};
 pub use listen::{ListenError, bind};
 pub use serve::serve;
 pub use state::{Reload, ReloadRequest, WebState};

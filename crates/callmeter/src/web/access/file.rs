@@ -213,9 +213,14 @@ impl Settings {
         files.web_config = file.display().to_string();
         let bytes = files.read(file)?;
         let text = String::from_utf8(bytes).map_err(|_| files.invalid("is not UTF-8"))?;
-        let raw = parse(&text).map_err(|problem| files.invalid(problem))?;
-        let protection = Protection::of(&raw);
         let directory = file.parent().unwrap_or(Path::new(""));
+        Self::of(&text, directory, files)
+    }
+
+    /// Checks the text of a file in `directory`. The files that it names are not read.
+    pub(super) fn of(text: &str, directory: &Path, files: &Files) -> Result<Self, AccessError> {
+        let raw = parse(text).map_err(|problem| files.invalid(problem))?;
+        let protection = Protection::of(&raw);
         let mut warnings = Vec::new();
         let tls = match raw.tls_server_config {
             Some(raw) => {

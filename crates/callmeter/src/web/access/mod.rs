@@ -14,3 +14,4 @@ mod watch;
 pub use file::AccessError;
 pub(super) use guard::guard;
 pub use guard::{Access, check};
+pub use protection::loses_protection;
