@@ -27,7 +27,10 @@ pub use model::{
 };
 pub use plugin_secrets::resolve as resolve_plugin_secrets;
 pub use problem::{ConfigError, Place, Problem};
+pub(crate) use problems::Problems;
 pub use redact::redacted;
 pub use scrub_page::scrubbed;
 pub use secret::SecretSource;
+pub(crate) use section::{Section, Text};
 pub use values::parse_duration;
+pub(crate) use yaml::parse as parse_yaml;

@@ -65,7 +65,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// An error of one mistake or more.
-    pub(super) fn new(mut problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.place);
         Self { problems }
     }

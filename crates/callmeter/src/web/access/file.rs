@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue};
-use serde::Deserialize;
-
 use super::protection::Protection;
+use crate::config::{ConfigError, Problems, Section, Text, parse_yaml};
+use axum::http::{HeaderName, HeaderValue};
 
 /// Why the access rules cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -22,14 +21,9 @@ pub enum AccessError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is not valid.
-    #[error("{file}: {problem}")]
-    Invalid {
-        /// The web configuration file.
-        file: String,
-        /// What is wrong, with its key.
-        problem: String,
-    },
+    /// The file is not valid. A line for each mistake, with file and key.
+    #[error("{0}")]
+    Invalid(String),
     /// The file leaves out what protects a running server.
     #[error(
         "{file}: is it unfinished? {keys}; restart callmeter if the file is meant to be as it is"
@@ -72,10 +66,7 @@ impl Files {
 
     /// An error about the web configuration file.
     pub(super) fn invalid(&self, problem: impl Into<String>) -> AccessError {
-        AccessError::Invalid {
-            file: self.web_config.clone(),
-            problem: problem.into(),
-        }
+        AccessError::Invalid(format!("{}: {}", self.web_config, problem.into()))
     }
 }
 
@@ -146,17 +137,17 @@ pub(super) enum ClientAuth {
     RequireAndVerify,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// The keys of the file, as they are written.
+#[derive(Debug, Default)]
 pub(super) struct RawFile {
     pub(super) tls_server_config: Option<RawTls>,
-    http_server_config: RawHttp,
+    headers: BTreeMap<String, String>,
     pub(super) basic_auth_users: Option<BTreeMap<String, String>>,
-    rate_limit: RawRateLimit,
+    interval: Option<String>,
+    burst: u32,
 }
 
-#[derive(Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Default, PartialEq)]
 pub(super) struct RawTls {
     cert: String,
     key: String,
@@ -167,7 +158,8 @@ pub(super) struct RawTls {
     client_ca_file: String,
     pub(super) client_allowed_sans: Option<Vec<String>>,
     cipher_suites: Option<Vec<String>>,
-    prefer_server_cipher_suites: Option<bool>,
+    /// The opposite of `prefer_server_cipher_suites`.
+    prefer_client_cipher_suites: bool,
     curve_preferences: Option<Vec<String>>,
     pub(super) min_version: Option<String>,
     max_version: Option<String>,
@@ -180,19 +172,67 @@ impl std::fmt::Debug for RawTls {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawHttp {
-    /// Accepted without effect: callmeter supports HTTP/1.1 only.
-    http2: Option<bool>,
-    headers: Option<BTreeMap<String, String>>,
+impl RawFile {
+    fn read(root: &mut Section<'_>) -> Self {
+        let mut raw = Self::default();
+        if root.node("tls_server_config").is_some() {
+            let tls = root.section("tls_server_config");
+            raw.tls_server_config = tls.map(|mut section| RawTls::read(&mut section));
+        }
+        let has_users = root.node("basic_auth_users").is_some();
+        let users = root.section("basic_auth_users");
+        let users = users.map(|mut section| texts(section.entries()));
+        raw.basic_auth_users = users.filter(|_| has_users);
+        if let Some(mut http) = root.section("http_server_config") {
+            // callmeter supports HTTP/1.1 only.
+            http.boolean("http2", true);
+            if let Some(mut headers) = http.section("headers") {
+                raw.headers = texts(headers.entries());
+            }
+        }
+        if let Some(mut limit) = root.section("rate_limit") {
+            raw.interval = limit.text("interval").map(|text| text.value);
+            raw.burst = limit.number("burst", 0, 0..=u32::MAX);
+        }
+        raw
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawRateLimit {
-    interval: Option<String>,
-    burst: u32,
+impl RawTls {
+    fn read(section: &mut Section<'_>) -> Self {
+        let mut text = |name| section.text(name).map(|text| text.value);
+        let (min_version, max_version) = (text("min_version"), text("max_version"));
+        let mut text = |name| text(name).unwrap_or_default();
+        let mut raw = Self {
+            cert: text("cert"),
+            key: text("key"),
+            client_ca: text("client_ca"),
+            cert_file: text("cert_file"),
+            key_file: text("key_file"),
+            client_auth_type: text("client_auth_type"),
+            client_ca_file: text("client_ca_file"),
+            min_version,
+            max_version,
+            ..Self::default()
+        };
+        raw.prefer_client_cipher_suites = !section.boolean("prefer_server_cipher_suites", true);
+        let mut list = |name| {
+            section.node(name)?;
+            let texts = section.texts(name).unwrap_or_default();
+            Some(texts.into_iter().map(|text| text.value).collect())
+        };
+        raw.client_allowed_sans = list("client_allowed_sans");
+        raw.cipher_suites = list("cipher_suites");
+        raw.curve_preferences = list("curve_preferences");
+        raw
+    }
+}
+
+fn texts(entries: Vec<(&str, Text)>) -> BTreeMap<String, String> {
+    let entries = entries.into_iter();
+    entries
+        .map(|(key, text)| (key.to_owned(), text.value))
+        .collect()
 }
 
 /// The costs that a bcrypt hash can have.
@@ -219,57 +259,67 @@ impl Settings {
 
     /// Checks the text of a file in `directory`. The files that it names are not read.
     pub(super) fn of(text: &str, directory: &Path, files: &Files) -> Result<Self, AccessError> {
-        let raw = parse(text).map_err(|problem| files.invalid(problem))?;
-        let protection = Protection::of(&raw);
+        let mut mistakes: Vec<String> = Vec::new();
         let mut warnings = Vec::new();
-        let tls = match raw.tls_server_config {
-            Some(raw) => {
-                tls(raw, directory, &mut warnings).map_err(|problem| files.invalid(problem))?
-            }
-            None => None,
+        let raw = raw_file(Path::new(&files.web_config), text, &mut mistakes);
+        let raw = raw.map_err(|error| AccessError::Invalid(error.to_string()))?;
+        let protection = Protection::of(&raw);
+        let mut settings = Self {
+            file: files.web_config.clone(),
+            protection,
+            ..Self::default()
         };
-        let headers = raw.http_server_config.headers.unwrap_or_default();
-        let users = raw.basic_auth_users.unwrap_or_default();
-        for (user, hash) in &users {
+        let mut note = |problem: String| mistakes.push(format!("{}: {problem}", files.web_config));
+        if let Some(raw) = raw.tls_server_config {
+            match tls(raw, directory, &mut warnings) {
+                Ok(tls) => settings.tls = tls,
+                Err(problem) => note(problem),
+            }
+        }
+        settings.users = raw.basic_auth_users.unwrap_or_default();
+        for (user, hash) in &settings.users {
             let valid = bcrypt::HashParts::from_str(hash)
                 .is_ok_and(|parts| BCRYPT_COSTS.contains(&parts.get_cost()));
             if !valid {
-                let problem = format!(
+                note(format!(
                     "basic_auth_users: the hash of {user:?} is not a bcrypt hash; create one with `htpasswd -nBC 10 {user}`"
-                );
-                return Err(files.invalid(problem));
+                ));
             }
         }
-        Ok(Self {
-            file: files.web_config.clone(),
-            tls,
-            headers: checked_headers(headers).map_err(|problem| files.invalid(problem))?,
-            users,
-            rate_limit: rate_limit(&raw.rate_limit).map_err(|problem| files.invalid(problem))?,
-            protection,
-            warnings,
-        })
+        for (name, value) in raw.headers {
+            match checked_header(&name, &value) {
+                Ok(header) => settings.headers.extend(header),
+                Err(problem) => note(problem),
+            }
+        }
+        match rate_limit(raw.interval.as_deref(), raw.burst) {
+            Ok(limit) => settings.rate_limit = limit,
+            Err(problem) => note(problem),
+        }
+        settings.warnings = warnings;
+        if mistakes.is_empty() {
+            Ok(settings)
+        } else {
+            Err(AccessError::Invalid(mistakes.join("\n")))
+        }
     }
 }
 
-fn parse(text: &str) -> Result<RawFile, String> {
-    let empty = text
-        .lines()
-        .all(|line| matches!(line.trim().chars().next(), None | Some('#')));
-    if empty {
-        return Ok(RawFile::default());
+/// Reads the keys. Adds a line for each one that is unknown or has the wrong shape.
+///
+/// # Errors
+/// If the text is not YAML.
+fn raw_file(file: &Path, text: &str, mistakes: &mut Vec<String>) -> Result<RawFile, ConfigError> {
+    let root = parse_yaml(file, text)?;
+    let problems = Problems::new(file, text);
+    let raw = Section::new(&problems, String::new(), &root)
+        .map(|mut root| RawFile::read(&mut root))
+        .unwrap_or_default();
+    let (found, _) = problems.finish();
+    if !found.is_empty() {
+        mistakes.push(ConfigError::new(found).to_string());
     }
-    let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let error = error.without_snippet();
-        match (error, error.location()) {
-            (serde_saphyr::Error::DuplicateMappingKey { key, .. }, Some(at)) => {
-                let key = key.as_deref().unwrap_or_default();
-                format!("line {}: the key {key:?} is repeated", at.line())
-            }
-            (error, _) => error.to_string(),
-        }
-    })
+    Ok(raw)
 }
 
 fn tls(
@@ -328,7 +378,7 @@ fn tls(
     if raw.client_allowed_sans.is_some() && !requires {
         return Err("tls_server_config.client_allowed_sans requires client_auth_type RequireAndVerifyClientCert or RequireAnyClientCert".to_owned());
     }
-    if raw.prefer_server_cipher_suites == Some(false) {
+    if raw.prefer_client_cipher_suites {
         warnings.push(
             "tls_server_config.prefer_server_cipher_suites: the server's order is always used"
                 .to_owned(),
@@ -372,33 +422,26 @@ fn version(key: &str, text: Option<&str>) -> Result<Option<u8>, String> {
     }
 }
 
-fn checked_headers(
-    headers: BTreeMap<String, String>,
-) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
-    let mut checked = Vec::new();
-    for (name, value) in headers {
-        let Some((_, allowed)) = HEADERS.iter().find(|(known, _)| *known == name) else {
-            return Err(format!(
-                "http_server_config.headers: {name:?} cannot be configured"
-            ));
-        };
-        if !allowed.is_empty() && !allowed.contains(&value.as_str()) {
-            return Err(format!(
-                "http_server_config.headers.{name}: expected one of {allowed:?}, not {value:?}"
-            ));
-        }
-        let problem = |_| format!("http_server_config.headers.{name}: is not a valid header value");
-        let value = HeaderValue::from_str(&value).map_err(problem)?;
-        let name = HeaderName::from_str(&name).map_err(|error| error.to_string())?;
-        if !value.is_empty() {
-            checked.push((name, value));
-        }
+/// A header; `None` if its value is empty.
+fn checked_header(name: &str, value: &str) -> Result<Option<(HeaderName, HeaderValue)>, String> {
+    let Some((_, allowed)) = HEADERS.iter().find(|(known, _)| *known == name) else {
+        return Err(format!(
+            "http_server_config.headers: {name:?} cannot be configured"
+        ));
+    };
+    if !allowed.is_empty() && !allowed.contains(&value) {
+        return Err(format!(
+            "http_server_config.headers.{name}: expected one of {allowed:?}, not {value:?}"
+        ));
     }
-    Ok(checked)
+    let problem = |_| format!("http_server_config.headers.{name}: is not a valid header value");
+    let value = HeaderValue::from_str(value).map_err(problem)?;
+    let name = HeaderName::from_str(name).map_err(|error| error.to_string())?;
+    Ok((!value.is_empty()).then_some((name, value)))
 }
 
-fn rate_limit(raw: &RawRateLimit) -> Result<Option<RateLimit>, String> {
-    let Some(text) = raw.interval.as_deref().filter(|text| *text != "0") else {
+fn rate_limit(interval: Option<&str>, burst: u32) -> Result<Option<RateLimit>, String> {
+    let Some(text) = interval.filter(|text| *text != "0") else {
         return Ok(None);
     };
     let interval = crate::config::parse_duration(text)
@@ -406,11 +449,8 @@ fn rate_limit(raw: &RawRateLimit) -> Result<Option<RateLimit>, String> {
     if interval.is_zero() {
         return Ok(None);
     }
-    if raw.burst == 0 {
+    if burst == 0 {
         return Err("rate_limit.burst: 0 would reject every request".to_owned());
     }
-    Ok(Some(RateLimit {
-        interval,
-        burst: raw.burst,
-    }))
+    Ok(Some(RateLimit { interval, burst }))
 }
