@@ -14,8 +14,16 @@ use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::logging::LogFormat;
 use crate::secret_redactor::SecretRedactor;
+
+/// The format of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// `time=… level=info source=… msg="…" key=value`
+    Logfmt,
+    /// One JSON object per line, with the keys `time`, `level`, `source`, `msg`
+    Json,
+}
 
 /// Writes the lines of the log.
 pub(crate) struct Lines {

@@ -17,16 +17,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::exit::Failure;
 use crate::log_lines::Lines;
+pub use crate::log_lines::LogFormat;
 use crate::secret_redactor::SecretRedactor;
-
-/// The format of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogFormat {
-    /// `time=… level=info source=… msg="…" key=value`
-    Logfmt,
-    /// One JSON object per line, with the keys `time`, `level`, `source`, `msg`
-    Json,
-}
 
 /// The lowest level that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -1,5 +1,5 @@
-//! A page that is expensive to make: it is made on a thread for such work, once for all clients that
-//! ask at the same time.
+//! A page that is expensive to make: it is made on a thread for such work, once for all clients
+//! that ask at the same time.
 
 use std::time::Instant;
 

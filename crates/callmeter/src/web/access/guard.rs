@@ -14,7 +14,6 @@ use super::bucket::Bucket;
 use super::file::{AccessError, Files, Settings};
 use super::tls;
 use super::users::{self, Checked, Users};
-use super::watch::watch;
 use crate::web::peer::Peer;
 
 /// The access rules in effect.
@@ -40,29 +39,12 @@ impl std::fmt::Debug for Access {
 }
 
 impl Access {
-    /// Reads the file now, and again whenever it or a file that it names has changed, until the
-    /// returned value is dropped. Without a file, everyone has access over plain HTTP. Must be
-    /// called in a runtime.
-    ///
-    /// # Errors
-    /// If the file cannot be read or is not valid.
-    pub fn open(file: Option<&Path>) -> Result<Arc<Self>, AccessError> {
-        let rules = match file {
-            Some(file) => Rules::read(file)?,
-            None => Rules::open_to_all(),
-        };
-        for warning in rules.warnings() {
-            tracing::warn!(warning, "web configuration");
-        }
-        let access = Arc::new(Self {
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
             bucket: Mutex::new(rules.settings.rate_limit.map(Bucket::full)),
             current: ArcSwap::from_pointee(rules),
             users: Users::default(),
-        });
-        if let Some(file) = file {
-            tokio::spawn(watch(Arc::downgrade(&access), file.to_path_buf()));
         }
-        Ok(access)
     }
 
     /// The rules in effect.
@@ -101,7 +83,7 @@ pub fn check(file: &Path) -> Result<Vec<String>, AccessError> {
 }
 
 impl Rules {
-    fn open_to_all() -> Self {
+    pub(super) fn open_to_all() -> Self {
         Self {
             settings: Settings::default(),
             tls: None,

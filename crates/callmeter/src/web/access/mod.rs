@@ -6,12 +6,12 @@ mod client_certs;
 mod file;
 mod guard;
 mod protection;
+mod raw;
 mod tls;
 mod turns;
 mod users;
 mod watch;
 
-pub use file::AccessError;
+pub use file::{AccessError, loses_protection};
 pub(super) use guard::guard;
 pub use guard::{Access, check};
-pub use protection::loses_protection;

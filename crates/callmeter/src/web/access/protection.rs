@@ -4,29 +4,7 @@
 //! cut off a file is not in it, so a protection ends only if the file says so: `{}` for TLS and
 //! for users, a type for client certificates, a version for the oldest version of TLS.
 
-use std::path::Path;
-
-use super::file::{ClientAuth, Files, RawFile, RawTls, Settings};
-
-/// Whether a running server with the file `whole` takes `begun`, the beginning of it, and is less
-/// protected then. It never is: the fuzz target `web_file` tries it.
-#[doc(hidden)]
-pub fn loses_protection(whole: &str, begun: &str) -> bool {
-    let read = |text| Settings::of(text, Path::new(""), &Files::default());
-    let (Ok(before), Ok(after)) = (read(whole), read(begun)) else {
-        return false;
-    };
-    if !before.protection.lost_in(&after.protection).is_empty() {
-        return false;
-    }
-    let client_auth = |settings: &Settings| settings.tls.as_ref().map(|tls| tls.client_auth);
-    let kept = |on: fn(&Settings) -> bool| !on(&before) || on(&after);
-    let is_kept = kept(|settings| !settings.users.is_empty())
-        && kept(|settings| settings.tls.is_some())
-        && (client_auth(&before) == client_auth(&after)
-            || client_auth(&before) == Some(ClientAuth::None));
-    !is_kept
-}
+use super::raw::{RawFile, RawTls};
 
 /// The keys of a file that protect the server.
 #[derive(Debug, Default)]

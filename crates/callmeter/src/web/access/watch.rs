@@ -6,8 +6,8 @@
 //! for a finished one. A file that is not valid, or that leaves out a protection of the running
 //! server, changes nothing and is logged.
 
-use std::path::PathBuf;
-use std::sync::Weak;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tracing::{error, info};
@@ -18,8 +18,31 @@ use super::guard::{Access, Rules};
 /// The interval at which the files are read.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+impl Access {
+    /// Reads the file now, and again whenever it or a file that it names has changed, until the
+    /// returned value is dropped. Without a file, everyone has access over plain HTTP. Must be
+    /// called in a runtime.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not valid.
+    pub fn open(file: Option<&Path>) -> Result<Arc<Self>, AccessError> {
+        let rules = match file {
+            Some(file) => Rules::read(file)?,
+            None => Rules::open_to_all(),
+        };
+        for warning in rules.warnings() {
+            tracing::warn!(warning, "web configuration");
+        }
+        let access = Arc::new(Self::new(rules));
+        if let Some(file) = file {
+            tokio::spawn(watch(Arc::downgrade(&access), file.to_path_buf()));
+        }
+        Ok(access)
+    }
+}
+
 /// Applies the readings of `file` until `access` is dropped.
-pub(super) async fn watch(access: Weak<Access>, file: PathBuf) {
+async fn watch(access: Weak<Access>, file: PathBuf) {
     let mut readings = Readings::default();
     loop {
         tokio::time::sleep(INTERVAL).await;
