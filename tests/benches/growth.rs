@@ -213,7 +213,7 @@ const OFTEN: &str = "every: 30s, lookback: 2d, history: 30d";
 
 fn account(simulator: &Running, name: &str, often: &str) -> SuiteAccount {
     let calls = format!(
-        "{{ {often}, settle: 0s, page_size: 1000, max_rows: 10000000, max_pages: 100000, time_limit: 1d }}"
+        "{{ {often}, settle: 0s, page_size: 1000, max_rows: 10000000, max_pages: 100000, time_limit: 1d, max_requests_per_minute: 100000 }}"
     );
     SuiteAccount::of(name, simulator).with("calls", &calls)
 }

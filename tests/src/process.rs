@@ -96,9 +96,15 @@ impl Process {
             .collect()
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
         let pid = i32::try_from(self.child.id()).unwrap();
-        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+        Pid::from_raw(pid).unwrap()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
     }
 }
 

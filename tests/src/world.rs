@@ -54,6 +54,9 @@ impl Default for World {
     }
 }
 
+/// Keys of `calls` for tests that are about other things than the tail and the budget.
+const EVERY_POLL_READS_ALL: &str = "tail: off, max_requests_per_minute: 100000";
+
 /// A HostedSuite account of a configuration.
 #[derive(Clone, Debug)]
 pub struct SuiteAccount {
@@ -74,7 +77,6 @@ impl SuiteAccount {
             name: name.to_owned(),
             settings: vec![
                 format!("time_zone: {}", simulator.options().time_zone),
-                "calls: { every: 1s, lookback: 5d, settle: 0s, page_size: 50 }".to_owned(),
                 "balances: { enabled: false }".to_owned(),
                 "clients: { enabled: false }".to_owned(),
             ],
@@ -82,6 +84,7 @@ impl SuiteAccount {
             customer: login.customer.clone(),
             username: login.username.clone(),
         }
+        .calls("every: 1s, lookback: 5d, settle: 0s, page_size: 50")
     }
 
     /// Sets a key of `hostedsuite`.
@@ -91,6 +94,13 @@ impl SuiteAccount {
         self.settings.retain(|line| !line.starts_with(&start));
         self.settings.push(format!("{key}: {value}"));
         self
+    }
+
+    /// Sets keys of `calls`, such as `every: 1s`. Each poll reads all days of the lookback, and the
+    /// budget of requests is out of the way.
+    #[must_use]
+    pub fn calls(self, keys: &str) -> Self {
+        self.with("calls", &format!("{{ {keys}, {EVERY_POLL_READS_ALL} }}"))
     }
 
     /// Returns the YAML and writes the password into the file `NAME.password`.

@@ -18,9 +18,10 @@ fn run(line: &[&str]) -> Output {
 }
 
 /// Runs a command that has to succeed.
-fn succeed(line: &[&str]) {
+fn succeed(line: &[&str]) -> String {
     let output = run(line);
     assert!(output.status.success(), "{line:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,10 +33,9 @@ async fn backfill_completes_the_journal_and_exports_hold_all_of_it() {
         ..Options::default()
     })
     .await;
-    let suite = site.suite("acme").with(
-        "calls",
-        "{ every: 1s, lookback: 1d, settle: 0s, page_size: 100 }",
-    );
+    let suite = site
+        .suite("acme")
+        .calls("every: 1s, lookback: 1d, settle: 0s, page_size: 100");
     let config = site.configure(&[suite], &[]);
     let config = format!("--config.file={}", config.display());
     let truth = site.truth();
@@ -57,29 +57,43 @@ async fn backfill_completes_the_journal_and_exports_hold_all_of_it() {
         "{recent} of 600 calls are recent"
     );
 
-    // The running program holds the journal.
+    // The running exporter reads the days itself.
     let today = jiff::Timestamp::now()
         .to_zoned(jiff::tz::TimeZone::UTC)
         .date();
     let from = format!("--from={}", today - jiff::Span::new().days(7));
-    let to = format!("--to={today}");
-    let backfill = [
-        "backfill",
-        &config,
-        "--account=acme",
-        &from,
-        &to,
-        "--pause=0s",
-    ];
-    let refused = run(&backfill);
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(4), "{said}");
+    let to = format!("--to={}", today - jiff::Span::new().days(1));
+    let backfill = ["backfill", &config, "--account=acme", &from, &to];
+    let said = succeed(&backfill);
+    // It has read yesterday.
+    let before = "; 1 day had been read before (--again reads them again)";
+    assert!(
+        said.starts_with("6 days read: ") && said.contains(before),
+        "{said}"
+    );
+    assert_eq!(
+        exporter.metrics().await.totals(&[ACME]),
+        published(truth.total)
+    );
+    let said = succeed(&backfill);
+    let before = "; 7 days had been read before (--again reads them again)";
+    assert!(
+        said.starts_with("0 days read: 0 records") && said.contains(before),
+        "{said}"
+    );
     end(exporter);
 
+    // Without an exporter, the command reads them.
     let asked_before = requests(&site);
-    succeed(&backfill);
+    let again = ["backfill", &config, "--account=acme", &from, &to, "--again"];
+    let said = succeed(&again);
+    let result = "7 days read: ";
+    assert!(
+        said.starts_with(result) && said.contains(", 0 of them new"),
+        "{said}"
+    );
     let asked = requests(&site) - asked_before;
-    assert!(asked >= 8, "{asked} requests for 8 days");
+    assert!(asked >= 7, "{asked} requests for 7 days");
     // A second backfill requests nothing.
     succeed(&backfill);
     assert_eq!(requests(&site) - asked_before, asked);
@@ -110,10 +124,9 @@ async fn a_long_history_is_read_once() {
         ..Options::default()
     })
     .await;
-    let suite = site.suite("acme").with(
-        "calls",
-        "{ every: 1s, lookback: 1d, history: 21d, settle: 0s, page_size: 100 }",
-    );
+    let suite = site
+        .suite("acme")
+        .calls("every: 1s, lookback: 1d, history: 21d, settle: 0s, page_size: 100");
     site.configure(&[suite], &[]);
     let exporter = site.start().await;
     let polls = async |exporter: &Exporter| {
@@ -202,4 +215,53 @@ fn exports_hold_everything(
 /// Requests for pages of calls so far.
 fn requests(site: &Site) -> u64 {
     site.simulator.requests().to("calls")
+}
+
+/// As `callmeter export … | head` does it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_has_enough_is_no_failure() {
+    let site = Site::with_calls(600).await;
+    let config = site.configure(&[site.suite("acme")], &[]);
+    let exporter = site.start().await;
+    exporter
+        .until("polled", async |exporter| {
+            exporter.metrics().await.totals(&[ACME]).calls == 600
+        })
+        .await;
+    end(exporter);
+    let config = format!("--config.file={}", config.display());
+    for line in [
+        &[
+            "export",
+            &config,
+            "--from=2020-01-01",
+            "--to=2100-01-01",
+            "--format=csv",
+        ][..],
+        &[
+            "export",
+            &config,
+            "--from=2020-01-01",
+            "--to=2100-01-01",
+            "--format=ndjson",
+        ],
+        &["metrics", "--format=markdown"],
+        &["completions", "bash"],
+        &["journal", "stats", &config],
+    ] {
+        let mut child = Command::new(callmeter())
+            .args(line)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Closed before it is read, so that what is written fails even if it is short.
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && said.is_empty(),
+            "{line:?}: {output:?}"
+        );
+    }
 }

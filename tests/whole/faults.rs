@@ -262,9 +262,9 @@ async fn each_fault_is_seen_and_over_without_a_trace_in_the_totals() {
     let mut cases = Vec::new();
     for (name, api, fault, seen) in CASES {
         let simulator = Simulator::start(Options {
-            // Four days in half a minute include office hours on any day of the week.
+            // Four days in 40 seconds include office hours on any day of the week.
             start: Some(Timestamp::now() - 96.hours()),
-            speed: 12_000.0,
+            speed: 9_000.0,
             calls_per_day: Some(150),
             days: 1,
             clients: 6,

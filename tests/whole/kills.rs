@@ -48,10 +48,8 @@ async fn a_hundred_kills_lose_nothing_and_count_nothing_twice() {
         "webhook.secret",
         "whsec_bm90LWEtc2VjcmV0LW9mLWFueWJvZHktMDEyMzQ1Njc=",
     );
-    let account = SuiteAccount::of("acme", &simulator).with(
-        "calls",
-        "{ every: 1s, lookback: 5d, settle: 0s, page_size: 500 }",
-    );
+    let account = SuiteAccount::of("acme", &simulator)
+        .calls("every: 1s, lookback: 5d, settle: 0s, page_size: 500");
     let config = world.configure(
         &[account.yaml(&world, "simulated")],
         &[

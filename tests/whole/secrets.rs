@@ -1,5 +1,6 @@
 //! Secrets do not leak, even if every server repeats them in every encoding.
 
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,6 +13,7 @@ use callmeter_simulator::{
 use callmeter_tests::{Exporter, PbxAccount, SuiteAccount, Web, World, output, plugin, quoted};
 
 use crate::receiver::Receiver;
+use crate::site::{Site, end};
 
 /// The middle of each secret, between two words that occur nowhere else. Encodings that change
 /// single characters do not change the words.
@@ -252,6 +254,24 @@ fn set(simulators: &[(&str, Running)], on: bool) {
 }
 
 /// Waits until every account of an API fails, except those whose fault is of the other API.
+/// Some editors write a byte order mark, and Windows ends lines with two characters.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_what_the_editor_showed() {
+    let site = Site::with_calls(10).await;
+    let account = site
+        .suite("acme")
+        .yaml(&site.world, "\u{feff}simulated\r\n");
+    site.world.configure(&[account], &[]);
+    let exporter = site.start().await;
+    exporter
+        .until("polled", async |exporter| {
+            let metrics = exporter.metrics().await;
+            metrics.totals(&["account=\"acme\""]).calls == 10
+        })
+        .await;
+    end(exporter);
+}
+
 async fn failing(exporter: &Exporter, api: &str, not: &[&str]) {
     exporter
         .until(&format!("every {api} account failing"), async |exporter| {
@@ -289,6 +309,9 @@ fn look_into(directory: &Path, files: &mut u32) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             look_into(&path, files);
+            continue;
+        }
+        if path.metadata().unwrap().file_type().is_socket() {
             continue;
         }
         let end = path.extension().and_then(|end| end.to_str());

@@ -33,10 +33,7 @@ impl Site {
     /// A HostedSuite account that reads four days of calls, and balances.
     pub(crate) fn suite(&self, name: &str) -> SuiteAccount {
         SuiteAccount::of(name, &self.simulator)
-            .with(
-                "calls",
-                "{ every: 1s, lookback: 4d, settle: 0s, page_size: 100 }",
-            )
+            .calls("every: 1s, lookback: 4d, settle: 0s, page_size: 100")
             .with("balances", "{ every: 1s }")
             .with("clients", "{ enabled: true }")
     }

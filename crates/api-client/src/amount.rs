@@ -29,6 +29,43 @@ impl Amount {
     }
 }
 
+/// An amount member of an answer. A value that cannot be read does not make the answer unreadable.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum StatedAmount {
+    /// The member is absent or null.
+    #[default]
+    Missing,
+    /// An amount.
+    Known(Amount),
+    /// Something else, as the server wrote it.
+    Unreadable(String),
+}
+
+impl StatedAmount {
+    /// The amount; `None` if it is missing or cannot be read.
+    pub fn known(&self) -> Option<Amount> {
+        match self {
+            Self::Known(amount) => Some(*amount),
+            Self::Missing | Self::Unreadable(_) => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for StatedAmount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&'de RawValue>::deserialize(deserializer)?.get();
+        if raw == "null" {
+            return Ok(Self::Missing);
+        }
+        let text = serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned());
+        Ok(match text.parse() {
+            Ok(amount) => Self::Known(amount),
+            Err(_) if text.trim().is_empty() => Self::Missing,
+            Err(_) => Self::Unreadable(text),
+        })
+    }
+}
+
 impl From<Decimal> for Amount {
     fn from(decimal: Decimal) -> Self {
         Self(decimal)
@@ -46,6 +83,11 @@ impl FromStr for Amount {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim_ascii();
+        // The decimal's own parser skips underscores: `0_05` is not 5.
+        let of_a_number = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
+        if !text.bytes().all(of_a_number) {
+            return Err(rust_decimal::Error::ErrorString("not a number".to_owned()));
+        }
         // The exact readers refuse what does not fit instead of dropping digits silently.
         let decimal = if text.contains(['e', 'E']) {
             Decimal::from_scientific(text)?
@@ -95,6 +137,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_no_amount_costs_itself() {
+        #[derive(Deserialize)]
+        struct Tenant {
+            #[serde(default)]
+            balance: StatedAmount,
+        }
+        let balance = |json: &str| serde_json::from_str::<Tenant>(json).unwrap().balance;
+        let known = |text: &str| StatedAmount::Known(text.parse().unwrap());
+        let unreadable = |text: &str| StatedAmount::Unreadable(text.to_owned());
+        for (json, wanted) in [
+            ("{}", StatedAmount::Missing),
+            (r#"{"balance":null}"#, StatedAmount::Missing),
+            (r#"{"balance":""}"#, StatedAmount::Missing),
+            (r#"{"balance":0.10}"#, known("0.1")),
+            (r#"{"balance":"-7.5"}"#, known("-7.5")),
+            (r#"{"balance":"12,50"}"#, unreadable("12,50")),
+            (r#"{"balance":"NaN"}"#, unreadable("NaN")),
+            (r#"{"balance":{"a":1}}"#, unreadable(r#"{"a":1}"#)),
+        ] {
+            assert_eq!(balance(json), wanted, "{json}");
+        }
+    }
+
+    #[test]
     fn reads_numbers_and_texts_exactly() {
         #[derive(Deserialize, Serialize)]
         struct Rate {
@@ -119,6 +185,10 @@ mod tests {
             "[1]",
             "1e99",
             "\"1,5\"",
+            "\"0_05\"",
+            "\"1_000\"",
+            "\"1_0e1\"",
+            "\"١٢\"",
             "0.12345678901234567890123456789012",
         ] {
             assert!(price(&format!(r#"{{"price":{bad}}}"#)).is_err(), "{bad}");

@@ -16,6 +16,8 @@ pub struct Answer {
     pub operation: &'static str,
     /// The HTTP status.
     pub status: StatusCode,
+    /// The status line's text, if it differs from the usual one of the status.
+    pub phrase: Option<String>,
     /// The headers.
     pub headers: HeaderMap,
     /// The body, decompressed.

@@ -3,7 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
 
-use crate::transport::TransportError;
+use crate::coding::{DecodeError, Decoder};
+use crate::transport::{TransportError, TransportKind};
 
 /// Why a body could not be received in full.
 pub(crate) enum BodyError {
@@ -11,36 +12,62 @@ pub(crate) enum BodyError {
     Transport(TransportError),
 }
 
+impl From<DecodeError> for BodyError {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::TooLarge => Self::TooLarge,
+            DecodeError::Damaged(error) => Self::Transport(TransportError {
+                kind: TransportKind::BodyCut,
+                detail: format!("its gzip data are damaged or end early: {error}"),
+            }),
+        }
+    }
+}
+
 /// Reads a body to its end, or fails at the first byte beyond `limit` (counted after
 /// decompression).
-pub(crate) async fn read(response: reqwest::Response, limit: u64) -> Result<Bytes, BodyError> {
+pub(crate) async fn read(
+    response: reqwest::Response,
+    mut decoder: Decoder,
+    limit: u64,
+) -> Result<Bytes, BodyError> {
     let announced = response.content_length().unwrap_or(0);
     if announced > limit {
         return Err(BodyError::TooLarge);
     }
     let mut stream = std::pin::pin!(response.bytes_stream());
-    let next = |error: reqwest::Error| BodyError::Transport(TransportError::from(error));
-    let Some(first) = stream.try_next().await.map_err(next)? else {
-        return Ok(Bytes::new());
+    let mut next = async |received: usize| {
+        let room = limit.saturating_sub(received as u64);
+        let chunk = stream.try_next().await;
+        let chunk = chunk.map_err(|error| BodyError::Transport(TransportError::from(error)))?;
+        let ended = chunk.is_none();
+        let bytes = match chunk {
+            Some(bytes) => decoder.decode(bytes, room)?,
+            None => decoder.end()?,
+        };
+        if bytes.len() as u64 > room {
+            return Err(BodyError::TooLarge);
+        }
+        Ok((bytes, ended))
     };
-    if first.len() as u64 > limit {
-        return Err(BodyError::TooLarge);
+    let (first, ended) = next(0).await?;
+    if ended {
+        return Ok(first);
     }
     // Most answers are one chunk, which needs no copy.
-    let Some(second) = stream.try_next().await.map_err(next)? else {
+    let (second, mut ended) = next(first.len()).await?;
+    if ended && second.is_empty() {
         return Ok(first);
-    };
+    }
     // An announced length is only a hint: a server may lie, so it reserves at most 1 MiB.
     let hint = usize::try_from(announced.min(1024 * 1024)).unwrap_or(0);
     let mut body = BytesMut::with_capacity(hint.max(first.len() + second.len()));
     body.extend_from_slice(&first);
-    let mut chunk = Some(second);
-    while let Some(bytes) = chunk {
-        if (body.len() + bytes.len()) as u64 > limit {
-            return Err(BodyError::TooLarge);
-        }
+    body.extend_from_slice(&second);
+    while !ended {
+        let (bytes, is_last) = next(body.len()).await?;
         body.extend_from_slice(&bytes);
-        chunk = stream.try_next().await.map_err(next)?;
+        ended = is_last;
     }
     Ok(body.freeze())
 }

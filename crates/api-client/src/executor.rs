@@ -5,11 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use http::StatusCode;
+use hyper::ext::ReasonPhrase;
 use reqwest::{Request, Response};
 use tracing::Instrument as _;
 
 use crate::answer::Answer;
 use crate::body::{self, BodyError};
+use crate::coding::Decoder;
+use crate::concurrency::ConcurrencyLimit;
 use crate::error::{Error, Reason};
 use crate::exchange::{Exchange, Observer, Outcome};
 use crate::retry::RetryPolicy;
@@ -58,6 +62,7 @@ pub struct ExecutorBuilder {
     total_timeout: Duration,
     body_limit: u64,
     observer: Option<Observer>,
+    concurrency: Vec<ConcurrencyLimit>,
 }
 
 impl ExecutorBuilder {
@@ -71,6 +76,7 @@ impl ExecutorBuilder {
             total_timeout: Duration::from_mins(1),
             body_limit: 64 * 1024 * 1024,
             observer: None,
+            concurrency: Vec::new(),
         }
     }
 
@@ -99,6 +105,13 @@ impl ExecutorBuilder {
     #[must_use]
     pub fn observer(mut self, observer: Option<Observer>) -> Self {
         self.observer = observer;
+        self
+    }
+
+    /// Limits on the requests that run at the same time. Each send waits until all of them allow it.
+    #[must_use]
+    pub fn concurrency(mut self, limits: Vec<ConcurrencyLimit>) -> Self {
+        self.concurrency = limits;
         self
     }
 
@@ -149,18 +162,21 @@ impl Executor {
         .await
     }
 
-    /// Sends a request and returns its response with the body unread.
+    /// Sends a request and returns its response with the body unread, and what decodes it.
     pub(crate) async fn open(
         &self,
         operation: Operation,
         request: Request,
-    ) -> Result<(Response, Exchange), Error> {
+    ) -> Result<((Response, Decoder), Exchange), Error> {
         self.run(operation, request, |executor, exchange, request| {
             Box::pin(
                 executor.within_total_timeout(exchange.operation(), async move {
                     let response = executor.head(exchange, request).await?;
                     if response.status().is_success() {
-                        return Ok(response);
+                        let decoder = Decoder::of(response.headers()).map_err(|coding| {
+                            unknown_coding(exchange.operation(), response.status(), &coding)
+                        })?;
+                        return Ok((response, decoder));
                     }
                     let answer = executor.body(exchange, response).await?;
                     Err((executor.0.classify)(&answer))
@@ -201,7 +217,12 @@ impl Executor {
         let mut sent = 0;
         loop {
             let again = operation.repeatable.then(|| request.try_clone()).flatten();
+            let mut permits = Vec::new();
+            for limit in &self.0.concurrency {
+                permits.push(limit.acquire().await);
+            }
             let result = attempt(self, exchange, request).await;
+            drop(permits);
             sent += 1;
             let wait = match &result {
                 Ok(_) => None,
@@ -249,7 +270,15 @@ impl Executor {
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let limit = self.0.body_limit;
-        let body = body::read(response, limit)
+        let decoder = match Decoder::of(&headers) {
+            Ok(decoder) => decoder,
+            // The status of a failure says enough.
+            Err(_) if !status.is_success() => Decoder::default(),
+            Err(coding) => return Err(unknown_coding(operation, status, &coding)),
+        };
+        let phrase = (response.extensions().get::<ReasonPhrase>())
+            .map(|phrase| String::from_utf8_lossy(phrase.as_bytes()).into_owned());
+        let body = body::read(response, decoder, limit)
             .await
             .map_err(|error| match error {
                 BodyError::TooLarge => Error::new(operation, Reason::BodyTooLarge { limit }),
@@ -259,10 +288,23 @@ impl Executor {
         Ok(Answer {
             operation,
             status,
+            phrase,
             headers,
             body,
         })
     }
+}
+
+/// An answer in a content coding that was not asked for.
+pub(crate) fn unknown_coding(operation: &'static str, status: StatusCode, coding: &str) -> Error {
+    let reason = Reason::Unreadable {
+        content_type: None,
+        problem: format!(
+            "its content coding is {coding:?}, but the request asks for gzip only: check the proxy \
+             or gateway before the server"
+        ),
+    };
+    Error::new(operation, reason).with_status(status.as_u16())
 }
 
 fn transport(operation: &'static str, error: TransportError) -> Error {

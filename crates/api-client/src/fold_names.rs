@@ -6,13 +6,13 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess,
-    Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, Visitor,
 };
 use serde_json::value::RawValue;
 
 use crate::bare_words;
 use crate::body::strip_bom;
+use crate::windows_1252::text_of;
 
 /// A deserializer (or a part of one) that matches the names of struct members without case.
 ///
@@ -22,12 +22,13 @@ use crate::body::strip_bom;
 pub struct FoldNames<T>(pub T);
 
 /// Reads one JSON value, names without case; a byte order mark is skipped, trailing text is an
-/// error. Bare `NaN` and `Infinity` are read as if they were in quotes.
+/// error. Bare `NaN` and `Infinity` are read as if they were in quotes, and bytes that are not
+/// UTF-8 as Windows-1252: they cost one text, not the answer.
 pub fn from_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, serde_json::Error> {
     let body = strip_bom(body);
-    let text = std::str::from_utf8(&body).map_err(serde_json::Error::custom)?;
-    match read(text) {
-        Err(error) if error.is_syntax() => match bare_words::quote(text) {
+    let text = text_of(&body);
+    match read(&text) {
+        Err(error) if error.is_syntax() => match bare_words::quote(&text) {
             Cow::Owned(quoted) => read(&quoted),
             Cow::Borrowed(_) => Err(error),
         },
@@ -52,8 +53,8 @@ pub fn from_json_items<T: DeserializeOwned, I: DeserializeOwned>(
     member: &str,
 ) -> Option<(T, Vec<Result<I, serde_json::Error>>)> {
     let body = strip_bom(body);
-    let text = std::str::from_utf8(&body).ok()?;
-    let text = bare_words::quote(text);
+    let text = text_of(&body);
+    let text = bare_words::quote(&text);
     let object: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(&text).ok()?;
     let list = object
         .iter()

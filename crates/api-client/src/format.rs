@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::body::strip_bom;
 use crate::fold_names::{FoldNames, from_json};
+use crate::windows_1252::text_of;
 
 /// The format of requests and answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,7 +65,8 @@ impl Format {
 
 fn read_jsv<T: DeserializeOwned>(body: &Bytes) -> Option<T> {
     let body = strip_bom(body);
-    let mut reader = jsv::Deserializer::from_str(std::str::from_utf8(&body).ok()?);
+    let text = text_of(&body);
+    let mut reader = jsv::Deserializer::from_str(&text);
     let value = T::deserialize(FoldNames(&mut reader)).ok()?;
     reader.end().ok()?;
     Some(value)
@@ -79,7 +81,6 @@ fn json_problem(error: &serde_json::Error) -> String {
     match error.classify() {
         Category::Eof => format!("the JSON text ends early, at line {line} column {column}"),
         Category::Syntax => format!("not JSON at line {line} column {column}"),
-        Category::Data if line == 0 => "not UTF-8".to_owned(),
         Category::Data => format!("a value of the wrong kind at line {line} column {column}"),
         Category::Io => "cannot be read".to_owned(),
     }

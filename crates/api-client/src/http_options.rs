@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::NoProxy;
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use url::Url;
 
 use crate::error::Error;
@@ -50,8 +51,8 @@ impl Default for HttpOptions {
 }
 
 impl HttpOptions {
-    /// The client. It asks for gzip and follows no redirect: a redirected request would carry its
-    /// credentials along.
+    /// The client. It asks for gzip, which the [`Executor`](crate::Executor) undoes, and follows no
+    /// redirect: a redirected request would carry its credentials along.
     pub fn build(&self) -> Result<reqwest::Client, Error> {
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(self.tls.client_config()?)
@@ -60,7 +61,10 @@ impl HttpOptions {
             .user_agent(&self.user_agent)
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
-            .gzip(true);
+            .default_headers(HeaderMap::from_iter([(
+                ACCEPT_ENCODING,
+                HeaderValue::from_static("gzip"),
+            )]));
         let failed =
             |error: reqwest::Error| Error::setup(format!("cannot build the HTTP client: {error}"));
         if let Some(Proxy { url, no_proxy }) = &self.proxy {

@@ -14,6 +14,8 @@ mod answer;
 mod api_address;
 mod bare_words;
 mod body;
+mod coding;
+mod concurrency;
 mod error;
 mod exchange;
 mod executor;
@@ -34,11 +36,13 @@ mod secret;
 mod tls;
 mod tls_advice;
 mod transport;
+mod windows_1252;
 
-pub use amount::Amount;
+pub use amount::{Amount, StatedAmount};
 pub use answer::Answer;
 pub use api_address::base_url;
 pub use body::strip_bom;
+pub use concurrency::ConcurrencyLimit;
 pub use error::{Cap, Error, ErrorKind, FieldError, Reason};
 pub use exchange::{Observer, Outcome, RequestEvent};
 pub use executor::{Classify, Executor, ExecutorBuilder, Operation};
@@ -55,6 +59,7 @@ pub use scrub::Scrubber;
 pub use secret::{Secret, SecretError, SecretSource};
 pub use tls::{Tls, TlsError};
 pub use transport::{Transport, TransportError, TransportKind};
+pub use windows_1252::repair as repair_text;
 
 /// What [`open_enum!`] and generated code refer to.
 #[doc(hidden)]

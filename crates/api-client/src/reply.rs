@@ -5,11 +5,14 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, StatusCode, Version};
 use reqwest::Response;
 use serde::de::DeserializeOwned;
 
 use crate::answer::Answer;
+use crate::body::BodyError;
+use crate::coding::Decoder;
 use crate::error::{Error, Reason};
 use crate::exchange::{Exchange, Outcome};
 use crate::format::Format;
@@ -96,19 +99,30 @@ pub struct ReplyStream {
     /// The headers.
     pub headers: HeaderMap,
     body: Response,
+    decoder: Decoder,
+    /// Whether the transfer itself says where the body ends.
+    is_delimited: bool,
     limit: u64,
     received: u64,
+    ended: bool,
     exchange: Exchange,
 }
 
 impl ReplyStream {
-    pub(crate) fn new(mut response: Response, exchange: Exchange) -> Self {
+    pub(crate) fn new(mut response: Response, decoder: Decoder, exchange: Exchange) -> Self {
+        let headers = std::mem::take(response.headers_mut());
+        let is_delimited = response.version() > Version::HTTP_11
+            || headers.contains_key(CONTENT_LENGTH)
+            || headers.contains_key(TRANSFER_ENCODING);
         Self {
             status: response.status(),
-            headers: std::mem::take(response.headers_mut()),
+            is_delimited,
+            headers,
             body: response,
+            decoder,
             limit: u64::MAX,
             received: 0,
+            ended: false,
             exchange,
         }
     }
@@ -125,21 +139,45 @@ impl ReplyStream {
         self.received
     }
 
+    /// Whether a body that is cut off is recognized. If not, it ends with the connection, and its
+    /// end proves nothing.
+    pub fn end_is_marked(&self) -> bool {
+        self.is_delimited || self.decoder.marks_end()
+    }
+
     /// The next part of the body; `None` at its end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        let reason = match self.body.chunk().await {
-            Ok(None) => return Ok(None),
-            Ok(Some(chunk)) => {
-                self.received += chunk.len() as u64;
-                self.exchange.add_bytes(chunk.len());
-                if self.received <= self.limit {
-                    return Ok(Some(chunk));
-                }
-                Reason::BodyTooLarge { limit: self.limit }
+        loop {
+            if self.ended {
+                return Ok(None);
             }
-            Err(error) => Reason::Transport(TransportError::from(error)),
-        };
-        Err(self.fail(Error::new(self.exchange.operation(), reason)))
+            let decoded = match self.body.chunk().await {
+                Ok(chunk) => {
+                    self.ended = chunk.is_none();
+                    let room = self.limit.saturating_sub(self.received);
+                    match chunk {
+                        Some(bytes) => self.decoder.decode(bytes, room),
+                        None => self.decoder.end(),
+                    }
+                    .map_err(BodyError::from)
+                }
+                Err(error) => Err(BodyError::Transport(TransportError::from(error))),
+            };
+            let reason = match decoded {
+                Ok(bytes) if bytes.is_empty() => continue,
+                Ok(bytes) => {
+                    self.received += bytes.len() as u64;
+                    self.exchange.add_bytes(bytes.len());
+                    if self.received <= self.limit {
+                        return Ok(Some(bytes));
+                    }
+                    Reason::BodyTooLarge { limit: self.limit }
+                }
+                Err(BodyError::TooLarge) => Reason::BodyTooLarge { limit: self.limit },
+                Err(BodyError::Transport(error)) => Reason::Transport(error),
+            };
+            return Err(self.fail(Error::new(self.exchange.operation(), reason)));
+        }
     }
 
     /// The error of a body that is not what was asked for; it is reported to the observer.

@@ -155,12 +155,12 @@ impl RequestContext {
         body: Body<'_, B>,
     ) -> Result<ReplyStream, Error> {
         let request = self.request(operation, request, body)?;
-        let (response, exchange) = self
+        let ((response, decoder), exchange) = self
             .with_token(operation, request, |executor, operation, request| {
                 Box::pin(executor.open(operation, request))
             })
             .await?;
-        Ok(ReplyStream::new(response, exchange))
+        Ok(ReplyStream::new(response, decoder, exchange))
     }
 
     fn request<B: Serialize + ?Sized>(

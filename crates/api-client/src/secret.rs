@@ -89,7 +89,7 @@ impl SecretSource {
         Self(Source::Value(secret.into()))
     }
 
-    /// The content of a file, without a byte order mark and without one line break at its end.
+    /// The content of a file, without a byte order mark at its start and one line break at its end.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(Source::File(path.into()))
     }
@@ -150,7 +150,7 @@ fn read_secret(path: &Path) -> Result<Secret, SecretError> {
         },
     })?;
     let text = String::from_utf8(bytes).map_err(|_| SecretError::FileNotText(path.to_owned()))?;
-    // Editors on Windows write a byte order mark.
+    // Some editors begin a file with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
@@ -197,25 +197,27 @@ pub enum SecretError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::SecretSource;
 
     #[test]
-    fn what_editors_add_is_not_part_of_a_secret() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("password");
-        for (content, secret) in [
-            ("\u{feff}secret\r\n", "secret"),
-            ("secret\n", "secret"),
-            ("  s \n\n", "  s \n"),
+    fn what_an_editor_adds_is_not_part_of_a_secret() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (bytes, secret) in [
+            (&b"hunter2"[..], Some("hunter2")),
+            (b"hunter2\n", Some("hunter2")),
+            (b"\xef\xbb\xbfhunter2\r\n", Some("hunter2")),
+            (b" hunter2 \n\n", Some(" hunter2 \n")),
+            (b"\xef\xbb\xbf\n", None),
+            // UTF-16.
+            (b"\xff\xfeh\0u\0", None),
         ] {
-            std::fs::write(&file, content).unwrap();
-            let read = SecretSource::file(&file).read().unwrap();
-            assert_eq!(read.expose(), secret);
+            std::fs::write(file.path(), bytes).unwrap();
+            let read = SecretSource::file(file.path()).read();
+            assert_eq!(
+                read.as_ref().ok().map(super::Secret::expose),
+                secret,
+                "{bytes:?}"
+            );
         }
-        std::fs::write(&file, "\u{feff}\r\n").unwrap();
-        assert_eq!(
-            SecretSource::file(&file).read(),
-            Err(SecretError::FileEmpty(file))
-        );
     }
 }

@@ -11,10 +11,13 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 use crate::cli::WebArgs;
 use crate::config::{self, Loaded};
+use crate::control;
+use crate::descriptors;
 use crate::exit::Failure;
 use crate::pipeline::Pipeline;
 use crate::reload::Reloader;
@@ -33,38 +36,10 @@ pub struct Startup {
     access: Arc<Access>,
     redactor: Arc<SecretRedactor>,
     listeners: Vec<TcpListener>,
-    signals: Signals,
-}
-
-/// The signals that the program handles. Until this exists, they end the process at once.
-#[derive(Debug)]
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn handle() -> Result<Self, Failure> {
-        let handle = |kind| signal(kind).map_err(Failure::failed);
-        Ok(Self {
-            terminate: handle(SignalKind::terminate())?,
-            interrupt: handle(SignalKind::interrupt())?,
-            hangup: handle(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits for a signal to shut down.
-    async fn shutdown(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }
 
 impl Startup {
-    /// Handles signals, reads the configurations and listens on the addresses of the flags.
+    /// Reads the configurations and listens on the addresses of the flags.
     ///
     /// # Errors
     /// If a configuration is not valid, or an address is invalid, in use, or not permitted.
@@ -73,8 +48,9 @@ impl Startup {
         web: WebArgs,
         redactor: Arc<SecretRedactor>,
     ) -> Result<Self, Failure> {
-        let signals = Signals::handle()?;
+        descriptors::raise_limit();
         let loaded = config::load(config_file)?;
+        descriptors::check(&loaded.config);
         let access = Access::open(web.web_config_file.as_deref()).map_err(Failure::WebConfig)?;
         info!(
             version = crate::build::VERSION,
@@ -92,7 +68,6 @@ impl Startup {
             access,
             redactor,
             listeners,
-            signals,
         })
     }
 
@@ -111,6 +86,8 @@ pub struct Shutdown {
     pub late_outputs: Vec<String>,
 }
 
+/// The interval at which the secrets of outputs are read again.
+const OUTPUT_SECRETS: Duration = Duration::from_secs(10);
 /// How long the shutdown waits for polls to end after a page.
 const POLLS_LIMIT: Duration = Duration::from_secs(10);
 /// How long the shutdown waits for outputs to flush.
@@ -122,14 +99,17 @@ const REQUESTS_LIMIT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// If the program cannot start. Later failures are shown and retried.
-pub async fn run(startup: Startup, mut ended: Stop) -> Result<Shutdown, Failure> {
+pub async fn run(
+    startup: Startup,
+    mut signals: Signals,
+    mut ended: Stop,
+) -> Result<Shutdown, Failure> {
     let Startup {
         loaded,
         web,
         access,
         redactor,
         listeners,
-        mut signals,
     } = startup;
     let shown = Shown::new(loaded, redactor)?;
     let (reload, reload_requests) = Reload::channel();
@@ -142,9 +122,47 @@ pub async fn run(startup: Startup, mut ended: Stop) -> Result<Shutdown, Failure>
         () = signals.shutdown() => return Ok(shut_down_early()),
         () = ended.stopped() => return Ok(shut_down_early()),
     };
-    let mut app = App::start(shown, pipeline, reload_requests, servers, stop_servers).await?;
+    let mut app = App::start(
+        shown,
+        pipeline,
+        reload_requests,
+        (servers, stop_servers),
+        &stopped,
+    )
+    .await?;
     app.run_until(&mut signals, ended).await?;
     Ok(app.shut_down().await)
+}
+
+/// The signals that the program handles. Until this exists, each of them kills the process.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Handles the signals from now on.
+    ///
+    /// # Errors
+    /// If the system refuses a handler.
+    pub fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(Failure::failed);
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for a signal to shut down.
+    async fn shutdown(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Nothing runs yet but the web server.
@@ -212,6 +230,7 @@ struct App {
     reloader: Reloader,
     reload_requests: mpsc::Receiver<ReloadRequest>,
     servers: JoinSet<std::io::Result<()>>,
+    control: JoinSet<()>,
     stop_servers: StopSender,
 }
 
@@ -220,24 +239,26 @@ impl App {
         shown: Shown,
         mut pipeline: Pipeline,
         reload_requests: mpsc::Receiver<ReloadRequest>,
-        servers: JoinSet<std::io::Result<()>>,
-        stop_servers: StopSender,
+        (servers, stop_servers): (JoinSet<std::io::Result<()>>, StopSender),
+        stopped: &Stop,
     ) -> Result<Self, Failure> {
         let reloader = shown.reloader;
         let config = reloader.config();
         let mut supervisor = Supervisor::new(pipeline.app());
         let changes = supervisor.plan(&config.accounts).map_err(Failure::failed)?;
         pipeline
-            .set_outputs(&config.outputs)
+            .start_outputs(&config.outputs)
             .await
             .map_err(Failure::failed)?;
         supervisor.apply(changes).await;
+        let control = control::serve(pipeline.app(), stopped.clone());
         let app = Self {
             pipeline,
             supervisor,
             reloader,
             reload_requests,
             servers,
+            control,
             stop_servers,
         };
         app.set_ready(true);
@@ -252,6 +273,8 @@ impl App {
 
     /// Reloads the configuration on request, and returns when it is time to shut down.
     async fn run_until(&mut self, signals: &mut Signals, mut ended: Stop) -> Result<(), Failure> {
+        let mut secrets = tokio::time::interval(OUTPUT_SECRETS);
+        secrets.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return Ok(()),
@@ -264,6 +287,7 @@ impl App {
                     // The result is in log, status and metrics.
                     let _shown = self.reload().await;
                 }
+                _ = secrets.tick() => self.pipeline.follow_output_secrets().await,
                 Some(request) = self.reload_requests.recv() => {
                     let result = self.reload().await;
                     // The client may have gone away.
@@ -287,6 +311,7 @@ impl App {
         self.stop_servers.stop();
         let served = tokio::time::timeout(REQUESTS_LIMIT, async {
             while self.servers.join_next().await.is_some() {}
+            while self.control.join_next().await.is_some() {}
         });
         if served.await.is_err() {
             warn!("requests in progress were aborted");

@@ -241,9 +241,6 @@ pub struct BackfillArgs {
     /// Last day, inclusive
     #[arg(long, value_name = "DAY")]
     pub to: Date,
-    /// Pause after each request, to limit the load on the API
-    #[arg(long, value_name = "DURATION", default_value = "200ms", value_parser = crate::config::parse_duration)]
-    pub pause: std::time::Duration,
     /// Also read days that an earlier backfill has read
     #[arg(long)]
     pub again: bool,

@@ -9,6 +9,7 @@ use callmeter_records::Stream;
 
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
+use crate::sources::{BackfillRequests, HostLimits};
 use crate::status::StatusStore;
 
 /// Handles to the parts. They are cheap to clone.
@@ -21,6 +22,8 @@ pub struct AppContext {
     pub metrics: SelfMetrics,
     pub status: Arc<StatusStore>,
     pub redactor: Arc<SecretRedactor>,
+    pub backfills: BackfillRequests,
+    pub hosts: HostLimits,
 }
 
 impl AppContext {

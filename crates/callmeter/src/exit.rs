@@ -15,8 +15,10 @@ pub enum Failure {
     WebConfig(crate::web::AccessError),
     /// 4: the journal cannot be opened, or another process has locked it.
     Journal(String),
-    /// 5: a check failed (`journal verify`, `plugin check`, `plugin list`).
+    /// 5: a check failed (`journal verify`, `plugin check`, `plugin list`, `dead-letters`).
     Damaged(String),
+    /// 0: the reader of standard output has what it wants, such as `head`. No failure.
+    ReaderGone,
 }
 
 /// The exit codes as `--help` prints them.
@@ -27,7 +29,7 @@ Exit codes:
   2  invalid command line
   3  invalid configuration; each mistake is printed with file, line, column and key
   4  the journal cannot be opened, or another process has locked it
-  5  a check failed (journal verify, plugin check, plugin list)";
+  5  a check failed (journal verify, plugin check, plugin list, dead-letters)";
 
 impl Failure {
     /// A failure with exit code 1.
@@ -35,9 +37,20 @@ impl Failure {
         Self::Failed(error.to_string())
     }
 
+    /// Standard output cannot be written.
+    #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
+    pub fn stdout(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            Self::ReaderGone
+        } else {
+            Self::Failed(format!("cannot write to standard output: {error}"))
+        }
+    }
+
     /// The exit code.
     pub fn code(&self) -> ExitCode {
         ExitCode::from(match self {
+            Self::ReaderGone => 0,
             Self::Failed(_) => 1,
             Self::Config(_) | Self::WebConfig(_) => 3,
             Self::Journal(_) => 4,
@@ -51,6 +64,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Failed(text) | Self::Journal(text) | Self::Damaged(text) => f.write_str(text),
             Self::Config(error) => write!(f, "{error}"),
+            Self::ReaderGone => f.write_str("the reader of standard output is gone"),
             Self::WebConfig(error) => write!(f, "{error}"),
         }
     }

@@ -9,6 +9,8 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod context;
+mod control;
+mod descriptors;
 pub mod exit;
 mod log_lines;
 pub mod logging;

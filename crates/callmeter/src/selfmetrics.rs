@@ -1,9 +1,13 @@
 //! The exporter's metrics about itself, in a registry of the `prometheus` crate. Names, help texts
 //! and labels come from the family table.
 
+use crate::status::{CallsProgress, NotableCalls, TaskState, TaskStatus};
 use callmeter_meter::{Family, FamilyId};
-use prometheus::core::Collector;
-use prometheus::{Histogram, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+use jiff::Timestamp;
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
+use prometheus::{
+    GaugeVec, Histogram, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+};
 
 /// All of them. Cheap to clone; clones share their values.
 #[derive(Debug, Clone)]
@@ -18,6 +22,14 @@ pub struct SelfMetrics {
     pub polls_truncated: IntCounterVec,
     pub poll_duration: HistogramVec,
     pub records_unreadable: IntCounterVec,
+    pub task_up: IntGaugeVec,
+    pub task_last_success: GaugeVec,
+    pub days_incomplete: IntGaugeVec,
+    pub complete_until: GaugeVec,
+    pub calls_waiting: IntGaugeVec,
+    pub calls_found_by_audit: IntCounterVec,
+    pub calls_implausible: IntCounterVec,
+    pub clock_skew: GaugeVec,
     pub journal_bytes: IntGauge,
     pub journal_append_duration: Histogram,
     pub journal_pruned: IntCounterVec,
@@ -67,6 +79,14 @@ impl SelfMetrics {
             polls_truncated: table.counters(FamilyId::PollsTruncated)?,
             poll_duration: table.histograms(FamilyId::PollDuration, &SECONDS)?,
             records_unreadable: table.counters(FamilyId::RecordsUnreadable)?,
+            task_up: table.gauges(FamilyId::TaskUp)?,
+            task_last_success: table.floats(FamilyId::TaskLastSuccess)?,
+            days_incomplete: table.gauges(FamilyId::DaysIncomplete)?,
+            complete_until: table.floats(FamilyId::CompleteUntil)?,
+            calls_waiting: table.gauges(FamilyId::CallsWaiting)?,
+            calls_found_by_audit: table.counters(FamilyId::CallsFoundByAudit)?,
+            calls_implausible: table.counters(FamilyId::CallsImplausible)?,
+            clock_skew: table.floats(FamilyId::ClockSkew)?,
             journal_bytes: table.gauge(FamilyId::JournalBytes)?,
             journal_append_duration: table.histogram(FamilyId::JournalAppendDuration)?,
             journal_pruned: table.counters(FamilyId::JournalPruned)?,
@@ -78,21 +98,83 @@ impl SelfMetrics {
         })
     }
 
+    /// Shows how far an account's calls have been read.
+    pub(crate) fn calls_progress(
+        &self,
+        account: &str,
+        progress: &CallsProgress,
+        notable: NotableCalls,
+    ) {
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let labels = [account];
+        self.days_incomplete
+            .with_label_values(&labels)
+            .set(count(progress.unproven.len()));
+        self.calls_waiting
+            .with_label_values(&labels)
+            .set(i64::try_from(progress.waiting).unwrap_or(i64::MAX));
+        self.calls_found_by_audit
+            .with_label_values(&labels)
+            .inc_by(notable.found_by_audit);
+        self.calls_implausible
+            .with_label_values(&labels)
+            .inc_by(notable.implausible);
+        if let Some(until) = progress.complete_until {
+            self.complete_until
+                .with_label_values(&labels)
+                .set(unix_seconds(until));
+        }
+        if let Some(skew) = progress.clock_skew {
+            self.clock_skew
+                .with_label_values(&labels)
+                .set(skew.as_secs_f64());
+        }
+    }
+
+    /// Shows how the last poll of a task ended.
+    pub(crate) fn task_ended(&self, account: &str, task: &str, status: &TaskStatus) {
+        let labels = [account, task];
+        self.task_up
+            .with_label_values(&labels)
+            .set((status.state == TaskState::Ok).into());
+        if let Some(time) = status.last_success {
+            self.task_last_success
+                .with_label_values(&labels)
+                .set(unix_seconds(time));
+        }
+    }
+
     /// Removes the series of an account that was removed.
     pub fn forget_account(&self, account: &str) {
         forget(&self.api_requests, "account", account);
-        forget_histograms(&self.api_request_duration, account);
+        forget(&self.api_request_duration, "account", account);
         for counters in [
             &self.polls,
             &self.poll_failures,
             &self.polls_skipped,
             &self.polls_truncated,
             &self.records_unreadable,
+            &self.calls_found_by_audit,
+            &self.calls_implausible,
         ] {
             forget(counters, "account", account);
         }
-        forget_histograms(&self.poll_duration, account);
+        for gauges in [&self.task_up, &self.days_incomplete, &self.calls_waiting] {
+            forget(gauges, "account", account);
+        }
+        for gauges in [
+            &self.task_last_success,
+            &self.complete_until,
+            &self.clock_skew,
+        ] {
+            forget(gauges, "account", account);
+        }
+        forget(&self.poll_duration, "account", account);
     }
+}
+
+fn unix_seconds(time: Timestamp) -> f64 {
+    time.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64()
 }
 
 /// Creates and registers the metrics of the family table.
@@ -124,6 +206,11 @@ impl Table<'_> {
         self.add(IntGauge::with_opts(id.family().opts()))
     }
 
+    fn floats(&self, id: FamilyId) -> prometheus::Result<GaugeVec> {
+        let Family { labels, .. } = id.family();
+        self.add(GaugeVec::new(id.family().opts(), labels))
+    }
+
     fn float(&self, id: FamilyId) -> prometheus::Result<prometheus::Gauge> {
         self.add(prometheus::Gauge::with_opts(id.family().opts()))
     }
@@ -145,17 +232,13 @@ impl Table<'_> {
 
 /// Removes the series whose `label` has this value. The crate removes whole label sets only, so
 /// they are collected first. This happens at a reload, not at a scrape.
-fn forget(counters: &IntCounterVec, label: &str, value: &str) {
-    for labels in label_sets(counters, label, value) {
+fn forget<B: MetricVecBuilder>(metrics: &MetricVec<B>, label: &str, value: &str)
+where
+    MetricVec<B>: Collector,
+{
+    for labels in label_sets(metrics, label, value) {
         let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
-        let _already_gone = counters.remove_label_values(&labels);
-    }
-}
-
-fn forget_histograms(histograms: &HistogramVec, account: &str) {
-    for labels in label_sets(histograms, "account", account) {
-        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
-        let _already_gone = histograms.remove_label_values(&labels);
+        let _already_gone = metrics.remove_label_values(&labels);
     }
 }
 
@@ -203,11 +286,24 @@ mod tests {
             (&metrics.polls_skipped, 2),
             (&metrics.polls_truncated, 2),
             (&metrics.records_unreadable, 2),
+            (&metrics.calls_found_by_audit, 1),
+            (&metrics.calls_implausible, 1),
             (&metrics.journal_pruned, 1),
             (&metrics.http_requests, 2),
         ] {
             counters.with_label_values(&vec!["x"; labels]).inc();
         }
+        for gauges in [&metrics.days_incomplete, &metrics.calls_waiting] {
+            gauges.with_label_values(&["x"]).set(1);
+        }
+        for gauges in [&metrics.complete_until, &metrics.clock_skew] {
+            gauges.with_label_values(&["x"]).set(1.0);
+        }
+        metrics.task_up.with_label_values(&["x"; 2]).set(1);
+        metrics
+            .task_last_success
+            .with_label_values(&["x"; 2])
+            .set(1.0);
         metrics
             .api_request_duration
             .with_label_values(&["x"; 4])

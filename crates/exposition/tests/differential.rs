@@ -116,7 +116,9 @@ fn any_meter() -> impl Strategy<Value = Arc<Meter>> {
                 .into_iter()
                 .map(|(client, balance, minutes)| AllowanceUse {
                     client_name: Some(client.clone()),
-                    client_id: client,
+                    // An empty id is none.
+                    client_id: Some(client),
+                    allowance: minutes.map(|minutes| minutes.to_string()),
                     third_party_account_id: None,
                     balance_nano: balance.map(i128::from),
                     calls_nano: None,

@@ -19,7 +19,8 @@ enum Class {
 /// ServiceStack's code is the name of the exception, or one that the service chose. A refused login
 /// of this API is most likely a 500 with `SecurityException`.
 fn class_of(code: &str) -> Class {
-    let name = code
+    // Some servers put the namespace before it.
+    let name = (code.rsplit('.').next().unwrap_or_default())
         .trim_end_matches("Exception")
         .trim_end_matches("Error")
         .to_ascii_lowercase();
@@ -57,7 +58,10 @@ pub(crate) fn hidden_error(answer: &Answer, format: Format, text: &str) -> Optio
 }
 
 fn error_of(answer: &Answer, described: ResponseStatus) -> Error {
-    let code = described.error_code.unwrap_or_default();
+    // A body in another format has no code that can be read, but ServiceStack writes it into the
+    // status line, too.
+    let code = described.error_code.filter(|code| !code.is_empty());
+    let code = code.or_else(|| answer.phrase.clone()).unwrap_or_default();
     let reason = match class_of(&code) {
         Class::RefusedLogin => Reason::RefusedLogin,
         Class::PermissionDenied => Reason::PermissionDenied,

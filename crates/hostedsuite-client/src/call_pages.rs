@@ -1,15 +1,20 @@
 //! Requests the pages of a query one after the other, until a [`Walk`] has proven them complete.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api_client::{Cap, Error, ErrorKind, Reason};
 use futures_util::Stream;
+use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::calls::CallsPage;
 use crate::client::Client;
 use crate::generated::operations;
-use crate::query::CallsQuery;
+use crate::query::{CallsQuery, Caps};
 use crate::walk::{Ending, FirstPage, Next, PageRows, Position, Walk};
+
+/// The id of the operation that lists calls, as in [`RequestEvent`](crate::RequestEvent).
+pub const LIST_CALLS_ID: &str = operations::LIST_CALLS.id;
 
 /// What has been received so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,8 +64,8 @@ impl Client {
 /// says whether the pages are proven to be complete.
 ///
 /// A cap of the query ([`Caps`](crate::Caps)) interrupts the walk with [`Reason::Truncated`]. All
-/// pages before it are valid, and another walk can [`resume`](Self::resume) at the
-/// [`position`](Self::position). Any other error ends it.
+/// pages before it are valid. The walk can [`go_on`](Self::go_on) later, or another one can
+/// [`resume`](Self::resume) at the [`position`](Self::position). Any other error ends it.
 #[derive(Debug)]
 pub struct CallPages {
     client: Client,
@@ -71,6 +76,7 @@ pub struct CallPages {
     refusal: Option<Error>,
     failed: bool,
     summary: Summary,
+    date: Option<Timestamp>,
     started: Option<Instant>,
 }
 
@@ -79,12 +85,14 @@ impl CallPages {
         let query = query.sorted_for_walk();
         Self {
             client,
-            walk: Walk::new(query.rows_per_page(), query.known_first_page()),
+            walk: Walk::new(query.rows_per_page(), query.known_first_page())
+                .server_counts(query.known_to_count()),
             query,
             resumed_at: None,
             refusal: None,
             failed: false,
             summary: Summary::default(),
+            date: None,
             started: None,
         }
     }
@@ -96,40 +104,62 @@ impl CallPages {
             self.query.rows_per_page(),
             self.query.known_first_page(),
             position,
-        );
+        )
+        .server_counts(self.query.known_to_count());
         self.resumed_at = Some(position);
         self
     }
 
+    /// Lets a walk that a cap interrupted go on, within `caps` from now on. Unlike a walk that
+    /// resumes at a [`position`](Self::position), it still knows the rows that it has seen.
+    pub fn go_on(&mut self, caps: Caps) {
+        self.query = self.query.clone().caps(caps);
+        self.summary = Summary::default();
+        self.started = None;
+        self.resumed_at = self.position();
+        self.failed = false;
+    }
+
     /// The next page with rows; `None` after the last one.
     pub async fn next(&mut self) -> Option<Result<CallsPage, Error>> {
-        while !self.failed {
-            let number = match self.walk.next() {
-                Next::Request(number) => number,
-                Next::Ended(Ending::Refused) => return self.refusal.take().map(Err),
-                Next::Ended(_) => return None,
-            };
-            match self.request(number).await {
-                Ok(page) => {
-                    self.receive(&page);
-                    if !page.is_empty() {
-                        return Some(Ok(page));
-                    }
-                }
-                Err(error) if may_be_about_number(&error) => {
-                    self.walk.refused();
-                    // If page 1 is refused like page 0, the number was not the reason.
-                    if number != 1 || self.refusal.is_none() {
-                        self.refusal = Some(error);
-                    }
-                }
-                Err(error) => {
-                    self.failed = true;
-                    return Some(Err(error));
-                }
+        loop {
+            match self.next_answer().await? {
+                Ok(None) => {}
+                Ok(Some(page)) => return Some(Ok(page)),
+                Err(error) => return Some(Err(error)),
             }
         }
-        None
+    }
+
+    /// Sends one request: the next page, or no page if the answer has no rows. `None` without a
+    /// request after the last page.
+    pub async fn next_answer(&mut self) -> Option<Result<Option<CallsPage>, Error>> {
+        if self.failed {
+            return None;
+        }
+        let number = match self.walk.next() {
+            Next::Request(number) => number,
+            Next::Ended(Ending::Refused) => return self.refusal.take().map(Err),
+            Next::Ended(_) => return None,
+        };
+        match self.request(number).await {
+            Ok(page) => {
+                self.receive(&page);
+                Some(Ok((!page.is_empty()).then_some(page)))
+            }
+            Err(error) if may_be_about_number(&error) => {
+                self.walk.refused();
+                // If page 1 is refused like page 0, the number was not the reason.
+                if number != 1 || self.refusal.is_none() {
+                    self.refusal = Some(error);
+                }
+                Some(Ok(None))
+            }
+            Err(error) => {
+                self.failed = true;
+                Some(Err(error))
+            }
+        }
     }
 
     /// How the walk ended; `None` while it continues, and after a cap or another error ended it
@@ -152,7 +182,22 @@ impl CallPages {
         self.walk.first_page()
     }
 
-    /// What has been received so far.
+    /// Whether the server is known to count rows now.
+    pub fn server_counts(&self) -> bool {
+        self.walk.has_counted()
+    }
+
+    /// The rows that the server counts, if it counts.
+    pub fn count(&self) -> Option<u64> {
+        self.walk.count()
+    }
+
+    /// The time of the server's clock in its last answer.
+    pub fn date(&self) -> Option<Timestamp> {
+        self.date
+    }
+
+    /// What has been received so far, since the walk last went on.
     pub fn summary(&self) -> Summary {
         self.summary
     }
@@ -180,6 +225,7 @@ impl CallPages {
     }
 
     fn receive(&mut self, page: &CallsPage) {
+        self.date = page.date().or(self.date);
         self.summary.pages += 1;
         self.summary.rows += page.len() as u64;
         self.summary.bytes += page.bytes();

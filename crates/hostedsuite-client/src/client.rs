@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api_client::{
-    Error, Executor, ExecutorBuilder, Format, HttpOptions, Observer, Operation, Proxy, Reason,
-    Reply, RequestContext, RequestEvent, RetryPolicy, Scrubber, SecretSource, Tls, Transport,
+    ConcurrencyLimit, Error, Executor, ExecutorBuilder, Format, HttpOptions, Observer, Operation,
+    Proxy, Reason, Reply, RequestContext, RequestEvent, RetryPolicy, Scrubber, SecretSource, Tls,
+    Transport,
 };
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -51,6 +52,7 @@ pub struct ClientBuilder {
     body_limit: u64,
     transport: Option<Arc<dyn Transport>>,
     observer: Option<Observer>,
+    concurrency: Vec<ConcurrencyLimit>,
 }
 
 impl ClientBuilder {
@@ -155,6 +157,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Limits on the requests that run at the same time, which clients may share.
+    #[must_use]
+    pub fn concurrency(mut self, limits: Vec<ConcurrencyLimit>) -> Self {
+        self.concurrency = limits;
+        self
+    }
+
     /// Builds the client. Fails if the URL or the TLS options cannot be used, or credentials are
     /// missing. The password itself is not read yet.
     pub fn build(self) -> Result<Client, Error> {
@@ -172,6 +181,7 @@ impl ClientBuilder {
             .total_timeout(self.total_timeout)
             .body_limit(self.body_limit)
             .observer(self.observer)
+            .concurrency(self.concurrency)
             .build();
         let context = RequestContext::new(executor.clone()).format(self.format);
         Ok(Client {
@@ -215,6 +225,7 @@ impl Client {
             body_limit: 64 * 1024 * 1024,
             transport: None,
             observer: None,
+            concurrency: Vec::new(),
         }
     }
 
@@ -376,7 +387,10 @@ fn date(headers: &HeaderMap) -> Option<Timestamp> {
 /// the API.
 fn is_empty_list<T>(reply: &Reply<T>) -> bool {
     let content_type = reply.headers.get(CONTENT_TYPE);
-    let is_html = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    let is_html = content_type.is_some_and(|value| {
+        let start = value.as_bytes().trim_ascii_start().get(..9);
+        start.is_some_and(|start| start.eq_ignore_ascii_case(b"text/html"))
+    });
     reply.body.trim_ascii().is_empty() && !is_html
 }
 

@@ -45,16 +45,15 @@ mod query;
 mod raw_table;
 mod rows;
 mod walk;
-mod windows_1252;
 
 pub use api_client::{
-    Cap, Error, ErrorKind, Exact, FieldError, Format, HttpOptions, Number, Observer, Outcome,
-    Proxy, Reason, RequestContext, RequestEvent, RetryPolicy, Scrubber, Secret, SecretError,
-    SecretSource, Tls, TlsError, Transport, TransportError, TransportKind,
+    Cap, ConcurrencyLimit, Error, ErrorKind, Exact, FieldError, Format, HttpOptions, Number,
+    Observer, Outcome, Proxy, Reason, RequestContext, RequestEvent, RetryPolicy, Scrubber, Secret,
+    SecretError, SecretSource, Tls, TlsError, Transport, TransportError, TransportKind,
 };
 
 pub use balances::{BalanceRef, Balances};
-pub use call_pages::{CallPages, Summary};
+pub use call_pages::{CallPages, LIST_CALLS_ID, Summary};
 pub use calls::{CallRef, CallsPage, InteractionRef};
 pub use client::{Client, ClientBuilder};
 pub use clients::{ClientRef, Clients};

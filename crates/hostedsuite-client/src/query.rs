@@ -24,6 +24,7 @@ pub struct CallsQuery {
     sort: Option<(String, SortDir)>,
     page_size: u32,
     first_page: FirstPage,
+    server_counts: bool,
     caps: Caps,
 }
 
@@ -79,6 +80,7 @@ impl Default for CallsQuery {
             sort: None,
             page_size: PAGE_SIZE,
             first_page: FirstPage::Unknown,
+            server_counts: false,
             caps: Caps::default(),
         }
     }
@@ -173,6 +175,14 @@ impl CallsQuery {
         self
     }
 
+    /// Whether the server is known to count rows, from an earlier walk on the same server. Then a
+    /// count of 0 means that there are none.
+    #[must_use]
+    pub fn server_counts(mut self, known: bool) -> Self {
+        self.server_counts = known;
+        self
+    }
+
     /// The bounds of the walk.
     #[must_use]
     pub fn caps(mut self, caps: Caps) -> Self {
@@ -194,6 +204,10 @@ impl CallsQuery {
 
     pub(crate) fn known_first_page(&self) -> FirstPage {
         self.first_page
+    }
+
+    pub(crate) fn known_to_count(&self) -> bool {
+        self.server_counts
     }
 
     pub(crate) fn bounds(&self) -> Caps {

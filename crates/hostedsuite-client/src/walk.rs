@@ -135,6 +135,8 @@ pub(crate) struct Walk {
     /// Whether `seen` holds every row: not after a walk was resumed.
     seen_all: bool,
     count: Count,
+    /// Whether the server is known to count rows.
+    server_counts: bool,
     resumed: Option<Position>,
 }
 
@@ -165,6 +167,7 @@ impl Walk {
             seen: HashSet::new(),
             seen_all: true,
             count: Count::default(),
+            server_counts: false,
             resumed: None,
         }
     }
@@ -180,6 +183,17 @@ impl Walk {
         walk.count.stated = position.count;
         walk.resumed = Some(position);
         walk
+    }
+
+    /// Whether the server is known to count rows, from an earlier walk.
+    pub(crate) fn server_counts(mut self, known: bool) -> Self {
+        self.server_counts = known;
+        self
+    }
+
+    /// Whether the server has counted rows in this walk.
+    pub(crate) fn has_counted(&self) -> bool {
+        self.server_counts || (self.rows > 0 && self.count() == Some(self.rows))
     }
 
     /// What to do next.
@@ -236,7 +250,7 @@ impl Walk {
         self.next = if may_try_one && !self.is_fixed() {
             self.zero = PageZero::Refused;
             Next::Request(1)
-        } else if number > 0 && self.count() == Some(self.rows) {
+        } else if number > 0 && self.count() == Some(self.rows) && self.count_is_real() {
             // All counted rows are there. The page was requested only because the count might be
             // wrong.
             self.end()
@@ -254,7 +268,8 @@ impl Walk {
         if let Some(position) = self.resumed.take() {
             let changed = position.count.is_some() && stated != position.count;
             if changed || page.rows.is_empty() {
-                *self = Self::new(self.page_size, self.first);
+                let again = Self::new(self.page_size, self.first);
+                *self = again.server_counts(self.server_counts);
                 return;
             }
             // A count that the walk did not use before the interruption is not used now.
@@ -388,6 +403,12 @@ impl Walk {
             PageZero::Refused | PageZero::Empty => 1,
             _ => first_number(self.first),
         }
+    }
+
+    /// Whether the count says something. Servers that do not count state 0, which an empty page 0
+    /// does not contradict: the rows may be on page 1.
+    fn count_is_real(&self) -> bool {
+        self.rows > 0 || self.server_counts || self.first == FirstPage::Zero
     }
 
     fn is_fixed(&self) -> bool {

@@ -133,6 +133,39 @@ fn read_one(
     .transpose()
 }
 
+const ADD: &str = "add an output to";
+
+/// The cursor of a new output. `end` is the last batch, and the last sequence of the stream.
+fn new_cursor(
+    conn: &Connection,
+    output: &str,
+    stream: Stream,
+    start: Start,
+    end: (BatchSeq, i64),
+) -> rusqlite::Result<Cursor> {
+    let (batch, sequence) = match start {
+        Start::Newest => end,
+        Start::Oldest => {
+            // The output does not lose what retention deleted before it was registered.
+            let first: Option<i64> = conn
+                .query_row(
+                    "SELECT first_sequence FROM batches WHERE stream = ? ORDER BY seq LIMIT 1",
+                    [stream.code()],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            (BatchSeq::START, first.map_or(end.1, |first| first - 1))
+        }
+    };
+    Ok(Cursor {
+        output: output.to_owned(),
+        stream,
+        batch,
+        sequence,
+        lost: 0,
+    })
+}
+
 impl Reader {
     /// All cursors, by output and stream.
     pub fn cursors(&self) -> Result<Vec<Cursor>> {
@@ -196,29 +229,56 @@ impl Journal {
         if let Some(cursor) = read_one(&writer.conn, &writer.path, output, stream)? {
             return Ok(cursor);
         }
-        let (head, last_sequence) = (writer.head(), writer.last_sequence(stream));
+        let end = (writer.head(), writer.last_sequence(stream));
         let path = writer.path.clone();
-        writer.transaction("add an output to", |transaction| {
-            let sql = |source| JournalError::sqlite(&path, "add an output to", source);
-            let (batch, sequence) = match start {
-                Start::Newest => (head, last_sequence),
-                Start::Oldest => {
-                    // The output does not lose what retention deleted before it was registered.
-                    let first: Option<i64> = transaction
-                        .query_row(
-                            "SELECT first_sequence FROM batches WHERE stream = ? ORDER BY seq LIMIT 1",
-                            [stream.code()],
-                            |row| row.get(0),
-                        )
-                        .optional()
-                        .map_err(sql)?;
-                    (BatchSeq::START, first.map_or(last_sequence, |first| first - 1))
-                }
-            };
-            let cursor = Cursor { output: output.to_owned(), stream, batch, sequence, lost: 0 };
-            cursor.write(transaction).map_err(sql)?;
-            Ok(cursor)
+        writer.transaction(ADD, |transaction| {
+            let cursor = new_cursor(transaction, output, stream, start, end)
+                .and_then(|cursor| cursor.write(transaction).map(|()| cursor));
+            cursor.map_err(|source| JournalError::sqlite(&path, ADD, source))
         })
+    }
+
+    /// Makes these outputs the only ones, in one transaction: adds the cursors that are missing and
+    /// removes all others, so that retention waits for nothing else. Returns the removed cursors.
+    pub fn set_outputs(&self, outputs: &[(&str, Stream, Start)]) -> Result<Vec<Cursor>> {
+        let mut writer = self.log.writer();
+        let ends: Vec<_> = outputs
+            .iter()
+            .map(|(_, stream, _)| (writer.head(), writer.last_sequence(*stream)))
+            .collect();
+        let path = writer.path.clone();
+        let known = read_all(&writer.conn, &path)?;
+        let is_wanted = |cursor: &Cursor| {
+            outputs
+                .iter()
+                .any(|(output, stream, _)| *output == cursor.output && *stream == cursor.stream)
+        };
+        let (kept, removed): (Vec<_>, Vec<_>) = known.into_iter().partition(is_wanted);
+        if removed.is_empty() && kept.len() == outputs.len() {
+            return Ok(removed);
+        }
+        writer.transaction("change the outputs of", |transaction| {
+            let change = || -> rusqlite::Result<()> {
+                for cursor in &removed {
+                    transaction.execute(
+                        "DELETE FROM cursors WHERE output = ? AND stream = ?",
+                        params![cursor.output, cursor.stream.code()],
+                    )?;
+                }
+                for ((output, stream, start), end) in outputs.iter().zip(ends) {
+                    let is_known = kept
+                        .iter()
+                        .any(|cursor| cursor.output == *output && cursor.stream == *stream);
+                    if !is_known {
+                        new_cursor(transaction, output, *stream, *start, end)?
+                            .write(transaction)?;
+                    }
+                }
+                Ok(())
+            };
+            change().map_err(|source| JournalError::sqlite(&path, "change the outputs of", source))
+        })?;
+        Ok(removed)
     }
 
     /// Moves an output's cursor forward to `batch`. A cursor never moves back.
@@ -261,17 +321,5 @@ impl Journal {
         })?;
         writer.checkpoint_if_due();
         Ok(())
-    }
-
-    /// Removes the cursors of an output: retention no longer keeps batches for it.
-    pub fn remove_output(&self, output: &str) -> Result<()> {
-        let mut writer = self.log.writer();
-        let path = writer.path.clone();
-        writer.transaction("remove an output from", |transaction| {
-            transaction
-                .execute("DELETE FROM cursors WHERE output = ?", [output])
-                .map_err(|source| JournalError::sqlite(&path, "remove an output from", source))?;
-            Ok(())
-        })
     }
 }

@@ -8,11 +8,12 @@ use callmeter_records::{Balance, BatchSeq, Billing, Rate, Stream};
 
 use crate::error::Result;
 use crate::ingest::account_memory::AccountMemories;
-use crate::ingest::change_streams::{self, Changes};
+use crate::ingest::change_streams::{self, Changes, DeckExtent};
 use crate::ingest::options::PollOptions;
 use crate::ingest::session::IngestSession;
 use crate::ingest::watermark;
 use crate::log::accounts::AccountState;
+use crate::log::coverage::{self, CoverageChange, DayCoverage};
 use crate::log::reader::Filter;
 use crate::log::shared::SharedLog;
 use crate::stored_batch::{BatchMeta, StoredBatch};
@@ -66,11 +67,24 @@ impl Journal {
         Ok(self.memories.get(&self.log, account)?.lock().row.state)
     }
 
-    /// Stores how far an account has been read, without records: the last step of a poll whose
+    /// Stores how far an account has been read, without records: the last step of a reading whose
     /// pages are all committed. Durable when it returns.
-    pub fn set_account_state(&self, account: &str, state: AccountState) -> Result<()> {
+    pub fn set_account_state(
+        &self,
+        account: &str,
+        state: AccountState,
+        coverage: CoverageChange,
+    ) -> Result<()> {
         let memory = self.memories.get(&self.log, account)?;
-        watermark::store_state(&self.log, &memory, state)
+        watermark::store_state(&self.log, &memory, state, coverage)
+    }
+
+    /// How far each day of an account has been read, oldest first. Days of which nothing more is
+    /// expected have no entry.
+    pub fn coverage(&self, account: &str) -> Result<Vec<DayCoverage>> {
+        let id = self.memories.get(&self.log, account)?.lock().row.id;
+        self.log
+            .with_reader(|reader| coverage::read_all(&reader.conn, &reader.path, id))
     }
 
     /// Starts a poll of an account's calls. Loads the ids of its range if they are not in memory.
@@ -90,8 +104,8 @@ impl Journal {
         Ok(self.memories.get(&self.log, account)?.lock().old_size())
     }
 
-    /// Appends the balances that changed, each identified by its client and the start of its
-    /// period.
+    /// Appends the balances that changed, each identified by its client, its allowance and the
+    /// start of its period.
     ///
     /// A new end of the period is not a change. `observed_at` is in UTC microseconds.
     pub fn record_balances(
@@ -104,16 +118,24 @@ impl Journal {
         change_streams::record_balances(&self.log, &memory, observed_at, balances)
     }
 
-    /// Appends the rates that changed, each identified by its id. `deck` is the whole rate deck: a
-    /// known rate that is not in it is appended as removed. `observed_at` is in UTC microseconds.
+    /// Appends the rates that changed, each identified by its prefix. If `deck` is the whole rate
+    /// deck, a known rate that is not in it is appended as removed. `observed_at` is in UTC
+    /// microseconds.
     pub fn record_rates(
         &self,
         account: &str,
         observed_at: i64,
         deck: &[Rate<'_>],
+        extent: DeckExtent,
     ) -> Result<Changes> {
         let memory = self.memories.get(&self.log, account)?;
-        change_streams::record_rates(&self.log, &memory, observed_at, deck)
+        change_streams::record_rates(&self.log, &memory, observed_at, deck, extent)
+    }
+
+    /// How many known rates of an account are not in this deck.
+    pub fn missing_rates(&self, account: &str, deck: &[Rate<'_>]) -> Result<u64> {
+        let memory = self.memories.get(&self.log, account)?;
+        change_streams::missing_rates(&self.log, &memory, deck)
     }
 
     /// Appends an account's billing settings and balance if they changed. `observed_at` is in UTC

@@ -6,6 +6,7 @@ use callmeter_records::{CallsView, Change, CommonView, Previous, RatesView, Stre
 
 use crate::counted_call::CountedCall;
 use crate::folding::Limits;
+use crate::label_text::bounded;
 use crate::ledger::Ledger;
 use crate::polled::rate_label;
 use crate::totals::AccountTotals;
@@ -112,9 +113,10 @@ fn check_changes(stream: Stream, batch: &RecordBatch) -> Result<(), ApplyError> 
 fn apply_call(totals: &mut AccountTotals, row: &CallRow<'_, '_>, limits: Limits) {
     totals.start_counting(row.observed_at());
     totals.note_start(row.start_time());
+    let (client, center) = (row.client_id().map(bounded), row.center_id().map(bounded));
     let call = CountedCall::new(
-        row.client_id(),
-        row.center_id(),
+        client.as_deref(),
+        center.as_deref(),
         row.call_type(),
         row.answered_by(),
         row.flagged(),
@@ -123,7 +125,10 @@ fn apply_call(totals: &mut AccountTotals, row: &CallRow<'_, '_>, limits: Limits)
     match row.change() {
         Some(Change::Revised) => {
             if let Some(previous) = row.previous() {
-                totals.revise(&before(&previous), &call, row.observed_at(), limits);
+                let labels = [previous.client_id, previous.center_id];
+                let [client, center] = labels.map(|label| label.map(bounded));
+                let before = before(&previous, client.as_deref(), center.as_deref());
+                totals.revise(&before, &call, row.observed_at(), limits);
             }
         }
         Some(Change::New) => {
@@ -137,10 +142,14 @@ fn apply_call(totals: &mut AccountTotals, row: &CallRow<'_, '_>, limits: Limits)
     }
 }
 
-fn before<'a>(previous: &Previous<'a>) -> CountedCall<'a> {
+fn before<'a>(
+    previous: &Previous<'a>,
+    client: Option<&'a str>,
+    center: Option<&'a str>,
+) -> CountedCall<'a> {
     CountedCall::new(
-        previous.client_id,
-        previous.center_id,
+        client,
+        center,
         previous.call_type,
         previous.answered_by,
         previous.flagged,

@@ -38,29 +38,45 @@ macro_rules! families {
 families! {
     // ---- an account and its polls
     Up: State Gauge "callmeter_up" ["account", "api"] ""
-        "Whether the last poll of the account succeeded (1) or failed (0).";
+        "Whether the last poll of every task succeeded and no day of calls is unproven (1) or not (0).";
     LastSuccess: State Gauge "callmeter_last_success_timestamp_seconds" ["account", "api"] "seconds"
         "Unix time of the last poll that succeeded.";
     Watermark: State Gauge "callmeter_watermark_timestamp_seconds" ["account", "api"] "seconds"
         "Unix time up to which the account's calls have been read.";
+    DaysIncomplete: Registry Gauge "callmeter_days_incomplete" ["account"] ""
+        "Days that may miss calls: not read to their ends, fewer records than the server counts, failed, or overdue. The status page names them.";
+    CompleteUntil: Registry Gauge "callmeter_complete_until_timestamp_seconds" ["account"] "seconds"
+        "Unix time before which no day misses calls that the server lists. Moves back when a day turns out to miss some.";
+    CallsWaiting: Registry Gauge "callmeter_calls_waiting" ["account"] ""
+        "Calls that were read but do not count yet, because they have not settled. As of the last reading of each day as a whole.";
+    CallsFoundByAudit: Registry Counter "callmeter_calls_found_by_audit_total" ["account"] ""
+        "Calls that were found late: by reading a whole day, not at the end of the list.";
+    CallsImplausible: Registry Counter "callmeter_calls_implausible_total" ["account"] ""
+        "Calls that say they lasted longer than a day. They count, a day after their start.";
+    ClockSkew: Registry Gauge "callmeter_clock_skew_seconds" ["account"] "seconds"
+        "How far the server's clock is ahead of this machine's, by the Date of its last answer.";
+    TaskUp: Registry Gauge "callmeter_task_up" ["account", "task"] ""
+        "Whether the last poll of the task succeeded and read everything (1) or not (0).";
+    TaskLastSuccess: Registry Gauge "callmeter_task_last_success_timestamp_seconds" ["account", "task"] "seconds"
+        "Unix time of the last poll of the task that succeeded.";
     LastEvent: State Gauge "callmeter_last_event_timestamp_seconds" ["account", "api"] "seconds"
         "Latest start of a counted call, as Unix time.";
 
     // ---- allowances, as of the last poll
     ClientInfo: Polled Gauge "callmeter_client_info" ["account", "client_id", "client_name", "third_party_account_id"] ""
         "Always 1. Its labels give the names for a client id. As of the last poll.";
-    AllowanceBalance: Polled Gauge "callmeter_allowance_balance" ["account", "client_id"] ""
-        "Balance of the client's call allowance in the current period, as the API reports it. As of the last poll.";
-    AllowanceUsedCalls: Polled Gauge "callmeter_allowance_used_calls" ["account", "client_id"] ""
+    AllowanceBalance: Polled Gauge "callmeter_allowance_balance" ["account", "client_id", "allowance"] ""
+        "Balance of the client's call allowance in the current period, as the API reports it, in the unit of the allowance. As of the last poll.";
+    AllowanceUsedCalls: Polled Gauge "callmeter_allowance_used_calls" ["account", "client_id", "allowance"] ""
         "Calls billed against the allowance in the current period. As of the last poll.";
-    AllowanceUsedSeconds: Polled Gauge "callmeter_allowance_used_seconds" ["account", "client_id"] "seconds"
+    AllowanceUsedSeconds: Polled Gauge "callmeter_allowance_used_seconds" ["account", "client_id", "allowance"] "seconds"
         "Time billed against the allowance in the current period. As of the last poll.";
     AllowanceLimitCalls: Polled Gauge "callmeter_allowance_limit_calls" ["account", "client_id"] ""
         "Calls included in the allowance per period, for allowances in calls. As of the last poll.";
     AllowanceLimitSeconds: Polled Gauge "callmeter_allowance_limit_seconds" ["account", "client_id"] "seconds"
         "Time included in the allowance per period, for allowances in minutes. As of the last poll.";
     AllowanceUsedRatio: Polled Gauge "callmeter_allowance_used_ratio" ["account", "client_id"] "ratio"
-        "Used share of the allowance in the current period; above 1 when it is exceeded. As of the last poll.";
+        "Used share of the allowance in the current period; above 1 when it is exceeded. Not shown for a client with several allowances. As of the last poll.";
     AllowancePeriodElapsedRatio: Polled Gauge "callmeter_allowance_period_elapsed_ratio" ["account", "client_id"] "ratio"
         "Share of the current period that has passed, to compare with the used share. As of the last poll.";
 
@@ -121,6 +137,8 @@ families! {
     // ---- the meter itself
     SeriesFolded: Totals Counter "callmeter_series_folded_total" ["family"] ""
         "Updates counted under client_id=\"other\" because the family, or one with the same labels, reached the cap on label sets.";
+    SeriesShortened: State Gauge "callmeter_series_shortened" [] ""
+        "Series with a label value that is longer than 256 bytes and shown shortened: its beginning, ~, and a hash of the whole.";
 
     // ---- the exporter's own metrics, in the registry
     ApiRequests: Registry Counter "callmeter_api_requests_total" ["account", "api", "operation", "outcome"] ""

@@ -3,6 +3,33 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The longest label value in bytes. A longer one is shortened, see [`bounded`].
+pub const LONGEST_LABEL: usize = 256;
+
+/// What is kept of a longer value: the rest is a `~` and 16 digits.
+const KEPT: usize = LONGEST_LABEL - 17;
+
+/// A label value of at most [`LONGEST_LABEL`] bytes. A longer text keeps its beginning; a hash of
+/// the whole follows, so that two long texts stay different. The same text always gives the same
+/// value.
+pub fn bounded(text: &str) -> Cow<'_, str> {
+    if text.len() <= LONGEST_LABEL {
+        return Cow::Borrowed(text);
+    }
+    let kept = text.get(..text.floor_char_boundary(KEPT));
+    let hash = xxh3_64(text.as_bytes());
+    Cow::Owned(format!("{}~{hash:016x}", kept.unwrap_or_default()))
+}
+
+/// Whether a label value may be one that was shortened: no other one is that long and ends so.
+fn is_shortened(value: &str) -> bool {
+    let hash = value.rsplit_once('~').map(|(_, hash)| hash.as_bytes());
+    value.len() > KEPT
+        && hash.is_some_and(|hash| hash.len() == 16 && hash.iter().all(u8::is_ascii_hexdigit))
+}
+
 /// The label texts of a chunk of rows, in one allocation.
 ///
 /// A row's text is `account="acme",client_id="42"`, with the escaping of label values that the text
@@ -11,6 +38,8 @@ use std::sync::OnceLock;
 pub struct LabelBlock {
     text: String,
     ends: Vec<u32>,
+    /// How many rows have a value that was shortened.
+    shortened: u32,
     encoded: OnceLock<EncodedLabels>,
 }
 
@@ -40,6 +69,7 @@ impl Clone for LabelBlock {
         Self {
             text: self.text.clone(),
             ends: self.ends.clone(),
+            shortened: self.shortened,
             encoded: OnceLock::new(),
         }
     }
@@ -64,18 +94,27 @@ impl LabelBlock {
         self.text.get(start..end).unwrap_or_default()
     }
 
-    /// Adds a row. Values may be any text.
+    /// How many rows have a value that was shortened.
+    pub(crate) fn shortened(&self) -> u64 {
+        self.shortened.into()
+    }
+
+    /// Adds a row. Values may be any text; long ones are shortened.
     pub(crate) fn push(&mut self, names: &[&str], values: &[&str]) {
         debug_assert_eq!(names.len(), values.len());
+        let mut is_any_shortened = false;
         for (place, (name, value)) in names.iter().zip(values).enumerate() {
             if place > 0 {
                 self.text.push(',');
             }
             self.text.push_str(name);
             self.text.push_str("=\"");
-            escape_into(&mut self.text, value);
+            let value = bounded(value);
+            is_any_shortened |= is_shortened(&value);
+            escape_into(&mut self.text, &value);
             self.text.push('"');
         }
+        self.shortened += u32::from(is_any_shortened);
         // A chunk has at most a few hundred rows of bounded label values: far below 4 GiB.
         self.ends
             .push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
@@ -166,6 +205,26 @@ mod tests {
         assert_eq!(block.row(0), r#"a="x",b="q\"uo\\te\nline""#);
         assert_eq!(block.row(1), r#"a="",b="é""#);
         assert_eq!(block.row(2), "");
+    }
+
+    #[test]
+    fn a_long_value_is_shortened_and_stays_different() {
+        let mut block = LabelBlock::default();
+        let fits = "x".repeat(LONGEST_LABEL);
+        let (one, other) = (format!("{fits}1"), format!("{fits}2"));
+        for value in [&fits, &one, &other] {
+            block.push(&["id"], &[value]);
+        }
+        assert_eq!(block.row(0), format!("id=\"{fits}\""));
+        assert_ne!(block.row(1), block.row(2));
+        assert_eq!(block.shortened(), 2);
+        // The value is part of the name of a series: it must not change with a version.
+        let beginning = "x".repeat(239);
+        assert_eq!(bounded(&one), format!("{beginning}~dbacdd01aa34fee1"));
+        assert_eq!(bounded(&bounded(&one)), bounded(&one));
+        for text in ["ü".repeat(1_000), "€".repeat(1_000), "\n".repeat(1_000)] {
+            assert!((238..=LONGEST_LABEL).contains(&bounded(&text).len()));
+        }
     }
 
     proptest! {

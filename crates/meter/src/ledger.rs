@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::applied::Applied;
+use crate::client_facts::{AllowanceUse, Client};
 use crate::families::FamilyId;
 use crate::folding::{Folded, Limits};
-use crate::polled::{AllowanceUse, Billing, Client, Polled, RateDeck};
+use crate::polled::{Billing, Polled, RateDeck};
 use crate::snapshot::{Part, Snapshot};
 use crate::table::{Amounts, Chunk, Columns, Floats, Table};
 use crate::totals::AccountTotals;
@@ -163,11 +164,13 @@ impl Ledger {
     ) {
         let limits = self.limits;
         let account = self.account(name);
-        for row in &uses {
-            account.totals.know(&row.client_id, None, now, limits);
-        }
         let period = (period.0, period.1, now);
         let folded = account.polled.set_allowances(name, period, uses, limits);
+        let uses = account.polled.uses().iter();
+        let clients = uses.filter_map(|row| row.client_id.as_deref());
+        for client in clients.filter(|client| !client.is_empty()) {
+            account.totals.know(client, None, now, limits);
+        }
         account.published = None;
         self.folded_gauges += folded as u64;
     }
@@ -274,8 +277,18 @@ impl Ledger {
             let row = table.push(family.labels, &[folded.family().name], created);
             table.add(row, updates.into());
         }
+        let parts = self
+            .accounts
+            .values()
+            .filter_map(|one| one.published.as_ref());
+        let shortened: u64 = parts.map(|part| part.shortened()).sum();
+        let family = F::SeriesShortened.family();
+        let mut gauge = Table::<Floats>::default();
+        #[expect(clippy::cast_precision_loss, reason = "a number of series")]
+        gauge.push_value(family.labels, &[], shortened as f64);
         Part {
             amounts: vec![(F::SeriesFolded, chunks(&table))],
+            floats: vec![(F::SeriesShortened, chunks(&gauge))],
             ..Part::default()
         }
     }

@@ -15,6 +15,7 @@
 mod amount;
 mod applied;
 mod apply;
+mod client_facts;
 mod counted_call;
 mod families;
 mod family;
@@ -35,6 +36,7 @@ mod totals;
 
 pub use amount::{Amount, Scale};
 pub use apply::ApplyError;
+pub use client_facts::{Allowance, AllowanceUse, Client};
 pub use counted_call::{Count, UNKNOWN_ID};
 pub use families::FamilyId;
 pub use family::{Family, MetricType, Source};
@@ -43,9 +45,9 @@ pub use histogram::{
     BOUNDS_MS, BOUNDS_SECONDS, BUCKETS, HistogramColumn, HistogramRow, NATIVE_SCHEMA,
     NATIVE_ZERO_THRESHOLD, NativeBucket,
 };
-pub use label_text::{EncodedLabels, LabelBlock, pairs};
+pub use label_text::{EncodedLabels, LONGEST_LABEL, LabelBlock, bounded, pairs};
 pub use ledger::{AccountGauges, Api, Ledger};
 pub use meter::Meter;
-pub use polled::{Allowance, AllowanceUse, Billing, Client, RateDeck};
+pub use polled::{Billing, RateDeck};
 pub use snapshot::{Block, Position, Snapshot, Values};
 pub use snapshot_codec::BlobError;

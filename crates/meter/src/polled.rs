@@ -1,56 +1,17 @@
 //! The values of an account's last poll: gauges that each poll replaces as a whole.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::amount::{Amount, Scale};
+use crate::client_facts::{
+    Allowance, AllowanceUse, Client, ClientFacts, UseSum, add, client_facts,
+};
 use crate::counted_call::UNKNOWN_ID;
 use crate::families::FamilyId;
 use crate::folding::{FOLDED_ID, Limits};
+use crate::label_text::bounded;
 use crate::table::{Floats, Table};
-
-/// Longer label values are cut to this length in bytes.
-const LABEL_BYTES: usize = 256;
-
-/// A client's use of its allowance in the current period. Decimals are in units of 10⁻⁹.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AllowanceUse {
-    /// The client's id.
-    pub client_id: String,
-    /// The client's name.
-    pub client_name: Option<String>,
-    /// The client's id in the operator's own accounts.
-    pub third_party_account_id: Option<String>,
-    /// Balance as the API reports it.
-    pub balance_nano: Option<i128>,
-    /// Calls billed.
-    pub calls_nano: Option<i128>,
-    /// Minutes billed.
-    pub minutes_nano: Option<i128>,
-}
-
-/// A client of the client list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Client {
-    /// The client's id.
-    pub client_id: String,
-    /// The client's name.
-    pub client_name: Option<String>,
-    /// The center that the client belongs to.
-    pub center_id: Option<String>,
-    /// The client's id in the operator's own accounts.
-    pub third_party_account_id: Option<String>,
-    /// The allowance; `None` if the client is not billable or the API does not report it.
-    pub allowance: Option<Allowance>,
-}
-
-/// The calls or minutes included in an allowance per period, in units of 10⁻⁹.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Allowance {
-    /// A number of calls.
-    Calls(i128),
-    /// A number of minutes.
-    Minutes(i128),
-}
 
 /// A tenant's billing settings and balance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,8 +70,19 @@ impl RateDeck {
 
 /// The label value of a rate's type: lower case, or `unknown` if the API left it out.
 pub(crate) fn rate_label(rate_type: Option<&str>) -> String {
-    let text = rate_type.map(str::trim).filter(|text| !text.is_empty());
-    text.map_or_else(|| UNKNOWN_ID.to_owned(), str::to_lowercase)
+    let label = words(rate_type).unwrap_or(UNKNOWN_ID).to_lowercase();
+    bounded(&label).into_owned()
+}
+
+/// Shortens an id to a label value.
+fn shorten(id: &mut String) {
+    if let Cow::Owned(short) = bounded(id) {
+        *id = short;
+    }
+}
+
+fn words(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
 }
 
 /// The gauges of one account's last poll.
@@ -123,15 +95,6 @@ pub(crate) struct Polled {
     pub(crate) tables: Vec<(FamilyId, Table<Floats>)>,
 }
 
-/// A client's data from the client list and the balances.
-#[derive(Default)]
-struct ClientFacts<'a> {
-    name: Option<&'a str>,
-    third_party: Option<&'a str>,
-    use_of: Option<AllowanceUse>,
-    allowance: Option<Allowance>,
-}
-
 impl Polled {
     pub(crate) fn set_allowances(
         &mut self,
@@ -141,6 +104,9 @@ impl Polled {
         limits: Limits,
     ) -> usize {
         self.uses = uses;
+        for row in &mut self.uses {
+            row.client_id.iter_mut().for_each(shorten);
+        }
         self.period = Some(period);
         self.fill_clients(account, limits)
     }
@@ -152,6 +118,10 @@ impl Polled {
         limits: Limits,
     ) -> usize {
         self.clients = clients;
+        for client in &mut self.clients {
+            shorten(&mut client.client_id);
+            client.center_id.iter_mut().for_each(shorten);
+        }
         self.fill_clients(account, limits)
     }
 
@@ -159,12 +129,17 @@ impl Polled {
         &self.clients
     }
 
-    /// Fills the tables about clients and returns how many clients were folded.
+    pub(crate) fn uses(&self) -> &[AllowanceUse] {
+        &self.uses
+    }
+
+    /// Fills the tables about clients and returns how many label sets were folded.
     fn fill_clients(&mut self, account: &str, limits: Limits) -> usize {
         use FamilyId as F;
-        let facts = facts(&self.clients, &self.uses);
-        let folded = limits.excess(facts.len());
-        let kept = facts.len() - folded;
+        let facts = client_facts(&self.clients, &self.uses);
+        let label_sets: usize = facts.values().map(ClientFacts::label_sets).sum();
+        let folded = limits.excess(label_sets);
+        let mut room = label_sets - folded;
         let mut tables: BTreeMap<FamilyId, Table<Floats>> = BTreeMap::new();
         let mut show = |family: F, labels: &[&str], value: Option<f64>| {
             if let Some(value) = value {
@@ -173,33 +148,44 @@ impl Polled {
             }
         };
         let elapsed = self.period.and_then(elapsed_ratio);
-        for (client, facts) in facts.iter().take(kept) {
-            let info = [
-                account,
-                client,
-                clip(facts.name.unwrap_or_default()),
-                clip(facts.third_party.unwrap_or_default()),
-            ];
-            show(F::ClientInfo, &info, Some(1.0));
+        // Amounts can be folded, names and ratios cannot.
+        let mut rest = ClientSums::default();
+        for (client, facts) in &facts {
             let labels = [account, client];
-            let used = used_ratio(facts.use_of.as_ref(), facts.allowance);
-            show(F::AllowanceUsedRatio, &labels, used);
-            if facts.use_of.is_some() {
+            let uses = facts.uses.iter();
+            let kept = room.min(facts.label_sets());
+            room -= kept;
+            for (place, (allowance, use_of)) in uses.enumerate() {
+                if place < kept {
+                    let mut one = ClientSums::default();
+                    one.add_use(use_of);
+                    one.show_use(&[account, client, allowance], &mut show);
+                } else {
+                    rest.add_use(use_of);
+                }
+            }
+            if kept == 0 {
+                rest.add_limit(facts.limit);
+                continue;
+            }
+            let (name, third_party) = (facts.name, facts.third_party);
+            let names = [name.unwrap_or_default(), third_party.unwrap_or_default()];
+            show(
+                F::ClientInfo,
+                &[account, client, names[0], names[1]],
+                Some(1.0),
+            );
+            let mut one = ClientSums::default();
+            one.add_limit(facts.limit);
+            one.show_limit(&labels, &mut show);
+            show(F::AllowanceUsedRatio, &labels, facts.used_ratio());
+            if !facts.uses.is_empty() {
                 show(F::AllowancePeriodElapsedRatio, &labels, elapsed);
             }
         }
-        // Amounts can be folded, names and ratios cannot.
-        let mut rest = ClientSums::default();
-        for (place, (client, facts)) in facts.iter().enumerate() {
-            let mut one = ClientSums::default();
-            let sums = if place < kept { &mut one } else { &mut rest };
-            sums.add(facts);
-            if place < kept {
-                one.show(&[account, client], &mut show);
-            }
-        }
         if folded > 0 {
-            rest.show(&[account, FOLDED_ID], &mut show);
+            rest.show_use(&[account, FOLDED_ID, FOLDED_ID], &mut show);
+            rest.show_limit(&[account, FOLDED_ID], &mut show);
         }
         self.replace(
             &[
@@ -231,11 +217,11 @@ impl Polled {
         if billing.billed_account.is_some() || billing.charging_type.is_some() {
             let text = |text: &Option<String>| rate_label(text.as_deref());
             let (billed, charging) = (text(&billing.billed_account), text(&billing.charging_type));
-            let labels = [account, clip(&billed), clip(&charging)];
+            let labels = [account, &billed, &charging];
             show(F::PortsipBillingInfo, &labels, 1.0);
         }
         if let Some(balance) = billing.balance_nano {
-            let currency = clip(billing.currency.as_deref().unwrap_or_default());
+            let currency = billing.currency.as_deref().unwrap_or_default();
             show(F::PortsipBalance, &[account, currency], nano(balance));
         }
         self.replace(
@@ -258,7 +244,6 @@ impl Polled {
         let folded = limits.excess(deck.types.len());
         let kept = deck.types.len() - folded;
         for (rate_type, figures) in deck.types.iter().take(kept) {
-            let rate_type = clip(rate_type);
             show(F::CallRates, &[account, rate_type], whole(figures.rates));
             for (interval, prices) in ["first", "next"].into_iter().zip(&figures.prices) {
                 let Some((low, high)) = prices.span else {
@@ -300,81 +285,37 @@ struct ClientSums {
 }
 
 impl ClientSums {
-    fn add(&mut self, facts: &ClientFacts<'_>) {
-        fn add(sum: &mut Option<i128>, value: Option<i128>) {
-            if let Some(value) = value {
-                *sum = Some(sum.unwrap_or(0).saturating_add(value));
-            }
-        }
-        if let Some(use_of) = &facts.use_of {
-            add(&mut self.balance, use_of.balance_nano);
-            add(&mut self.calls, use_of.calls_nano);
-            add(&mut self.minutes, use_of.minutes_nano);
-        }
-        match facts.allowance {
+    fn add_use(&mut self, use_of: &UseSum<'_>) {
+        add(&mut self.balance, use_of.balance);
+        add(&mut self.calls, use_of.calls);
+        add(&mut self.minutes, use_of.minutes);
+    }
+
+    fn add_limit(&mut self, limit: Option<Allowance>) {
+        match limit {
             Some(Allowance::Calls(calls)) => add(&mut self.limit_calls, Some(calls)),
             Some(Allowance::Minutes(minutes)) => add(&mut self.limit_minutes, Some(minutes)),
             None => {}
         }
     }
 
-    fn show(&self, labels: &[&str], show: &mut impl FnMut(FamilyId, &[&str], Option<f64>)) {
+    fn show_use(&self, labels: &[&str], show: &mut impl FnMut(FamilyId, &[&str], Option<f64>)) {
         use FamilyId as F;
-        let seconds =
-            |minutes: Option<i128>| minutes.map(|minutes| nano(minutes.saturating_mul(60)));
         show(F::AllowanceBalance, labels, self.balance.map(nano));
         show(F::AllowanceUsedCalls, labels, self.calls.map(nano));
         show(F::AllowanceUsedSeconds, labels, seconds(self.minutes));
+    }
+
+    fn show_limit(&self, labels: &[&str], show: &mut impl FnMut(FamilyId, &[&str], Option<f64>)) {
+        use FamilyId as F;
         show(F::AllowanceLimitCalls, labels, self.limit_calls.map(nano));
-        show(
-            F::AllowanceLimitSeconds,
-            labels,
-            seconds(self.limit_minutes),
-        );
+        let limit = seconds(self.limit_minutes);
+        show(F::AllowanceLimitSeconds, labels, limit);
     }
 }
 
-/// Joins both lists by client. Several balance rows of a client, one per account, are added up.
-fn facts<'a>(
-    clients: &'a [Client],
-    uses: &'a [AllowanceUse],
-) -> BTreeMap<&'a str, ClientFacts<'a>> {
-    let mut facts: BTreeMap<&str, ClientFacts<'_>> = BTreeMap::new();
-    for client in clients {
-        let entry = facts.entry(&client.client_id).or_default();
-        entry.name = client.client_name.as_deref();
-        entry.third_party = client.third_party_account_id.as_deref();
-        entry.allowance = client.allowance;
-    }
-    for row in uses {
-        let entry = facts.entry(&row.client_id).or_default();
-        entry.name = entry.name.or(row.client_name.as_deref());
-        let third_party = row.third_party_account_id.as_deref();
-        entry.third_party = entry.third_party.or(third_party);
-        match &mut entry.use_of {
-            Some(sum) => {
-                let add = |sum: &mut Option<i128>, value: Option<i128>| {
-                    if let Some(value) = value {
-                        *sum = Some(sum.unwrap_or(0).saturating_add(value));
-                    }
-                };
-                add(&mut sum.balance_nano, row.balance_nano);
-                add(&mut sum.calls_nano, row.calls_nano);
-                add(&mut sum.minutes_nano, row.minutes_nano);
-            }
-            None => entry.use_of = Some(row.clone()),
-        }
-    }
-    facts
-}
-
-fn used_ratio(use_of: Option<&AllowanceUse>, allowance: Option<Allowance>) -> Option<f64> {
-    let use_of = use_of?;
-    let (used, limit) = match allowance? {
-        Allowance::Calls(limit) => (use_of.calls_nano?, limit),
-        Allowance::Minutes(limit) => (use_of.minutes_nano?, limit),
-    };
-    (limit > 0).then(|| nano(used) / nano(limit))
+fn seconds(minutes: Option<i128>) -> Option<f64> {
+    minutes.map(|minutes| nano(minutes.saturating_mul(60)))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a ratio of two time spans")]
@@ -392,9 +333,4 @@ fn nano(units: i128) -> f64 {
 fn whole(number: u64) -> f64 {
     let (units, scale) = (i128::from(number), Scale::One);
     Amount { units, scale }.to_f64()
-}
-
-fn clip(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(LABEL_BYTES))
-        .unwrap_or(text)
 }

@@ -59,7 +59,11 @@ pub fn markdown() -> String {
         page,
         "## How to read them\n\n\
          - `direction` is `incoming`, `outgoing`, `transfer`, `other` (a type that callmeter does not know) or `unknown` (no type).\n\
-         - `client_id=\"unknown\"`: the API returned no id. `client_id=\"other\"`: the account has more label sets than the cap allows, and\n  \
+         - `client_id=\"unknown\"`: the API returned no id. An allowance of such a client is under `unknown: ` and the client's id in\n  \
+           another system or its name. `allowance` is the allowance in words, as the API returns it, or `unknown`.\n\
+         - A label value has at most 256 bytes. A longer one is shown as its beginning, `~` and a hash of the whole, so that two long\n  \
+           values stay different. `callmeter_series_shortened` says how many series are affected.\n\
+         - `client_id=\"other\"`: the account has more label sets than the cap allows, and\n  \
            the further ones are counted together. `callmeter_series_folded_total` counts these updates.\n\
          - Counters never decrease. An edit that lowers or moves a value of a counted call goes to `callmeter_call_corrections_seconds` or\n  \
            `callmeter_call_corrections_calls`. The current value is the total plus its correction, for example\n  \

@@ -126,6 +126,18 @@ impl Snapshot {
 }
 
 impl Part {
+    /// How many of its label sets have a value that was shortened.
+    pub(crate) fn shortened(&self) -> u64 {
+        let counts = self.counts.iter().map(|chunk| &chunk.labels);
+        let times = self.times.iter().map(|chunk| &chunk.labels);
+        let amounts = self.amounts.iter().flat_map(|(_, chunks)| chunks);
+        let floats = self.floats.iter().flat_map(|(_, chunks)| chunks);
+        let amounts = amounts.map(|chunk| &chunk.labels);
+        let floats = floats.map(|chunk| &chunk.labels);
+        let all = counts.chain(times).chain(amounts).chain(floats);
+        all.map(|labels| labels.shortened()).sum()
+    }
+
     fn block(&self, family: FamilyId, chunk: usize) -> Option<Block<'_>> {
         if let Some(count) = count_of(family) {
             let chunk = self.counts.get(chunk)?;

@@ -4,12 +4,15 @@
 //! Layout (numbers are LEB128 varints, signed ones zigzag, texts length + UTF-8): magic, version,
 //! bucket layout, batches counted, accounts, xxh3 of everything before.
 
+use std::borrow::Cow;
+
 use callmeter_records::{CallField, Direction};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::counted_call::Count;
 use crate::folding::{Folded, Limits};
 use crate::histogram::{BUCKETS, HistogramColumn, NATIVE_SCHEMA};
+use crate::label_text::bounded;
 use crate::ledger::{Account, Ledger};
 use crate::totals::AccountTotals;
 
@@ -185,10 +188,10 @@ fn decode_account(input: &mut Reader<'_>, version: u64) -> Result<AccountTotals,
         *updates = input.number()?;
     }
     for _ in 0..input.length()? {
-        let (client, center) = (input.text()?, input.text()?);
+        let (client, center) = (input.label()?, input.label()?);
         let direction = input.direction()?;
         let created = input.signed_64()?;
-        let row = totals.counts_row(client, center, direction, created, Limits::NONE);
+        let row = totals.counts_row(&client, &center, direction, created, Limits::NONE);
         for count in Count::ALL {
             if count != Count::AnswerUnknown || version > VERSION_WITHOUT_UNKNOWN {
                 totals.add_count(row, count, input.number()?);
@@ -196,10 +199,10 @@ fn decode_account(input: &mut Reader<'_>, version: u64) -> Result<AccountTotals,
         }
     }
     for _ in 0..input.length()? {
-        let client = input.text()?;
+        let client = input.label()?;
         let direction = input.direction()?;
         let created = input.signed_64()?;
-        let row = totals.times_row(client, direction, created, Limits::NONE);
+        let row = totals.times_row(&client, direction, created, Limits::NONE);
         let mut result = Ok(());
         totals.times.table.change(row, |chunk, place| {
             let mut columns = chunk.columns.columns.iter_mut();
@@ -216,7 +219,7 @@ fn decode_account(input: &mut Reader<'_>, version: u64) -> Result<AccountTotals,
         );
     }
     for _ in 0..input.length()? {
-        let client = input.text()?.into();
+        let client = input.label()?.into();
         let key = (
             client,
             input.direction()?,
@@ -225,7 +228,7 @@ fn decode_account(input: &mut Reader<'_>, version: u64) -> Result<AccountTotals,
         totals.add_time_correction(&key, input.signed()?);
     }
     for _ in 0..input.length()? {
-        let (client, center) = (input.text()?.into(), input.text()?.into());
+        let (client, center) = (input.label()?.into(), input.label()?.into());
         let direction = input.direction()?;
         let key = (
             client,
@@ -236,7 +239,7 @@ fn decode_account(input: &mut Reader<'_>, version: u64) -> Result<AccountTotals,
         totals.add_count_correction(&key, input.signed()?);
     }
     for _ in 0..input.length()? {
-        let key = (input.text()?.into(), input.text()?.into());
+        let key = (input.label()?.into(), input.label()?.into());
         totals.add_rate_change(&key, input.signed()?);
     }
     totals.folded = folded;
@@ -368,6 +371,11 @@ impl<'a> Reader<'a> {
         let (text, rest) = self.0.split_at_checked(length).ok_or(BlobError::Damaged)?;
         self.0 = rest;
         std::str::from_utf8(text).map_err(|_| BlobError::Damaged)
+    }
+
+    /// A label value. Older versions stored them at any length.
+    fn label(&mut self) -> Result<Cow<'a, str>, BlobError> {
+        self.text().map(bounded)
     }
 
     fn time(&mut self) -> Result<Option<i64>, BlobError> {

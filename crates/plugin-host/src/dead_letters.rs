@@ -5,10 +5,12 @@
 //! it, both files move to `replay/`, where the running output or its next start finds them. This
 //! way only one process writes through a plugin.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::FileReader;
@@ -18,11 +20,26 @@ use serde::{Deserialize, Serialize};
 
 const REPLAY: &str = "replay";
 
+/// How long the size of a directory is trusted: counting a full one takes long, and other programs
+/// change it rarely.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
+
 /// The directory of all outputs' dead letters.
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
     directory: PathBuf,
     max_bytes: u64,
+    /// The bytes in the directory of each output, and when they were counted.
+    used: Arc<Mutex<HashMap<PathBuf, (u64, Instant)>>>,
+}
+
+/// The dead letters of an output.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Those that can be read, by stream and place.
+    pub letters: Vec<DeadLetter>,
+    /// Why others cannot be read.
+    pub damaged: Vec<DeadLetterError>,
 }
 
 /// Why dead letters cannot be written, listed or replayed.
@@ -123,20 +140,21 @@ impl DeadLetters {
         Self {
             directory: directory.into(),
             max_bytes,
+            used: Arc::default(),
         }
     }
 
-    /// The dead letters of every output, by output and place.
+    /// The dead letters of every output that can be read, by output and place.
     pub fn list(&self) -> Result<Vec<DeadLetter>, DeadLetterError> {
         let mut letters = Vec::new();
         for output in names(&self.directory)? {
-            letters.extend(self.list_output(&output)?);
+            letters.extend(self.list_output(&output)?.letters);
         }
         Ok(letters)
     }
 
-    /// The dead letters of an output, by stream and place.
-    pub fn list_output(&self, output: &str) -> Result<Vec<DeadLetter>, DeadLetterError> {
+    /// The dead letters of an output. One that cannot be read hides no other.
+    pub fn list_output(&self, output: &str) -> Result<Listing, DeadLetterError> {
         read_sidecars(&self.directory.join(output))
     }
 
@@ -144,16 +162,37 @@ impl DeadLetters {
     /// or else after its next start. If it is refused again, it becomes a dead letter again.
     pub fn replay(&self, output: &str, name: &str) -> Result<(), DeadLetterError> {
         let from = self.directory.join(output);
-        let known = read_sidecars(&from)?
-            .into_iter()
-            .any(|letter| letter.name() == name);
-        if !known {
+        let path = from.join(format!("{name}.json"));
+        if name.contains('/') || !path.is_file() {
             return Err(DeadLetterError::Unknown {
                 output: output.to_owned(),
                 name: name.to_owned(),
             });
         }
-        move_letter(&from, &from.join(REPLAY), name)
+        read_sidecar(&path)?;
+        move_letter(&from, &from.join(REPLAY), name)?;
+        sync_directory(&from.join(REPLAY))?;
+        sync_directory(&from)
+    }
+
+    /// Gives all dead letters of an output back to it. Returns how many there were, and why others
+    /// cannot be read.
+    pub fn replay_all(
+        &self,
+        output: &str,
+    ) -> Result<(usize, Vec<DeadLetterError>), DeadLetterError> {
+        let from = self.directory.join(output);
+        let Listing { letters, damaged } = read_sidecars(&from)?;
+        if letters.is_empty() {
+            return Ok((0, damaged));
+        }
+        let to = from.join(REPLAY);
+        for letter in &letters {
+            move_letter(&from, &to, &letter.name())?;
+        }
+        sync_directory(&to)?;
+        sync_directory(&from)?;
+        Ok((letters.len(), damaged))
     }
 
     /// Stores a refused batch durably. Storing it again replaces it.
@@ -164,7 +203,7 @@ impl DeadLetters {
     ) -> Result<(), DeadLetterError> {
         let directory = self.directory.join(&letter.output);
         create(&directory)?;
-        let bytes = used(&directory)?;
+        let bytes = self.used(&directory)?;
         if bytes >= self.max_bytes {
             return Err(DeadLetterError::Full {
                 path: directory,
@@ -182,11 +221,38 @@ impl DeadLetters {
             writer.finish().map_err(of)
         })?;
         // The sidecar comes last, because only with it the dead letter exists.
-        put_sidecar(&directory, letter)
+        put_sidecar(&directory, letter)?;
+        let size = |end: &str| {
+            let file = directory.join(format!("{name}.{end}"));
+            fs::metadata(file).map_or(0, |metadata| metadata.len())
+        };
+        let added = size("arrow") + size("json");
+        if let Some((bytes, _)) = self.counted().get_mut(&directory) {
+            *bytes += added;
+        }
+        Ok(())
+    }
+
+    fn counted(&self) -> MutexGuard<'_, HashMap<PathBuf, (u64, Instant)>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bytes in a directory. They are counted now and then, and before it is called full.
+    fn used(&self, directory: &Path) -> Result<u64, DeadLetterError> {
+        if let Some((bytes, at)) = self.counted().get(directory)
+            && *bytes < self.max_bytes
+            && at.elapsed() < COUNT_EVERY
+        {
+            return Ok(*bytes);
+        }
+        let bytes = count(directory)?;
+        self.counted()
+            .insert(directory.to_owned(), (bytes, Instant::now()));
+        Ok(bytes)
     }
 
     /// The dead letters that wait to be replayed.
-    pub(crate) fn replays(&self, output: &str) -> Result<Vec<DeadLetter>, DeadLetterError> {
+    pub(crate) fn replays(&self, output: &str) -> Result<Listing, DeadLetterError> {
         read_sidecars(&self.directory.join(output).join(REPLAY))
     }
 
@@ -233,11 +299,10 @@ impl DeadLetters {
     pub(crate) fn refused_again(&self, letter: &DeadLetter) -> Result<(), DeadLetterError> {
         let replay = self.replay_directory(letter);
         put_sidecar(&replay, letter)?;
-        move_letter(
-            &replay,
-            &self.directory.join(&letter.output),
-            &letter.name(),
-        )
+        let to = self.directory.join(&letter.output);
+        move_letter(&replay, &to, &letter.name())?;
+        sync_directory(&to)?;
+        sync_directory(&replay)
     }
 
     fn replay_directory(&self, letter: &DeadLetter) -> PathBuf {
@@ -290,7 +355,7 @@ fn entries(directory: &Path) -> Result<Vec<fs::DirEntry>, DeadLetterError> {
     }
 }
 
-fn used(directory: &Path) -> Result<u64, DeadLetterError> {
+fn count(directory: &Path) -> Result<u64, DeadLetterError> {
     let metadata = entries(directory)?
         .into_iter()
         .filter_map(|entry| entry.metadata().ok());
@@ -300,23 +365,38 @@ fn used(directory: &Path) -> Result<u64, DeadLetterError> {
         .sum())
 }
 
-fn read_sidecars(directory: &Path) -> Result<Vec<DeadLetter>, DeadLetterError> {
-    let mut letters = Vec::new();
+fn read_sidecars(directory: &Path) -> Result<Listing, DeadLetterError> {
+    let mut listing = Listing::default();
     for entry in entries(directory)? {
         let path = entry.path();
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
-        let text = fs::read(&path).map_err(|source| io_error("read", &path, source))?;
-        let letter: DeadLetter =
-            serde_json::from_slice(&text).map_err(|error| DeadLetterError::Sidecar {
-                path: path.clone(),
-                reason: error.to_string(),
-            })?;
-        letters.push(letter);
+        match read_sidecar(&path) {
+            Ok(letter) => listing.letters.push(letter),
+            Err(error) => listing.damaged.push(error),
+        }
     }
-    letters.sort_by_key(DeadLetter::name);
-    Ok(letters)
+    listing.letters.sort_by_cached_key(DeadLetter::name);
+    Ok(listing)
+}
+
+fn read_sidecar(path: &Path) -> Result<DeadLetter, DeadLetterError> {
+    let text = fs::read(path).map_err(|source| io_error("read", path, source))?;
+    let damaged = |reason: String| DeadLetterError::Sidecar {
+        path: path.to_owned(),
+        reason,
+    };
+    let letter: DeadLetter =
+        serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+    // Its files are found by the name that its content gives.
+    if path
+        .file_stem()
+        .is_none_or(|stem| stem != letter.name().as_str())
+    {
+        return Err(damaged("its content belongs to another name".to_owned()));
+    }
+    Ok(letter)
 }
 
 fn put_sidecar(directory: &Path, letter: &DeadLetter) -> Result<(), DeadLetterError> {
@@ -341,8 +421,13 @@ fn write_durably(
     let path = directory.join(name);
     let partial = directory.join(format!("{name}.partial"));
     let of = |source| io_error("write", &path, source);
+    // A stop may have left it; what a planted link leads to is not touched.
+    match fs::remove_file(&partial) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(of(error)),
+        _ => {}
+    }
     let mut options = File::options();
-    std::os::unix::fs::OpenOptionsExt::mode(options.write(true).create(true).truncate(true), 0o600);
+    std::os::unix::fs::OpenOptionsExt::mode(options.write(true).create_new(true), 0o600);
     let file = options.open(&partial).map_err(of)?;
     let mut buffered = BufWriter::new(&file);
     write(&mut buffered, &path)?;
@@ -360,6 +445,7 @@ fn sync_directory(directory: &Path) -> Result<(), DeadLetterError> {
 }
 
 /// Moves batch and sidecar. The sidecar comes last, because only with it the dead letter exists.
+/// The caller syncs both directories.
 fn move_letter(from: &Path, to: &Path, name: &str) -> Result<(), DeadLetterError> {
     create(to)?;
     for extension in ["arrow", "json"] {
@@ -372,8 +458,7 @@ fn move_letter(from: &Path, to: &Path, name: &str) -> Result<(), DeadLetterError
             Err(error) => return Err(io_error("move", &source, error)),
         }
     }
-    sync_directory(to)?;
-    sync_directory(from)
+    Ok(())
 }
 
 /// Removes sidecar and batch, the sidecar first.

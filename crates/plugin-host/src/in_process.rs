@@ -42,6 +42,7 @@ impl MakeSink for InProcess {
             None => loaded.insert(load(&self.source, self.host)?).clone(),
         };
         drop(loaded);
+        plugin.check_config(&self.config, self.host)?;
         let instance = Instance::create(&plugin, self.host, &self.name, &self.config)?;
         Ok((Box::new(instance), identity))
     }

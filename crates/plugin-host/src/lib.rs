@@ -14,6 +14,7 @@
 
 mod batch_log;
 mod callbacks;
+mod config_check;
 mod dead_letters;
 mod delivery;
 mod elf;
@@ -33,13 +34,13 @@ mod status;
 
 pub use batch_log::{BatchLog, BatchLogError, MemoryLog};
 pub use callmeter_records::{Backlog, Batch, BatchId, BatchSeq};
-pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters};
+pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters, Listing};
 pub use elf::{ElfError, ElfFacts, Note};
 pub use exit_now::exit_now;
 pub use file::{FileError, PluginFile, Trust};
 pub use inspect::{Inspection, LoadDecision, inspect};
-pub use isolation::{CHILD_ARGUMENT, child_main};
+pub use isolation::{CHILD_ARGUMENT, check_settings, child_main};
 pub use library::LoadError;
-pub use outputs::{Outputs, StartError};
-pub use settings::{Isolation, Limits, OutputSettings, PluginSource};
+pub use outputs::{Outputs, Prepared, StartError};
+pub use settings::{Isolation, Limits, OutputSettings, PluginSource, Scrub};
 pub use status::{LastError, OutputState, OutputStatus, PluginIdentity, StreamStatus};

@@ -8,13 +8,16 @@ compile_error!(
     "a statically linked program cannot load plugins: build for a dynamically linked glibc"
 );
 
+use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char};
 use std::os::fd::AsRawFd as _;
+use std::sync::{Mutex, PoisonError};
 
 use callmeter_plugin_abi::{self as abi, ErrorBox, InitFn, Status};
 use libloading::os::unix::{Library as DynamicLibrary, RTLD_LOCAL, RTLD_NOW};
 
 use crate::callbacks::HostContext;
+use crate::config_check::{self, ConfigCheck};
 use crate::file::PluginFile;
 use crate::plugin_answer;
 
@@ -130,32 +133,7 @@ impl Plugin {
         if note.kind != "output" {
             return Err(LoadError::OtherKind(note.kind.clone()));
         }
-        // NOW: an undefined symbol is an error here instead of a crash in the first call.
-        let flags = RTLD_NOW | RTLD_LOCAL | libc::RTLD_NODELETE;
-        let descriptor = file
-            .descriptor()
-            .map_err(|error| LoadError::Link(error.to_string()))?;
-        let by_descriptor = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
-        let link = |error: libloading::Error| {
-            let text = std::error::Error::source(&error)
-                .map_or_else(|| error.to_string(), ToString::to_string);
-            // Operators know the path, not the descriptor.
-            LoadError::Link(text.replace(&by_descriptor, &file.path().display().to_string()))
-        };
-        // SAFETY: constructors of the library run. The file passed the checks that stop accidents
-        // and planted files; beyond them a plugin is trusted code.
-        let library = unsafe { DynamicLibrary::open(Some(&by_descriptor), flags) }.map_err(link)?;
-        let init = {
-            // SAFETY: the symbol's name carries the ABI's major, which fixes its type.
-            let symbol =
-                unsafe { library.get::<Option<InitFn>>(abi::INIT_SYMBOL.to_bytes_with_nul()) };
-            symbol.ok().and_then(|symbol| *symbol)
-        };
-        // Never unloaded. The descriptor is not closed either: the dynamic linker remembers
-        // libraries by the path it was given, and would take another file under the same number for
-        // this library.
-        std::mem::forget(library);
-        std::mem::forget(descriptor);
+        let init = init_of(file)?;
         let plugin = Self::from_init(init.ok_or(LoadError::NoInit)?, host)?;
         for (what, table, said) in [
             ("name", &plugin.name, &note.name),
@@ -170,6 +148,26 @@ impl Plugin {
             }
         }
         Ok(plugin)
+    }
+
+    /// Checks settings in JSON against the plugin's schema, if it has one.
+    pub(crate) fn check_config(
+        &self,
+        config: &str,
+        host: &'static HostContext,
+    ) -> Result<(), String> {
+        let Some(schema) = &self.config_schema else {
+            return Ok(());
+        };
+        match config_check::check(schema, config) {
+            Ok(()) => Ok(()),
+            Err(error @ ConfigCheck::Invalid(_)) => Err(error.to_string()),
+            Err(error @ ConfigCheck::Schema(_)) => {
+                host.log()
+                    .line(abi::level::WARN, "plugin-host", &error.to_string());
+                Ok(())
+            }
+        }
     }
 
     /// Calls the `init` function of a loaded library or of a statically linked plugin.
@@ -227,6 +225,42 @@ impl Plugin {
             config_schema,
         })
     }
+}
+
+/// The `init` function of a file. The same bytes are loaded once, however often an output tries:
+/// a loaded library keeps a descriptor and memory until the process ends.
+fn init_of(file: &PluginFile) -> Result<Option<InitFn>, LoadError> {
+    static LOADED: Mutex<BTreeMap<String, Option<InitFn>>> = Mutex::new(BTreeMap::new());
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(init) = loaded.get(file.sha256()) {
+        return Ok(*init);
+    }
+    // NOW: an undefined symbol is an error here instead of a crash in the first call.
+    let flags = RTLD_NOW | RTLD_LOCAL | libc::RTLD_NODELETE;
+    let descriptor = file
+        .descriptor()
+        .map_err(|error| LoadError::Link(error.to_string()))?;
+    let by_descriptor = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
+    let link = |error: libloading::Error| {
+        let text = std::error::Error::source(&error)
+            .map_or_else(|| error.to_string(), ToString::to_string);
+        // Operators know the path, not the descriptor.
+        LoadError::Link(text.replace(&by_descriptor, &file.path().display().to_string()))
+    };
+    // SAFETY: constructors of the library run. The file passed the checks that stop accidents and
+    // planted files; beyond them a plugin is trusted code.
+    let library = unsafe { DynamicLibrary::open(Some(&by_descriptor), flags) }.map_err(link)?;
+    let init = {
+        // SAFETY: the symbol's name carries the ABI's major, which fixes its type.
+        let symbol = unsafe { library.get::<Option<InitFn>>(abi::INIT_SYMBOL.to_bytes_with_nul()) };
+        symbol.ok().and_then(|symbol| *symbol)
+    };
+    // Never unloaded. The descriptor is not closed either: the dynamic linker remembers libraries
+    // by the path it was given, and would take another file under the same number for this library.
+    std::mem::forget(library);
+    std::mem::forget(descriptor);
+    loaded.insert(file.sha256().to_owned(), init);
+    Ok(init)
 }
 
 /// # Safety

@@ -18,6 +18,8 @@ use crate::status::OutputStatus;
 const WATCH: Duration = Duration::from_millis(200);
 /// Time between two checks otherwise.
 const REST: Duration = Duration::from_millis(500);
+/// How long an output whose instance was ended by force may take to notice.
+const AFTER_KILL: Duration = Duration::from_secs(2);
 /// The watchdog updates the backlog of an output that is in a call for longer than this.
 const LONG_CALL: Duration = Duration::from_secs(5);
 
@@ -44,18 +46,70 @@ pub enum StartError {
 /// The running outputs. Dropping this does not stop them; [`Outputs::shutdown`] does.
 pub struct Outputs {
     batches: Arc<dyn BatchLog>,
-    running: Arc<Mutex<Vec<Arc<Shared>>>>,
+    known: Arc<Mutex<Known>>,
     /// Dropping it ends the watchdog.
     _alive: Arc<()>,
+}
+
+/// The outputs whose threads may be in a plugin. The watchdog watches all of them.
+#[derive(Default)]
+struct Known {
+    running: Vec<Arc<Shared>>,
+    /// Prepared and not yet admitted, or stopped and not yet ended.
+    aside: Vec<Arc<Shared>>,
+}
+
+/// An output whose first instance is being created, and which is not fed yet. Dropping it ends it.
+pub struct Prepared {
+    shared: Arc<Shared>,
+    admitted: bool,
+}
+
+impl Prepared {
+    /// The output's name.
+    pub fn name(&self) -> &str {
+        self.shared.name()
+    }
+
+    /// Waits until the first instance is created.
+    ///
+    /// # Errors
+    /// If it cannot be created, with the reason; or if that takes too long.
+    pub fn created(&self, within: Duration) -> Result<(), String> {
+        let created = self.shared.wait_until_created(Instant::now() + within);
+        created.unwrap_or_else(|| {
+            Err(format!(
+                "no instance was created within {} s",
+                within.as_secs()
+            ))
+        })
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if !self.admitted {
+            self.shared.stop(Instant::now());
+            self.shared.cancel();
+        }
+    }
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Prepared")
+            .field(&self.shared.name())
+            .finish()
+    }
 }
 
 impl Outputs {
     /// Makes an empty set of outputs, which read from `batches`.
     pub fn new(batches: Arc<dyn BatchLog>) -> Result<Self, StartError> {
-        let running = Arc::new(Mutex::new(Vec::new()));
+        let known = Arc::new(Mutex::new(Known::default()));
         let alive = Arc::new(());
         let (watched, log, ended) = (
-            Arc::clone(&running),
+            Arc::clone(&known),
             Arc::clone(&batches),
             Arc::downgrade(&alive),
         );
@@ -67,28 +121,31 @@ impl Outputs {
         })?;
         Ok(Self {
             batches,
-            running,
+            known,
             _alive: alive,
         })
     }
 
     /// Starts an output without waiting for its plugin. If the plugin cannot be loaded, the output
     /// is down and tries again.
-    pub fn start(&self, settings: OutputSettings) -> Result<(), StartError> {
-        let mut running = lock(&self.running);
-        if running.iter().any(|shared| shared.name() == settings.name) {
-            return Err(StartError::Duplicate(settings.name));
-        }
+    pub fn start(&self, settings: &OutputSettings) -> Result<(), StartError> {
+        let prepared = self.prepare(settings)?;
+        self.admit(prepared)
+    }
+
+    /// Creates the first instance of an output, on the output's own thread, and does not feed it
+    /// before [`Outputs::admit`]. An output of the same name may be running.
+    pub fn prepare(&self, settings: &OutputSettings) -> Result<Prepared, StartError> {
         let make: Box<dyn MakeSink> = match (settings.isolation, &settings.source) {
-            (Isolation::None, _) => Box::new(InProcess::new(&settings)),
-            (Isolation::Process, PluginSource::File { .. }) => Box::new(ChildMaker::new(&settings)),
+            (Isolation::None, _) => Box::new(InProcess::new(settings)),
+            (Isolation::Process, PluginSource::File { .. }) => Box::new(ChildMaker::new(settings)),
             (Isolation::Process, PluginSource::Static(_)) => {
-                return Err(StartError::StaticIsolated(settings.name));
+                return Err(StartError::StaticIsolated(settings.name.clone()));
             }
         };
-        let shared = Shared::new(&settings);
+        let shared = Shared::new(settings);
         let delivery = Delivery::new(
-            &settings,
+            settings,
             Arc::clone(&self.batches),
             Arc::clone(&shared),
             make,
@@ -103,48 +160,78 @@ impl Outputs {
             ending.set_ended();
         })
         .map_err(|source| StartError::Thread {
-            output: settings.name,
+            output: settings.name.clone(),
             source,
         })?;
-        running.push(shared);
+        lock(&self.known).aside.push(Arc::clone(&shared));
+        Ok(Prepared {
+            shared,
+            admitted: false,
+        })
+    }
+
+    /// Feeds a prepared output from now on.
+    pub fn admit(&self, mut prepared: Prepared) -> Result<(), StartError> {
+        let mut known = lock(&self.known);
+        let name = prepared.shared.name();
+        if known.running.iter().any(|shared| shared.name() == name) {
+            return Err(StartError::Duplicate(name.to_owned()));
+        }
+        prepared.admitted = true;
+        let shared = Arc::clone(&prepared.shared);
+        known.aside.retain(|other| !Arc::ptr_eq(other, &shared));
+        shared.admit();
+        known.running.push(shared);
         Ok(())
     }
 
     /// The status of every output, in the order in which they were started.
     pub fn status(&self) -> Vec<OutputStatus> {
-        lock(&self.running)
+        lock(&self.known)
+            .running
             .iter()
             .map(|shared| shared.status())
             .collect()
     }
 
-    /// Stops one output and removes it. Returns false if it did not stop in time.
-    pub fn stop(&self, name: &str, within: Duration) -> bool {
+    /// Stops these outputs and removes them. Instances that do not end in time are ended by force
+    /// where that is possible. Returns the outputs that did not stop even so: their threads are
+    /// still in a plugin.
+    pub fn stop(&self, names: &[String], within: Duration) -> Vec<String> {
         let stopping = {
-            let mut running = lock(&self.running);
-            let (stopping, others) = running
-                .drain(..)
-                .partition::<Vec<_>, _>(|shared| shared.name() == name);
-            *running = others;
+            let mut known = lock(&self.known);
+            let (stopping, others) = std::mem::take(&mut known.running)
+                .into_iter()
+                .partition::<Vec<_>, _>(|shared| names.iter().any(|name| name == shared.name()));
+            known.running = others;
+            known.aside.extend(stopping.iter().cloned());
             stopping
         };
-        stop_all(&stopping, within).is_empty()
+        stop_all(&stopping, within)
     }
 
     /// Stops and removes every output: what was accepted is flushed, then the instances end. Calls
-    /// still in progress after half of the time are asked to return.
+    /// still in progress after half of the time are asked to return, and those that still are at
+    /// its end are ended by force where that is possible.
     ///
-    /// Returns the outputs that did not stop in time. Their threads are still in a plugin, so the
-    /// process has to end with [`exit_now`](crate::exit_now::exit_now).
+    /// Returns the outputs that did not stop even so, including those that were stopped before.
+    /// Their threads are still in a plugin, so the process has to end with
+    /// [`exit_now`](crate::exit_now::exit_now).
     pub fn shutdown(&self, within: Duration) -> Vec<String> {
-        let stopping = std::mem::take(&mut *lock(&self.running));
+        let stopping = {
+            let mut known = lock(&self.known);
+            let mut stopping = std::mem::take(&mut known.running);
+            stopping.append(&mut known.aside);
+            stopping
+        };
         stop_all(&stopping, within)
     }
 }
 
 impl std::fmt::Debug for Outputs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<_> = lock(&self.running)
+        let names: Vec<_> = lock(&self.known)
+            .running
             .iter()
             .map(|shared| shared.name().to_owned())
             .collect();
@@ -168,14 +255,28 @@ fn stop_all(outputs: &[Arc<Shared>], within: Duration) -> Vec<String> {
     for shared in &slow {
         shared.cancel();
     }
-    let late = slow
+    let late: Vec<_> = slow
+        .into_iter()
+        .filter(|shared| !shared.wait_until_ended(by))
+        .collect();
+    for shared in &late {
+        if shared.kill() {
+            let output = shared.name();
+            tracing::error!(
+                output,
+                "the output did not stop in time; its process was killed"
+            );
+        }
+    }
+    let by = Instant::now() + AFTER_KILL;
+    let late = late
         .into_iter()
         .filter(|shared| !shared.wait_until_ended(by));
     late.map(|shared| shared.name().to_owned()).collect()
 }
 
-fn lock(running: &Mutex<Vec<Arc<Shared>>>) -> MutexGuard<'_, Vec<Arc<Shared>>> {
-    running.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
@@ -186,13 +287,17 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<Joi
 }
 
 /// Tells the outputs about new batches, and watches for calls that do not return.
-fn watch(ended: &Weak<()>, running: &Mutex<Vec<Arc<Shared>>>, batches: &dyn BatchLog) {
+fn watch(ended: &Weak<()>, known: &Mutex<Known>, batches: &dyn BatchLog) {
     let mut head = BatchSeq::START;
     let mut pace = WATCH;
     while ended.strong_count() > 0 {
         let last = batches.wait_beyond(head, pace);
         pace = if last > head { WATCH } else { REST };
-        let outputs = lock(running).clone();
+        let outputs: Vec<_> = {
+            let mut known = lock(known);
+            known.aside.retain(|shared| !shared.has_ended());
+            known.running.iter().chain(&known.aside).cloned().collect()
+        };
         for shared in outputs {
             if last > head {
                 shared.notify();

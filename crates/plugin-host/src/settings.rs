@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use callmeter_plugin_abi::InitFn;
@@ -85,6 +86,36 @@ pub struct OutputSettings {
     /// The command that runs [`child_main`](crate::child_main), for [`Isolation::Process`]:
     /// program, then arguments. Empty: this program with the argument `plugin-child`.
     pub child_command: Vec<std::ffi::OsString>,
+    /// Removes secrets from what the plugin says before it is logged, shown or stored.
+    pub scrub: Scrub,
+}
+
+/// Removes secrets from a text.
+#[derive(Clone)]
+pub struct Scrub(Arc<dyn Fn(&str) -> String + Send + Sync>);
+
+impl Scrub {
+    /// Scrubs with this function.
+    pub fn new(scrub: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(scrub))
+    }
+
+    pub(crate) fn scrub(&self, text: &str) -> String {
+        (self.0)(text)
+    }
+}
+
+impl fmt::Debug for Scrub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scrub")
+    }
+}
+
+impl Default for Scrub {
+    /// Removes nothing.
+    fn default() -> Self {
+        Self::new(str::to_owned)
+    }
 }
 
 impl fmt::Debug for OutputSettings {

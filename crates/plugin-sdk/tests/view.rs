@@ -133,6 +133,29 @@ fn calls() -> Vec<(&'static str, Node)> {
     columns
 }
 
+/// Arrow arrays of type null have no buffers at all.
+#[test]
+fn columns_without_buffers_read_as_null() {
+    for (format, rows) in [("n", 4), ("n", 0)] {
+        let mut columns = common::common(rows);
+        columns.push(("later", Node::Bare(format, rows)));
+        columns.push((
+            "members",
+            Node::Struct(vec![("inner", Node::Bare(format, rows))], vec![true; rows]),
+        ));
+        let mut produced = Produced::new(rows, columns, 3);
+        let batch = through(&format!("bare {format} {rows}"), &mut produced, 1).unwrap();
+        assert_eq!(batch.len(), rows);
+        let column = batch.column("later").unwrap();
+        for row in 0..=rows {
+            assert!(column.is_null(row));
+            assert!(matches!(column.value(row), Value::Null));
+            assert_eq!(column.text(row), None);
+        }
+        assert_eq!(batch.to_ndjson().lines().count(), rows);
+    }
+}
+
 #[test]
 fn values_are_the_same_at_every_offset() {
     for skip in [0, 1, 7, 13] {

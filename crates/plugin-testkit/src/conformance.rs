@@ -74,13 +74,14 @@ pub fn run(library: &Path, config: fn(&Path) -> String) -> Report {
             .notes
             .push(format!("SKIPPED the exported symbols: {reason}")),
     }
-    let checks: [Check; 9] = [
+    let checks: [Check; 10] = [
         ("takes every stream", |b| b.every_stream()),
         ("takes empty batches and single records", |b| b.small()),
         ("takes slices at odd offsets", |b| b.slices()),
         ("takes columns full of nulls and columns without any", |b| {
             b.nulls()
         }),
+        ("takes columns that it does not know", |b| b.later()),
         ("takes 100,000 records in a batch", |b| b.large()),
         ("takes batches that it had before", |b| b.again()),
         ("runs as two instances at the same time", |b| b.twice()),
@@ -198,6 +199,14 @@ impl Bench<'_> {
                     ),
                 ));
             }
+        }
+        self.feed(&batches)
+    }
+
+    fn later(&self) -> Result<(), String> {
+        let mut batches = Vec::new();
+        for stream in Stream::ALL {
+            batches.push((stream, generate::later_batch(stream, Recipe::rows(30))));
         }
         self.feed(&batches)
     }

@@ -7,7 +7,7 @@ use arrow_array::{
     RecordBatch, StringArray, StructArray, TimestampMicrosecondArray, new_null_array,
 };
 use arrow_buffer::{NullBuffer, OffsetBuffer};
-use arrow_schema::{DataType, Field, Fields};
+use arrow_schema::{DataType, Field, Fields, Schema};
 use callmeter_records::Stream;
 
 /// What to generate.
@@ -83,6 +83,27 @@ pub fn batch(stream: Stream, recipe: Recipe) -> RecordBatch {
         })
         .collect();
     RecordBatch::try_new(schema, columns)
+        .unwrap_or_else(|error| panic!("the generator is broken: {error}"))
+}
+
+/// A batch of the stream with columns that a later version may add, of types that no column has
+/// today. Arrow arrays of type null have no buffers at all.
+pub fn later_batch(stream: Stream, recipe: Recipe) -> RecordBatch {
+    let records = batch(stream, recipe);
+    let mut fields: Vec<_> = records.schema().fields().iter().cloned().collect();
+    let mut columns = records.columns().to_vec();
+    for (name, data_type) in [
+        ("later_null", DataType::Null),
+        ("later_large_text", DataType::LargeUtf8),
+        ("later_date", DataType::Date32),
+        ("later_list", list(DataType::Null)),
+    ] {
+        // In front, so that the places of all columns change.
+        columns.insert(0, new_null_array(&data_type, recipe.rows));
+        fields.insert(0, Arc::new(Field::new(name, data_type, true)));
+    }
+    let schema = Schema::new_with_metadata(fields, records.schema().metadata().clone());
+    RecordBatch::try_new(Arc::new(schema), columns)
         .unwrap_or_else(|error| panic!("the generator is broken: {error}"))
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 use callmeter_plugin_host::{
     BatchLog, DeadLetters, Isolation, Limits, MemoryLog, OutputSettings, OutputStatus, Outputs,
-    PluginSource, Trust,
+    PluginSource, Scrub, Trust,
 };
 use callmeter_records::Stream;
 
@@ -30,6 +30,8 @@ pub struct RigOptions {
     pub dead_letters: PathBuf,
     /// Limits and times. The defaults wait far less than callmeter does.
     pub limits: Limits,
+    /// Removes secrets from what the plugin says.
+    pub scrub: Scrub,
 }
 
 impl RigOptions {
@@ -52,6 +54,7 @@ impl RigOptions {
                 linger: Duration::from_millis(10),
                 ..Limits::default()
             },
+            scrub: Scrub::default(),
         }
     }
 
@@ -103,11 +106,12 @@ impl Rig {
             dead_letters: dead_letters.clone(),
             limits: options.limits,
             child_command: options.child_command,
+            scrub: options.scrub,
         };
         let log: Arc<dyn BatchLog> = Arc::clone(&batches) as _;
         let outputs = Outputs::new(log).unwrap_or_else(|error| panic!("{error}"));
         outputs
-            .start(settings)
+            .start(&settings)
             .unwrap_or_else(|error| panic!("{error}"));
         Self {
             outputs,

@@ -258,6 +258,97 @@ fn a_stop_asks_a_sleeping_call_to_return() {
     }
 }
 
+/// Its standard error goes to callmeter's log, which removes secrets, and nowhere else. This
+/// process has no log.
+#[test]
+fn what_a_child_writes_to_standard_error_is_not_passed_through() {
+    let test = "what_a_child_writes_to_standard_error_is_not_passed_through";
+    if std::env::var("OWN_PROCESS").as_deref() == Ok(test) {
+        let error = isolated("write", "panic");
+        assert!(error.contains("the hazard panics in write"), "{error}");
+        return;
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env("OWN_PROCESS", test)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(!said.contains("the hazard panics"), "{said}");
+}
+
+#[test]
+fn a_child_that_hangs_is_killed_when_its_output_stops() {
+    for at in ["write", "drop"] {
+        let dir = tempfile::tempdir().unwrap();
+        let rig = Rig::start(hazard_options(dir.path(), at, "sleep for ever", true, true));
+        for batch in 0..4 {
+            append_calls(&rig, batch * 10 + 1, 10);
+        }
+        if at == "write" {
+            rig.wait(PATIENCE, |_| dir.path().join("once").exists())
+                .unwrap();
+        } else {
+            rig.settle(PATIENCE).unwrap();
+        }
+        // Its thread ends only when the process is gone.
+        assert!(rig.stop(Duration::from_millis(500)), "{at}");
+        assert!(dir.path().join("once").exists(), "{at}: it did not hang");
+    }
+}
+
+/// The child is told to end, its `destroy` hangs, and then callmeter ends.
+#[test]
+fn a_child_ends_with_callmeter_even_while_its_instance_is_destroyed() {
+    let noted = Path::new(env!("CARGO_TARGET_TMPDIR")).join("destroyed-child");
+    let status = own_process(
+        "a_child_ends_with_callmeter_even_while_its_instance_is_destroyed",
+        || {
+            let dir = tempfile::tempdir().unwrap();
+            let options = hazard_options(dir.path(), "drop", "sleep for ever", true, true);
+            let rig = Rig::start(options);
+            for batch in 0..4 {
+                append_calls(&rig, batch * 10 + 1, 10);
+            }
+            rig.settle(PATIENCE).unwrap();
+            std::fs::write(&noted, children().join(" ")).unwrap();
+            std::thread::spawn(move || rig.stop(PATIENCE));
+            while !dir.path().join("once").exists() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            // SAFETY: as if callmeter was killed: without running destructors.
+            #[expect(unsafe_code, reason = "no destructor may stop the child")]
+            unsafe {
+                libc::_exit(0)
+            }
+        },
+    );
+    let Some(status) = status else { return };
+    assert!(status.success(), "{status:?}");
+    let child = std::fs::read_to_string(noted).unwrap();
+    let process = Path::new("/proc").join(&child).join("cmdline");
+    let end = std::time::Instant::now() + PATIENCE;
+    // A process that nobody waited for has no command line.
+    while std::fs::read(&process).is_ok_and(|line| !line.is_empty()) {
+        assert!(std::time::Instant::now() < end, "process {child} goes on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The child processes of this process.
+fn children() -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).ok())
+        .flat_map(|text| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
 #[test]
 fn a_library_stays_mapped_when_its_output_ends() {
     let dir = tempfile::tempdir().unwrap();

@@ -4,10 +4,11 @@
 mod common;
 
 use std::path::Path;
+use std::time::Duration;
 
-use callmeter_plugin_testkit::host::{LoadDecision, Trust, inspect};
+use callmeter_plugin_testkit::host::{LoadDecision, PluginFile, PluginSource, Trust, inspect};
 use callmeter_plugin_testkit::{Rig, RigOptions};
-use common::{CHILD, PATIENCE, append_calls, compile_c, hazard, odd, talk_times_c};
+use common::{CHILD, PATIENCE, append_calls, compile_c, hazard, odd, own_process, talk_times_c};
 
 /// Why a plugin compiled with these flags is refused; `None` if it loads.
 fn refusal(flags: &[&str]) -> Option<String> {
@@ -288,3 +289,44 @@ fn the_conformance_checks_can_fail() {
 callmeter_plugin_testkit::conformance!("talk_times", |dir| {
     format!(r#"{{"path":"{}/lines"}}"#, dir.display())
 });
+
+#[test]
+fn a_plugin_that_cannot_be_loaded_leaks_nothing_however_often_it_is_tried() {
+    let status = own_process(
+        "a_plugin_that_cannot_be_loaded_leaks_nothing_however_often_it_is_tried",
+        || {
+            let dir = tempfile::tempdir().unwrap();
+            let library = odd(dir.path(), &["-DINIT_STATUS=3"]);
+            let file = PluginFile::open(&library, None, Trust::Development).unwrap();
+            for pin in [None, Some(file.sha256().to_owned())] {
+                let mut options = RigOptions::library(&library, dir.path());
+                options.limits.retry_least = Duration::from_millis(1);
+                options.limits.retry_most = Duration::from_millis(2);
+                options.source = PluginSource::File {
+                    path: library.clone(),
+                    sha256: pin,
+                    trust: Trust::Development,
+                };
+                let rig = Rig::start(options);
+                let mut tries = std::collections::BTreeSet::new();
+                rig.wait(PATIENCE, |status| {
+                    tries.extend(status.last_error.as_ref().map(|error| error.at));
+                    tries.len() >= 20
+                })
+                .unwrap();
+                assert!(rig.stop(PATIENCE));
+            }
+            drop(file);
+            let held = std::fs::read_dir("/proc/self/fd")
+                .unwrap()
+                .filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok())
+                .filter(|target| {
+                    let target = target.to_string_lossy();
+                    target.contains("libodd") || target.contains("callmeter-plugin")
+                })
+                .count();
+            assert_eq!(held, 1, "the loaded library itself");
+        },
+    );
+    assert!(status.is_none_or(|status| status.success()), "{status:?}");
+}

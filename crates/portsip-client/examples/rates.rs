@@ -82,7 +82,7 @@ async fn run(options: Options) -> Result<(), Error> {
         "billing enabled: {:?}, account {:?}, charging {:?}",
         billing.enabled, billing.account, billing.type_
     );
-    if let Some(balance) = session.balance().await? {
+    if let Some(balance) = session.balance().await?.known() {
         eprintln!("balance: {balance} {currency}");
     }
     let mut query = RatesQuery::default();

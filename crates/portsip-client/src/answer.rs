@@ -12,6 +12,7 @@ pub(crate) fn classify(answer: &Answer) -> Error {
         .iter()
         .flatten()
         .find_map(|error| error.code.as_deref())
+        .or(answer.phrase.as_deref())
         .unwrap_or_default();
     let reason = match code.to_ascii_uppercase().as_str() {
         // Documented with 400; a newer server may well say 401.

@@ -1,15 +1,12 @@
 //! The export of all call rates: one request, read while it arrives.
 
-use std::collections::VecDeque;
 use std::fmt;
 
 use api_client::{Error, ReplyStream};
-use bytes::{Buf as _, BytesMut};
-use csv::{ReaderBuilder, StringRecord};
 use futures_util::Stream;
-use memchr::memchr2_iter;
 
-use crate::export_columns::{Header, MissingColumns};
+use crate::export_columns::MissingColumns;
+use crate::export_reader::{ExportError, ExportReader};
 use crate::generated::types::CallRate;
 use crate::rates::RowError;
 use crate::session::Session;
@@ -26,15 +23,7 @@ pub enum ExportedRates {
 /// The rates of an export, in the file's order.
 pub struct RateExport {
     body: ReplyStream,
-    header: Header,
-    /// What has arrived and has not been parsed: after a parse, less than one record.
-    rest: BytesMut,
-    /// How far `rest` has been searched for the end of a record, and whether a quote was open
-    /// there.
-    searched: usize,
-    in_quotes: bool,
-    ready: VecDeque<StringRecord>,
-    index: usize,
+    reader: ExportReader,
     ended: bool,
 }
 
@@ -69,7 +58,7 @@ impl Session {
 impl fmt::Debug for RateExport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateExport")
-            .field("header", &self.header)
+            .field("reader", &self.reader)
             .field("body", &self.body)
             .finish_non_exhaustive()
     }
@@ -79,52 +68,74 @@ async fn open(session: &Session) -> Result<ExportedRates, Error> {
     let body = session.api().export_call_rates().await?;
     let mut export = RateExport {
         body: body.limit(session.export_limit()),
-        header: Header::none(),
-        rest: BytesMut::new(),
-        searched: 0,
-        in_quotes: false,
-        ready: VecDeque::new(),
-        index: 0,
+        reader: ExportReader::new(),
         ended: false,
     };
-    let titles = export.titles().await?;
-    Ok(match Header::read(&titles) {
-        Ok(header) => {
-            export.header = header;
-            ExportedRates::Rates(Box::new(export))
+    loop {
+        match export.reader.read_header() {
+            Ok(true) => return Ok(ExportedRates::Rates(Box::new(export))),
+            Ok(false) => export.receive().await?,
+            Err(ExportError::Columns(missing)) => return Ok(ExportedRates::NoColumns(missing)),
+            Err(error) => return Err(export.error(&error)),
         }
-        Err(missing) => ExportedRates::NoColumns(missing),
-    })
+    }
 }
 
 impl RateExport {
-    async fn titles(&mut self) -> Result<StringRecord, Error> {
-        let Some(titles) = self.record().await? else {
-            return Err(self.body.unreadable("the file is empty"));
-        };
-        if titles
-            .get(0)
-            .is_some_and(|title| title.trim_start().starts_with('<'))
-        {
-            return Err(self.body.web_page());
-        }
-        Ok(titles)
-    }
-
     /// The next rate; a row that cannot be read is an `Ok(Err(…))`, a broken transfer the outer
     /// error. After that, and after the last row, `None`.
     pub async fn next(&mut self) -> Option<Result<Result<CallRate, RowError>, Error>> {
-        let record = match self.record().await {
-            Ok(record) => record?,
+        match self.read().await {
+            Ok(rate) => rate.map(Ok),
             Err(error) => {
                 self.ended = true;
-                self.rest.clear();
-                return Some(Err(error));
+                self.reader = ExportReader::new();
+                Some(Err(error))
             }
-        };
-        let index = self.index;
-        self.index += 1;
-        Some(Ok(self.header.rate(index, &record)))
+        }
+    }
+
+    async fn read(&mut self) -> Result<Option<Result<CallRate, RowError>>, Error> {
+        loop {
+            match self.reader.next() {
+                Ok(Some(rate)) => {
+                    self.check_end()?;
+                    return Ok(Some(rate));
+                }
+                Ok(None) if self.ended => return Ok(None),
+                Ok(None) => self.receive().await?,
+                Err(error) => return Err(self.error(&error)),
+            }
+        }
+    }
+
+    /// Gets the next part of the body, or its end.
+    async fn receive(&mut self) -> Result<(), Error> {
+        if let Some(chunk) = self.body.chunk().await? {
+            self.reader.push(&chunk);
+        } else {
+            self.ended = true;
+            self.reader.end();
+        }
+        Ok(())
+    }
+
+    /// Refuses a last row that may be half a row: a part of a price is another price.
+    fn check_end(&mut self) -> Result<(), Error> {
+        match self.reader.unfinished_row() {
+            Some(row) if !self.body.end_is_marked() => Err(self.body.unreadable(format!(
+                "the file ends within row {row}, and the answer has no length that would \
+                     prove it complete"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn error(&mut self, error: &ExportError) -> Error {
+        match error {
+            ExportError::WebPage => self.body.web_page(),
+            error => self.body.unreadable(error.to_string()),
+        }
     }
 
     /// The rates as a stream.
@@ -140,68 +151,5 @@ impl RateExport {
     /// Bytes received so far.
     pub fn bytes(&self) -> u64 {
         self.body.received()
-    }
-
-    async fn record(&mut self) -> Result<Option<StringRecord>, Error> {
-        loop {
-            if let Some(record) = self.ready.pop_front() {
-                return Ok(Some(record));
-            }
-            if self.ended {
-                return Ok(None);
-            }
-            if let Some(chunk) = self.body.chunk().await? {
-                self.rest.extend_from_slice(&chunk);
-                if let Some(end) = self.end_of_records() {
-                    self.parse(end)?;
-                }
-            } else {
-                self.ended = true;
-                self.parse(self.rest.len())?;
-            }
-        }
-    }
-
-    /// Where the last complete record ends: behind the last line break that is not within quotes.
-    fn end_of_records(&mut self) -> Option<usize> {
-        let mut end = None;
-        let unsearched = self.rest.get(self.searched..).unwrap_or_default();
-        for at in memchr2_iter(b'"', b'\n', unsearched) {
-            if unsearched.get(at) == Some(&b'"') {
-                self.in_quotes = !self.in_quotes;
-            } else if !self.in_quotes {
-                end = Some(self.searched + at + 1);
-            }
-        }
-        self.searched = self.rest.len();
-        end
-    }
-
-    fn parse(&mut self, end: usize) -> Result<(), Error> {
-        let text = self.rest.split_to(end);
-        self.searched = self.searched.saturating_sub(end);
-        let mut text = &text[..];
-        if self.index == 0 && self.header.is_none() && text.starts_with(b"\xEF\xBB\xBF") {
-            text.advance(3);
-        }
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(text);
-        for record in reader.records() {
-            let record = record.map_err(|error| {
-                let problem = match error.kind() {
-                    csv::ErrorKind::Utf8 { .. } => "not UTF-8",
-                    _ => "not CSV",
-                };
-                self.body
-                    .unreadable(format!("{problem} near row {}", self.index))
-            })?;
-            // Blank lines at the end of a file are not rows.
-            if record.iter().any(|field| !field.trim().is_empty()) {
-                self.ready.push_back(record);
-            }
-        }
-        Ok(())
     }
 }

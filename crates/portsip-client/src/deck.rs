@@ -79,13 +79,54 @@ impl Session {
                 _ => return Err(error),
             },
         };
+        Ok(Deck {
+            rates: self.list_and_details().await?,
+            source: DeckSource::ListAndDetails(why),
+        })
+    }
+
+    /// How many rates the server's list counts; `None` when it does not count, or has no list for
+    /// this login.
+    ///
+    /// ```no_run
+    /// # async fn example(session: &portsip_client::Session) -> Result<(), portsip_client::Error> {
+    /// let deck = session.deck().await?;
+    /// if session.count_rates().await? > Some(deck.rates.len() as u64) {
+    ///     eprintln!("the deck is not complete");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn count_rates(&self) -> Result<Option<u64>, Error> {
+        let mut pages = self.rates(&RatesQuery::default().top(1));
+        let (listed, count) = match pages.next().await {
+            Some(Ok(page)) => (page.rates.len() as u64, page.count),
+            Some(Err(error)) => match error.kind() {
+                ErrorKind::NotFound
+                | ErrorKind::PermissionDenied
+                | ErrorKind::Validation
+                | ErrorKind::Html
+                | ErrorKind::Unreadable => return Ok(None),
+                _ => return Err(error),
+            },
+            None => (0, pages.shortfall()),
+        };
+        // 0 beside a rate, and -1, are what servers write that do not count.
+        let count = count.and_then(|count| u64::try_from(count).ok());
+        Ok(count.filter(|count| *count >= listed))
+    }
+
+    /// All rates of the list, with their details.
+    async fn list_and_details(&self) -> Result<Vec<Result<CallRate, RowError>>, Error> {
         let mut rates = Vec::new();
+        let mut failures = 0;
         let mut pages = self.rates(&RatesQuery::default());
         while let Some(page) = pages.next().await {
             for rate in page?.rates {
+                let index = rates.len();
                 rates.push(match rate {
-                    Ok(summary) => Ok(self.with_details(summary).await?),
-                    Err(bad) => Err(bad),
+                    Ok(summary) => self.with_details(index, summary, &mut failures).await?,
+                    Err(bad) => Err(RowError { index, ..bad }),
                 });
             }
         }
@@ -97,26 +138,69 @@ impl Session {
             };
             return Err(Error::new(operations::LIST_CALL_RATES.id, reason).with_status(200));
         }
-        Ok(Deck {
-            rates,
-            source: DeckSource::ListAndDetails(why),
-        })
+        Ok(rates)
     }
 
     /// All members of a rate that a list gave in part. A rate that has been removed meanwhile, or
-    /// has no usable id, stays as it is.
-    async fn with_details(&self, summary: CallRate) -> Result<CallRate, Error> {
+    /// has no usable id, stays as it is. One whose details cannot be read costs itself; a server
+    /// that fails for several in a row, the deck.
+    async fn with_details(
+        &self,
+        index: usize,
+        summary: CallRate,
+        failures: &mut u32,
+    ) -> Result<Result<CallRate, RowError>, Error> {
+        let wrong = |reason: String| Ok(Err(RowError { index, reason }));
+        if summary
+            .prefix
+            .as_deref()
+            .is_none_or(|prefix| prefix.trim().is_empty())
+        {
+            return wrong("it has no prefix".to_owned());
+        }
         let Some(id) = summary
             .id
             .clone()
             .and_then(|id| ResourceId::try_from(id).ok())
         else {
-            return Ok(summary);
+            return Ok(Ok(summary));
         };
-        match self.rate(&id).await {
-            Ok(rate) => Ok(rate),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(summary),
-            Err(error) => Err(error),
+        let error = match self.rate(&id).await {
+            Ok(details) => {
+                *failures = 0;
+                return Ok(Ok(joined(details, summary)));
+            }
+            Err(error) => error,
+        };
+        match error.kind() {
+            ErrorKind::NotFound => Ok(Ok(summary)),
+            ErrorKind::Unreadable | ErrorKind::Validation => wrong(error.to_string()),
+            ErrorKind::Server | ErrorKind::Html if *failures < MOST_FAILED_DETAILS => {
+                *failures += 1;
+                wrong(error.to_string())
+            }
+            _ => Err(error),
         }
+    }
+}
+
+/// How many requests for details may fail one after the other before the server counts as failed.
+const MOST_FAILED_DETAILS: u32 = 3;
+
+/// The details of a rate; what they leave out is as the list has it.
+fn joined(details: CallRate, summary: CallRate) -> CallRate {
+    CallRate {
+        id: details.id.or(summary.id),
+        prefix: details.prefix.or(summary.prefix),
+        type_: details.type_.or(summary.type_),
+        free_seconds: details.free_seconds.or(summary.free_seconds),
+        grace_period: details.grace_period.or(summary.grace_period),
+        interval_1: details.interval_1.or(summary.interval_1),
+        interval_n: details.interval_n.or(summary.interval_n),
+        connect_fee: details.connect_fee.or(summary.connect_fee),
+        postcall_surcharge: details.postcall_surcharge.or(summary.postcall_surcharge),
+        price_1: details.price_1.or(summary.price_1),
+        price_n: details.price_n.or(summary.price_n),
+        description: details.description.or(summary.description),
     }
 }

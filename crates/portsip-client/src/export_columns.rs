@@ -4,7 +4,6 @@
 //! ID"), so headers are matched without case, blanks and punctuation, and by every likely name.
 
 use api_client::Amount;
-use csv::StringRecord;
 
 use crate::generated::types::CallRate;
 use crate::open::CallRateType;
@@ -127,9 +126,9 @@ const fn member(name: &'static str, needed: bool, titles: &'static [&'static str
 
 /// An export in which not all columns can be recognized.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the export has no column for {}: its headers are {}", .members.join(", "), .headers.join(", "))]
+#[error("the export has no column, or several, for {}: its headers are {}", .members.join(", "), .headers.join(", "))]
 pub struct MissingColumns {
-    /// The members that no header names.
+    /// The members that no header names, or several do.
     pub members: Vec<&'static str>,
     /// The file's headers, cut to a printable length.
     pub headers: Vec<String>,
@@ -139,23 +138,15 @@ pub struct MissingColumns {
 #[derive(Debug, Clone)]
 pub(crate) struct Header {
     places: [Option<usize>; MEMBERS.len()],
+    /// How many columns there are.
+    width: usize,
 }
 
 impl Header {
-    /// No columns yet.
-    pub(crate) fn none() -> Self {
-        Self {
-            places: [None; MEMBERS.len()],
-        }
-    }
-
-    pub(crate) fn is_none(&self) -> bool {
-        self.places.iter().all(Option::is_none)
-    }
-
     /// Finds the columns in a file's first row.
-    pub(crate) fn read(titles: &StringRecord) -> Result<Self, MissingColumns> {
+    pub(crate) fn read(titles: &[String]) -> Result<Self, MissingColumns> {
         let mut places = [None; MEMBERS.len()];
+        let mut repeated = Vec::new();
         for (place, title) in titles.iter().enumerate() {
             let plain: String = title
                 .chars()
@@ -165,18 +156,26 @@ impl Header {
             let found = MEMBERS
                 .iter()
                 .position(|member| member.titles.contains(&plain.as_str()));
-            if let Some(slot) = found.and_then(|index| places.get_mut(index)) {
-                slot.get_or_insert(place);
+            let Some(index) = found else { continue };
+            match places.get_mut(index) {
+                Some(slot @ None) => *slot = Some(place),
+                Some(Some(_)) => repeated.push(index),
+                None => {}
             }
         }
         let members: Vec<_> = MEMBERS
             .iter()
             .zip(&places)
-            .filter(|(member, place)| member.needed && place.is_none())
-            .map(|(member, _)| member.name)
+            .enumerate()
+            .filter(|(index, (member, place))| {
+                // Of two columns for one member, nobody knows which is right.
+                member.needed && (place.is_none() || repeated.contains(index))
+            })
+            .map(|(_, (member, _))| member.name)
             .collect();
         if members.is_empty() {
-            return Ok(Self { places });
+            let width = titles.len();
+            return Ok(Self { places, width });
         }
         Err(MissingColumns {
             members,
@@ -189,12 +188,19 @@ impl Header {
     }
 
     /// A row as a rate. Empty fields are missing members; a field that cannot be read makes the row
-    /// an error.
-    pub(crate) fn rate(&self, index: usize, row: &StringRecord) -> Result<CallRate, RowError> {
+    /// an error. So does another number of fields than the header has: then a comma is missing or
+    /// was not quoted, and nobody knows which field is which.
+    pub(crate) fn rate(&self, index: usize, row: &[String]) -> Result<CallRate, RowError> {
+        if row.len() != self.width {
+            return Err(RowError {
+                index,
+                reason: format!("{} fields, but the header has {}", row.len(), self.width),
+            });
+        }
         let field = |member: usize| {
             let place = self.places.get(member).copied().flatten()?;
             row.get(place)
-                .map(str::trim)
+                .map(|text| text.trim())
                 .filter(|text| !text.is_empty())
         };
         let wrong = |member: usize| {

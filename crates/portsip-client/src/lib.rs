@@ -30,11 +30,13 @@
 
 mod answer;
 mod csv_export;
+mod csv_rows;
 mod deck;
 #[rustfmt::skip]
 #[expect(missing_docs, clippy::pedantic, reason = "generated")]
 pub mod generated;
 mod export_columns;
+mod export_reader;
 mod open;
 mod rates;
 mod session;
@@ -44,14 +46,15 @@ mod writable;
 pub use api_client::{
     Amount, Cap, Error, ErrorKind, FieldError, HttpOptions, Observer, Outcome, Proxy, Reason,
     Reply, ReplyStream, RequestContext, RequestEvent, ResourceId, ResourceIdError, RetryPolicy,
-    Scrubber, Secret, SecretError, SecretSource, Tls, TlsError, Transport, TransportError,
-    TransportKind,
+    Scrubber, Secret, SecretError, SecretSource, StatedAmount, Tls, TlsError, Transport,
+    TransportError, TransportKind,
 };
 pub use rust_decimal::Decimal;
 
 pub use csv_export::{ExportedRates, RateExport};
 pub use deck::{Deck, DeckSource, WhyNoExport};
 pub use export_columns::MissingColumns;
+pub use export_reader::{ExportError, ExportReader};
 pub use generated::types::{
     CallRate, CallRateCreate, CallRateUpdate, Tenant, TenantBilling, TenantBillingUpdate,
 };

@@ -250,9 +250,11 @@ impl RatePages {
         let seen = &mut self.seen;
         let rates: Vec<_> = rows
             .into_iter()
-            .filter(|row| match row {
-                Ok(CallRate { id: Some(id), .. }) => seen.insert(id.as_str().into()),
-                _ => true,
+            .filter(|row| {
+                let rate = row.as_ref().ok();
+                // A rate without an id is known by its prefix.
+                let key = rate.and_then(|rate| rate.id.as_ref().or(rate.prefix.as_ref()));
+                key.is_none_or(|key| seen.insert(key.as_str().into()))
             })
             .collect();
         self.collected += rates.len() as u64;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api_client::{
-    Amount, Error, Executor, ExecutorBuilder, HttpOptions, Observer, Proxy, RequestContext,
-    RequestEvent, ResourceId, RetryPolicy, Scrubber, SecretSource, Tls, TokenSource as _,
+    Error, Executor, ExecutorBuilder, HttpOptions, Observer, Proxy, RequestContext, RequestEvent,
+    ResourceId, RetryPolicy, Scrubber, SecretSource, StatedAmount, Tls, TokenSource as _,
     Transport,
 };
 
@@ -249,18 +249,33 @@ impl Session {
         self.api.get_tenant_billing().await?.decode()
     }
 
-    /// The balance; `None` when the server states none. It moves in online charging only.
+    /// The balance. It moves in online charging only.
     ///
     /// ```no_run
     /// # async fn example(session: &portsip_client::Session) -> Result<(), portsip_client::Error> {
-    /// if let Some(balance) = session.balance().await? {
-    ///     println!("{balance} left");
+    /// use portsip_client::StatedAmount;
+    ///
+    /// match session.balance().await? {
+    ///     StatedAmount::Known(balance) => println!("{balance} left"),
+    ///     StatedAmount::Missing => println!("the server states none"),
+    ///     StatedAmount::Unreadable(text) => println!("not a number: {text}"),
     /// }
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn balance(&self) -> Result<Option<Amount>, Error> {
-        Ok(self.api.get_tenant_balance().await?.decode()?.balance)
+    pub async fn balance(&self) -> Result<StatedAmount, Error> {
+        #[derive(serde::Deserialize)]
+        struct Stated {
+            #[serde(default)]
+            balance: StatedAmount,
+        }
+        let reply = self.api.get_tenant_balance().await?;
+        reply.read_with(|reply| {
+            let format = reply.format();
+            let read = format.read::<Stated>(&reply.body);
+            let stated = read.map_err(|problem| reply.unreadable(problem))?;
+            Ok(stated.balance)
+        })
     }
 
     /// The tenant: its currency, among others.

@@ -262,6 +262,9 @@ impl Tokens {
         let life = answer
             .expires_in
             .and_then(|seconds| u64::try_from(seconds).ok())
+            // No token is issued that has expired: such a server does not say how long it lives. It
+            // is used until it is refused.
+            .filter(|seconds| *seconds > 0)
             .map(|seconds| {
                 // Tokens of a PBX live for days at most; the bound keeps the sum within the clock's
                 // range.

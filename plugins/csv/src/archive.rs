@@ -4,46 +4,54 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::Sender;
+use std::time::Instant;
 
-use callmeter_plugin_sdk::batch::{Column, Field, Timestamp, Value};
+use callmeter_plugin_sdk::batch::{Column, Field, Value};
 use callmeter_plugin_sdk::{Batch, Host};
 
 use crate::cell::Cells;
 use crate::config::{Bytes, Compress, Config, Place, Rotate};
 use crate::error::{ConfigError, Context as _, CsvError, Result};
 use crate::names;
-use crate::part::{Part, pack, publish};
-use crate::state::{OpenFile, State, create_private, sibling, sync_directory};
-
-/// A file whose period is over is finished after this time without a batch, because late records of
-/// the period may still come.
-const QUIET: Duration = Duration::from_mins(1);
+use crate::part::{Part, Reopened, move_aside};
+use crate::state::{OpenFile, State, open_lock, sibling};
 
 /// The column of the time at which callmeter read a record.
 const OBSERVED_AT: &str = "observed_at";
 
+/// What the background thread is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Message {
+    /// There is something to do.
+    Work,
+    /// The instance ends.
+    Stop,
+}
+
 /// All files of an output.
 #[derive(Debug)]
 pub(crate) struct Archive {
-    host: Host,
-    place: Place,
-    rotate: Rotate,
+    pub(crate) host: Host,
+    pub(crate) place: Place,
+    pub(crate) rotate: Rotate,
     max_bytes: Option<u64>,
-    compress: Compress,
+    pub(crate) compress: Compress,
     cells: Cells,
-    state: State,
+    pub(crate) state: State,
     state_path: PathBuf,
     /// Whether the state in memory is newer than the one on disk.
-    unsaved: bool,
+    pub(crate) unsaved: bool,
     /// The lock file, held as long as this output may write.
     _lock: File,
-    parts: BTreeMap<String, Part>,
+    pub(crate) parts: BTreeMap<String, Part>,
     /// Stream and id of the batches that are accepted but not yet durable.
-    pending: Vec<(String, String)>,
+    pub(crate) pending: Vec<(String, String)>,
+    /// Wakes the caretaker when a file waits to be compressed.
+    pub(crate) wake: Option<Sender<Message>>,
     /// Reused for the text of each batch.
     buffer: Vec<u8>,
-    last_write: Instant,
+    pub(crate) last_write: Instant,
     /// Whether the warning was logged that a single file cannot take new columns.
     told_of_columns: bool,
 }
@@ -84,6 +92,7 @@ impl Archive {
             _lock: lock,
             parts: BTreeMap::new(),
             pending: Vec::new(),
+            wake: None,
             buffer: Vec::new(),
             last_write: Instant::now(),
             told_of_columns: false,
@@ -95,62 +104,87 @@ impl Archive {
     fn reopen(&mut self) -> Result<()> {
         let streams: Vec<String> = self.state.streams.keys().cloned().collect();
         for stream in streams {
-            let Some(open) = self
-                .state
-                .streams
-                .get_mut(&stream)
-                .and_then(|s| s.open.as_mut())
-            else {
+            let Some(known) = self.state.streams.get(&stream) else {
                 continue;
             };
-            let path = self.place.directory().join(&open.name);
-            let exists = path.try_exists().on("look at", &path)?;
-            if open.becomes.is_some() {
-                self.complete(&stream)?;
-                continue;
-            }
-            if !exists {
-                if open.bytes > 0 {
-                    let gone = format_args!("{} is gone; a new file is begun", path.display());
-                    self.host.error(gone);
-                }
-                self.close(&stream);
-                continue;
-            }
-            if let Some((part, cut)) = Part::reopen(path.clone(), open.bytes)? {
-                if cut > 0 {
-                    self.host.info(format_args!(
-                        "{}: cut {cut} bytes that were not flushed; callmeter sends them again",
-                        path.display()
-                    ));
-                }
-                self.parts.insert(stream, part);
-            } else {
-                let aside = sibling(&path, ".damaged");
-                self.host.error(format_args!(
-                    "{} is shorter than what was flushed to it; moved to {}, a new file is begun",
-                    path.display(),
-                    aside.display()
-                ));
-                fs::rename(&path, &aside).on("move aside", &path)?;
-                self.close(&stream);
+            match known.open.as_ref().map(|open| open.becomes.as_deref()) {
+                None => {}
+                Some(Some(becomes)) if becomes.ends_with(names::PACKED) => self.queue(&stream),
+                Some(Some(_)) => self.complete(&stream)?,
+                Some(None) => self.reopen_stream(&stream)?,
             }
         }
-        if self.unsaved {
+        if self.unsaved || self.state.legacy {
+            self.state.legacy = false;
             self.save()?;
         }
         Ok(())
     }
 
+    /// Opens the file that a stream was written to.
+    fn reopen_stream(&mut self, stream: &str) -> Result<()> {
+        let Some(known) = self.state.streams.get_mut(stream) else {
+            return Ok(());
+        };
+        let Some(open) = known.open.as_mut() else {
+            return Ok(());
+        };
+        let path = self.place.directory().join(&open.name);
+        let mut header = Vec::new();
+        push_header(&self.cells, &mut header, &known.columns);
+        let path_text = path.display();
+        match Part::reopen(path.clone(), open, &header, self.state.legacy)? {
+            Reopened::Ours(part, cut) => {
+                if cut > 0 {
+                    self.host.info(format_args!(
+                        "{path_text}: cut {cut} bytes that were not flushed; callmeter sends them again"
+                    ));
+                }
+                if open.inode != Some(part.inode()) {
+                    open.inode = Some(part.inode());
+                    self.unsaved = true;
+                }
+                self.parts.insert(stream.to_owned(), part);
+            }
+            Reopened::Missing => {
+                if open.bytes > 0 {
+                    self.host
+                        .error(format_args!("{path_text} is gone; a new file is begun"));
+                }
+                self.close(stream);
+            }
+            Reopened::Short(found) => {
+                let aside = move_aside(&path)?;
+                self.host.error(format_args!(
+                    "{path_text} has {found} bytes, which is less than what was flushed to it; \
+                     moved to {}, a new file is begun",
+                    aside.display()
+                ));
+                self.close(stream);
+            }
+            Reopened::Foreign if matches!(self.place, Place::File { .. }) => {
+                return Err(CsvError::Foreign { path });
+            }
+            Reopened::Foreign => {
+                self.host.error(format_args!(
+                    "{path_text} is not the file that was written here; it is left as it is, a new \
+                     file is begun"
+                ));
+                self.close(stream);
+            }
+        }
+        Ok(())
+    }
+
     /// Drops a stream's file, so that the next batch starts another.
-    fn close(&mut self, stream: &str) {
+    pub(crate) fn close(&mut self, stream: &str) {
         if let Some(stream) = self.state.streams.get_mut(stream) {
             stream.open = None;
             self.unsaved = true;
         }
     }
 
-    fn save(&mut self) -> Result<()> {
+    pub(crate) fn save(&mut self) -> Result<()> {
         self.unsaved = true;
         self.state.store(&self.state_path)?;
         self.unsaved = false;
@@ -158,7 +192,7 @@ impl Archive {
     }
 
     /// Whether files are written under their final name, because they are never finished.
-    fn is_permanent(&self) -> bool {
+    pub(crate) fn is_permanent(&self) -> bool {
         self.rotate == Rotate::Never && self.max_bytes.is_none()
     }
 
@@ -200,7 +234,9 @@ impl Archive {
             Some(Value::Timestamp(time)) => time,
             _ => now(),
         };
-        let period = names::period(self.rotate, observed);
+        // A time after now is from a clock that was wrong.
+        let current = names::period(self.rotate, now());
+        let period = names::period(self.rotate, observed).min(current.clone());
         let single = matches!(self.place, Place::File { .. });
         if single && let Some(holds) = self.state.streams.keys().find(|holds| *holds != stream) {
             return Err(CsvError::OtherStream {
@@ -228,7 +264,8 @@ impl Archive {
         let begun = self.parts.get(stream).map(Part::len).filter(|len| *len > 0);
         if let Some(len) = begun {
             let full = self.max_bytes.is_some_and(|max| len >= max);
-            if full || period > known.period || !added.is_empty() && !single {
+            let over = period > known.period || known.period > current;
+            if full || over || !added.is_empty() && !single {
                 self.finish(stream)?;
             }
         }
@@ -252,11 +289,14 @@ impl Archive {
         self.begin(stream, period)
     }
 
-    /// Creates the stream's next file. The state names it first, so that no file is left over.
+    /// Creates the stream's next file. The state names it first, so that no file is left over, and
+    /// gets its inode number before anything is written, so that it stays recognisable.
     fn begin(&mut self, stream: &str, period: String) -> Result<()> {
+        let current = names::period(self.rotate, now());
         let known = self.state.streams.entry(stream.to_owned()).or_default();
-        // A late batch does not go back to the file names of an earlier period.
-        if period > known.period || known.part == 0 {
+        // A late batch does not go back to the file names of an earlier period, unless the clock
+        // was ahead when the last file was begun.
+        if period > known.period || known.part == 0 || known.period > current {
             known.period = period;
             known.part = 1;
         } else {
@@ -283,12 +323,20 @@ impl Archive {
             name,
             bytes: 0,
             becomes: None,
+            inode: None,
         };
-        if let Some(known) = self.state.streams.get_mut(stream) {
-            known.open = Some(open);
-        }
-        let created = self.save().and_then(|()| Part::create(path));
-        match created {
+        self.set_open(stream, open.clone());
+        let begun = self.save().and_then(|()| {
+            let part = Part::create(path.clone())?;
+            let inode = Some(part.inode());
+            self.set_open(stream, OpenFile { inode, ..open });
+            // It is empty, and was created a moment ago.
+            self.save().inspect_err(|_| {
+                let _ = std::fs::remove_file(&path);
+            })?;
+            Ok(part)
+        });
+        match begun {
             Ok(part) => {
                 self.parts.insert(stream.to_owned(), part);
                 Ok(())
@@ -297,6 +345,12 @@ impl Archive {
                 self.close(stream);
                 Err(error)
             }
+        }
+    }
+
+    fn set_open(&mut self, stream: &str, open: OpenFile) {
+        if let Some(known) = self.state.streams.get_mut(stream) {
+            known.open = Some(open);
         }
     }
 
@@ -326,130 +380,6 @@ impl Archive {
         }
         Ok(())
     }
-
-    /// Makes a stream's file durable and gives it its final name.
-    fn finish(&mut self, stream: &str) -> Result<()> {
-        let permanent = self.is_permanent();
-        let (Some(part), Some(known)) = (
-            self.parts.get_mut(stream),
-            self.state.streams.get_mut(stream),
-        ) else {
-            return Ok(());
-        };
-        part.sync()?;
-        if let Some(open) = &mut known.open {
-            open.bytes = part.len();
-            let name = open.name.trim_end_matches(names::PARTIAL);
-            open.becomes = Some(match self.compress {
-                Compress::None => name.to_owned(),
-                Compress::Gzip => format!("{name}{}", names::PACKED),
-            });
-        }
-        if permanent {
-            known.open = None;
-        }
-        // The file is closed for good: its batches must not be written to another one.
-        let (done, rest) = std::mem::take(&mut self.pending)
-            .into_iter()
-            .partition(|(pending, _)| pending == stream);
-        self.pending = rest;
-        let done: Vec<(String, String)> = done;
-        self.state.remember(done.into_iter().map(|(_, id)| id));
-        self.unsaved = true;
-        self.save()?;
-        self.parts.remove(stream);
-        if permanent {
-            Ok(())
-        } else {
-            self.complete(stream)
-        }
-    }
-
-    /// Publishes a file whose final name is in the state. It can be repeated after a failure or
-    /// crash at any point.
-    fn complete(&mut self, stream: &str) -> Result<()> {
-        let directory = self.place.directory().to_owned();
-        loop {
-            let Some(known) = self.state.streams.get_mut(stream) else {
-                return Ok(());
-            };
-            let Some((from, becomes)) = known
-                .open
-                .as_ref()
-                .and_then(|open| Some((directory.join(&open.name), open.becomes.clone()?)))
-            else {
-                return Ok(());
-            };
-            let to = directory.join(&becomes);
-            let gzip = becomes.ends_with(names::PACKED);
-            if !from.try_exists().on("look at", &from)? {
-                // It was published before a crash.
-                break;
-            }
-            let published = if gzip && to.try_exists().on("look at", &to)? {
-                // Packed and published before a crash; only the unpacked one is left over.
-                true
-            } else if gzip {
-                publish(&pack(&from)?, &to)?
-            } else {
-                publish(&from, &to)?
-            };
-            if published {
-                if gzip {
-                    sync_directory(&directory)?;
-                    fs::remove_file(&from).on("remove", &from)?;
-                }
-                break;
-            }
-            // The name is taken: use the next number, and store it in the state first.
-            known.part += 1;
-            let Place::Directory { prefix, .. } = &self.place else {
-                return Ok(());
-            };
-            let name = names::file(prefix, stream, &known.period, known.part);
-            if let Some(open) = &mut known.open {
-                open.becomes = Some(if gzip {
-                    format!("{name}{}", names::PACKED)
-                } else {
-                    name
-                });
-            }
-            self.save()?;
-        }
-        sync_directory(&directory)?;
-        self.close(stream);
-        self.save()
-    }
-
-    /// Finishes files whose period is over and that were not written to for a while.
-    pub(crate) fn finish_overdue(&mut self, now: Timestamp) -> Result<()> {
-        if self.rotate == Rotate::Never || self.last_write.elapsed() < QUIET {
-            return Ok(());
-        }
-        let current = names::period(self.rotate, now);
-        let overdue: Vec<String> = self
-            .parts
-            .iter()
-            .filter(|(stream, part)| {
-                let period = self.state.streams.get(*stream).map(|known| &known.period);
-                part.len() > 0 && part.is_synced() && period.is_some_and(|period| *period < current)
-            })
-            .map(|(stream, _)| stream.clone())
-            .collect();
-        for stream in overdue {
-            if !self.pending.iter().any(|(pending, _)| *pending == stream) {
-                self.finish(&stream)?;
-            }
-        }
-        Ok(())
-    }
-
-    #[cfg(test)]
-    pub(crate) fn pretend_quiet(&mut self) {
-        self.last_write = Instant::now()
-            .checked_sub(QUIET)
-            .unwrap_or_else(Instant::now);
-    }
 }
 
 /// Why an output cannot be opened.
@@ -462,13 +392,17 @@ pub(crate) enum OpenError {
 }
 
 /// The time by the system's clock.
-pub(crate) fn now() -> Timestamp {
+#[cfg(not(test))]
+pub(crate) fn now() -> callmeter_plugin_sdk::batch::Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let micros = since.map_or(0, |since| {
         i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
     });
-    Timestamp::from_micros(micros)
+    callmeter_plugin_sdk::batch::Timestamp::from_micros(micros)
 }
+
+#[cfg(test)]
+pub(crate) use crate::testing::now;
 
 fn check_directory(path: &Path) -> Result<()> {
     let refuse = |problem| CsvError::Directory {
@@ -492,7 +426,7 @@ fn check_directory(path: &Path) -> Result<()> {
 }
 
 fn lock(path: &Path) -> Result<File> {
-    let file = create_private(path).on("create", path)?;
+    let file = open_lock(path).on("create", path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(CsvError::Locked {

@@ -78,11 +78,7 @@ impl Cells {
     /// Writes a text, or a column's name in the header.
     pub(crate) fn push_text(&self, out: &mut Vec<u8>, text: &str) {
         let bytes = text.as_bytes();
-        let formula = self.guard_formulas
-            && matches!(
-                bytes.first(),
-                Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r')
-            );
+        let formula = self.guard_formulas && is_formula(text);
         if !formula && !bytes.is_empty() && !needs_quotes(bytes) {
             out.extend_from_slice(bytes);
             return;
@@ -260,6 +256,18 @@ fn below(word: u64, bound: u8) -> u64 {
     word.wrapping_sub(ONES * u64::from(bound)) & !word & (ONES << 7)
 }
 
+/// Whether a spreadsheet may run the text as a formula. Some skip what cannot be seen in front of
+/// it, and some take the wide forms of the characters for the usual ones.
+fn is_formula(text: &str) -> bool {
+    let invisible = |c: char| {
+        c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}')
+    };
+    text.starts_with(['\t', '\r', '\n'])
+        || text.trim_start_matches(invisible).starts_with([
+            '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
+        ])
+}
+
 #[cfg(test)]
 mod tests {
     use callmeter_plugin_sdk::batch::Decimal;
@@ -303,6 +311,11 @@ mod tests {
             ("@x", "\"'@x\""),
             ("\t=1", "\"'\t=1\""),
             ("=\"a\"", "\"'=\"\"a\"\"\""),
+            ("\n=1+1", "\"'\n=1+1\""),
+            ("\n", "\"'\n\""),
+            (" \u{a0}=1", "\"' \u{a0}=1\""),
+            ("\u{feff}\u{200b}@x", "\"'\u{feff}\u{200b}@x\""),
+            ("\u{ff1d}1+1", "\"'\u{ff1d}1+1\""),
             ("a=1", "a=1"),
         ] {
             assert_eq!(cell(true, Value::Text(text)), guarded);

@@ -39,9 +39,17 @@ pub(crate) enum CsvError {
     Sync { path: PathBuf, source: io::Error },
     #[error("{} was removed while it was written; what was not synced before is written again", path.display())]
     Removed { path: PathBuf },
+    #[error("{} was moved or replaced while it was written; what was not synced before is written again, to another file", path.display())]
+    Moved { path: PathBuf },
+    #[error("another program changed {}: it has {found} bytes, and {written} were written; what was not synced before is written again. Do not rotate it by copying and truncating", path.display())]
+    Changed {
+        path: PathBuf,
+        found: u64,
+        written: u64,
+    },
     #[error("{} is in use by another output or another callmeter: give each its own `directory`, `prefix` or `file`", path.display())]
     Locked { path: PathBuf },
-    #[error("{} exists and was not written by this output: move it away or name another `file`", path.display())]
+    #[error("{} exists and was not written by this output, so it is left as it is: move it away or name another `file`", path.display())]
     Foreign { path: PathBuf },
     #[error(
         "the file holds {holds}, this batch {found}: give the output one stream, or use `directory`"
@@ -62,11 +70,12 @@ impl From<CsvError> for Fail {
     fn from(error: CsvError) -> Self {
         match error {
             // For example a full disk: the same batch may succeed later.
-            CsvError::Io { .. } => Self::retry(error),
+            CsvError::Io { .. } | CsvError::Locked { .. } => Self::retry(error),
             CsvError::OtherStream { .. } => Self::reject(error),
             CsvError::Sync { .. }
             | CsvError::Removed { .. }
-            | CsvError::Locked { .. }
+            | CsvError::Moved { .. }
+            | CsvError::Changed { .. }
             | CsvError::Foreign { .. }
             | CsvError::Directory { .. }
             | CsvError::State { .. } => Self::fatal(error),

@@ -14,29 +14,33 @@ mod archive;
 mod cell;
 mod config;
 mod error;
+mod finish;
 mod names;
+mod packing;
 mod part;
 mod state;
 
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use callmeter_plugin_sdk::{Batch, Deadline, Durable, Fail, Fatal, Host, Outcome, OutputPlugin};
 
-use crate::archive::Archive;
+use crate::archive::{Archive, Message, OpenError};
 pub use crate::config::{Bytes, Compress, Config, Rotate};
+use crate::error::CsvError;
+use crate::packing::pack_next;
 
-/// Time between two checks for files whose day is over.
+/// Time between two looks for something to do.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
 
 /// The output.
 #[derive(Debug)]
 pub struct CsvOutput {
-    archive: Arc<Mutex<Archive>>,
-    /// Finishes files of days that are over when no record comes. Ends when the sender is dropped.
-    caretaker: Option<(Sender<()>, JoinHandle<()>)>,
+    files: Files,
+    archive: Arc<Mutex<Option<Archive>>>,
+    caretaker: Option<(Sender<Message>, JoinHandle<()>)>,
 }
 
 impl OutputPlugin for CsvOutput {
@@ -45,48 +49,134 @@ impl OutputPlugin for CsvOutput {
     type Config = Config;
 
     fn create(host: Host, config: Config) -> Result<Self, Fatal> {
-        let archive = Arc::new(Mutex::new(Archive::open(host.clone(), &config)?));
-        let (stop, stopped) = mpsc::channel();
-        let watched = Arc::clone(&archive);
+        let (sender, messages) = mpsc::channel();
+        let files = Files {
+            host,
+            config,
+            wake: sender.clone(),
+        };
+        let archive = match files.open() {
+            Ok(archive) => {
+                // Files may wait since the last stop. The receiver is in this function.
+                let _ = sender.send(Message::Work);
+                Some(archive)
+            }
+            // During a reload the instance that this one replaces still has the files.
+            Err(OpenError::Csv(CsvError::Locked { .. })) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let archive = Arc::new(Mutex::new(archive));
+        let (watched, caretakers) = (Arc::clone(&archive), files.clone());
         let thread = std::thread::Builder::new()
             .name("callmeter-csv".to_owned())
-            .spawn(move || {
-                while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-                    if let Err(error) = lock(&watched).finish_overdue(archive::now()) {
-                        host.warn(format_args!("{error}; tried again later"));
-                    }
-                }
-            })?;
+            .spawn(move || caretaker(&watched, &messages, &caretakers))?;
         Ok(Self {
+            files,
             archive,
-            caretaker: Some((stop, thread)),
+            caretaker: Some((sender, thread)),
         })
     }
 
     fn write(&mut self, batch: Batch) -> Outcome {
-        Ok(lock(&self.archive).write(&batch)?)
+        let mut archive = lock(&self.archive);
+        let archive = self.files.opened(&mut archive).map_err(open_failed)?;
+        Ok(archive.write(&batch)?)
     }
 
     fn flush(&mut self, _: Deadline) -> Result<Durable, Fail> {
-        lock(&self.archive).flush()?;
+        // Without open files, no batch was accepted.
+        if let Some(archive) = lock(&self.archive).as_mut() {
+            archive.flush()?;
+        }
         Ok(Durable::All)
     }
 }
 
-impl Drop for CsvOutput {
-    fn drop(&mut self) {
-        if let Some((stop, thread)) = self.caretaker.take() {
-            drop(stop);
-            // A panic of the thread was already printed to stderr.
-            let _ = thread.join();
-        }
+/// Opens the files of an output.
+#[derive(Debug, Clone)]
+struct Files {
+    host: Host,
+    config: Config,
+    /// Wakes the caretaker.
+    wake: Sender<Message>,
+}
+
+impl Files {
+    fn open(&self) -> Result<Archive, OpenError> {
+        let mut archive = Archive::open(self.host.clone(), &self.config)?;
+        archive.wake = Some(self.wake.clone());
+        Ok(archive)
+    }
+
+    /// The open files; opens them first if that was not possible before.
+    fn opened<'a>(&self, archive: &'a mut Option<Archive>) -> Result<&'a mut Archive, OpenError> {
+        let opened = match archive.take() {
+            Some(opened) => opened,
+            None => self.open()?,
+        };
+        Ok(archive.insert(opened))
     }
 }
 
 /// A panic while the lock is held ends the instance, through the SDK's guard, or the caretaker. The
 /// files stay valid in either case.
-fn lock(archive: &Mutex<Archive>) -> MutexGuard<'_, Archive> {
+fn lock(archive: &Mutex<Option<Archive>>) -> MutexGuard<'_, Option<Archive>> {
     archive.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn open_failed(error: OpenError) -> Fail {
+    match error {
+        OpenError::Csv(error) => error.into(),
+        OpenError::Config(_) => Fail::fatal(error),
+    }
+}
+
+/// Finishes files of days that are over when no record comes, and compresses finished files.
+fn caretaker(archive: &Mutex<Option<Archive>>, messages: &Receiver<Message>, files: &Files) {
+    let later = |error: &dyn std::fmt::Display| {
+        files.host.warn(format_args!("{error}; tried again later"));
+    };
+    loop {
+        match messages.recv_timeout(LOOK_EVERY) {
+            Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Message::Work) | Err(RecvTimeoutError::Timeout) => {}
+        }
+        match files.opened(&mut lock(archive)) {
+            Ok(archive) => {
+                if let Err(error) = archive.finish_overdue(archive::now()) {
+                    later(&error);
+                }
+            }
+            Err(error) => later(&error),
+        }
+        loop {
+            match pack_next(archive) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    later(&error);
+                    break;
+                }
+            }
+            // Between two pieces, so that a stop does not wait for a large file.
+            if matches!(
+                messages.try_recv(),
+                Ok(Message::Stop) | Err(TryRecvError::Disconnected)
+            ) {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for CsvOutput {
+    fn drop(&mut self) {
+        if let Some((sender, thread)) = self.caretaker.take() {
+            // If it is gone, it panicked, which was already printed to stderr.
+            let _ = sender.send(Message::Stop);
+            let _ = thread.join();
+        }
+    }
 }
 
 callmeter_plugin_sdk::export!(CsvOutput);

@@ -6,18 +6,15 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
 use crate::error::{Context as _, CsvError, Result};
-use crate::names::PACKED;
-use crate::state::{create_private, sibling};
+use crate::state::{OpenFile, create_new, inode_at, open_file, sibling};
 
 /// A file that is being written.
 #[derive(Debug)]
 pub(crate) struct Part {
     path: PathBuf,
     file: File,
+    inode: u64,
     /// Bytes of complete batches.
     len: u64,
     /// Bytes known to be on the disk.
@@ -26,41 +23,123 @@ pub(crate) struct Part {
     torn: bool,
 }
 
+/// What is found where the state has a file.
+#[derive(Debug)]
+pub(crate) enum Reopened {
+    /// Our file, and how many bytes were cut off because they were not durable.
+    Ours(Part, u64),
+    /// Our file, but it has fewer bytes than were durable.
+    Short(u64),
+    /// Something that this output did not write.
+    Foreign,
+    /// Nothing.
+    Missing,
+}
+
 impl Part {
+    /// Creates a file. Fails if there is something of the name.
     pub(crate) fn create(path: PathBuf) -> Result<Self> {
-        let file = create_private(&path).on("create", &path)?;
+        let file = match create_new(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(CsvError::Foreign { path });
+            }
+            Err(error) => return Err(error).on("create", &path),
+        };
+        let inode = file.metadata().on("look at", &path)?.ino();
         Ok(Self {
             path,
             file,
+            inode,
             len: 0,
             synced: 0,
             torn: false,
         })
     }
 
-    /// Opens a file of which `bytes` are durable, and cuts off what follows. Returns `None` if the
-    /// file is shorter.
-    pub(crate) fn reopen(path: PathBuf, bytes: u64) -> Result<Option<(Self, u64)>> {
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .on("open", &path)?;
-        let found = file.metadata().on("look at", &path)?.len();
-        let Some(cut) = found.checked_sub(bytes) else {
-            return Ok(None);
+    /// Opens the file of the state, and cuts off what is not durable if the file is ours. It is
+    /// ours if it is the same file and begins with the header. A copy of it is ours too if it has
+    /// exactly the durable bytes, so that nothing needs to be cut.
+    pub(crate) fn reopen(
+        path: PathBuf,
+        open: &OpenFile,
+        header: &[u8],
+        legacy: bool,
+    ) -> Result<Reopened> {
+        if inode_at(&path)?.is_none() {
+            return Ok(Reopened::Missing);
+        }
+        let Some(file) = open_file(&path)? else {
+            return Ok(Reopened::Foreign);
         };
+        let about = file.metadata().on("look at", &path)?;
+        let (found, inode) = (about.len(), about.ino());
+        let same = match open.inode {
+            Some(known) => known == inode,
+            // Between two steps of its creation, a file is empty.
+            None => legacy || found == 0,
+        };
+        let exact = open.bytes > 0 && found == open.bytes;
+        if !same && !exact {
+            return Ok(Reopened::Foreign);
+        }
+        if found < open.bytes {
+            return Ok(Reopened::Short(found));
+        }
+        if open.bytes > 0 {
+            let mut start = vec![0; header.len()];
+            let read = file.read_exact_at(&mut start, 0);
+            if read.is_err() || start != header {
+                return Ok(Reopened::Foreign);
+            }
+        }
+        let cut = found - open.bytes;
         if cut > 0 {
-            file.set_len(bytes).on("cut", &path)?;
+            file.set_len(open.bytes).on("cut", &path)?;
         }
         let part = Self {
             path,
             file,
-            len: bytes,
-            synced: bytes,
+            inode,
+            len: open.bytes,
+            synced: open.bytes,
             torn: false,
         };
-        Ok(Some((part, cut)))
+        Ok(Reopened::Ours(part, cut))
+    }
+
+    pub(crate) fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    /// Fails if another program has removed, moved, cut or extended the file.
+    fn check(&self) -> Result<()> {
+        let about = self.file.metadata().on("look at", &self.path)?;
+        if about.nlink() == 0 {
+            return Err(CsvError::Removed {
+                path: self.path.clone(),
+            });
+        }
+        let found = about.len();
+        let is_whole = found == self.len || self.torn && found > self.len;
+        if inode_at(&self.path)? != Some(self.inode) {
+            if is_whole {
+                // What is not durable is sent again, and goes to another file.
+                self.file.set_len(self.synced).on("cut", &self.path)?;
+            }
+            return Err(CsvError::Moved {
+                path: self.path.clone(),
+            });
+        }
+        if is_whole {
+            Ok(())
+        } else {
+            Err(CsvError::Changed {
+                path: self.path.clone(),
+                found,
+                written: self.len,
+            })
+        }
     }
 
     /// Bytes of complete batches.
@@ -74,6 +153,7 @@ impl Part {
 
     /// Appends all of it or nothing.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.check()?;
         match self.file.write_all_at(bytes, self.len) {
             Ok(()) => {
                 self.len += bytes.len() as u64;
@@ -93,11 +173,7 @@ impl Part {
         if self.is_synced() {
             return Ok(());
         }
-        if self.file.metadata().on("look at", &self.path)?.nlink() == 0 {
-            return Err(CsvError::Removed {
-                path: self.path.clone(),
-            });
-        }
+        self.check()?;
         if self.torn {
             self.file.set_len(self.len).on("cut", &self.path)?;
             self.torn = false;
@@ -128,21 +204,19 @@ pub(crate) fn publish(from: &Path, to: &Path) -> Result<bool> {
     }
 }
 
-/// Compresses a finished file into a new one, durably. Returns the path of the new file.
-pub(crate) fn pack(from: &Path) -> Result<PathBuf> {
-    let packed = sibling(from, PACKED);
-    let mut source = File::open(from).on("open", from)?;
-    let target = create_private(&packed).on("create", &packed)?;
-    let mut encoder = GzEncoder::new(io::BufWriter::new(target), Compression::default());
-    io::copy(&mut source, &mut encoder).on("pack", from)?;
-    let finished = encoder.finish().and_then(|buffered| {
-        let file = buffered
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)?;
-        file.sync_all()
-    });
-    finished.on("pack", from)?;
-    Ok(packed)
+/// Moves our file out of the way, under a name that nothing has. Returns the new path.
+pub(crate) fn move_aside(path: &Path) -> Result<PathBuf> {
+    for number in 1_u32.. {
+        let suffix = match number {
+            1 => ".damaged".to_owned(),
+            number => format!(".damaged.{number}"),
+        };
+        let aside = sibling(path, &suffix);
+        if publish(path, &aside)? {
+            return Ok(aside);
+        }
+    }
+    Ok(path.to_owned())
 }
 
 #[cfg(test)]
@@ -157,12 +231,22 @@ mod tests {
         part.append(b"a,b\r\n").unwrap();
         part.sync().unwrap();
         part.append(b"c,\"torn").unwrap();
+        let part_inode = part.inode();
         drop(part);
-        let (mut part, cut) = Part::reopen(path.clone(), 5).unwrap().unwrap();
-        assert_eq!(cut, 7);
+        let mut open = OpenFile {
+            name: "a".into(),
+            bytes: 5,
+            becomes: None,
+            inode: Some(part_inode),
+        };
+        let reopen = |open: &OpenFile| Part::reopen(path.clone(), open, b"a,b\r\n", false).unwrap();
+        let Reopened::Ours(mut part, 7) = reopen(&open) else {
+            unreachable!()
+        };
         part.append(b"c,d\r\n").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"a,b\r\nc,d\r\n");
-        assert!(Part::reopen(path, 11).unwrap().is_none());
+        open.bytes = 11;
+        assert!(matches!(reopen(&open), Reopened::Short(10)));
     }
 
     #[test]
@@ -171,6 +255,7 @@ mod tests {
         let mut part = Part {
             path: "/dev/full".into(),
             file: File::options().write(true).open("/dev/full").unwrap(),
+            inode: fs::metadata("/dev/full").unwrap().ino(),
             len: 0,
             synced: 0,
             torn: false,

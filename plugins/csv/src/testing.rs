@@ -4,12 +4,27 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
+use callmeter_plugin_sdk::batch::Timestamp;
 use callmeter_plugin_sdk::{Batch, Stream};
 use callmeter_records::{BatchHead, Call, CallsBuilder, Interaction, Reading};
 
 /// 2026-08-06T08:45:00Z
 pub(crate) const AUGUST_6: i64 = 1_786_005_900_000_000;
 pub(crate) const DAY: i64 = 86_400_000_000;
+
+std::thread_local! {
+    static NOW: std::cell::Cell<i64> = const { std::cell::Cell::new(AUGUST_6 + 100 * DAY) };
+}
+
+/// The time of a test's clock.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_micros(NOW.get())
+}
+
+/// Sets the clock of a test.
+pub(crate) fn set_now(micros: i64) {
+    NOW.set(micros);
+}
 
 /// Calls as callmeter hands them over, some of them with text that is hard to encode.
 pub(crate) fn calls(first: i64, rows: usize, observed_at: i64) -> RecordBatch {

@@ -1,6 +1,9 @@
 //! The output as callmeter drives it: what is in the directory after writes, flushes, restarts and
 //! kills.
 
+mod kill;
+mod others;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
@@ -12,7 +15,8 @@ use serde_json::json;
 
 use crate::archive::{Archive, OpenError};
 use crate::config::Config;
-use crate::testing::{AUGUST_6, DAY, batch, calls, with_column};
+use crate::packing::{pack_all, pack_one};
+use crate::testing::{AUGUST_6, DAY, batch, calls, set_now, with_column};
 
 fn open(config: serde_json::Value) -> Result<Archive, OpenError> {
     let config: Config = serde_json::from_value(config).unwrap();
@@ -37,7 +41,7 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<String>> {
             let bytes = fs::read(&path).unwrap();
             let text = if name.ends_with(crate::names::PACKED) {
                 let mut text = Vec::new();
-                flate2::read::GzDecoder::new(&bytes[..])
+                flate2::read::MultiGzDecoder::new(&bytes[..])
                     .read_to_end(&mut text)
                     .unwrap();
                 text
@@ -135,6 +139,7 @@ fn a_full_file_is_finished_and_packed() {
             .write(&batch(number, calls(first, 10, AUGUST_6)))
             .unwrap();
     }
+    let _archive = pack_all(archive, 1 << 20);
     let expected = BTreeMap::from([
         ("calls.csv.gz".to_owned(), ids(10..=19)),
         ("calls.002.csv.gz".to_owned(), ids(20..=29)),
@@ -320,129 +325,157 @@ fn files_that_others_changed() {
     assert_eq!(found["calls-2026-08-06.004.csv"], ids(6..=6));
 }
 
-/// A crash at every point of finishing a packed file.
+/// A crash at every point of finishing a packed file. It is packed in pieces of 100 bytes.
 #[test]
 fn finishing_is_taken_up_where_it_stopped() {
-    for point in ["before", "packed", "published", "done"] {
+    for point in ["before", "begun", "packed", "published", "removed"] {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         let config = json!({"directory": directory.path(), "compress": "gzip"});
         let mut archive = open(config.clone()).unwrap();
         archive.write(&batch(1, calls(1, 5, AUGUST_6))).unwrap();
+        archive
+            .write(&batch(2, calls(6, 1, AUGUST_6 + DAY)))
+            .unwrap();
         archive.flush().unwrap();
-        drop(archive);
-        let state = at(".callmeter-csv.state");
-        let text = fs::read_to_string(&state).unwrap();
-        let finishing = text.replace(
-            "\"becomes\":null",
-            "\"becomes\":\"calls-2026-08-06.csv.gz\"",
+        let (partial, state) = (
+            at("calls-2026-08-06.csv.partial"),
+            at(".callmeter-csv.state"),
         );
-        assert_ne!(text, finishing);
-        fs::write(&state, finishing).unwrap();
-        let partial = at("calls-2026-08-06.csv.partial");
-        if point != "before" {
-            let packed = crate::part::pack(&partial).unwrap();
-            if point != "packed" {
-                fs::rename(packed, at("calls-2026-08-06.csv.gz")).unwrap();
+        let pieces = fs::metadata(&partial).unwrap().len().div_ceil(100);
+        let packs = match point {
+            "before" => 0,
+            "begun" => 2,
+            _ => pieces - 1,
+        };
+        for _ in 0..packs {
+            archive = pack_one(archive, 100);
+        }
+        if matches!(point, "before" | "begun") {
+            drop(archive);
+        } else {
+            // The state says that the last piece is done, and not yet that it is published.
+            let before = fs::read(&state).unwrap();
+            let source = fs::read(&partial).unwrap();
+            drop(pack_one(archive, 100));
+            let to = at("calls-2026-08-06.csv.gz");
+            assert!(to.exists() && !partial.exists());
+            let mut before: serde_json::Value = serde_json::from_slice(&before).unwrap();
+            let packed = &mut before["streams"]["calls"]["packing"][0]["packed"];
+            packed["read"] = source.len().into();
+            packed["written"] = fs::metadata(&to).unwrap().len().into();
+            fs::write(&state, before.to_string()).unwrap();
+            if point == "packed" {
+                fs::rename(&to, at(".calls-2026-08-06.csv.gz.1")).unwrap();
             }
-            if point == "done" {
-                fs::remove_file(&partial).unwrap();
+            if point != "removed" {
+                restore(&partial, &source, &state);
             }
         }
-        let mut archive = open(config).unwrap();
+        let mut archive = pack_all(open(config).unwrap(), 100);
         archive.write(&batch(1, calls(1, 5, AUGUST_6))).unwrap();
         drop(archive);
-        let expected = BTreeMap::from([("calls-2026-08-06.csv.gz".to_owned(), ids(1..=5))]);
+        let expected = BTreeMap::from([
+            ("calls-2026-08-06.csv.gz".to_owned(), ids(1..=5)),
+            ("calls-2026-08-07.csv.partial".to_owned(), ids(6..=6)),
+        ]);
         assert_eq!(files(directory.path()), expected, "{point}");
     }
 }
 
-mod kill {
-    //! A writer is killed at random moments; another goes on from the last flush that was recorded.
+/// Puts back a file that was removed, and its inode number into the state.
+fn restore(path: &Path, content: &[u8], state: &Path) {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::write(path, content).unwrap();
+    let inode = fs::metadata(path).unwrap().ino();
+    let mut text: serde_json::Value = serde_json::from_slice(&fs::read(state).unwrap()).unwrap();
+    text["streams"]["calls"]["packing"][0]["inode"] = inode.into();
+    fs::write(state, text.to_string()).unwrap();
+}
 
-    use std::io::{BufRead as _, BufReader, Write as _};
-    use std::process::{Command, Stdio};
-    use std::time::Duration;
-
-    use rand::{RngExt as _, SeedableRng as _};
-
-    use super::*;
-
-    const DIRECTORY: &str = "CALLMETER_CSV_KILL_DIRECTORY";
-    const FROM: &str = "CALLMETER_CSV_KILL_FROM";
-    const BATCHES: u64 = 1000;
-    /// Batches from one flush to the next.
-    const FLUSH_EVERY: u64 = 5;
-    const ROWS: u8 = 7;
-
-    /// The writer, in its own process: it writes batches from a given number on, flushes after
-    /// every few, and prints a line after each flush.
-    #[test]
-    #[ignore = "run by the test below in a child process"]
-    fn writer() {
-        let (Ok(directory), Ok(from)) = (std::env::var(DIRECTORY), std::env::var(FROM)) else {
-            return;
-        };
-        let config = json!({"directory": directory, "rotate": "hourly", "max_bytes": "40kB", "compress": "gzip"});
-        let mut archive = open(config).unwrap();
-        for number in from.parse().unwrap()..=BATCHES {
-            let index = i64::try_from(number).unwrap();
-            let observed = AUGUST_6 + index * 60_000_000;
-            let first = (index - 1) * i64::from(ROWS) + 1;
-            archive
-                .write(&batch(number, calls(first, ROWS.into(), observed)))
-                .unwrap();
-            if number.is_multiple_of(FLUSH_EVERY) || number == BATCHES {
-                archive.flush().unwrap();
-                writeln!(std::io::stderr(), "durable {number}").unwrap();
-            }
-        }
-    }
-
-    #[test]
-    fn no_row_is_torn_lost_or_written_twice() {
+#[test]
+fn a_state_that_cannot_be_saved_loses_no_row() {
+    for compress in ["none", "gzip"] {
         let directory = tempfile::tempdir().unwrap();
-        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
-        let (mut durable, mut kills) = (0, 0);
-        while durable < BATCHES {
-            let mut child = Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "tests::kill::writer", "--ignored", "--nocapture"])
-                .env(DIRECTORY, directory.path())
-                .env(FROM, (durable + 1).to_string())
-                .stdout(Stdio::null())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap();
-            let words = BufReader::new(child.stderr.take().unwrap());
-            let reader = std::thread::spawn(move || {
-                let lines = words.lines().map_while(Result::ok);
-                lines
-                    .filter_map(|line| line.strip_prefix("durable ")?.parse().ok())
-                    .max()
-            });
-            std::thread::sleep(Duration::from_micros(random.random_range(5_000..60_000)));
-            child.kill().unwrap();
-            if !child.wait().unwrap().success() {
-                kills += 1;
-            }
-            // Sometimes callmeter ends after a flush, before it records it: durable batches are
-            // sent again.
-            let heard: Option<u64> = reader.join().unwrap();
-            let forgets = heard != Some(BATCHES) && kills % 3 == 0;
-            let noted = heard.map(|last| if forgets { last - FLUSH_EVERY } else { last });
-            durable = durable.max(noted.unwrap_or_default());
-        }
-        assert!(kills > 5, "only {kills} kills");
-        // The last writer may have been killed with a file half finished.
-        drop(open(json!({"directory": directory.path(), "rotate": "hourly", "max_bytes": "40kB", "compress": "gzip"})).unwrap());
-        let mut seen: Vec<i64> = files(directory.path())
-            .into_values()
-            .flatten()
-            .map(|id| id.trim_start_matches("id-").parse().unwrap())
-            .collect();
-        seen.sort_unstable();
-        let total = i64::try_from(BATCHES).unwrap() * i64::from(ROWS);
-        assert_eq!(seen, (1..=total).collect::<Vec<_>>());
-        eprintln!("{kills} kills");
+        let config = json!({"directory": directory.path(), "compress": compress});
+        let mut archive = open(config.clone()).unwrap();
+        archive.write(&batch(1, calls(1, 2, AUGUST_6))).unwrap();
+        archive.flush().unwrap();
+        archive.pretend_quiet();
+        // In the way of the next state, like a full disk.
+        let blocked = directory.path().join(".callmeter-csv.state.new");
+        fs::create_dir(&blocked).unwrap();
+        let tomorrow = Timestamp::from_micros(AUGUST_6 + DAY);
+        assert!(archive.finish_overdue(tomorrow).is_err());
+        // A late batch of the same day.
+        let late = batch(2, calls(3, 1, AUGUST_6));
+        assert!(archive.write(&late).is_err());
+        fs::remove_dir(&blocked).unwrap();
+        archive.write(&late).unwrap();
+        archive.flush().unwrap();
+        drop(pack_all(archive, 1 << 20));
+        let mut archive = open(config).unwrap();
+        archive.write(&late).unwrap();
+        let ids_of: Vec<Vec<String>> = files(directory.path()).into_values().collect();
+        assert_eq!(ids_of, [ids(3..=3), ids(1..=2)], "{compress}");
     }
+}
+
+#[test]
+fn a_state_of_the_first_version_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = open(in_directory(directory.path())).unwrap();
+    archive.write(&batch(1, calls(1, 2, AUGUST_6))).unwrap();
+    archive.flush().unwrap();
+    archive.write(&batch(2, calls(3, 1, AUGUST_6))).unwrap();
+    drop(archive);
+    let path = directory.path().join(".callmeter-csv.state");
+    let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    state["version"] = 1.into();
+    let calls_state = state["streams"]["calls"].as_object_mut().unwrap();
+    calls_state.remove("packing");
+    calls_state["open"].as_object_mut().unwrap().remove("inode");
+    fs::write(&path, state.to_string()).unwrap();
+    let mut archive = open(in_directory(directory.path())).unwrap();
+    archive.write(&batch(2, calls(3, 1, AUGUST_6))).unwrap();
+    archive.flush().unwrap();
+    drop(archive);
+    let state: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(state["version"], 2);
+    assert!(state["streams"]["calls"]["open"]["inode"].is_u64());
+    let expected = BTreeMap::from([("calls-2026-08-06.csv.partial".to_owned(), ids(1..=3))]);
+    assert_eq!(files(directory.path()), expected);
+}
+
+#[test]
+fn a_clock_that_was_ahead_once_keeps_no_file_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut archive = open(in_directory(directory.path())).unwrap();
+    let ahead = AUGUST_6 + 2_000 * DAY;
+    set_now(ahead);
+    archive.write(&batch(1, calls(1, 1, ahead))).unwrap();
+    archive.flush().unwrap();
+    set_now(AUGUST_6);
+    archive.write(&batch(2, calls(2, 1, AUGUST_6))).unwrap();
+    // Journaled while the clock was ahead, and delivered afterwards.
+    archive.write(&batch(3, calls(3, 1, ahead))).unwrap();
+    set_now(AUGUST_6 + DAY);
+    archive
+        .write(&batch(4, calls(4, 1, AUGUST_6 + DAY)))
+        .unwrap();
+    let expected = BTreeMap::from([
+        ("calls-2032-01-27.csv".to_owned(), ids(1..=1)),
+        ("calls-2026-08-06.csv".to_owned(), ids(2..=3)),
+        ("calls-2026-08-07.csv.partial".to_owned(), ids(4..=4)),
+    ]);
+    assert_eq!(files(directory.path()), expected);
+    archive.flush().unwrap();
+    // Without another batch, the clock finishes it.
+    set_now(ahead);
+    archive.write(&batch(5, calls(5, 1, ahead))).unwrap();
+    archive.flush().unwrap();
+    set_now(AUGUST_6 + 2 * DAY);
+    archive.pretend_quiet();
+    archive.finish_overdue(crate::testing::now()).unwrap();
+    assert!(directory.path().join("calls-2032-01-27.002.csv").exists());
 }

@@ -187,6 +187,9 @@ fn default_pause() -> Span {
     Span(Duration::from_secs(30))
 }
 
+/// callmeter asks a call to return after a minute, and the request would be sent again.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(50);
+
 /// Why a configuration cannot work. No message quotes a value that may be secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
@@ -212,6 +215,8 @@ pub(crate) enum ConfigError {
     HalfIdentity,
     #[error("`proxy`: {0}")]
     Proxy(&'static str),
+    #[error("`timeout`: at most 50s, because callmeter ends a call after a minute")]
+    Timeout,
     #[error("`circuit`: `failures` must be at least 1")]
     Circuit,
     #[error("cannot set up the HTTP client: {0}")]
@@ -304,6 +309,9 @@ impl Config {
         }
         if self.client_cert_file.is_some() != self.client_key_file.is_some() {
             return Err(ConfigError::HalfIdentity);
+        }
+        if self.timeout.0 > LONGEST_TIMEOUT {
+            return Err(ConfigError::Timeout);
         }
         if self.circuit.failures == 0 {
             return Err(ConfigError::Circuit);

@@ -11,6 +11,12 @@ use crate::secret::Secret;
 /// What marks a secret that is written in Base64.
 const PREFIX: &str = "whsec_";
 
+/// The version that some services write before a secret.
+const VERSION: &str = "v1,";
+
+/// What marks the keys of asymmetric signatures.
+const ASYMMETRIC: [&str; 3] = ["whsk_", "whpk_", "v1a,"];
+
 /// Fewer bytes than this can be guessed.
 const SHORTEST: usize = 16;
 
@@ -24,11 +30,12 @@ impl Signer {
     /// `whsec_…` is Base64, as Standard Webhooks writes it; other secrets are the key as they are.
     pub(crate) fn new(secrets: &[Secret]) -> Result<Self, ConfigError> {
         let key = |secret: &Secret| {
-            let bytes = match secret.expose().trim().strip_prefix(PREFIX) {
+            let text = plain(secret.expose())?;
+            let bytes = match text.strip_prefix(PREFIX) {
                 Some(encoded) => STANDARD
                     .decode(encoded)
                     .map_err(|_| ConfigError::Secret("what follows `whsec_` is not Base64"))?,
-                None => secret.expose().trim().as_bytes().to_vec(),
+                None => text.as_bytes().to_vec(),
             };
             if bytes.len() < SHORTEST {
                 return Err(ConfigError::Secret("it has fewer than 16 bytes"));
@@ -53,6 +60,32 @@ impl Signer {
         let signatures: Vec<String> = signatures.collect();
         (!signatures.is_empty()).then(|| signatures.join(" "))
     }
+}
+
+/// The secret without what does not belong to it. A secret that was copied wrongly is refused:
+/// receivers would refuse every request that is signed with it.
+fn plain(secret: &str) -> Result<&str, ConfigError> {
+    let text = secret.trim_start_matches('\u{feff}').trim();
+    if ASYMMETRIC.iter().any(|mark| text.starts_with(mark)) {
+        return Err(ConfigError::Secret(
+            "it is a key for asymmetric signatures; requests are signed with a shared secret",
+        ));
+    }
+    let text = match text.strip_prefix(VERSION) {
+        Some(rest) if rest.starts_with(PREFIX) => rest,
+        Some(_) => {
+            return Err(ConfigError::Secret("`whsec_` must follow `v1,`"));
+        }
+        None => text,
+    };
+    let is_invisible =
+        |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}');
+    if text.contains(is_invisible) {
+        return Err(ConfigError::Secret(
+            "it contains a line break or an invisible character",
+        ));
+    }
+    Ok(text)
 }
 
 impl std::fmt::Debug for Signer {
@@ -81,6 +114,20 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_or_a_version_before_a_secret_does_not_belong_to_it() {
+        let sign = |secret: &str| Signer::new(&[secret.into()]).unwrap().sign("a", 1, b"{}");
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        for written in [
+            format!("\u{feff}{secret}"),
+            format!("v1,{secret}"),
+            format!("\u{feff}v1,{secret}\r\n"),
+        ] {
+            assert_eq!(sign(&written), sign(secret), "{written:?}");
+        }
+        assert_eq!(sign("\u{feff}0123456789abcdef"), sign("0123456789abcdef"));
+    }
+
+    #[test]
     fn several_secrets_give_several_signatures() {
         let secrets = ["0123456789abcdef".into(), "fedcba9876543210".into()];
         let signature = Signer::new(&secrets).unwrap().sign("a", 1, b"{}").unwrap();
@@ -90,7 +137,16 @@ mod tests {
 
     #[test]
     fn secrets_that_cannot_be_are_refused_unseen() {
-        for secret in ["short", "whsec_???", "whsec_c2hvcnQ="] {
+        for secret in [
+            "short",
+            "whsec_???",
+            "whsec_c2hvcnQ=",
+            "v1,0123456789abcdef",
+            "whsk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "v1a,whpk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "0123456789abcdef\n0123456789abcdef",
+            "0123456789\u{200b}abcdef",
+        ] {
             let error = Signer::new(&[secret.into()]).unwrap_err().to_string();
             assert!(!error.contains(secret), "{error}");
         }

@@ -117,6 +117,74 @@ fn a_receiver_can_verify_each_signature() {
     assert_eq!(request.header("webhook-signature"), signatures.join(" "));
 }
 
+/// With the library that the project of Standard Webhooks publishes, as receivers use it.
+#[test]
+fn the_official_library_verifies_requests_and_refuses_forged_ones() {
+    let server = Server::start(|_| Answer::status(204));
+    let (old, new) = (SECRET, "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
+    let mut webhook = create(&json!({"url": server.url("/"), "secret": new,
+        "more_secrets": [{"secret": old}]}))
+    .unwrap();
+    webhook.write(batch(1, 2)).unwrap();
+    let request = server.requests().remove(0);
+    let verify = |secret: &str, change: &dyn Fn(&mut http::HeaderMap, &mut Vec<u8>)| {
+        let mut headers: http::HeaderMap = request
+            .headers
+            .iter()
+            .map(|(name, value)| {
+                let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+                (name, value.parse().unwrap())
+            })
+            .collect();
+        let mut body = request.body.clone();
+        change(&mut headers, &mut body);
+        let receiver = standardwebhooks::Webhook::new(secret).unwrap();
+        receiver.verify(&body, &headers).is_ok()
+    };
+    // Before, during and after a change of the secret.
+    assert!(verify(old, &|_, _| ()) && verify(new, &|_, _| ()));
+    assert!(!verify(
+        "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        &|_, _| ()
+    ));
+    let set = |headers: &mut http::HeaderMap, name: &'static str, value: String| {
+        headers.insert(name, value.parse().unwrap());
+    };
+    let later = |seconds: u64| {
+        let sent: u64 = request.header("webhook-timestamp").parse().unwrap();
+        (sent + seconds).to_string()
+    };
+    let first = request.header("webhook-signature").split(' ').next();
+    let only_first = first.unwrap().to_owned();
+    assert!(verify(new, &|headers, _| set(
+        headers,
+        "webhook-signature",
+        only_first.clone()
+    )));
+    assert!(!verify(old, &|headers, _| set(
+        headers,
+        "webhook-signature",
+        only_first.clone()
+    )));
+    for secret in [old, new] {
+        assert!(!verify(secret, &|_, body| body[0] = b' '));
+        assert!(!verify(secret, &|_, body| body.push(b'\n')));
+        assert!(!verify(secret, &|headers, _| set(
+            headers,
+            "webhook-id",
+            "other".into()
+        )));
+        assert!(!verify(secret, &|headers, _| set(
+            headers,
+            "webhook-timestamp",
+            later(1)
+        )));
+        assert!(!verify(secret, &|headers, _| {
+            headers.remove("webhook-signature");
+        }));
+    }
+}
+
 #[test]
 fn personal_data_is_redacted_unless_revealed() {
     let server = Server::start(|_| Answer::status(200));
@@ -361,6 +429,7 @@ fn configurations_that_cannot_work() {
         json!({"url": url, "batch": 0}),
         json!({"url": url, "batch": "path-token"}),
         json!({"url": url, "timeout": "path-token"}),
+        json!({"url": url, "timeout": "2m"}),
         json!({"url": url, "headers": {"Host": "x"}}),
         json!({"url": url, "headers": {"Webhook-Id": "x"}}),
         json!({"url": url, "headers": {"X Y": "x"}}),

@@ -43,7 +43,7 @@ pub fn with_headers(status: &str, headers: &[(&str, &str)], body: impl AsRef<[u8
         body.len()
     );
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        text.extend([name, ": ", value, "\r\n"]);
     }
     text.push_str("\r\n");
     let mut bytes = text.into_bytes();

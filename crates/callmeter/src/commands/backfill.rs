@@ -1,37 +1,42 @@
 //! `callmeter backfill`: reads the calls of past days into the journal.
 //!
-//! A file beside the journal lists the days that were read, so that an interrupted run continues
-//! where it stopped. Calls in the journal are never counted again, with or without that file.
+//! A running exporter reads the days itself; this command hands them over and follows. If none
+//! runs, it reads them itself. Either way the journal knows which days are read, so that an
+//! interrupted run continues where it stopped.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use callmeter_error_chain::chain;
 use callmeter_meter::{Ledger, Meter};
 use callmeter_plugin_host::Outputs;
+use indicatif::ProgressBar;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::journal::progress;
+use super::journal::progress as progress_bar;
 use super::runtime::block_on;
 use crate::cli::BackfillArgs;
 use crate::config::{self, Account, Api};
 use crate::context::AppContext;
+use crate::control::{self, Answer, Request};
 use crate::exit::Failure;
 use crate::logging;
 use crate::pipeline::{meter_limits, open_journal};
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
-use crate::sources::{self, Backfill, Day, DayRead, PollError};
+use crate::sources::{self, Backfill, BackfillProgress, BackfillRequests, HostLimits, PollError};
 use crate::status::StatusStore;
 use crate::stop::{Stop, stop};
-use callmeter_error_chain::chain;
 
 /// Longest time for one day.
 const DAY_LIMIT: Duration = Duration::from_hours(1);
-/// Attempts to read a day before the command fails.
+/// Attempts to read a day before the next one is read.
 const ATTEMPTS: u32 = 5;
 /// First and longest pause between attempts.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -40,13 +45,24 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// Reads the days of the flags.
 ///
 /// # Errors
-/// If the account is not at HostedSuite, another process holds the journal, or a day cannot be
-/// read.
+/// If the account is not at HostedSuite, or a day cannot be proven complete.
 pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
     let redactor = Arc::new(SecretRedactor::new());
     logging::start(args.log.level, args.log.format, &redactor);
     if args.from > args.to {
         return Err(Failure::failed("--from must not be after --to"));
+    }
+    let days: Vec<Date> = args
+        .from
+        .series(1.day())
+        .take_while(|date| *date <= args.to)
+        .take(control::MOST_DAYS + 1)
+        .collect();
+    if days.len() > control::MOST_DAYS {
+        return Err(Failure::failed(format!(
+            "--from and --to are more than {} days apart: read them in parts",
+            control::MOST_DAYS
+        )));
     }
     let loaded = config::load(&args.config.config_file)?;
     let account = loaded
@@ -55,41 +71,101 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
         .iter()
         .find(|account| account.name == args.account)
         .ok_or_else(|| Failure::failed(format!("no account {:?} is configured", args.account)))?;
-    let Api::HostedSuite(api) = &account.api else {
+    if !matches!(account.api, Api::HostedSuite(_)) {
         return Err(Failure::failed(format!(
             "account {:?} is at a PortSIP PBX, which keeps no past records to read",
             args.account
         )));
-    };
-    let days: Vec<Day> = args
-        .from
-        .series(1.day())
-        .take_while(|date| *date <= args.to)
-        .filter_map(|date| Day::of(date, &api.time_zone))
-        .collect();
-    let noted = DaysRead::open(&loaded.config.journal.path, &args.account)?;
-    let missing: Vec<Day> = days
-        .into_iter()
-        .filter(|day| args.again || !noted.contains(day.date))
-        .collect();
-    block_on(backfill(
-        args,
-        &loaded.config,
-        account,
-        redactor,
-        missing,
-        noted,
-    ))
+    }
+    block_on(async {
+        let bar = progress_bar(days.len() as u64);
+        let progress = match follow(args, &loaded.config.journal.path, &bar).await? {
+            Some(progress) => progress,
+            None => read_here(args, &loaded.config, account, redactor, &days, &bar).await?,
+        };
+        bar.finish_and_clear();
+        report(&progress)
+    })
 }
 
-async fn backfill(
+/// Hands the days to the exporter that uses the journal, and follows it. `None` if none runs.
+async fn follow(
+    args: &BackfillArgs,
+    journal: &Path,
+    bar: &ProgressBar,
+) -> Result<Option<BackfillProgress>, Failure> {
+    let Ok(mut stream) = UnixStream::connect(control::path(journal)).await else {
+        return Ok(None);
+    };
+    let request = Request::Backfill {
+        account: args.account.clone(),
+        from: args.from,
+        to: args.to,
+        again: args.again,
+    };
+    let mut line = serde_json::to_vec(&request).map_err(Failure::failed)?;
+    line.push(b'\n');
+    let gone = || {
+        Failure::failed(
+            "the exporter has stopped; when it runs again it reads the rest, and the same command follows it",
+        )
+    };
+    stream.write_all(&line).await.map_err(|_| gone())?;
+    let mut lines = BufReader::new(stream).lines();
+    while let Some(line) = lines.next_line().await.map_err(|_| gone())? {
+        match serde_json::from_str(&line).map_err(Failure::failed)? {
+            Answer::Refused(why) => return Err(Failure::failed(why)),
+            Answer::Progress(progress) => {
+                show(bar, &progress);
+                if progress.is_done {
+                    return Ok(Some(progress));
+                }
+            }
+        }
+    }
+    Err(gone())
+}
+
+/// Reads the days in this process.
+async fn read_here(
     args: &BackfillArgs,
     config: &config::Config,
     account: &Account,
     redactor: Arc<SecretRedactor>,
-    days: Vec<Day>,
-    mut noted: DaysRead,
-) -> Result<(), Failure> {
+    days: &[Date],
+    bar: &ProgressBar,
+) -> Result<BackfillProgress, Failure> {
+    let app = app(args, config, redactor)?;
+    let stop = stop_on_signals()?;
+    let mut backfill = sources::backfill(account, &app, stop.clone())
+        .map_err(|error| Failure::failed(chain(&error)))?;
+    let left = backfill
+        .ask(days, args.again)
+        .await
+        .map_err(|error| Failure::failed(chain(&error)))?;
+    let mut progress = BackfillProgress::new(days.len(), left.len());
+    for day in left {
+        show(bar, &progress);
+        match read_day(&mut backfill, day, &stop, &mut progress).await? {
+            DayEnd::Proven => progress.read += 1,
+            DayEnd::NotProven(why) => progress.not_proven.push((day, why)),
+            DayEnd::Stopped => {
+                bar.abandon();
+                return Err(Failure::failed(format!(
+                    "interrupted at {day}; run the same command to continue there"
+                )));
+            }
+        }
+    }
+    progress.is_done = true;
+    Ok(progress)
+}
+
+fn app(
+    args: &BackfillArgs,
+    config: &config::Config,
+    redactor: Arc<SecretRedactor>,
+) -> Result<AppContext, Failure> {
     let journal = open_journal(&config.journal.path)?;
     // Nothing is published here. The next start of the exporter counts the new records.
     let meter = Arc::new(Meter::new(Ledger::new(meter_limits(&config.metrics))));
@@ -100,14 +176,19 @@ async fn backfill(
         Arc::clone(&meter),
         metrics.clone(),
     );
-    let app = AppContext {
+    Ok(AppContext {
         meter,
         outputs: Arc::new(Outputs::new(Arc::new(journal.clone())).map_err(Failure::failed)?),
         metrics,
         status: Arc::new(status),
         redactor,
         journal,
-    };
+        backfills: BackfillRequests::default(),
+        hosts: HostLimits::default(),
+    })
+}
+
+fn stop_on_signals() -> Result<Stop, Failure> {
     let (sender, stop) = stop();
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
@@ -118,146 +199,116 @@ async fn backfill(
         }
         sender.stop();
     });
-    let backfill = sources::backfill(account, &app, stop.clone(), args.pause)
-        .map_err(|error| Failure::failed(chain(&error)))?;
-    let bar = progress(days.len() as u64);
-    let mut sums = Sums::default();
-    for day in &days {
-        bar.set_message(format!(
-            "{}: {} new of {}",
-            day.date, sums.new, sums.records
-        ));
-        let Some(read) = read_day(&backfill, *day, &stop).await? else {
-            bar.abandon();
-            return Err(Failure::failed(format!(
-                "interrupted at {}; run the same command to continue there",
-                day.date
-            )));
-        };
-        sums.new += read.new;
-        sums.records += read.records;
-        noted.add(day.date)?;
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    println!(
-        "{} days read: {} records, {} of them new",
-        days.len(),
-        sums.records,
-        sums.new
-    );
-    Ok(())
+    Ok(stop)
 }
 
-#[derive(Default)]
-struct Sums {
-    records: u64,
-    new: u64,
+/// How the reading of a day ended.
+enum DayEnd {
+    Proven,
+    NotProven(String),
+    Stopped,
 }
 
-/// Reads a day, with retries; `None` if stopped.
-async fn read_day(backfill: &Backfill, day: Day, stop: &Stop) -> Result<Option<Sums>, Failure> {
+/// Reads a day, with retries.
+async fn read_day(
+    backfill: &mut Backfill,
+    day: Date,
+    stop: &Stop,
+    progress: &mut BackfillProgress,
+) -> Result<DayEnd, Failure> {
     let mut stop = stop.clone();
     let mut attempts = 0;
     loop {
-        attempts += 1;
         let error = match backfill.read(day, DAY_LIMIT).await {
-            Ok(DayRead {
-                capped: Some(cap), ..
-            }) => {
-                return Err(Failure::failed(format!(
-                    "{}: {cap}; raise calls.max_pages or calls.max_rows",
-                    day.date
-                )));
+            Ok(read) => {
+                progress.add(day, &read.counts);
+                if read.is_proven {
+                    return Ok(DayEnd::Proven);
+                }
+                // A cap was reached; the next reading continues there.
+                continue;
             }
-            Ok(DayRead { records, new, .. }) => return Ok(Some(Sums { records, new })),
-            Err(PollError::Stopped) => return Ok(None),
+            Err(PollError::Stopped) => return Ok(DayEnd::Stopped),
             Err(error) => error,
         };
-        if attempts == ATTEMPTS || !error.is_transient() {
-            return Err(Failure::failed(format!("{}: {}", day.date, chain(&error))));
+        attempts += 1;
+        if matches!(error, PollError::Journal(_) | PollError::Meter(_)) {
+            return Err(Failure::failed(format!("{day}: {}", chain(&error))));
         }
-        tracing::warn!(day = %day.date, error = %chain(&error), "cannot read the day; trying again");
+        if attempts == ATTEMPTS || !error.is_transient() {
+            return Ok(DayEnd::NotProven(chain(&error)));
+        }
+        tracing::warn!(%day, error = %chain(&error), "cannot read the day; trying again");
         let pause = error
             .retry_after()
             .unwrap_or_else(|| callmeter_backoff::wait(attempts, FIRST_PAUSE, LONGEST_PAUSE));
-        if stop
-            .unless_stopped(tokio::time::sleep(pause))
-            .await
-            .is_none()
-        {
-            return Ok(None);
+        let paused = stop.unless_stopped(tokio::time::sleep(pause)).await;
+        if paused.is_none() {
+            return Ok(DayEnd::Stopped);
         }
     }
 }
 
-/// The days of an account that a backfill has read, in a file beside the journal.
-struct DaysRead {
-    file: PathBuf,
-    days: BTreeSet<Date>,
-}
-
-impl DaysRead {
-    fn open(journal: &Path, account: &str) -> Result<Self, Failure> {
-        let mut file = journal.as_os_str().to_owned();
-        file.push(format!(".backfill-{account}"));
-        let file = PathBuf::from(file);
-        let days = match std::fs::read_to_string(&file) {
-            // If the last line is incomplete, its day is read again.
-            Ok(text) => text.lines().filter_map(|line| line.parse().ok()).collect(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeSet::new(),
-            Err(error) => {
-                return Err(Failure::failed(format!(
-                    "cannot read {}: {error}",
-                    file.display()
-                )));
-            }
-        };
-        Ok(Self { file, days })
-    }
-
-    fn contains(&self, day: Date) -> bool {
-        self.days.contains(&day)
-    }
-
-    fn add(&mut self, day: Date) -> Result<(), Failure> {
-        use std::io::Write as _;
-        self.days.insert(day);
-        std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.file)
-            .and_then(|mut file| writeln!(file, "{day}"))
-            .map_err(|error| {
-                Failure::failed(format!("cannot write {}: {error}", self.file.display()))
-            })
+fn show(bar: &ProgressBar, progress: &BackfillProgress) {
+    let not_proven = progress.not_proven.len() as u64;
+    bar.set_position(progress.read_before + progress.read + not_proven);
+    if let Some(day) = progress.day {
+        bar.set_message(format!(
+            "{day}: {} new of {}",
+            progress.new, progress.records
+        ));
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_read_are_remembered_and_a_torn_line_is_not() {
-        let directory = tempfile::tempdir().unwrap();
-        let journal = directory.path().join("journal.db");
-        let day = |text: &str| text.parse::<Date>().unwrap();
-        let mut days = DaysRead::open(&journal, "acme").unwrap();
-        days.add(day("2026-01-01")).unwrap();
-        days.add(day("2026-01-02")).unwrap();
-        std::fs::OpenOptions::new()
-            .append(true)
-            .open(&days.file)
-            .and_then(|mut file| std::io::Write::write_all(&mut file, b"2026-01-"))
-            .unwrap();
-        let days = DaysRead::open(&journal, "acme").unwrap();
-        assert!(days.contains(day("2026-01-02")));
-        assert_eq!(days.days.len(), 2);
-        assert!(
-            !DaysRead::open(&journal, "other")
-                .unwrap()
-                .contains(day("2026-01-01"))
+/// Prints what was read, and fails if a day is not proven complete.
+fn report(progress: &BackfillProgress) -> Result<(), Failure> {
+    let BackfillProgress {
+        read,
+        read_before,
+        records,
+        new,
+        revised,
+        known,
+        forgotten,
+        waiting,
+        not_proven,
+        ..
+    } = progress;
+    let days_of = |number: u64| match number {
+        1 => "1 day".to_owned(),
+        number => format!("{number} days"),
+    };
+    let mut text = format!(
+        "{} read: {records} records, {new} of them new, {known} known, {revised} edited",
+        days_of(*read)
+    );
+    for (count, what) in [
+        (forgotten, "older than the journal, not counted"),
+        (waiting, "not settled yet"),
+    ] {
+        if *count > 0 {
+            // Writing to a String does not fail.
+            let _ = write!(text, ", {count} {what}");
+        }
+    }
+    if *read_before > 0 {
+        let before = days_of(*read_before);
+        let _ = write!(
+            text,
+            "; {before} had been read before (--again reads them again)"
         );
     }
+    println!("{text}");
+    if not_proven.is_empty() {
+        return Ok(());
+    }
+    let days: Vec<String> = not_proven
+        .iter()
+        .map(|(day, why)| format!("  {day}: {why}"))
+        .collect();
+    Err(Failure::failed(format!(
+        "not proven complete, and still due: {}\n{}",
+        days_of(days.len() as u64),
+        days.join("\n")
+    )))
 }

@@ -3,8 +3,11 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use crate::config::{self, Config};
+use callmeter_plugin_host::OutputSettings;
+
+use crate::config::{self, Config, ConfigError, Loaded, Output, Problem, SecretSource};
 use crate::exit::Failure;
+use crate::pipeline::plugin_settings;
 use crate::web;
 
 /// Reads the files, prints warnings and a summary.
@@ -23,6 +26,7 @@ pub fn run(file: &Path, web_config_file: Option<&Path>) -> Result<(), Failure> {
         (_, web) => web.transpose().map_err(Failure::WebConfig)?,
     };
     let loaded = loaded?;
+    check_plugins(&loaded)?;
     let warnings = loaded.warnings.iter().map(ToString::to_string);
     for warning in warnings.chain(web.into_iter().flatten()) {
         eprintln!("warning: {warning}");
@@ -33,7 +37,39 @@ pub fn run(file: &Path, web_config_file: Option<&Path>) -> Result<(), Failure> {
         file.display(),
         summary(&loaded.config)
     )
-    .map_err(Failure::failed)
+    .map_err(Failure::stdout)
+}
+
+/// Loads each output's plugin, in a process of its own, and checks the output's settings against
+/// the plugin's JSON Schema.
+fn check_plugins(loaded: &Loaded) -> Result<(), Failure> {
+    let mut problems = Vec::new();
+    for (index, output) in loaded.config.outputs.iter().enumerate() {
+        if let Err(message) = check_plugin(output) {
+            problems.push(Problem {
+                file: loaded.file.clone(),
+                place: None,
+                key: format!("outputs[{index}].config"),
+                message: format!("output {}: {message}", output.name),
+                hint: Some("`callmeter plugin check` shows the settings of a plugin".to_owned()),
+            });
+        }
+    }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(ConfigError::new(problems).into())
+    }
+}
+
+fn check_plugin(output: &Output) -> Result<(), String> {
+    let mut read = |source: &SecretSource| source.read().map(|secret| secret.expose().to_owned());
+    let config = config::resolve_plugin_secrets(&output.config, &mut read)?;
+    let settings = OutputSettings {
+        config: serde_json::Value::Object(config).to_string(),
+        ..plugin_settings(output)
+    };
+    callmeter_plugin_host::check_settings(&settings)
 }
 
 fn summary(config: &Config) -> String {

@@ -13,5 +13,5 @@ use crate::exit::Failure;
 pub fn run(shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "callmeter", &mut script);
-    std::io::Write::write_all(&mut std::io::stdout(), &script).map_err(Failure::failed)
+    std::io::Write::write_all(&mut std::io::stdout(), &script).map_err(Failure::stdout)
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use callmeter_plugin_host::{DeadLetterError, Listing};
 use jiff::Timestamp;
 
 use crate::cli::{DeadLettersArgs, DeadLettersCommand};
@@ -38,12 +39,13 @@ fn outputs(args: &DeadLettersArgs) -> Result<Vec<Output>, Failure> {
 
 fn list(args: &DeadLettersArgs) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
+    let mut unreadable = Vec::new();
     for output in outputs(args)? {
-        let letters = dead_letters(&output)
+        let Listing { letters, damaged } = dead_letters(&output)
             .list_output(&output.name)
             .map_err(Failure::failed)?;
         writeln!(out, "output {}: {} batches", output.name, letters.len())
-            .map_err(Failure::failed)?;
+            .map_err(Failure::stdout)?;
         for letter in letters {
             let refused = i64::try_from(letter.refused_at)
                 .ok()
@@ -58,29 +60,39 @@ fn list(args: &DeadLettersArgs) -> Result<(), Failure> {
                 letter.attempts,
                 letter.reason
             )
-            .map_err(Failure::failed)?;
+            .map_err(Failure::stdout)?;
         }
+        unreadable.extend(damaged);
     }
-    Ok(())
+    report(&unreadable)
 }
 
 fn replay(args: &DeadLettersArgs) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
+    let mut unreadable = Vec::new();
     for output in outputs(args)? {
-        let letters = dead_letters(&output);
-        let mut replayed = 0;
-        for letter in letters.list_output(&output.name).map_err(Failure::failed)? {
-            letters
-                .replay(&output.name, &letter.name())
-                .map_err(Failure::failed)?;
-            replayed += 1;
-        }
+        let (replayed, damaged) = dead_letters(&output)
+            .replay_all(&output.name)
+            .map_err(Failure::failed)?;
+        unreadable.extend(damaged);
         writeln!(
             out,
             "output {}: {replayed} batches queued; callmeter delivers them within half a minute, or when it starts",
             output.name
         )
-        .map_err(Failure::failed)?;
+        .map_err(Failure::stdout)?;
     }
-    Ok(())
+    report(&unreadable)
+}
+
+/// Dead letters that cannot be read stay where they are.
+fn report(unreadable: &[DeadLetterError]) -> Result<(), Failure> {
+    if unreadable.is_empty() {
+        return Ok(());
+    }
+    let texts: Vec<String> = unreadable.iter().map(ToString::to_string).collect();
+    Err(Failure::Damaged(format!(
+        "these dead letters are left as they are; the others are not affected:\n{}",
+        texts.join("\n")
+    )))
 }

@@ -90,7 +90,7 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
 fn print(text: &str) -> Result<(), Failure> {
     std::io::stdout()
         .write_all(text.as_bytes())
-        .map_err(Failure::failed)
+        .map_err(Failure::stdout)
 }
 
 fn table(path: &str, stats: &Stats) -> String {

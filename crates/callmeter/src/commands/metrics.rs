@@ -18,5 +18,5 @@ pub fn run(args: &MetricsArgs) -> Result<(), Failure> {
     };
     std::io::stdout()
         .write_all(page.as_bytes())
-        .map_err(Failure::failed)
+        .map_err(Failure::stdout)
 }

@@ -91,5 +91,5 @@ fn describe(inspection: &Inspection) -> String {
 fn print(text: &str) -> Result<(), Failure> {
     std::io::stdout()
         .write_all(text.as_bytes())
-        .map_err(Failure::failed)
+        .map_err(Failure::stdout)
 }

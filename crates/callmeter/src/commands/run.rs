@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::runtime::block_on;
-use crate::app::{self, Startup};
+use crate::app::{self, Signals, Startup};
 use crate::cli::RunArgs;
 use crate::exit::Failure;
 use crate::logging;
@@ -20,8 +20,9 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
     // Only signals end it: the sender must not be dropped.
     let (_never, ended) = stop();
     let shutdown = block_on(async {
+        let signals = Signals::listen()?;
         let startup = Startup::new(&args.config.config_file, args.web, redactor).await?;
-        app::run(startup, ended).await
+        app::run(startup, signals, ended).await
     })?;
     if !shutdown.late_outputs.is_empty() {
         callmeter_plugin_host::exit_now(0);

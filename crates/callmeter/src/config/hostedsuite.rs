@@ -89,6 +89,9 @@ fn calls(section: &mut Section<'_>) -> Option<Calls> {
         max_pages: section.number("max_pages", 2_000, 1..=100_000),
         max_rows: section.number("max_rows", 500_000, 1..=10_000_000),
         time_limit: section.duration("time_limit", 10 * MINUTE, SECOND..=DAY),
+        tail: section.word("tail", true, &[("auto", true), ("off", false)]),
+        audit: section.duration("audit", 15 * MINUTE, SECOND..=DAY),
+        max_requests_per_minute: section.number("max_requests_per_minute", 30, 1..=100_000),
     };
     let enabled = section.boolean("enabled", true);
     let either = |name: &'static str| match section.place(name) {

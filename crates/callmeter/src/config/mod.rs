@@ -25,7 +25,7 @@ pub use model::{
     Account, Api, Balances, Billing, Calls, Clients, Config, Format, HostedSuite, Isolation,
     Journal, Link, Metrics, Output, OutputFrom, PortSip, Proxy, Rates, Rounding, Tls,
 };
-pub use plugin_secrets::resolve as resolve_plugin_secrets;
+pub use plugin_secrets::{has_secrets as has_plugin_secrets, resolve as resolve_plugin_secrets};
 pub use problem::{ConfigError, Place, Problem};
 pub(crate) use problems::Problems;
 pub use redact::redacted;

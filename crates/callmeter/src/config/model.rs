@@ -156,6 +156,13 @@ pub struct Calls {
     pub max_rows: u64,
     /// Longest time of one poll.
     pub time_limit: Duration,
+    /// Whether new calls are looked for at the end of the list, and whole days are read from time
+    /// to time. Otherwise every poll reads all days of the lookback.
+    pub tail: bool,
+    /// Time between two readings of today as a whole; older days are read less often.
+    pub audit: Duration,
+    /// Maximum requests for calls in a minute.
+    pub max_requests_per_minute: u32,
 }
 
 /// How allowance balances are polled. The server silently ignores invalid parameters, so they are

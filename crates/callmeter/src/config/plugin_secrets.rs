@@ -41,6 +41,18 @@ pub(super) fn anchor(config: &mut Map<String, Value>, directory: &Path) {
     }
 }
 
+/// Whether the settings refer to a secret.
+pub fn has_secrets(config: &Map<String, Value>) -> bool {
+    config.iter().any(|(key, value)| {
+        named_secret(key, value).is_some()
+            || match value {
+                Value::Object(members) => has_secrets(members),
+                Value::Array(items) => items.iter().filter_map(Value::as_object).any(has_secrets),
+                _ => false,
+            }
+    })
+}
+
 /// The settings with their secrets, read by `read`.
 ///
 /// # Errors

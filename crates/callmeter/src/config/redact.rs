@@ -1,7 +1,7 @@
 //! The configuration without secrets, for the page `/config`.
 //!
-//! callmeter's own keys contain no secrets. The settings of plugins are not known here, so only
-//! those that cannot be secret are shown.
+//! callmeter's own keys contain no secrets. The settings of plugins are not known here, so their
+//! texts are masked unless their key says that they cannot be secret.
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -18,50 +18,73 @@ pub fn redacted(text: &str) -> Result<String, String> {
     if let Some(outputs) = tree.get_mut("outputs").and_then(Value::as_array_mut) {
         for output in outputs {
             if let Some(config) = output.get_mut("config") {
-                mask(config, Shown::ByKey);
+                mask(config, Shown::Numbers);
             }
         }
     }
     serde_saphyr::to_string(&tree).map_err(|error| error.to_string())
 }
 
-/// Whether the scalars of a value are shown.
+/// Which texts of a value are shown.
 #[derive(Clone, Copy, PartialEq)]
 enum Shown {
-    /// Unless their key may be that of a secret.
-    ByKey,
-    /// Not at all.
-    Never,
+    /// All: the key is one that holds no secret.
+    Texts,
+    /// Only numbers, words such as `true`, and the host of an address.
+    Numbers,
+    /// None: the key is that of a secret.
+    Nothing,
 }
+
+/// Keys whose texts are shown. They say where and how something is written, not with which rights.
+/// Every other text is masked, because nobody knows what plugins accept.
+const HARMLESS: [&str; 20] = [
+    "directory",
+    "file",
+    "path",
+    "prefix",
+    "rotate",
+    "compress",
+    "max_bytes",
+    "timeout",
+    "connect_timeout",
+    "pause",
+    "fields",
+    "reveal",
+    "columns",
+    "streams",
+    "format",
+    "table",
+    "topic",
+    "mode",
+    "level",
+    "time_zone",
+];
 
 fn mask(value: &mut Value, shown: Shown) {
     match value {
         Value::Object(members) => mask_members(members, shown),
         Value::Array(items) => items.iter_mut().for_each(|item| mask(item, shown)),
-        Value::String(text) => {
-            if shown == Shown::Never {
-                MASK.clone_into(text);
-            } else if let Some(address) = address_without_path(text) {
-                *text = address;
-            }
-        }
-        Value::Number(_) if shown == Shown::Never => *value = Value::String(MASK.to_owned()),
+        Value::String(text) => match (shown, address_without_path(text)) {
+            (Shown::Texts, None) => {}
+            (Shown::Texts | Shown::Numbers, Some(address)) => *text = address,
+            (Shown::Numbers, None) | (Shown::Nothing, _) => MASK.clone_into(text),
+        },
+        Value::Number(_) if shown == Shown::Nothing => *value = Value::String(MASK.to_owned()),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
 fn mask_members(members: &mut Map<String, Value>, shown: Shown) {
     for (key, value) in members {
-        let shown = if is_secret(key) { Shown::Never } else { shown };
-        mask(value, shown);
+        mask(value, shown_under(key, shown));
     }
 }
 
-/// Whether a value with this key may be secret. The path of a file or the name of a variable is
-/// not.
-fn is_secret(key: &str) -> bool {
+/// What is shown under a key. The path of a file or the name of a variable is no secret.
+fn shown_under(key: &str, around: Shown) -> Shown {
     let key = key.to_ascii_lowercase();
-    let words = [
+    let secret_words = [
         "secret",
         "password",
         "passwd",
@@ -74,10 +97,16 @@ fn is_secret(key: &str) -> bool {
         "cookie",
         "signature",
     ];
-    words.iter().any(|word| key.contains(word))
-        && !key.ends_with("_file")
-        && !key.ends_with("_files")
-        && !key.ends_with("_env")
+    let reference = ["_file", "_files", "_env", "_directory"];
+    if reference.iter().any(|end| key.ends_with(end)) {
+        Shown::Texts
+    } else if around == Shown::Nothing || secret_words.iter().any(|word| key.contains(word)) {
+        Shown::Nothing
+    } else if HARMLESS.contains(&key.as_str()) {
+        Shown::Texts
+    } else {
+        Shown::Numbers
+    }
 }
 
 /// Scheme and host of an address. Webhooks often have a secret in the path.
@@ -116,7 +145,13 @@ outputs:
       secrets: [hunter2, hunter2]
       headers: { X-Api: hunter2, nested: { deep: [hunter2] } }
       api_key: 123456
+      dsn: "host=db user=u password=hunter2"
+      database: postgres://u:hunter2@db.example.com/hunter2
+      sasl: { mechanism: PLAIN, user: hunter2 }
+      hosts: [hunter2]
       batch: 200
+      rotate: daily
+      flush: true
       directory: /var/lib/x
 "#;
         let shown = redacted(text).unwrap();

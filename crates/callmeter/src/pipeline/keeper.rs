@@ -222,6 +222,8 @@ mod tests {
             status: Arc::new(status),
             redactor: Arc::new(SecretRedactor::new()),
             journal,
+            backfills: crate::sources::BackfillRequests::default(),
+            hosts: crate::sources::HostLimits::default(),
         };
         let policy = RetentionPolicy {
             keep: Some(Duration::ZERO),

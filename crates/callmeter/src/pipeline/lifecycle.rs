@@ -12,21 +12,25 @@ use tracing::{info, warn};
 use super::journal::{meter_limits, open_journal};
 use super::keeper::Keeper;
 use super::output_metrics::OutputMetrics;
-use super::outputs::{ConfiguredOutputs, OutputsError};
+use super::outputs::{ConfiguredOutputs, IfRefused, OutputsError};
 use super::restore;
 use crate::config::{self, Config};
 use crate::context::AppContext;
 use crate::exit::Failure;
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
+use crate::sources::{BackfillRequests, HostLimits};
 use crate::status::StatusStore;
 use crate::stop::{StopSender, stop};
+use callmeter_error_chain::chain;
 
 /// The journal and everything that is derived from it.
 #[derive(Debug)]
 pub struct Pipeline {
     app: AppContext,
     outputs: ConfiguredOutputs,
+    /// Why changed secrets of outputs are not used; logged once.
+    secrets_refused: Option<String>,
     retention: Arc<Mutex<RetentionPolicy>>,
     keeper: JoinHandle<()>,
     stop_keeper: StopSender,
@@ -63,6 +67,8 @@ impl Pipeline {
             metrics: metrics.clone(),
             status,
             redactor: Arc::clone(redactor),
+            backfills: BackfillRequests::default(),
+            hosts: HostLimits::default(),
         };
         let retention = Arc::new(Mutex::new(RetentionPolicy::default()));
         let (stop_keeper, stopped) = stop();
@@ -78,6 +84,7 @@ impl Pipeline {
         let pipeline = Self {
             app,
             outputs: ConfiguredOutputs::default(),
+            secrets_refused: None,
             retention,
             keeper: tokio::spawn(keeper.run(stopped)),
             stop_keeper,
@@ -91,13 +98,36 @@ impl Pipeline {
         self.app.clone()
     }
 
-    /// Starts, stops and restarts outputs so that exactly these run. Outputs that have not changed
-    /// are not touched.
+    /// Starts the outputs. One whose plugin cannot be created is down and tries again.
     ///
     /// # Errors
     /// If a secret of an output cannot be read, or an output cannot be set up.
+    pub async fn start_outputs(&mut self, outputs: &[config::Output]) -> Result<(), OutputsError> {
+        self.outputs
+            .set(&self.app, outputs, IfRefused::KeepTrying)
+            .await
+    }
+
+    /// Starts, stops and restarts outputs so that exactly these run. Outputs that have not changed
+    /// are not touched. If it fails, none is.
+    ///
+    /// # Errors
+    /// If a secret of an output cannot be read, a plugin does not accept its settings, or the
+    /// journal cannot be written.
     pub async fn set_outputs(&mut self, outputs: &[config::Output]) -> Result<(), OutputsError> {
-        self.outputs.set(&self.app, outputs).await
+        self.outputs.set(&self.app, outputs, IfRefused::Undo).await
+    }
+
+    /// Restarts the outputs whose secrets have changed.
+    pub async fn follow_output_secrets(&mut self) {
+        let result = self.outputs.follow_secrets(&self.app).await;
+        let refusal = result.err().map(|error| chain(&error));
+        if refusal != self.secrets_refused {
+            if let Some(error) = &refusal {
+                warn!(error, "a changed secret of an output is not used");
+            }
+            self.secrets_refused = refusal;
+        }
     }
 
     /// Sets how long and how much the journal keeps.

@@ -11,4 +11,4 @@ mod restore;
 pub use journal::{journal_failure, meter_limits, open_journal};
 pub use lifecycle::Pipeline;
 pub use outputs::OutputsError;
-pub(crate) use outputs::dead_letters;
+pub(crate) use outputs::{dead_letters, plugin_settings};

@@ -1,12 +1,14 @@
 //! Starts and stops outputs as the configuration asks.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use callmeter_journal::{JournalError, Start};
 use callmeter_plugin_host::{
-    DeadLetters, Isolation, Limits, OutputSettings, PluginSource, StartError, Trust,
+    DeadLetters, Isolation, Limits, OutputSettings, PluginSource, Scrub, StartError, Trust,
 };
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::config::{self, Output, OutputFrom};
@@ -23,14 +25,17 @@ pub enum OutputsError {
         /// The key and the reason.
         reason: String,
     },
-    /// The journal cannot store the output's cursor.
-    #[error("output {output}: {source}")]
-    Journal {
+    /// The plugin does not accept the output's settings.
+    #[error("output {output}: {reason}")]
+    Refused {
         /// The output.
         output: String,
-        /// The journal's error.
-        source: Box<JournalError>,
+        /// What the plugin says.
+        reason: String,
     },
+    /// The journal cannot store the cursors of the outputs.
+    #[error("outputs: {0}")]
+    Journal(#[source] Box<JournalError>),
     /// The output's thread cannot be started.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -39,6 +44,10 @@ pub enum OutputsError {
     Broken(String),
 }
 
+/// Time for a plugin to accept its settings during a reload.
+const CREATE: Duration = Duration::from_secs(20);
+/// Time for reading the secrets of all outputs again before other work goes on.
+const READ_SECRETS: Duration = Duration::from_secs(2);
 /// Time for an output to flush when it is replaced or removed while the program runs.
 const EXCHANGE: Duration = Duration::from_secs(10);
 /// The size of the dead letters of one output; beyond it the output waits until some are removed.
@@ -48,6 +57,8 @@ const MAX_DEAD_LETTERS: u64 = 1 << 30;
 #[derive(Debug, Default)]
 pub(super) struct ConfiguredOutputs {
     running: BTreeMap<String, Configured>,
+    /// The secrets being read again.
+    reading: Option<JoinHandle<Result<BTreeMap<String, Configured>, OutputsError>>>,
 }
 
 /// An output with its secrets read.
@@ -66,31 +77,78 @@ impl std::fmt::Debug for Configured {
     }
 }
 
+/// What becomes of an output whose first instance cannot be created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IfRefused {
+    /// It is down and tries again: the program starts, and other outputs must run.
+    KeepTrying,
+    /// Nothing changes: the outputs of before go on.
+    Undo,
+}
+
 impl ConfiguredOutputs {
-    /// Starts and stops outputs so that these, and no others, run.
+    /// Starts and stops outputs so that these, and no others, run. If it fails, the outputs of
+    /// before run on, untouched.
     pub(super) async fn set(
         &mut self,
         app: &AppContext,
         outputs: &[Output],
+        if_refused: IfRefused,
     ) -> Result<(), OutputsError> {
-        // The configuration is checked in full before the first change.
-        let mut wanted = BTreeMap::new();
-        for output in outputs {
-            let configured = configure(app, output)?;
-            wanted.insert(output.name.clone(), configured);
-        }
         let before = std::mem::take(&mut self.running);
-        let app = app.clone();
+        let (app, outputs) = (app.clone(), outputs.to_vec());
         let (running, result) = tokio::task::spawn_blocking(move || {
-            let mut running = before;
-            let result = exchange(&app, &mut running, wanted);
-            (running, result)
+            match exchange(&app, &before, &outputs, if_refused) {
+                Ok(running) => (running, Ok(())),
+                Err(error) => (before, Err(error)),
+            }
         })
         .await
         .map_err(|error| OutputsError::Broken(error.to_string()))?;
         self.running = running;
         result
     }
+
+    /// Restarts the outputs whose secrets have changed. One whose secrets cannot be read, or whose
+    /// plugin does not accept them, runs on with the earlier ones.
+    pub(super) async fn follow_secrets(&mut self, app: &AppContext) -> Result<(), OutputsError> {
+        let outputs: Vec<_> = self
+            .running
+            .values()
+            .map(|configured| configured.output.clone())
+            .collect();
+        if !outputs
+            .iter()
+            .any(|output| config::has_plugin_secrets(&output.config))
+        {
+            return Ok(());
+        }
+        // A file may be on a mount that hangs: then nothing else waits for it, and it is not read
+        // twice at once.
+        let reading = self.reading.get_or_insert_with(|| {
+            let (app, outputs) = (app.clone(), outputs.clone());
+            tokio::task::spawn_blocking(move || configure_all(&app, &outputs))
+        });
+        let Ok(read) = tokio::time::timeout(READ_SECRETS, reading).await else {
+            return Ok(());
+        };
+        self.reading = None;
+        let read = read.map_err(|error| OutputsError::Broken(error.to_string()))??;
+        if read == self.running {
+            return Ok(());
+        }
+        self.set(app, &outputs, IfRefused::Undo).await
+    }
+}
+
+fn configure_all(
+    app: &AppContext,
+    outputs: &[Output],
+) -> Result<BTreeMap<String, Configured>, OutputsError> {
+    outputs
+        .iter()
+        .map(|output| Ok((output.name.clone(), configure(app, output)?)))
+        .collect()
 }
 
 fn configure(app: &AppContext, output: &Output) -> Result<Configured, OutputsError> {
@@ -111,87 +169,100 @@ fn configure(app: &AppContext, output: &Output) -> Result<Configured, OutputsErr
     })
 }
 
-/// Stops the outputs that were removed or changed, then starts the new ones.
+/// Replaces the running outputs by the wanted ones. First comes everything that can fail; then the
+/// outputs that were removed or changed stop, and the new ones start.
 fn exchange(
     app: &AppContext,
-    running: &mut BTreeMap<String, Configured>,
-    wanted: BTreeMap<String, Configured>,
-) -> Result<(), OutputsError> {
+    running: &BTreeMap<String, Configured>,
+    outputs: &[Output],
+    if_refused: IfRefused,
+) -> Result<BTreeMap<String, Configured>, OutputsError> {
+    let wanted = configure_all(app, outputs)?;
+    let stays = |name: &String, configured: &Configured| running.get(name) == Some(configured);
+    let mut prepared = Vec::new();
+    for (name, configured) in &wanted {
+        if !stays(name, configured) {
+            prepared.push(app.outputs.prepare(&settings(app, configured))?);
+        }
+    }
+    if if_refused == IfRefused::Undo {
+        // They are created at the same time.
+        let by = Instant::now() + CREATE;
+        for prepared in &prepared {
+            prepared
+                .created(by.saturating_duration_since(Instant::now()))
+                .map_err(|reason| OutputsError::Refused {
+                    output: prepared.name().to_owned(),
+                    reason,
+                })?;
+        }
+    }
+    set_cursors(app, &wanted)?;
+
     let stopping: Vec<String> = running
-        .iter()
-        .filter(|(name, configured)| wanted.get(*name) != Some(*configured))
-        .map(|(name, _)| name.clone())
+        .keys()
+        .filter(|name| {
+            wanted
+                .get(*name)
+                .is_none_or(|configured| !stays(name, configured))
+        })
+        .cloned()
         .collect();
-    for name in stopping {
-        running.remove(&name);
-        if !app.outputs.stop(&name, EXCHANGE) {
-            warn!(
-                output = name,
-                "the output did not stop in time; its next instance gets the last batches again"
-            );
-        }
+    for name in app.outputs.stop(&stopping, EXCHANGE) {
+        warn!(
+            output = name,
+            "the output did not stop in time; its next instance gets the last batches again"
+        );
     }
-    remove_cursors(app, &wanted)?;
-    for (name, configured) in wanted {
-        if running.contains_key(&name) {
-            continue;
-        }
-        start(app, &configured)?;
-        info!(output = name, plugin = %configured.output.plugin.display(), "output starts");
-        running.insert(name, configured);
+    for prepared in prepared {
+        let name = prepared.name().to_owned();
+        app.outputs.admit(prepared)?;
+        info!(output = name, "output starts");
     }
-    Ok(())
+    Ok(wanted)
 }
 
-/// Removes the cursors of outputs that are no longer configured, so that retention does not wait
-/// for them.
-fn remove_cursors(
+/// Makes the cursors in the journal those of the wanted outputs and streams, so that retention
+/// waits for no others.
+fn set_cursors(
     app: &AppContext,
     wanted: &BTreeMap<String, Configured>,
 ) -> Result<(), OutputsError> {
-    let failed = |output: &str| {
-        let output = output.to_owned();
-        move |source: JournalError| OutputsError::Journal {
-            output,
-            source: Box::new(source),
-        }
-    };
-    let mut gone: Vec<String> = app
+    let mut cursors = Vec::new();
+    for Configured { output, .. } in wanted.values() {
+        let from = match output.from {
+            OutputFrom::Oldest => Start::Oldest,
+            OutputFrom::Now => Start::Newest,
+        };
+        let streams = output.streams.iter();
+        cursors.extend(streams.map(|stream| (output.name.as_str(), *stream, from)));
+    }
+    let removed = app
         .journal
-        .cursors()
-        .map_err(failed("(all)"))?
-        .into_iter()
-        .map(|cursor| cursor.output)
-        .filter(|output| !wanted.contains_key(output))
-        .collect();
-    gone.dedup();
-    for output in gone {
-        app.journal
-            .remove_output(&output)
-            .map_err(failed(&output))?;
+        .set_outputs(&cursors)
+        .map_err(|source| OutputsError::Journal(Box::new(source)))?;
+    for cursor in removed {
         info!(
-            output,
-            "the output is no longer configured; its cursor in the journal was removed"
+            output = cursor.output,
+            stream = cursor.stream.name(),
+            "the output no longer gets this stream; its cursor in the journal was removed"
         );
     }
     Ok(())
 }
 
-fn start(app: &AppContext, configured: &Configured) -> Result<(), OutputsError> {
-    let output = &configured.output;
-    for stream in &output.streams {
-        let from = match output.from {
-            OutputFrom::Oldest => Start::Oldest,
-            OutputFrom::Now => Start::Newest,
-        };
-        app.journal
-            .register_output(&output.name, *stream, from)
-            .map_err(|source| OutputsError::Journal {
-                output: output.name.clone(),
-                source: Box::new(source),
-            })?;
+fn settings(app: &AppContext, configured: &Configured) -> OutputSettings {
+    let redactor = Arc::clone(&app.redactor);
+    OutputSettings {
+        config: configured.config.clone(),
+        scrub: Scrub::new(move |text| redactor.scrub(text)),
+        ..plugin_settings(&configured.output)
     }
-    app.outputs.start(OutputSettings {
+}
+
+/// The settings of an output, without its configuration.
+pub(crate) fn plugin_settings(output: &Output) -> OutputSettings {
+    OutputSettings {
         name: output.name.clone(),
         source: PluginSource::File {
             path: std::path::absolute(&output.plugin).unwrap_or_else(|_| output.plugin.clone()),
@@ -199,7 +270,7 @@ fn start(app: &AppContext, configured: &Configured) -> Result<(), OutputsError> 
             trust: Trust::default(),
         },
         streams: output.streams.clone(),
-        config: configured.config.clone(),
+        config: String::new(),
         isolation: match output.isolation {
             config::Isolation::Process => Isolation::Process,
             config::Isolation::None => Isolation::None,
@@ -207,8 +278,8 @@ fn start(app: &AppContext, configured: &Configured) -> Result<(), OutputsError> 
         dead_letters: dead_letters(output),
         limits: Limits::default(),
         child_command: Vec::new(),
-    })?;
-    Ok(())
+        scrub: Scrub::default(),
+    }
 }
 
 /// The dead letters of an output.

@@ -1,11 +1,10 @@
 //! One account: the client of its API, and its polls.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::hostedsuite::{self, Backfill, CallsReader};
+use super::hostedsuite::{self, Backfill, CallsReader, Retries, WallClock};
 use super::poll::AccountContext;
 use super::polls::Polls;
 use super::{connect, portsip};
@@ -22,7 +21,7 @@ pub(super) struct PreparedAccount {
 
 #[derive(Debug)]
 enum Client {
-    HostedSuite(hostedsuite_client::Client, Box<HostedSuite>),
+    HostedSuite(hostedsuite_client::Client, Retries, Box<HostedSuite>),
     PortSip(portsip_client::Session, Box<PortSip>),
 }
 
@@ -35,10 +34,10 @@ impl PreparedAccount {
         let (metrics, redactor) = (&app.metrics, &app.redactor);
         let name = &account.name;
         let client = match &account.api {
-            Api::HostedSuite(api) => Client::HostedSuite(
-                connect::hosted_suite(name, api, metrics, redactor)?,
-                Box::new(api.clone()),
-            ),
+            Api::HostedSuite(api) => {
+                let (client, retries) = connect::hosted_suite(name, api, app)?;
+                Client::HostedSuite(client, retries, Box::new(api.clone()))
+            }
             Api::PortSip(api) => Client::PortSip(
                 connect::port_sip(name, api, metrics, redactor)?,
                 Box::new(api.clone()),
@@ -70,14 +69,16 @@ impl PreparedAccount {
         let context = context(&self.config, self.config.api.link(), app, stop.clone());
         let mut polls = Polls::new(context);
         match self.client {
-            Client::HostedSuite(client, api) => hostedsuite::add_polls(&mut polls, &client, *api),
+            Client::HostedSuite(client, retries, api) => {
+                hostedsuite::add_polls(&mut polls, &client, retries, *api);
+            }
             Client::PortSip(session, api) => portsip::add_polls(&mut polls, &session, &api),
         }
         polls.start(&self.config, position, tasks);
     }
 }
 
-/// A backfill of this account's calls that pauses after each page.
+/// A backfill of this account's calls.
 ///
 /// # Errors
 /// If the account reads no calls, or its client cannot be set up.
@@ -85,20 +86,20 @@ pub fn backfill(
     account: &Account,
     app: &AppContext,
     stop: Stop,
-    pause: Duration,
 ) -> Result<Backfill, BackfillError> {
     let no_calls = || BackfillError::NoCalls(account.name.clone());
     let Api::HostedSuite(api) = &account.api else {
         return Err(no_calls());
     };
     let config = api.calls.clone().ok_or_else(no_calls)?;
-    let client = connect::hosted_suite(&account.name, api, &app.metrics, &app.redactor)?;
+    let (client, retries) = connect::hosted_suite(&account.name, api, app)?;
     Ok(Backfill::new(CallsReader {
         context: context(account, &api.link, app, stop),
         client,
         config,
         zone: api.time_zone.clone(),
-        pause,
+        clock: WallClock::system(),
+        retries,
     }))
 }
 

@@ -4,29 +4,38 @@ use std::sync::Arc;
 
 use api_client::{RequestEvent, Tls};
 
+use super::hostedsuite::Retries;
 use crate::config;
+use crate::context::AppContext;
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
 
 /// The `User-Agent` of every request.
 const USER_AGENT: &str = concat!("callmeter/", env!("CARGO_PKG_VERSION"));
 
-/// A HostedSuite client. Nothing is sent yet.
+/// A HostedSuite client, and the requests for calls that it sends again. Nothing is sent yet.
 ///
 /// # Errors
 /// If certificates cannot be read or the address is invalid.
 pub(super) fn hosted_suite(
     account: &str,
     api: &config::HostedSuite,
-    metrics: &SelfMetrics,
-    redactor: &Arc<SecretRedactor>,
-) -> Result<hostedsuite_client::Client, api_client::Error> {
+    app: &AppContext,
+) -> Result<(hostedsuite_client::Client, Retries), api_client::Error> {
+    let retries = Retries::default();
+    let (sent_again, observe) = (retries.clone(), observer(account, &app.metrics));
+    let observe = move |event: &RequestEvent| {
+        if event.operation == hostedsuite_client::LIST_CALLS_ID {
+            sent_again.add(event.retries);
+        }
+        observe(event);
+    };
     let link = &api.link;
     let mut builder = hostedsuite_client::Client::builder(link.url.as_str())
         .credentials(
             api.customer.as_str(),
             link.username.as_str(),
-            redactor.source(&link.password),
+            app.redactor.source(&link.password),
         )
         .format(match api.format {
             config::Format::Json => hostedsuite_client::Format::Json,
@@ -39,11 +48,12 @@ pub(super) fn hosted_suite(
         .tls(tls(&link.tls))
         .env_proxy(link.proxy == config::Proxy::Environment)
         .user_agent(USER_AGENT)
-        .observe(observer(account, metrics));
+        .observe(observe)
+        .concurrency(app.hosts.of_account(&link.url));
     if let config::Proxy::Url(proxy) = &link.proxy {
         builder = builder.proxy(proxy.clone());
     }
-    builder.build()
+    builder.build().map(|client| (client, retries))
 }
 
 /// A session with a PortSIP PBX that can only read. Nothing is sent yet.

@@ -26,8 +26,18 @@ pub enum PollError {
         day: Date,
         /// How many more there are.
         more: usize,
+        /// Whether the poll read something.
+        is_partial: bool,
         /// Why the first one could not be read.
         source: Arc<Self>,
+    },
+    /// The end of the list could not be read.
+    #[error("the newest calls")]
+    Tail {
+        /// Whether the poll read something.
+        is_partial: bool,
+        /// Why it could not.
+        source: Box<Self>,
     },
     /// The journal did not accept the records.
     #[error("cannot write to the journal")]
@@ -95,6 +105,7 @@ impl PollError {
             Self::Api(error) => error.kind().as_str(),
             Self::Incomplete(_) => INCOMPLETE,
             Self::Days { source, .. } => source.reason(),
+            Self::Tail { source, .. } => source.reason(),
             Self::Journal(_) => JOURNAL,
             Self::Meter(_) => METER,
             Self::Internal(_) | Self::Stopped => INTERNAL,
@@ -108,6 +119,12 @@ impl PollError {
             Self::Api(error) if error.kind() == ErrorKind::PermissionDenied => {
                 Outcome::PermissionDenied
             }
+            Self::Days {
+                is_partial: true, ..
+            }
+            | Self::Tail {
+                is_partial: true, ..
+            } => Outcome::Partial,
             _ => Outcome::Failed {
                 retry_after: self.retry_after(),
             },
@@ -121,6 +138,7 @@ impl PollError {
             // The list changed, or more of it is there a little later.
             Self::Incomplete(_) => true,
             Self::Days { source, .. } => source.is_transient(),
+            Self::Tail { source, .. } => source.is_transient(),
             Self::Journal(error) => error.is_transient(),
             Self::Meter(_) | Self::Internal(_) | Self::Stopped => false,
         }
@@ -131,6 +149,7 @@ impl PollError {
         match self {
             Self::Api(error) => error.retry_after(),
             Self::Days { source, .. } => source.retry_after(),
+            Self::Tail { source, .. } => source.retry_after(),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@ mod account;
 mod blocking;
 mod connect;
 mod error;
+mod host_limits;
 mod hostedsuite;
 mod login_backoff;
 mod poll;
@@ -19,5 +20,6 @@ mod supervisor;
 
 pub use account::{BackfillError, backfill};
 pub use error::PollError;
-pub use hostedsuite::{Backfill, Day, DayRead};
+pub use host_limits::HostLimits;
+pub use hostedsuite::{Backfill, BackfillProgress, BackfillRequests, Day, DayRead};
 pub use supervisor::{AccountError, Changes, Supervisor};

@@ -98,7 +98,9 @@ fn report(
             let password = context.app.redactor.read(&context.password).ok();
             context.login.refused(password, error, Instant::now());
         }
-        (Outcome::Succeeded | Outcome::PermissionDenied, _) => context.login.accepted(),
+        (Outcome::Succeeded | Outcome::Partial | Outcome::PermissionDenied, _) => {
+            context.login.accepted();
+        }
         _ => {}
     }
     outcome
@@ -124,7 +126,9 @@ fn poll_end(
     match outcome {
         Outcome::PermissionDenied if optional => PollEnd::Unavailable { error },
         Outcome::LoginRefused | Outcome::PermissionDenied => PollEnd::Refused { error, reason },
-        Outcome::Succeeded | Outcome::Failed { .. } => PollEnd::Failing { error, reason },
+        Outcome::Succeeded | Outcome::Partial | Outcome::Failed { .. } => {
+            PollEnd::Failing { error, reason }
+        }
     }
 }
 

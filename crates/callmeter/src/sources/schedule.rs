@@ -10,6 +10,8 @@ use tokio::time::Instant;
 pub(super) enum Outcome {
     /// It read what it could.
     Succeeded,
+    /// It read a part. What failed has pauses of its own.
+    Partial,
     /// It failed and may succeed later.
     Failed {
         /// The wait that the server's `Retry-After` asked for.
@@ -79,11 +81,11 @@ impl Schedule {
             self.tick += self.interval * behind;
         }
         self.failures = match outcome {
-            Outcome::Succeeded | Outcome::LoginRefused => 0,
+            Outcome::Succeeded | Outcome::Partial | Outcome::LoginRefused => 0,
             Outcome::Failed { .. } | Outcome::PermissionDenied => self.failures.saturating_add(1),
         };
         let wait = match outcome {
-            Outcome::Succeeded | Outcome::LoginRefused => Duration::ZERO,
+            Outcome::Succeeded | Outcome::Partial | Outcome::LoginRefused => Duration::ZERO,
             Outcome::Failed { retry_after } => {
                 callmeter_backoff::wait(self.failures, self.interval, MAX_BACKOFF)
                     .max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER))

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use callmeter_journal::PageCounts;
 use callmeter_meter::{AccountGauges, Api};
-use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
 
-use super::json::{optional_time, seconds};
+use super::json::{date, optional_seconds, optional_time, seconds};
 
 /// What is polled of an account. Each task has its own interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -177,6 +178,61 @@ impl TaskStatus {
     }
 }
 
+/// How far an account's calls have been read.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CallsProgress {
+    /// The end of what is proven complete without a gap. It does not move back.
+    #[serde(serialize_with = "optional_time")]
+    pub watermark: Option<Timestamp>,
+    /// The time before which no day misses calls.
+    #[serde(serialize_with = "optional_time")]
+    pub complete_until: Option<Timestamp>,
+    /// The days that may miss calls.
+    pub unproven: Vec<UnprovenDay>,
+    /// Calls that were read but do not count yet, because they have not settled.
+    pub waiting: u64,
+    /// How far the server's clock is ahead, in seconds.
+    #[serde(rename = "clock_skew_seconds", serialize_with = "optional_seconds")]
+    pub clock_skew: Option<SignedDuration>,
+    /// Why the newest calls are not looked for at the end of the list; `None` if they are, or if
+    /// the configuration says so.
+    pub tail: Option<String>,
+    /// Requests for calls that were sent in the last hour.
+    pub requests_last_hour: u64,
+    /// Requests for calls that `calls.max_requests_per_minute` allows in an hour.
+    pub requests_per_hour: u64,
+    /// Requests for calls that the configured intervals need in an hour.
+    pub requests_needed_per_hour: u64,
+}
+
+/// New calls of a poll that deserve attention.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NotableCalls {
+    /// The reading of a whole day found them, and they had settled before the last tail.
+    pub found_by_audit: u64,
+    /// They say they lasted longer than a day.
+    pub implausible: u64,
+}
+
+/// A day that may miss calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnprovenDay {
+    /// The date in the account's time zone.
+    #[serde(serialize_with = "date")]
+    pub date: Date,
+    /// Whether an operator asked for it. Such days do not make the account count as down.
+    pub asked: bool,
+    /// Why it may miss calls.
+    pub reason: String,
+}
+
+impl CallsProgress {
+    /// Whether a day is unproven that nobody had to ask for.
+    pub(super) fn is_behind(&self) -> bool {
+        self.unproven.iter().any(|day| !day.asked)
+    }
+}
+
 /// The status of one account.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AccountStatus {
@@ -188,18 +244,21 @@ pub struct AccountStatus {
     /// Consecutive failures after which the values of the last successful poll are not shown.
     #[serde(skip)]
     pub stale_after: u32,
-    /// The time up to which its calls have been read.
-    #[serde(serialize_with = "optional_time")]
-    pub watermark: Option<Timestamp>,
+    /// How far its calls have been read; `None` before the first poll of them has ended.
+    pub calls: Option<CallsProgress>,
     /// Its tasks.
     pub tasks: BTreeMap<Task, TaskStatus>,
 }
 
 impl AccountStatus {
-    /// Whether the last poll of every task succeeded; `None` before the first poll has ended. An
+    /// Whether the last poll of every task succeeded, and no day of calls is unproven although it
+    /// was due; `None` before the first poll has ended. An
     /// unavailable optional list does not count.
     pub fn up(&self) -> Option<bool> {
         let mut known = false;
+        if self.calls.as_ref().is_some_and(CallsProgress::is_behind) {
+            return Some(false);
+        }
         for task in self.tasks.values() {
             match task.state {
                 TaskState::Starting | TaskState::Unavailable => {}
@@ -234,7 +293,11 @@ impl AccountStatus {
             up: self.up(),
             stale: self.is_stale(),
             last_success: self.last_success().map(Timestamp::as_microsecond),
-            watermark: self.watermark.map(Timestamp::as_microsecond),
+            watermark: self
+                .calls
+                .as_ref()
+                .and_then(|calls| calls.watermark)
+                .map(Timestamp::as_microsecond),
             late: counts.late,
             duplicate: counts.known + counts.repeated,
             outside_window: counts.outside_window,

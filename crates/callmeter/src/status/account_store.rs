@@ -9,7 +9,9 @@ use callmeter_journal::PageCounts;
 use callmeter_meter::{Api, Ledger, Meter};
 use jiff::Timestamp;
 
-use super::account::{AccountStatus, PollEnd, Task, TaskState, TaskStatus};
+use super::account::{
+    AccountStatus, CallsProgress, NotableCalls, PollEnd, Task, TaskState, TaskStatus,
+};
 use crate::selfmetrics::SelfMetrics;
 
 /// The state of all accounts.
@@ -99,7 +101,7 @@ impl AccountStore {
                 name: name.to_owned(),
                 api,
                 stale_after: setup.stale_after,
-                watermark: before.and_then(|account| account.watermark),
+                calls: before.and_then(|account| account.calls),
                 tasks,
             };
             inner.accounts.insert(name.to_owned(), account);
@@ -136,6 +138,13 @@ impl AccountStore {
         self.inner().accounts.remove(name);
         self.metrics.forget_account(name);
         self.meter.update(|ledger| ledger.unconfigure(name));
+    }
+
+    /// Whether an account has a task.
+    pub fn has_task(&self, name: &str, task: Task) -> bool {
+        let inner = self.inner();
+        let account = inner.accounts.get(name);
+        account.is_some_and(|account| account.tasks.contains_key(&task))
     }
 
     /// Sets when the next poll starts.
@@ -194,6 +203,7 @@ impl AccountStore {
             let status = account.tasks.get_mut(&task)?;
             let before = status.state;
             status.ended(end, Timestamp::now());
+            metrics.task_ended(name, task.label(), status);
             Transition {
                 before,
                 stale: status.failures >= stale_after,
@@ -221,14 +231,21 @@ impl AccountStore {
             .inc_by(records);
     }
 
-    /// Reports call records that were read, also by a poll that failed later.
-    pub fn calls_read(&self, name: &str, watermark: Option<i64>, read: PageCounts) {
+    /// Reports how far an account's calls have been read, and the records that a poll has read,
+    /// also one that failed.
+    pub fn calls_read(
+        &self,
+        name: &str,
+        progress: CallsProgress,
+        read: PageCounts,
+        notable: NotableCalls,
+    ) {
+        self.metrics.calls_progress(name, &progress, notable);
         {
             let mut inner = self.inner();
             *inner.counts.entry(name.to_owned()).or_default() += read;
             if let Some(account) = inner.accounts.get_mut(name) {
-                account.watermark =
-                    watermark.and_then(|micros| Timestamp::from_microsecond(micros).ok());
+                account.calls = Some(progress);
             }
         }
         self.publish(name);

@@ -11,7 +11,9 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use account::{AccountStatus, PollEnd, Task, TaskState, TaskStatus};
+pub use account::{
+    AccountStatus, CallsProgress, NotableCalls, PollEnd, Task, TaskState, TaskStatus, UnprovenDay,
+};
 pub use account_store::{AccountSetup, AccountStore, Transition};
 pub use outputs::OutputStatus;
 pub(crate) use outputs::oldest;

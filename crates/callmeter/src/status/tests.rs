@@ -169,7 +169,7 @@ fn a_reload_lowers_no_counter_and_keeps_the_state() {
     fixture
         .store
         .accounts()
-        .calls_read("acme", Some(7_000_000), read);
+        .calls_read("acme", progress(), read, NotableCalls::default());
     fixture.ended(Task::Calls, &ok());
     let counters = || {
         [
@@ -187,7 +187,7 @@ fn a_reload_lowers_no_counter_and_keeps_the_state() {
     fixture.add(&[Task::Calls, Task::Balances]);
     assert_eq!(counters(), ["1", "5", "4", "5"]);
     assert_eq!(fixture.account().up(), Some(true));
-    assert_eq!(fixture.account().watermark, Timestamp::from_second(7).ok());
+    assert_eq!(fixture.account().calls, Some(progress()));
 
     // The account is removed and comes back.
     fixture.store.accounts().remove("acme");
@@ -207,4 +207,42 @@ fn a_task_is_stale_after_consecutive_failures() {
     assert!(fixture.account().is_stale());
     assert!(!stale(ok()));
     assert!(!fixture.account().is_stale());
+}
+
+fn progress() -> CallsProgress {
+    CallsProgress {
+        watermark: Timestamp::from_second(7).ok(),
+        complete_until: Timestamp::from_second(7).ok(),
+        unproven: Vec::new(),
+        waiting: 2,
+        clock_skew: None,
+        tail: None,
+        requests_last_hour: 60,
+        requests_per_hour: 1_800,
+        requests_needed_per_hour: 120,
+    }
+}
+
+#[test]
+fn an_account_is_down_while_a_day_is_unproven_that_nobody_had_to_ask_for() {
+    let fixture = Fixture::new();
+    fixture.add(&[Task::Calls]);
+    fixture.ended(Task::Calls, &ok());
+    let unproven = |asked| UnprovenDay {
+        date: jiff::civil::date(2026, 8, 8),
+        asked,
+        reason: "list_calls: server error (500)".to_owned(),
+    };
+    for (asked, up) in [(true, true), (false, false)] {
+        let progress = CallsProgress {
+            unproven: vec![unproven(asked)],
+            ..progress()
+        };
+        let read = PageCounts::default();
+        fixture
+            .store
+            .accounts()
+            .calls_read("acme", progress, read, NotableCalls::default());
+        assert_eq!(fixture.account().up(), Some(up));
+    }
 }

@@ -5,6 +5,7 @@
 //! `server`, concurrent scrapes in `metrics`.
 
 mod access;
+mod calls_card;
 mod connections;
 mod listen;
 mod metrics;
@@ -18,6 +19,7 @@ mod stall;
 mod state;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use access::{Access, AccessError, check, loses_protection};
 pub use listen::{ListenError, bind};

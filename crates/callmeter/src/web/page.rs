@@ -1,12 +1,12 @@
 //! The status page: the state of every account and output in plain words. It works without
 //! JavaScript and loads nothing else.
 
-use std::fmt::Write as _;
-
 use callmeter_meter::Api;
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::calls_card::calls_card;
+use super::words::{moment, number, optional, plural, size, span_of};
 use crate::status::{AccountStatus, OutputStatus, Status, TaskState, TaskStatus, oldest};
 
 const STYLE: &str = include_str!("page.css");
@@ -147,9 +147,7 @@ fn account_card(account: &AccountStatus, now: Timestamp) -> Markup {
     html! {
         article class=(mark.class()) {
             h3 { (account.name) " " (badge(mark, word)) small { (api) } }
-            @if let Some(watermark) = account.watermark {
-                p.fact { "Calls read up to " (moment(watermark, now)) }
-            }
+            @if let Some(calls) = &account.calls { (calls_card(calls, now)) }
             div.scroll { table {
                 thead { tr { th { "Poll" } th { "State" } th { "Last success" } th { "Next" } th { "Found" } } }
                 tbody {
@@ -259,76 +257,6 @@ fn footer(status: &Status) -> Markup {
     }
 }
 
-fn optional(time: Option<Timestamp>, now: Timestamp, none: &str) -> Markup {
-    time.map_or_else(|| html! { (none) }, |time| moment(time, now))
-}
-
-/// A time relative to now; the exact time is its tooltip.
-fn moment(time: Timestamp, now: Timestamp) -> Markup {
-    let seconds = time.as_second() - now.as_second();
-    let span = span_of(seconds.unsigned_abs());
-    let words = match seconds {
-        0 => "now".to_owned(),
-        ..0 => format!("{span} ago"),
-        1.. => format!("in {span}"),
-    };
-    let exact = format!("{time:.0}");
-    html! { time datetime=(exact) title=(exact) { (words) } }
-}
-
-/// A time span in its largest unit, or in two units if one is too coarse.
-fn span_of(seconds: u64) -> String {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    let two = |large: u64, unit: &str, small: u64, smaller: &str| match small {
-        0 => format!("{large} {unit}"),
-        _ => format!("{large} {unit} {small} {smaller}"),
-    };
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..600 => two(minutes, "min", seconds % 60, "s"),
-        600..3_600 => format!("{minutes} min"),
-        3_600..86_400 => two(hours, "h", minutes % 60, "min"),
-        _ => two(
-            days,
-            if days == 1 { "day" } else { "days" },
-            hours % 24,
-            "h",
-        ),
-    }
-}
-
-fn plural(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
-/// A number with its thousands separated.
-fn number(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 2);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push('\u{202f}');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn size(bytes: u64) -> String {
-    let mut text = String::new();
-    let mut whole = bytes;
-    let mut unit = "B";
-    for larger in ["KiB", "MiB", "GiB", "TiB"] {
-        if whole < 10_240 {
-            break;
-        }
-        whole /= 1024;
-        unit = larger;
-    }
-    let _ = write!(text, "{} {unit}", number(whole));
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -337,7 +265,7 @@ mod tests {
     use callmeter_plugin_host::StreamStatus;
     use callmeter_records::{Backlog, Stream};
 
-    use crate::status::{ConfigStatus, Task};
+    use crate::status::{CallsProgress, ConfigStatus, Task, UnprovenDay};
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -387,12 +315,27 @@ mod tests {
             next: None,
             ..poll(TaskState::Starting, 900)
         };
-        let account = |name: &str, api, watermark, tasks: Vec<(Task, TaskStatus)>| AccountStatus {
+        let account = |name: &str, api, calls, tasks: Vec<(Task, TaskStatus)>| AccountStatus {
             name: name.to_owned(),
             api,
             stale_after: 3,
-            watermark,
+            calls,
             tasks: tasks.into_iter().collect(),
+        };
+        let progress = CallsProgress {
+            watermark: Some(hour),
+            complete_until: Some(hour),
+            unproven: vec![UnprovenDay {
+                date: jiff::civil::date(2026, 8, 1),
+                asked: true,
+                reason: "had 90 of 100 <rows>".to_owned(),
+            }],
+            waiting: 1_234,
+            clock_skew: Some(jiff::SignedDuration::from_hours(-2)),
+            tail: Some("the server does not sort calls by start time".to_owned()),
+            requests_last_hour: 1_800,
+            requests_per_hour: 1_800,
+            requests_needed_per_hour: 2_500,
         };
         let stream = |records, oldest: Option<Timestamp>| StreamStatus {
             stream: Stream::Calls,
@@ -422,7 +365,7 @@ mod tests {
                 warnings: vec!["callmeter.yml:20:5: accounts[1].portsip.tls.insecure: certificates are not checked".to_owned()],
             },
             accounts: vec![
-                account("acme", Api::HostedSuite, Some(hour), vec![(Task::Calls, calls), (Task::Balances, truncated)]),
+                account("acme", Api::HostedSuite, Some(progress), vec![(Task::Calls, calls), (Task::Balances, truncated)]),
                 account("hq", Api::PortSip, None, vec![(Task::Billing, failing), (Task::Rates, starting)]),
             ],
             outputs: vec![
@@ -490,19 +433,5 @@ mod tests {
         status.journal.error = Some("the disk is full".to_owned());
         let page = render(&status, "/metrics");
         assert!(page.contains("Something needs attention") && page.contains("the disk is full"));
-    }
-
-    #[test]
-    fn words_for_numbers() {
-        assert_eq!(span_of(7), "7 s");
-        assert_eq!(span_of(60), "1 min");
-        assert_eq!(span_of(75), "1 min 15 s");
-        assert_eq!(span_of(1_000), "16 min");
-        assert_eq!(span_of(3_600 * 5 + 120), "5 h 2 min");
-        assert_eq!(span_of(86_400 * 3), "3 days");
-        assert_eq!(number(1_234_567), "1\u{202f}234\u{202f}567");
-        assert_eq!(number(12), "12");
-        assert_eq!(size(10_000), "10\u{202f}000 B");
-        assert_eq!(size(50 << 20), "50 MiB");
     }
 }

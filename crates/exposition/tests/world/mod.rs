@@ -89,7 +89,8 @@ pub(crate) fn small_meter() -> Arc<Meter> {
         }],
     );
     let uses = vec![AllowanceUse {
-        client_id: "42".into(),
+        client_id: Some("42".into()),
+        allowance: Some("100 minutes".into()),
         client_name: Some("Smith".into()),
         third_party_account_id: None,
         balance_nano: Some(-12_340_000_000),

@@ -5,7 +5,6 @@ use bytes::{Buf as _, Bytes};
 
 use super::table::{Column, RawTable, Unreadable};
 use super::{json, jsv};
-use crate::windows_1252;
 
 /// Reads an answer's body. A row that cannot be read is one fault; an error concerns the whole.
 pub(crate) fn read(
@@ -25,7 +24,7 @@ pub(crate) fn read(
         Err(error) if error.as_bytes().starts_with(b"\xFF\xFE") => {
             return Err(Unreadable("UTF-16, not UTF-8".to_owned()));
         }
-        Err(error) => windows_1252::repair(error.as_bytes()),
+        Err(error) => api_client::repair_text(error.as_bytes()),
     };
     let mut table = RawTable::with_room_for(columns, text.len());
     match format {

@@ -390,8 +390,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     /// A walk that says Complete has seen every row, whatever the server does. Two walks prove the
-    /// list of a server that counts correctly, whatever was known before, unless page 0 is refused
-    /// and there are no rows.
+    /// list of a server that counts correctly, whatever was known before, unless there are no rows
+    /// and pages are refused.
     #[test]
     fn complete_means_every_row(
         server in servers(), rows in 0_u64..30, asked in 2_usize..10, first in firsts(),
@@ -416,7 +416,7 @@ proptest! {
         }
         let counts = matches!(server.totals, Totals::Right | Totals::PagesOfRequestedSize);
         let refuses_zero = server.numbers == Numbers::OneZeroRefused;
-        if counts && !(refuses_zero && rows == 0) {
+        if counts && !((refuses_zero || server.refuses_beyond) && rows == 0) {
             prop_assert_eq!(again, Ending::Complete);
         }
         if server.totals == Totals::TooMany && !refuses_zero && !server.refuses_beyond {
@@ -493,5 +493,22 @@ proptest! {
         if ending == Ending::Complete {
             prop_assert!(stayed.is_subset(&seen.rows), "missed {:?}", stayed.difference(&seen.rows));
         }
+    }
+}
+
+/// A server that does not count states 0 for every page.
+#[test]
+fn a_stated_0_does_not_make_up_for_a_refused_page() {
+    let empty = PageRows {
+        rows: &[],
+        total_count: Some(0),
+        total_pages: None,
+    };
+    for (server_counts, ending) in [(false, Ending::Refused), (true, Ending::Complete)] {
+        let mut walk = Walk::new(2, FirstPage::Unknown).server_counts(server_counts);
+        walk.received(empty);
+        assert_eq!(walk.next(), Next::Request(1));
+        walk.refused();
+        assert_eq!(walk.next(), Next::Ended(ending));
     }
 }

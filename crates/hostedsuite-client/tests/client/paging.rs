@@ -398,3 +398,48 @@ async fn a_refused_login_is_not_taken_for_a_matter_of_page_numbers() {
     assert_eq!(error.unwrap().kind(), ErrorKind::RefusedLogin);
     assert_eq!(*transport.0.lock().unwrap(), 1);
 }
+
+/// Requests of clients that share a limit wait for each other.
+#[tokio::test]
+async fn a_shared_limit_lets_one_request_run_at_a_time() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[derive(Default)]
+    struct Counting {
+        running: AtomicUsize,
+        most: AtomicUsize,
+    }
+    impl Transport for Counting {
+        fn execute(
+            &self,
+            _: reqwest::Request,
+        ) -> BoxFuture<'_, Result<reqwest::Response, TransportError>> {
+            Box::pin(async {
+                let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+                self.most.fetch_max(running, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+                self.running.fetch_sub(1, Ordering::SeqCst);
+                Ok(http::Response::new("{\"Items\":[]}").into())
+            })
+        }
+    }
+    for (at_once, most) in [(1, 1), (8, 5)] {
+        let transport = Arc::new(Counting::default());
+        let limit = hostedsuite_client::ConcurrencyLimit::new(at_once);
+        let client = |()| {
+            Client::builder("http://memory/api")
+                .credentials("c", "u", Secret::from("p"))
+                .transport(Arc::clone(&transport) as Arc<dyn Transport>)
+                .concurrency(vec![limit.clone()])
+                .build()
+                .unwrap()
+        };
+        let query = CallsQuery::all();
+        let clients = [(); 5].map(client);
+        let requests = clients.iter().map(|client| client.calls_page(&query, 0));
+        for page in futures_util::future::join_all(requests).await {
+            assert!(page.unwrap().is_empty());
+        }
+        assert_eq!(transport.most.load(Ordering::SeqCst), most);
+    }
+}

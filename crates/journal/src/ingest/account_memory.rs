@@ -42,6 +42,8 @@ pub(crate) struct AccountMemory {
     deleted: usize,
     /// The first batch that retention has not deleted.
     first_kept: u32,
+    /// Retention has changed the stored row of the account since it was read.
+    row_is_stale: bool,
     /// Increases whenever known calls get other numbers.
     numbering: u64,
 }
@@ -71,7 +73,9 @@ impl AccountMemories {
     }
 
     /// See [`AccountMemory::forget_deleted`].
-    pub(crate) fn forget_deleted(&self, first_kept: u32, calls: usize) {
+    pub(crate) fn forget_deleted(&self, first_kept: u64, calls: u64) {
+        let first_kept = u32::try_from(first_kept).unwrap_or(u32::MAX);
+        let calls = usize::try_from(calls).unwrap_or(usize::MAX);
         let memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let memories: Vec<_> = memories.values().cloned().collect();
         for memory in memories {
@@ -108,12 +112,14 @@ impl AccountMemory {
             looked_up: HashSet::new(),
             deleted: 0,
             first_kept: 0,
+            row_is_stale: false,
             numbering,
         }
     }
 
     /// Loads the calls from `day` on, and removes all others.
     pub(crate) fn cover_from(&mut self, reader: &mut Reader, day: i16) -> Result<()> {
+        self.refresh_if_stale(reader)?;
         match self.covered_from {
             Some(covered) if covered == day => return self.load_old(reader),
             Some(covered) if covered < day => {
@@ -139,6 +145,7 @@ impl AccountMemory {
 
     /// Loads the calls of `days`, and keeps the recent ones.
     pub(crate) fn cover(&mut self, reader: &mut Reader, days: &RangeInclusive<i16>) -> Result<()> {
+        self.refresh_if_stale(reader)?;
         let loaded = self
             .older
             .as_ref()
@@ -193,13 +200,26 @@ impl AccountMemory {
         if let Some(row) = accounts::read_by_id(&reader.conn, &reader.path, self.row.id)? {
             self.row = row;
         }
+        self.row_is_stale = false;
+        Ok(())
+    }
+
+    /// Retention notes in the row which calls it has deleted: they must not count again.
+    fn refresh_if_stale(&mut self, reader: &Reader) -> Result<()> {
+        if self.row_is_stale {
+            self.refresh(reader)?;
+        }
         Ok(())
     }
 
     /// Notes that retention has deleted the batches before `first_kept`, with `calls` calls of all
     /// accounts.
     pub(crate) fn forget_deleted(&mut self, first_kept: u32, calls: usize) {
+        if first_kept <= self.first_kept {
+            return;
+        }
         self.first_kept = first_kept;
+        self.row_is_stale = true;
         self.deleted = self.deleted.saturating_add(calls);
     }
 

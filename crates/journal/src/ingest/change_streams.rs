@@ -4,12 +4,16 @@ use std::collections::HashSet;
 
 use callmeter_records::{
     Balance, BalancesBuilder, BatchSeq, Billing, BillingBuilder, Change, FieldHasher, Rate,
-    RatesBuilder, RatesView, Reading, RowMark, Stream,
+    RatesBuilder, Reading, RowMark, Stream,
 };
 
-use crate::error::{JournalError, Result};
+use crate::error::Result;
 use crate::ingest::account_memory::SharedMemory;
+use crate::ingest::identity::{
+    KnownRates, StoredRates, balance_key, known_balance, rate_fingerprint, rate_key, rate_of_key,
+};
 use crate::log::append::{Append, Rows};
+use crate::log::coverage::CoverageChange;
 use crate::log::latest_versions::LatestVersion;
 use crate::log::reader::Reader;
 use crate::log::shared::SharedLog;
@@ -32,6 +36,15 @@ pub struct Changes {
     pub repeated: u64,
 }
 
+/// What a deck says of the rates that are not in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeckExtent {
+    /// They were removed: this is the whole deck.
+    Whole,
+    /// Nothing: a part of the deck could not be read.
+    Part,
+}
+
 /// Classifies records as new, revised or unchanged, by key and fingerprint.
 struct ChangeClassifier<'r> {
     reader: &'r Reader,
@@ -40,6 +53,8 @@ struct ChangeClassifier<'r> {
     keys: HashSet<String>,
     changes: Changes,
     latest: Vec<(usize, LatestVersion)>,
+    /// How many rows are appended.
+    rows: u32,
 }
 
 impl<'r> ChangeClassifier<'r> {
@@ -51,16 +66,23 @@ impl<'r> ChangeClassifier<'r> {
             keys: HashSet::new(),
             changes: Changes::default(),
             latest: Vec::new(),
+            rows: 0,
         }
     }
 
-    /// How to mark the record in the journal; `None` if it is not appended.
-    fn classify(&mut self, key: String, fingerprint: u64) -> Result<Option<RowMark>> {
+    /// How to mark the record in the journal; `None` if it is not appended. `known` is its latest
+    /// version.
+    fn classify(
+        &mut self,
+        key: String,
+        fingerprint: u64,
+        known: Option<&LatestVersion>,
+    ) -> Option<RowMark> {
         if self.keys.contains(&key) {
             self.changes.repeated += 1;
-            return Ok(None);
+            return None;
         }
-        let mark = match self.reader.latest(self.account, self.stream, &key)? {
+        let mark = match known {
             Some(known) if known.fingerprint == fingerprint => {
                 self.changes.unchanged += 1;
                 None
@@ -78,23 +100,33 @@ impl<'r> ChangeClassifier<'r> {
             }
         };
         if let Some(mark) = mark {
-            self.set_latest(key.clone(), fingerprint, mark.revision, false);
+            // An older version of callmeter stored it under another key.
+            if let Some(known) = known.filter(|known| known.key != key) {
+                self.forget(known);
+            }
+            let version = LatestVersion {
+                stream: self.stream,
+                key: key.clone(),
+                fingerprint,
+                revision: mark.revision,
+                batch: BatchSeq::START,
+                row: self.rows,
+                removed: false,
+            };
+            self.latest.push((0, version));
+            self.rows += 1;
         }
         self.keys.insert(key);
-        Ok(mark)
+        mark
     }
 
-    fn set_latest(&mut self, key: String, fingerprint: u64, revision: i32, removed: bool) {
-        let version = LatestVersion {
-            stream: self.stream,
-            key,
-            fingerprint,
-            revision,
-            batch: BatchSeq::START,
-            row: u32::try_from(self.latest.len()).unwrap_or(u32::MAX),
-            removed,
+    /// Removes a version from the latest ones.
+    fn forget(&mut self, known: &LatestVersion) {
+        let removed = LatestVersion {
+            removed: true,
+            ..known.clone()
         };
-        self.latest.push((0, version));
+        self.latest.push((0, removed));
     }
 }
 
@@ -114,7 +146,10 @@ pub(crate) fn record_balances(
                 ..*balance
             };
             let fingerprint = open.fingerprint(&mut hasher);
-            if let Some(mark) = classifier.classify(balance_key(balance), fingerprint)? {
+            let key = balance_key(balance);
+            let place = (log, classifier.reader, classifier.account);
+            let known = known_balance(place, &key, balance)?;
+            if let Some(mark) = classifier.classify(key, fingerprint, known.as_ref()) {
                 builder.append(mark, balance);
             }
         }
@@ -128,64 +163,75 @@ pub(crate) fn record_rates(
     memory: &SharedMemory,
     observed_at: i64,
     deck: &[Rate<'_>],
+    extent: DeckExtent,
 ) -> Result<Changes> {
     append_changes(log, memory, observed_at, Stream::Rates, |classifier| {
         let mut builder = RatesBuilder::new();
         let mut hasher = FieldHasher::new();
+        let known = KnownRates::read(log, classifier.reader, classifier.account)?;
         for rate in deck {
-            let key = rate.id.or(rate.prefix).unwrap_or_default().to_owned();
-            if let Some(mark) = classifier.classify(key, rate.fingerprint(&mut hasher))? {
+            let key = rate_key(rate);
+            let version = known.by_key.get(&key);
+            let fingerprint = rate_fingerprint(rate, &mut hasher);
+            if let Some(mark) = classifier.classify(key, fingerprint, version) {
                 builder.append(mark, rate);
             }
         }
-        let known = classifier
-            .reader
-            .all_latest(classifier.account, Stream::Rates)?;
-        for removed in known {
-            if classifier.keys.contains(&removed.key) {
-                continue;
-            }
-            let mark = RowMark {
-                revision: removed.revision.saturating_add(1),
-                change: Change::Removed,
-            };
-            append_removed_rate(log, &mut builder, mark, &removed)?;
-            classifier.changes.removed += 1;
-            classifier.set_latest(removed.key, removed.fingerprint, mark.revision, true);
+        if extent == DeckExtent::Whole {
+            append_removed_rates(log, &mut builder, classifier, &known)?;
+        }
+        if classifier.rows > 0 {
+            known
+                .repeated
+                .iter()
+                .for_each(|version| classifier.forget(version));
         }
         Ok(Rows::Rates(Box::new(builder)))
     })
 }
 
-/// Appends a removed rate with its last values; only with its id if retention has deleted them.
-fn append_removed_rate(
+/// See [`Journal::missing_rates`](crate::Journal::missing_rates).
+pub(crate) fn missing_rates(
+    log: &SharedLog,
+    memory: &SharedMemory,
+    deck: &[Rate<'_>],
+) -> Result<u64> {
+    let account = memory.lock().row.id;
+    let keys: HashSet<String> = deck.iter().map(rate_key).collect();
+    let known = log.with_reader(|reader| KnownRates::read(log, reader, account))?;
+    let missing = known.by_key.keys().filter(|key| !keys.contains(*key));
+    Ok(missing.count() as u64)
+}
+
+/// Appends the known rates that are not in the deck as removed, with their last values; only with
+/// what identifies them if retention has deleted these.
+fn append_removed_rates(
     log: &SharedLog,
     builder: &mut RatesBuilder,
-    mark: RowMark,
-    removed: &LatestVersion,
+    classifier: &mut ChangeClassifier<'_>,
+    known: &KnownRates,
 ) -> Result<()> {
-    let stored = log.batch(removed.batch)?;
-    let view = stored
-        .as_ref()
-        .map(|stored| RatesView::new(&stored.records))
-        .transpose()
-        .map_err(|source| JournalError::View {
-            seq: removed.batch,
-            stream: Stream::Rates,
-            source,
-        })?;
-    match view
-        .as_ref()
-        .and_then(|view| view.row(removed.row as usize))
-    {
-        Some(row) => builder.append(mark, &row.to_record()),
-        None => builder.append(
-            mark,
-            &Rate {
-                id: Some(&removed.key),
-                ..Rate::default()
-            },
-        ),
+    let mut stored = StoredRates::new(log);
+    let gone = known
+        .by_key
+        .iter()
+        .filter(|(key, _)| !classifier.keys.contains(*key));
+    let mut gone: Vec<_> = gone.collect();
+    gone.sort_unstable_by_key(|(key, _)| *key);
+    for (key, version) in gone {
+        let mark = RowMark {
+            revision: version.revision.saturating_add(1),
+            change: Change::Removed,
+        };
+        if stored
+            .read(version, |rate| builder.append(mark, rate))?
+            .is_none()
+        {
+            builder.append(mark, &rate_of_key(key));
+        }
+        classifier.changes.removed += 1;
+        classifier.rows += 1;
+        classifier.forget(version);
     }
     Ok(())
 }
@@ -200,7 +246,9 @@ pub(crate) fn record_billing(
     append_changes(log, memory, observed_at, Stream::Billing, |classifier| {
         let mut builder = BillingBuilder::new();
         let fingerprint = billing.fingerprint(&mut FieldHasher::new());
-        if let Some(mark) = classifier.classify(String::new(), fingerprint)? {
+        let (reader, account) = (classifier.reader, classifier.account);
+        let known = reader.latest(account, Stream::Billing, "")?;
+        if let Some(mark) = classifier.classify(String::new(), fingerprint, known.as_ref()) {
             builder.append(mark, billing);
         }
         Ok(Rows::Billing(Box::new(builder)))
@@ -228,23 +276,11 @@ fn append_changes(
         account: &memory.row,
         state: None,
         horizon: None,
+        coverage: CoverageChange::default(),
         observed_at,
         batches: vec![rows],
         latest,
     })?;
     changes.batch = batches.into_iter().next();
     Ok(changes)
-}
-
-/// The start of the period and the client's id; without an id, the client's other names.
-fn balance_key(balance: &Balance<'_>) -> String {
-    let start = balance.period_start.known().unwrap_or_default();
-    match balance.client_id {
-        Some(id) => format!("{start} {id}"),
-        None => format!(
-            "{start}\n{}\n{}",
-            balance.third_party_account_id.unwrap_or_default(),
-            balance.client_name.unwrap_or_default()
-        ),
-    }
 }

@@ -15,11 +15,13 @@ pub enum Classification {
     },
     /// The journal has the call with other contents: it will be appended with its previous values.
     Revised,
-    /// The journal has the call with the same contents.
+    /// The journal has the call with the same contents; in a
+    /// [`Purpose::Tail`](crate::Purpose::Tail), with any.
     Known,
     /// The same poll returned the id before.
     Repeated,
-    /// The call ended less than `settle` ago, or has not ended.
+    /// The call ended less than `settle` ago, or has not ended: see
+    /// [`PageIngest::settled_at`](crate::PageIngest::settled_at).
     Unsettled,
     /// The call started outside the requested window.
     OutsideWindow,
@@ -71,6 +73,24 @@ impl PageCounts {
             + self.unsettled
             + self.outside_window
             + self.forgotten
+    }
+}
+
+impl PageCounts {
+    /// What was counted after `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            new: self.new - before.new,
+            late: self.late - before.late,
+            unnamed: self.unnamed - before.unnamed,
+            revised: self.revised - before.revised,
+            known: self.known - before.known,
+            repeated: self.repeated - before.repeated,
+            unsettled: self.unsettled - before.unsettled,
+            outside_window: self.outside_window - before.outside_window,
+            forgotten: self.forgotten - before.forgotten,
+        }
     }
 }
 

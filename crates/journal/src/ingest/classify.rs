@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::ingest::account_memory::{AccountMemory, KnownIndex};
 use crate::ingest::classification::Classification;
 use crate::ingest::known_ids::KnownCall;
+use crate::ingest::options::Purpose;
 use crate::ingest::repeats::Repeats;
 use crate::ingest::stored_calls::StoredCalls;
 use crate::ingest::watermark::Watermark;
@@ -28,6 +29,7 @@ pub(crate) enum Decision {
 
 /// Classifies the calls of one page.
 pub(crate) struct Classifier<'p> {
+    pub(crate) purpose: Purpose,
     pub(crate) window: Range<i64>,
     pub(crate) observed_at: i64,
     pub(crate) watermark: &'p Watermark,
@@ -90,12 +92,12 @@ impl Classifier<'_> {
             return Ok(Decision::Skip(Classification::Repeated));
         }
         if let Some((index, known)) = known
-            && known.fingerprint == identity.fingerprint
+            && (known.fingerprint == identity.fingerprint || self.purpose == Purpose::Tail)
         {
             self.repeats.add_known(index);
             return Ok(Decision::Skip(Classification::Known));
         }
-        let settled_at = self.watermark.settled_at(call);
+        let settled_at = self.watermark.settled_at(call, known.is_some());
         if settled_at.is_some_and(|settled_at| settled_at > self.observed_at) {
             self.repeats.add_unsettled(identity.wide_hash);
             return Ok(Decision::Skip(Classification::Unsettled));

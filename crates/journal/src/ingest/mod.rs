@@ -4,6 +4,7 @@ pub(crate) mod account_memory;
 pub(crate) mod change_streams;
 pub(crate) mod classification;
 pub(crate) mod classify;
+pub(crate) mod identity;
 pub(crate) mod known_ids;
 pub(crate) mod old_ids;
 pub(crate) mod options;

@@ -9,6 +9,10 @@ pub enum Purpose {
     /// To continue from the watermark: the range moves with time and starts a lookback before the
     /// watermark.
     Regular,
+    /// To find new calls early, in a part of a range. Edits of known calls are left to the readings
+    /// of whole days: a call that an API lists twice with different contents would otherwise change
+    /// with every reading.
+    Tail,
     /// To read a range of the past, whether it was read before or not.
     Backfill,
 }

@@ -12,6 +12,7 @@ use crate::ingest::known_ids::KnownCall;
 use crate::ingest::repeats::Repeats;
 use crate::log::accounts::AccountState;
 use crate::log::append::{Append, Rows};
+use crate::log::coverage::CoverageChange;
 use crate::log::keys::{BatchKeys, CallKey, RowAddress};
 use crate::log::shared::SharedLog;
 use crate::stored_batch::StoredBatch;
@@ -80,6 +81,15 @@ impl PageIngest<'_> {
         Ok(classification)
     }
 
+    /// When a call that the journal does not have settles, so that it counts: UTC, microseconds.
+    /// `None` without a start time.
+    ///
+    /// A call that does not show that it has ended settles a day after its start. So does one that
+    /// says it lasted longer than a day.
+    pub fn settled_at(&self, call: &Call<'_>) -> Option<i64> {
+        self.classifier.watermark.settled_at(call, false)
+    }
+
     /// How the calls so far were classified.
     pub fn counts(&self) -> PageCounts {
         self.counts
@@ -115,6 +125,7 @@ impl PageIngest<'_> {
             account: &self.memory.row,
             state,
             horizon: self.horizon,
+            coverage: CoverageChange::default(),
             observed_at: self.classifier.observed_at,
             batches: rows,
             latest: Vec::new(),

@@ -83,7 +83,7 @@ impl IngestSession {
     pub fn page(&mut self, window: Range<i64>, observed_at: i64) -> Result<PageIngest<'_>> {
         let mut memory = self.memory.lock();
         self.log.with_reader(|reader| match self.options.purpose {
-            Purpose::Regular => memory.cover_from(reader, *self.days.start()),
+            Purpose::Regular | Purpose::Tail => memory.cover_from(reader, *self.days.start()),
             Purpose::Backfill => memory.cover(reader, &self.days),
         })?;
         self.repeats.begin_page(&memory);
@@ -91,6 +91,7 @@ impl IngestSession {
             log: &self.log,
             memory,
             classifier: Classifier {
+                purpose: self.options.purpose,
                 window,
                 observed_at,
                 watermark: &self.watermark,
@@ -132,6 +133,7 @@ mod tests {
         let call = |id| Call {
             id: Some(id),
             start_time: Reading::Known(5),
+            duration_ms: Reading::Known(0),
             ..Call::default()
         };
         let poll = || journal.ingest_session("acme", options.clone()).unwrap();

@@ -14,6 +14,7 @@ use crate::error::{JournalError, Result};
 use crate::log::accounts::{self, AccountRow, AccountState};
 use crate::log::batch_row::BatchRow;
 use crate::log::codec;
+use crate::log::coverage::{self, CoverageChange};
 use crate::log::epochs;
 use crate::log::keys::BatchKeys;
 use crate::log::latest_versions::LatestVersion;
@@ -29,6 +30,8 @@ pub(crate) struct Append<'a> {
     pub(crate) state: Option<AccountState>,
     /// The earliest start time that polls will ask for, if that changes.
     pub(crate) horizon: Option<i64>,
+    /// The days of the account whose coverage changes.
+    pub(crate) coverage: CoverageChange,
     pub(crate) observed_at: i64,
     /// The batches, in order; each of one stream.
     pub(crate) batches: Vec<Rows>,
@@ -80,6 +83,7 @@ impl Writer {
             account,
             state,
             horizon,
+            coverage,
             observed_at,
             batches,
             latest,
@@ -122,6 +126,12 @@ impl Writer {
             row.state = state.unwrap_or(row.state);
             row.horizon = horizon.or(row.horizon);
             row.write(transaction).map_err(sql)?;
+            for day in &coverage.removed {
+                coverage::delete(transaction, account.id, *day).map_err(sql)?;
+            }
+            for day in &coverage.changed {
+                day.write(transaction, account.id).map_err(sql)?;
+            }
             Ok(row)
         })?;
         self.numbers = numbers;

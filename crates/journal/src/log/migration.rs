@@ -145,6 +145,7 @@ mod tests {
                 page.add(&Call {
                     id: Some(id),
                     start_time: Reading::Known(5),
+                    duration_ms: Reading::Known(0),
                     ..Call::default()
                 })
                 .unwrap()
@@ -161,8 +162,10 @@ mod tests {
         keys.rows[0].hash = 1;
         keys.rows[0].fingerprint = 2;
         update_keys(&conn, batch.row, &keys).unwrap();
-        conn.execute_batch("DROP TABLE epochs; DROP TABLE retention; PRAGMA user_version = 1")
-            .unwrap();
+        conn.execute_batch(
+            "DROP TABLE epochs; DROP TABLE retention; DROP TABLE coverage; PRAGMA user_version = 1",
+        )
+        .unwrap();
         drop(conn);
         assert_eq!(
             poll(["0f8fad5bd9cb469fa16570867728950e", "plain"]),

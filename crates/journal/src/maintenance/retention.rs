@@ -13,7 +13,7 @@ use crate::log::writer::Writer;
 use crate::log::{accounts, epochs};
 use crate::maintenance::clock;
 use crate::sqlite::connection::used_bytes;
-use crate::utc_day::DAY;
+use crate::utc_day::{DAY, day_of};
 
 /// The most batches that one transaction deletes.
 const STEP: i64 = 256;
@@ -56,6 +56,9 @@ pub enum Hold {
     },
 }
 
+/// Records that an output had not acknowledged, by output and stream.
+type Lost = (String, Stream, u64);
+
 /// What retention deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RetentionReport {
@@ -66,14 +69,39 @@ pub struct RetentionReport {
     /// Deleted records, by stream.
     pub records_by_stream: Vec<(Stream, u64)>,
     /// Deleted records that an output had not acknowledged, by output and stream.
-    pub lost: Vec<(String, Stream, u64)>,
+    pub lost: Vec<Lost>,
     /// Bytes that the journal takes now.
     pub bytes: u64,
     /// Why the journal does not meet its policy; `None` if it does.
     pub held_by: Option<Hold>,
+    /// The last deleted batch. All before it are deleted too.
+    pub last_deleted: Option<BatchSeq>,
 }
 
 impl RetentionReport {
+    /// Deleted calls.
+    fn calls(&self) -> u64 {
+        let calls =
+            |(stream, records): &(Stream, u64)| (*stream == Stream::Calls).then_some(*records);
+        self.records_by_stream.iter().find_map(calls).unwrap_or(0)
+    }
+
+    /// Counts what a step deleted, after its transaction.
+    fn add(&mut self, dropped: &[OldRow], lost: Vec<Lost>) {
+        for row in dropped {
+            self.batches += 1;
+            self.count(row);
+            self.last_deleted = Some(BatchSeq::from_sql(row.seq));
+        }
+        for (output, stream, records) in lost {
+            let same = |known: &&mut Lost| known.0 == output && known.1 == stream;
+            match self.lost.iter_mut().find(same) {
+                Some((_, _, sum)) => *sum += records,
+                None => self.lost.push((output, stream, records)),
+            }
+        }
+    }
+
     fn count(&mut self, row: &OldRow) {
         let records = row.rows.cast_unsigned();
         self.records += records;
@@ -110,32 +138,20 @@ impl Journal {
             // Unlocks the writer between steps, so that polls do not wait.
             let mut writer = self.log.writer();
             self.log.clear_tail();
-            let done = step(&mut writer, policy, now, &mut report)?;
+            let calls_before = report.calls();
+            let stepped = step(&mut writer, policy, now, &mut report);
             writer.checkpoint_if_due();
-            if done {
+            drop(writer);
+            // After each step, even one that failed: what is deleted must not stay known.
+            if let Some(last) = report.last_deleted {
+                let calls = report.calls() - calls_before;
+                self.memories.forget_deleted(last.0 + 1, calls);
+            }
+            if stepped? {
                 break;
             }
         }
-        if report.batches > 0 {
-            self.forget_deleted(&report)?;
-        }
         Ok(report)
-    }
-
-    /// Removes the deleted calls from the known ids.
-    fn forget_deleted(&self, report: &RetentionReport) -> Result<()> {
-        let oldest = self.log.with_reader(|reader| reader.oldest())?;
-        let first_kept = oldest.map_or(self.head().0 + 1, |oldest| oldest.0);
-        let calls = report
-            .records_by_stream
-            .iter()
-            .find(|(stream, _)| *stream == Stream::Calls)
-            .map_or(0, |(_, records)| *records);
-        self.memories.forget_deleted(
-            u32::try_from(first_kept).unwrap_or(u32::MAX),
-            usize::try_from(calls).unwrap_or(usize::MAX),
-        );
-        Ok(())
     }
 }
 
@@ -150,18 +166,17 @@ fn step(
     let sql = |source| JournalError::sqlite(&path, "delete old batches of", source);
     let used = used_bytes(&writer.conn).map_err(sql)?;
     report.bytes = used;
-    let expired_before = policy
-        .keep
-        .map(|keep| now.saturating_sub(i64::try_from(keep.as_micros()).unwrap_or(i64::MAX)));
-    let oldest = oldest_batch(&writer.conn).map_err(sql)?;
-    let over = |used: u64| policy.max_bytes.is_some_and(|max| used > max);
-    let is_due = |observed_at: i64| expired_before.is_some_and(|before| observed_at < before);
-    let Some((first, observed_at)) =
-        oldest.filter(|(_, observed_at)| over(used) || is_due(*observed_at))
-    else {
+    let mut age = Age::new(policy, now);
+    let over = policy.max_bytes.is_some_and(|max| used > max);
+    let Some((first, observed_at)) = oldest_batch(&writer.conn).map_err(sql)? else {
         report.held_by = None;
         return Ok(true);
     };
+    let due = age.is_due(&writer.conn, first.to_sql(), observed_at);
+    if !over && !due.map_err(sql)? {
+        report.held_by = None;
+        return Ok(true);
+    }
     let (last, hold) = last_unneeded(&writer.conn, &path, policy)?;
     if first > last {
         report.held_by = hold;
@@ -169,19 +184,23 @@ fn step(
     }
     // By age: all that are due. By size: as many as the excess needs, at least one.
     let mut excess = policy.max_bytes.map_or(0, |max| used.saturating_sub(max));
-    let dropped = writer.transaction("delete old batches of", |transaction| {
+    let (dropped, lost) = writer.transaction("delete old batches of", |transaction| {
         let mut dropped = Vec::new();
         for row in oldest_rows(transaction, last).map_err(sql)? {
-            if !is_due(row.observed_at) && excess == 0 {
-                break;
+            if excess == 0 {
+                let due = age.is_due(transaction, row.seq, row.observed_at);
+                if !due.map_err(sql)? {
+                    break;
+                }
             }
             excess = excess.saturating_sub(row.bytes.cast_unsigned());
             dropped.push(row);
         }
-        delete_rows(transaction, &path, &dropped, report)?;
-        Ok(dropped.len())
+        let lost = delete_rows(transaction, &path, &dropped)?;
+        Ok((dropped, lost))
     })?;
-    tracing::debug!(batches = dropped, observed_at, "deleted old batches");
+    report.add(&dropped, lost);
+    tracing::debug!(batches = dropped.len(), observed_at, "deleted old batches");
     // Returns free pages at the end of the file to the file system.
     writer
         .conn
@@ -192,7 +211,50 @@ fn step(
             Ok(())
         })
         .map_err(sql)?;
-    Ok(dropped == 0)
+    Ok(dropped.is_empty())
+}
+
+/// Which batches are older than `keep`.
+///
+/// A batch that was read in the future was read while the clock was wrong. It is as old as the next
+/// batch that was not; otherwise it would keep all later ones.
+struct Age {
+    now: i64,
+    before: Option<i64>,
+    /// The last batch that was looked up for one in the future: its `seq` and `observed_at`.
+    plausible: Option<(i64, i64)>,
+}
+
+impl Age {
+    fn new(policy: &RetentionPolicy, now: i64) -> Self {
+        let before = policy
+            .keep
+            .map(|keep| now.saturating_sub(i64::try_from(keep.as_micros()).unwrap_or(i64::MAX)));
+        Self {
+            now,
+            before,
+            plausible: None,
+        }
+    }
+
+    fn is_due(&mut self, conn: &Connection, seq: i64, observed_at: i64) -> rusqlite::Result<bool> {
+        let Some(before) = self.before else {
+            return Ok(false);
+        };
+        if observed_at <= self.now {
+            return Ok(observed_at < before);
+        }
+        if self.plausible.is_none_or(|(plausible, _)| plausible < seq) {
+            self.plausible = conn
+                .prepare_cached(
+                    "SELECT seq, observed_at FROM batches WHERE seq > ? AND observed_at <= ?
+                     ORDER BY seq LIMIT 1",
+                )?
+                .query_row([seq, self.now], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+        }
+        Ok(self.plausible.is_some_and(|(_, next)| next < before))
+    }
 }
 
 /// A batch that retention may delete.
@@ -203,14 +265,15 @@ struct OldRow {
     rows: i64,
     first_sequence: i64,
     observed_at: i64,
-    last_day: Option<i64>,
+    /// The latest start of its calls.
+    max_start: Option<i64>,
     bytes: i64,
 }
 
 fn oldest_rows(transaction: &Transaction<'_>, last: BatchSeq) -> rusqlite::Result<Vec<OldRow>> {
     transaction
         .prepare_cached(
-            "SELECT seq, stream, account, rows, first_sequence, observed_at, last_day,
+            "SELECT seq, stream, account, rows, first_sequence, observed_at, max_start,
              length(keys) + length(payload) FROM batches WHERE seq <= ? ORDER BY seq LIMIT ?",
         )?
         .query_map(params![last.to_sql(), STEP], |row| {
@@ -221,7 +284,7 @@ fn oldest_rows(transaction: &Transaction<'_>, last: BatchSeq) -> rusqlite::Resul
                 rows: row.get(3)?,
                 first_sequence: row.get(4)?,
                 observed_at: row.get(5)?,
-                last_day: row.get(6)?,
+                max_start: row.get(6)?,
                 bytes: row.get(7)?,
             })
         })?
@@ -232,24 +295,17 @@ fn delete_rows(
     transaction: &Transaction<'_>,
     path: &Path,
     dropped: &[OldRow],
-    report: &mut RetentionReport,
-) -> Result<()> {
+) -> Result<Vec<Lost>> {
     let sql = |source| JournalError::sqlite(path, "delete old batches of", source);
     let mut cursors = cursors::read_all(transaction, path)?;
+    let mut lost_records = Vec::new();
     for row in dropped {
         transaction
             .prepare_cached("DELETE FROM batches WHERE seq = ?")
             .and_then(|mut statement| statement.execute([row.seq]))
             .map_err(sql)?;
-        report.batches += 1;
-        report.count(row);
-        if let Some(day) = row.last_day {
-            forget(
-                transaction,
-                path,
-                row.account,
-                (day + 1).saturating_mul(DAY),
-            )?;
+        if let Some(last_start) = row.max_start {
+            forget(transaction, path, row.account, last_start.saturating_add(1))?;
         }
         for cursor in cursors.iter_mut().filter(|cursor| is_lost_to(cursor, row)) {
             let lost = row.rows.cast_unsigned();
@@ -257,16 +313,7 @@ fn delete_rows(
             cursor.batch = BatchSeq::from_sql(row.seq);
             cursor.sequence = row.first_sequence + row.rows - 1;
             cursor.write(transaction).map_err(sql)?;
-            match report
-                .lost
-                .iter_mut()
-                .find(|(output, stream, _)| *output == cursor.output && *stream == cursor.stream)
-            {
-                Some((_, _, records)) => *records += lost,
-                None => report
-                    .lost
-                    .push((cursor.output.clone(), cursor.stream, lost)),
-            }
+            lost_records.push((cursor.output.clone(), cursor.stream, lost));
         }
     }
     if let Some(last) = dropped.last() {
@@ -277,7 +324,7 @@ fn delete_rows(
             .and_then(|mut statement| statement.execute(params![Stream::Balances.code(), last.seq]))
             .map_err(sql)?;
     }
-    Ok(())
+    Ok(lost_records)
 }
 
 fn is_lost_to(cursor: &Cursor, row: &OldRow) -> bool {
@@ -316,10 +363,15 @@ fn last_unneeded(
         else {
             continue;
         };
-        // A call is read after it started: a batch read before the horizon has no call that started
-        // after it.
-        let needed =
-            first_seq(conn, "observed_at >= ?", horizon.saturating_sub(DAY)).map_err(sql)?;
+        // Needed are batches with calls that started after the horizon. A call is read after it
+        // started, so that is not so of a batch that was read before; but only the days of its
+        // calls count if it was read while the clock was ahead.
+        let condition = format!(
+            "account = {} AND last_day >= {} AND observed_at >= ?",
+            account.id,
+            day_of(horizon).saturating_sub(1),
+        );
+        let needed = first_seq(conn, &condition, horizon.saturating_sub(DAY)).map_err(sql)?;
         if let Some(needed) = needed.filter(|needed| *needed <= last) {
             last = needed - 1;
             hold = Some(Hold::Lookback {

@@ -12,6 +12,7 @@ use rusqlite::params;
 use crate::error::{JournalError, Result};
 use crate::log::accounts;
 use crate::log::batch_row::{BatchRow, COLUMNS};
+use crate::log::coverage;
 use crate::log::keys::{BatchKeys, CallKey, RowAddress};
 use crate::log::reader::Reader;
 use crate::maintenance::clock;
@@ -345,6 +346,10 @@ impl Reader {
                 for account in accounts {
                     if !names.insert(&account.name) {
                         done.add(None, format!("account `{}` is stored twice", account.name));
+                    }
+                    let days = coverage::read_all(&self.conn, &self.path, account.id);
+                    if let Err(error) = days {
+                        done.add(None, chain(&error));
                     }
                     for stream in Stream::ALL {
                         if let Err(error) = self.all_latest(account.id, stream) {

@@ -11,14 +11,16 @@ use crate::sqlite::checksum::RowChecksum;
 
 /// The format that this program writes. A journal of an older format is migrated when it is opened
 /// for writing; a test opens a file of each format in `testdata/`.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// The tables and indices of format 1.
 const FORMAT_1: &str = include_str!("v1.sql");
-/// Those that format 2 adds.
+/// Those that the later formats add.
 const FORMAT_2: &str = include_str!("v2.sql");
+const FORMAT_3: &str = include_str!("v3.sql");
 
-/// Converts the rows of a journal of format 1, whose tables are those of [`VERSION`] already.
+/// Converts the rows of a journal of format 1, whose tables are those of format 2 already. Format 3
+/// changes no row.
 pub(crate) type Migration = fn(&Transaction<'_>, &Path) -> Result<()>;
 
 /// `PRAGMA application_id`: "cmjl".
@@ -34,16 +36,24 @@ pub(crate) fn prepare(conn: &mut Connection, path: &Path, migrate: Migration) ->
     if tables == 0 && application(conn).map_err(sql)? == 0 {
         return create(conn).map_err(sql);
     }
-    if application(conn).map_err(sql)? == APPLICATION && version(conn).map_err(sql)? == 1 {
-        check_schema(conn, path, &expected_schema(&[FORMAT_1]).map_err(sql)?)?;
+    let from = version(conn).map_err(sql)?;
+    if application(conn).map_err(sql)? == APPLICATION && (1..VERSION).contains(&from) {
+        let definitions: &[&str] = match from {
+            1 => &[FORMAT_1],
+            _ => &[FORMAT_1, FORMAT_2],
+        };
+        check_schema(conn, path, &expected_schema(definitions).map_err(sql)?)?;
         let transaction = conn.transaction().map_err(sql)?;
-        transaction.execute_batch(FORMAT_2).map_err(sql)?;
-        migrate(&transaction, path)?;
+        if from == 1 {
+            transaction.execute_batch(FORMAT_2).map_err(sql)?;
+            migrate(&transaction, path)?;
+        }
+        transaction.execute_batch(FORMAT_3).map_err(sql)?;
         transaction
             .pragma_update(None, "user_version", VERSION)
             .map_err(sql)?;
         transaction.commit().map_err(sql)?;
-        tracing::info!(journal = %path.display(), from = 1, to = VERSION, "journal converted to a new format");
+        tracing::info!(journal = %path.display(), from, to = VERSION, "journal converted to a new format");
     }
     check(conn, path)
 }
@@ -100,7 +110,7 @@ fn current_schema() -> rusqlite::Result<&'static [SchemaObject]> {
     if let Some(current) = CURRENT.get() {
         return Ok(current);
     }
-    let current = expected_schema(&[FORMAT_1, FORMAT_2])?;
+    let current = expected_schema(&[FORMAT_1, FORMAT_2, FORMAT_3])?;
     Ok(CURRENT.get_or_init(|| current))
 }
 
@@ -134,6 +144,7 @@ fn create(conn: &mut Connection) -> rusqlite::Result<()> {
     let transaction = conn.transaction()?;
     transaction.execute_batch(FORMAT_1)?;
     transaction.execute_batch(FORMAT_2)?;
+    transaction.execute_batch(FORMAT_3)?;
     let id: [u8; 8] = transaction.query_row("SELECT randomblob(8)", [], |row| row.get(0))?;
     write_head(&transaction, id, 1)?;
     for stream in Stream::ALL {

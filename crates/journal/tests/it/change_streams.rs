@@ -1,5 +1,6 @@
 //! Streams that are journaled on change only.
 
+use callmeter_journal::{Changes, DeckExtent};
 use callmeter_records::{Balance, BalancesView, Billing, Change, Rate, RatesView, Reading};
 
 use crate::support::{NOON, Place};
@@ -62,24 +63,67 @@ fn balances_are_journaled_when_they_change() {
     );
 }
 
+/// Two allowances of one client, and clients without an id, are told apart.
+#[test]
+fn a_balance_is_that_of_one_client_and_one_allowance() {
+    let place = Place::new();
+    let journal = place.open();
+    let in_calls = Balance {
+        allowance_description: Some("calls"),
+        ..balance("c1", 5)
+    };
+    let in_minutes = Balance {
+        allowance_description: Some("minutes"),
+        ..balance("c1", 5)
+    };
+    let unknown = |name| Balance {
+        client_id: None,
+        client_name: Some(name),
+        ..balance("", 5)
+    };
+    let all = [
+        in_calls,
+        in_minutes,
+        unknown("Acme"),
+        unknown("Bolt"),
+        in_calls,
+    ];
+    let changes = journal.record_balances("acme", NOON, &all).unwrap();
+    assert_eq!((changes.new, changes.repeated), (4, 1));
+    assert_eq!(changes.batch.unwrap().records.num_rows(), 4);
+    let changes = journal.record_balances("acme", NOON, &all).unwrap();
+    assert_eq!(changes.unchanged, 4);
+    // Another name of a client that has an id is an edit.
+    let renamed = Balance {
+        client_name: Some("C1 Ltd"),
+        ..in_calls
+    };
+    let changes = journal.record_balances("acme", NOON, &[renamed]).unwrap();
+    assert_eq!((changes.new, changes.revised), (0, 1));
+}
+
+fn rate<'a>(id: Option<&'a str>, prefix: &'a str, price: i128) -> Rate<'a> {
+    Rate {
+        id,
+        prefix: Some(prefix),
+        price_1: Reading::Known(price),
+        ..Rate::default()
+    }
+}
+
 #[test]
 fn a_rate_that_is_gone_is_removed_as_it_was() {
     let place = Place::new();
     let journal = place.open();
-    let rate = |id, price| Rate {
-        id: Some(id),
-        prefix: Some("41"),
-        price_1: Reading::Known(price),
-        ..Rate::default()
-    };
-    assert_eq!(
+    let record = |deck: &[Rate<'_>]| {
         journal
-            .record_rates("hq", NOON, &[rate("1", 5), rate("2", 6)])
+            .record_rates("hq", NOON, deck, DeckExtent::Whole)
             .unwrap()
-            .new,
-        2
-    );
-    let changes = journal.record_rates("hq", NOON, &[rate("2", 7)]).unwrap();
+    };
+    let (one, two) = (rate(Some("1"), "41", 5), rate(Some("2"), "42", 6));
+    assert_eq!(record(&[one, two]).new, 2);
+    let two = rate(Some("2"), "42", 7);
+    let changes = record(&[two]);
     assert_eq!((changes.revised, changes.removed), (1, 1));
     let batch = changes.batch.unwrap();
     let view = RatesView::new(&batch.records).unwrap();
@@ -89,21 +133,61 @@ fn a_rate_that_is_gone_is_removed_as_it_was() {
         (Some("1"), Some(5), 1)
     );
     assert_eq!(gone.change(), Some(Change::Removed));
-    assert!(
-        journal
-            .record_rates("hq", NOON, &[rate("2", 7)])
-            .unwrap()
-            .batch
-            .is_none()
-    );
+    assert!(record(&[two]).batch.is_none());
     // It may come back, and is new then.
-    assert_eq!(
-        journal
-            .record_rates("hq", NOON, &[rate("2", 7), rate("1", 5)])
-            .unwrap()
-            .new,
-        1
-    );
+    assert_eq!(record(&[two, one]).new, 1);
+}
+
+/// The export has no ids, the list has them. Ids may change, too.
+#[test]
+fn a_rate_is_the_rate_of_its_prefix() {
+    let place = Place::new();
+    let journal = place.open();
+    let deck = |ids: [Option<&'static str>; 2]| {
+        [
+            rate(ids[0], "49", 5),
+            rate(ids[1], "41", 6),
+            rate(None, "49", 9),
+        ]
+    };
+    let record = |deck: &[Rate<'_>]| {
+        let changes = journal
+            .record_rates("hq", NOON, deck, DeckExtent::Whole)
+            .unwrap();
+        let Changes {
+            new,
+            revised,
+            removed,
+            repeated,
+            ..
+        } = changes;
+        [new, revised, removed, repeated]
+    };
+    assert_eq!(record(&deck([None, None])), [2, 0, 0, 1]);
+    // Even where an id looks like another rate's prefix.
+    for ids in [[Some("41"), Some("49")], [Some("a"), None], [None, None]] {
+        assert_eq!(journal.missing_rates("hq", &deck(ids)).unwrap(), 0);
+        assert_eq!(record(&deck(ids)), [0, 0, 0, 1], "{ids:?}");
+    }
+}
+
+/// A deck of which a part could not be read says nothing of the rates that are not in it.
+#[test]
+fn removals_wait_for_a_whole_deck() {
+    let place = Place::new();
+    let journal = place.open();
+    let record = |deck: &[Rate<'_>], extent| {
+        let changes = journal.record_rates("hq", NOON, deck, extent).unwrap();
+        [changes.new, changes.revised, changes.removed]
+    };
+    let all = [rate(None, "1", 1), rate(None, "2", 2), rate(None, "3", 3)];
+    assert_eq!(record(&all, DeckExtent::Whole), [3, 0, 0]);
+    let part = [rate(None, "2", 7), rate(None, "4", 4)];
+    assert_eq!(journal.missing_rates("hq", &part).unwrap(), 2);
+    assert_eq!(record(&part, DeckExtent::Part), [1, 1, 0]);
+    assert_eq!(record(&part, DeckExtent::Part), [0, 0, 0]);
+    assert_eq!(record(&part, DeckExtent::Whole), [0, 0, 2]);
+    assert_eq!(journal.missing_rates("hq", &part).unwrap(), 0);
 }
 
 #[test]

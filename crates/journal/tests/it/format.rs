@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use callmeter_journal::{
-    Classification, Journal, JournalError, Options, Reader, RetentionPolicy, Start,
+    Classification, DeckExtent, Journal, JournalError, Options, Reader, RetentionPolicy, Start,
 };
 use callmeter_records::{Balance, Billing, Call, Interaction, Rate, Reading, Stream};
 
@@ -75,7 +75,9 @@ fn write_a_sample() {
         price_1: Reading::Known(5),
         ..Rate::default()
     };
-    journal.record_rates("hq", NOON, &[rate]).unwrap();
+    journal
+        .record_rates("hq", NOON, &[rate], DeckExtent::Whole)
+        .unwrap();
     let billing = Billing {
         enabled: Reading::Known(true),
         currency: Some("CHF"),
@@ -92,7 +94,25 @@ fn write_a_sample() {
         watermark: Some(NOON),
         page_base: Some(1),
     };
-    journal.set_account_state("acme", state).unwrap();
+    let day = callmeter_journal::DayCoverage {
+        day: 20_671,
+        proven_at: Some(NOON),
+        stated: Some(4),
+        received: 4,
+        due_at: NOON + HOUR,
+        failure: Some("list_calls: server error (500)".to_owned()),
+        position: Some(callmeter_journal::WalkPosition {
+            page: 2,
+            rows: 2,
+            count: None,
+        }),
+        ..callmeter_journal::DayCoverage::default()
+    };
+    let coverage = callmeter_journal::CoverageChange {
+        changed: vec![day],
+        removed: vec![20_670],
+    };
+    journal.set_account_state("acme", state, coverage).unwrap();
     journal
         .store_snapshot(callmeter_journal::BatchSeq(2), b"totals")
         .unwrap();
@@ -106,7 +126,7 @@ fn write_a_sample() {
         )
         .unwrap();
     drop(journal);
-    std::fs::copy(place.path(), checked_in(2)).unwrap();
+    std::fs::copy(place.path(), checked_in(3)).unwrap();
 }
 
 #[test]
@@ -127,6 +147,13 @@ fn format_2() {
     let other_spelling = call("0f8fad5bd9cb469fa16570867728950e");
     let (classes, _) = poll_page(&journal, NOON, &[other_spelling]);
     assert_eq!(classes, [Classification::Known]);
+}
+
+#[test]
+fn format_3() {
+    let (place, journal) = open_checked_in(3);
+    insta::assert_snapshot!(contents(&journal));
+    check_that_it_continues(&place, &journal);
 }
 
 #[test]
@@ -159,6 +186,9 @@ fn contents(journal: &Journal) -> String {
         }
     }
     text += &format!("{:?}\n", journal.account_state("acme").unwrap());
+    for day in journal.coverage("acme").unwrap() {
+        text += &format!("{day:?}\n");
+    }
     text += &format!("{:?}\n", journal.cursors().unwrap());
     text += &format!("{:?}\n", journal.latest_snapshot().unwrap());
     text
@@ -183,21 +213,70 @@ fn check_that_it_continues(place: &Place, journal: &Journal) {
     assert_eq!(known.1.counts.known, 2);
 }
 
+/// Older versions identified a rate by its id, and a balance by its client alone.
+#[test]
+fn records_under_older_keys_are_known_and_move_to_newer_ones() {
+    for version in [1, 2] {
+        let (place, journal) = open_checked_in(version);
+        let rate = |price| Rate {
+            prefix: Some("41"),
+            price_1: Reading::Known(price),
+            ..Rate::default()
+        };
+        let record = |price| {
+            let deck = [rate(price)];
+            assert_eq!(journal.missing_rates("hq", &deck).unwrap(), 0);
+            let changes = journal.record_rates("hq", NOON, &deck, DeckExtent::Whole);
+            let changes = changes.unwrap();
+            (
+                changes.unchanged,
+                changes.revised,
+                changes.new + changes.removed,
+            )
+        };
+        assert_eq!(record(5), (1, 0, 0), "{version}: the id has no part in it");
+        assert_eq!(record(6), (0, 1, 0), "{version}");
+        assert_eq!(record(6), (1, 0, 0), "{version}");
+        let gone = journal.record_rates("hq", NOON, &[], DeckExtent::Whole);
+        assert_eq!(gone.unwrap().removed, 1, "{version}: under one key only");
+
+        let balance = |balance| Balance {
+            client_id: Some("c1"),
+            balance: Reading::Known(balance),
+            ..Balance::default()
+        };
+        let other = Balance {
+            allowance_description: Some("calls"),
+            ..balance(-1)
+        };
+        let record = |balances: &[Balance<'_>]| {
+            let changes = journal.record_balances("acme", NOON, balances).unwrap();
+            (changes.unchanged, changes.revised, changes.new)
+        };
+        assert_eq!(record(&[balance(-1)]), (1, 0, 0), "{version}");
+        assert_eq!(record(&[other, balance(-2)]), (0, 1, 1), "{version}");
+        assert_eq!(record(&[other, balance(-2)]), (2, 0, 0), "{version}");
+        drop(journal);
+        let mut reader = Reader::open(place.path()).unwrap();
+        assert!(reader.verify(|_| ()).unwrap().is_sound());
+    }
+}
+
 #[test]
 fn a_newer_format_is_left_alone() {
     let place = Place::new();
     drop(place.open());
     let conn = rusqlite::Connection::open(place.path()).unwrap();
-    conn.pragma_update(None, "user_version", 3).unwrap();
+    conn.pragma_update(None, "user_version", 4).unwrap();
     drop(conn);
     let error = Journal::open(place.path(), &Options::default()).unwrap_err();
     assert!(matches!(
         error,
         JournalError::NewerFormat {
-            found: 3,
-            supported: 2,
+            found: 4,
+            supported: 3,
             ..
         }
     ));
-    insta::assert_snapshot!(error.to_string().replace(&place.path().display().to_string(), "PATH"), @"journal PATH has format 3, but this callmeter reads formats up to 2: run a newer callmeter");
+    insta::assert_snapshot!(error.to_string().replace(&place.path().display().to_string(), "PATH"), @"journal PATH has format 4, but this callmeter reads formats up to 3: run a newer callmeter");
 }

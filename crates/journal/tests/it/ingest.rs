@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callmeter_journal::{AccountState, Classification, PollOptions, Purpose};
+use callmeter_journal::{AccountState, Classification, CoverageChange, PollOptions, Purpose};
 use callmeter_records::{Call, Reading};
 
 use crate::support::{
@@ -222,7 +222,9 @@ fn late_is_what_the_last_complete_poll_should_have_had() {
         page_base: Some(1),
     };
     assert_eq!(poll_page(&journal, NOON, &[call("a")]).0, [NEW]);
-    journal.set_account_state("acme", poll_state).unwrap();
+    journal
+        .set_account_state("acme", poll_state, CoverageChange::default())
+        .unwrap();
     let settled_after = Call {
         start_time: Reading::Known(NOON - 2 * MINUTE),
         ..call("b")

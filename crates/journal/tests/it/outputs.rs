@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callmeter_journal::{Backlog, BatchSeq, JournalError, Reader, Start};
+use callmeter_journal::{Backlog, BatchSeq, Journal, JournalError, Options, Reader, Start};
 use callmeter_records::Stream;
 
 use crate::support::{MINUTE, NOON, Place, all_batches, call, poll_page};
@@ -112,7 +112,10 @@ fn a_cursor_moves_forward_only_and_outlives_a_restart() {
         BatchSeq(3)
     );
     assert_eq!(journal.cursors().unwrap().len(), 2);
-    journal.remove_output("csv").unwrap();
+    let removed = journal
+        .set_outputs(&[("late", Stream::Calls, Start::Oldest)])
+        .unwrap();
+    assert_eq!((removed.len(), removed[0].output.as_str()), (1, "csv"));
     assert_eq!(journal.cursor("csv", Stream::Calls).unwrap(), None);
     let error = journal.backlog("csv", Stream::Calls).unwrap_err();
     assert!(matches!(error, JournalError::UnknownOutput { .. }));
@@ -122,6 +125,50 @@ fn a_cursor_moves_forward_only_and_outlives_a_restart() {
             .acknowledge("csv", Stream::Rates, BatchSeq(1))
             .is_err()
     );
+}
+
+#[test]
+fn outputs_change_together_or_not_at_all() {
+    let place = Place::new();
+    let journal = place.open();
+    poll_page(&journal, NOON, &[call("a")]);
+    let cursors = |journal: &Journal| -> Vec<(String, Stream, BatchSeq)> {
+        let cursors = journal.cursors().unwrap().into_iter();
+        cursors
+            .map(|cursor| (cursor.output, cursor.stream, cursor.batch))
+            .collect()
+    };
+    let (calls, rates) = (Stream::Calls, Stream::Rates);
+    let both = [("csv", calls, Start::Oldest), ("csv", rates, Start::Oldest)];
+    assert!(journal.set_outputs(&both).unwrap().is_empty());
+    journal.acknowledge("csv", calls, BatchSeq(1)).unwrap();
+    // What is known keeps its place, whatever the start.
+    let wanted = [("csv", calls, Start::Oldest), ("crm", calls, Start::Newest)];
+    let removed = journal.set_outputs(&wanted).unwrap();
+    assert_eq!((removed.len(), removed[0].stream), (1, rates));
+    let expected = [
+        ("crm".to_owned(), calls, BatchSeq(1)),
+        ("csv".to_owned(), calls, BatchSeq(1)),
+    ];
+    assert_eq!(cursors(&journal), expected);
+
+    // A journal that is full: neither is the one output removed nor the others added.
+    let pages = std::fs::metadata(place.path()).unwrap().len() / 4096;
+    drop(journal);
+    let options = Options {
+        page_limit: Some(u32::try_from(pages).unwrap() + 1),
+    };
+    let journal = Journal::open(place.path(), &options).unwrap();
+    let names: Vec<String> = (0..2_000)
+        .map(|number| format!("output-{number}"))
+        .collect();
+    let many: Vec<_> = names
+        .iter()
+        .map(|name| (name.as_str(), calls, Start::Oldest))
+        .collect();
+    let error = journal.set_outputs(&many).unwrap_err();
+    assert!(matches!(error, JournalError::Full { .. }), "{error}");
+    assert_eq!(cursors(&journal), expected);
 }
 
 #[test]

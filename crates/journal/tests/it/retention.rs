@@ -5,9 +5,9 @@ use std::time::Duration;
 use callmeter_journal::{
     BatchSeq, Classification, Hold, Journal, PollOptions, Purpose, RetentionPolicy, Start,
 };
-use callmeter_records::{Call, Reading, Stream};
+use callmeter_records::{Billing, Call, Reading, Stream};
 
-use crate::support::{DAY, HOUR, NEW, NOON, Place, all_batches, call, poll_page};
+use crate::support::{DAY, HOUR, NEW, NOON, Place, all_batches, call, poll_page, regular};
 
 const DAYS: i64 = 20;
 
@@ -320,4 +320,115 @@ fn nothing_is_deleted_on_a_clock_that_jumped() {
         .verify(|_| ())
         .unwrap();
     assert!(verified.is_sound(), "{verified:?}");
+}
+
+/// An account that a reload removes keeps nothing. If it comes back, its deleted calls are not
+/// counted again, and later ones are.
+#[test]
+fn an_account_that_comes_back_counts_no_deleted_call_again() {
+    let place = Place::new();
+    let journal = place.open();
+    twenty_days(&journal);
+    journal.store_snapshot(journal.head(), b"").unwrap();
+    let policy = RetentionPolicy {
+        accounts: vec![],
+        max_bytes: Some(1),
+        ..days(30)
+    };
+    assert_eq!(journal.retain(&policy, END).unwrap().batches, 20);
+    let at = |id, start: i64| Call {
+        start_time: Reading::Known(start),
+        ..call(id)
+    };
+    let day_20 = NOON + 20 * DAY;
+    let edited = Call {
+        talk_ms: Reading::Known(7),
+        ..at("day-20", day_20)
+    };
+    let page = [at("day-20", day_20), edited, at("later", day_20 + 1)];
+    let forgotten = Classification::Forgotten;
+    for expected in [
+        [forgotten, forgotten, NEW],
+        [forgotten, forgotten, Classification::Known],
+    ] {
+        assert_eq!(poll_page(&journal, END, &page).0, expected);
+    }
+}
+
+/// The disk is full, for example: what was deleted before stays deleted, and must not stay known.
+#[test]
+fn retention_that_fails_halfway_leaves_no_deleted_call_in_memory() {
+    let place = Place::new();
+    let journal = place.open();
+    // More batches than one transaction deletes.
+    let ids: Vec<String> = (0..300).map(|number| format!("call-{number}")).collect();
+    for (now, id) in (NOON..).zip(&ids) {
+        poll_page(&journal, now, &[call(id)]);
+    }
+    journal.store_snapshot(journal.head(), b"").unwrap();
+    let conn = rusqlite::Connection::open(place.path()).unwrap();
+    conn.execute_batch(
+        "CREATE TRIGGER fault BEFORE DELETE ON batches WHEN old.seq = 290
+         BEGIN SELECT raise(ABORT, 'fault'); END",
+    )
+    .unwrap();
+    let policy = RetentionPolicy {
+        accounts: vec![],
+        max_bytes: Some(1),
+        ..days(30)
+    };
+    let retained = journal.retain(&policy, NOON + HOUR);
+    assert!(retained.is_err(), "{retained:?}");
+    assert_eq!(all_batches(&journal)[0].meta.seq, BatchSeq(257));
+    conn.execute_batch("DROP TRIGGER fault").unwrap();
+    // The account is configured again, and its calls were edited.
+    let edited = |id| Call {
+        talk_ms: Reading::Known(7),
+        ..call(id)
+    };
+    let page = [edited("call-3"), edited("call-280")];
+    let (classes, _) = poll_page(&journal, NOON + HOUR, &page);
+    assert_eq!(
+        classes,
+        [Classification::Forgotten, Classification::Revised]
+    );
+}
+
+#[test]
+fn batches_that_were_read_while_the_clock_was_ahead_keep_no_others() {
+    let place = Place::new();
+    let journal = place.open();
+    let ahead = END + 2_000 * DAY;
+    let billing = Billing::default();
+    journal.record_billing("pbx", ahead, &billing).unwrap();
+    // A call of the right day, read by the wrong clock.
+    let early = Call {
+        start_time: Reading::Known(NOON - DAY),
+        ..call("early")
+    };
+    let mut poll = journal.ingest_session("acme", regular(NOON)).unwrap();
+    let mut page = poll.page(NOON - 2 * DAY..NOON, ahead).unwrap();
+    assert_eq!(page.add(&early).unwrap(), NEW);
+    page.commit(None).unwrap();
+    twenty_days(&journal);
+    journal.store_snapshot(journal.head(), b"").unwrap();
+    let policy = RetentionPolicy {
+        accounts: vec!["acme".to_owned(), "pbx".to_owned()],
+        ..days(5)
+    };
+    assert_eq!(
+        journal.retain(&policy, END).unwrap().held_by,
+        Some(Hold::Clock)
+    );
+    let report = journal.retain(&policy, END + DAY).unwrap();
+    assert_eq!((report.batches, report.held_by), (18, None));
+    // By size, only what polls still need is kept.
+    let policy = RetentionPolicy {
+        max_bytes: Some(1),
+        ..policy
+    };
+    let report = journal.retain(&policy, END + DAY).unwrap();
+    let account = "acme".to_owned();
+    assert_eq!(report.held_by, Some(Hold::Lookback { account }));
+    assert_eq!(all_batches(&journal)[0].meta.seq, BatchSeq(20));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callmeter_journal::{Journal, JournalError, Start};
+use callmeter_journal::{Journal, JournalError};
 use callmeter_records::{Backlog, Batch, BatchSeq, Stream};
 
 use super::traits::{BatchLog, BatchLogError};
@@ -15,7 +15,12 @@ impl From<JournalError> for BatchLogError {
 
 impl BatchLog for Journal {
     fn open(&self, output: &str, stream: Stream) -> Result<BatchSeq, BatchLogError> {
-        Ok(self.register_output(output, stream, Start::Oldest)?.batch)
+        let cursor = self.cursor(output, stream)?;
+        let cursor = cursor.ok_or_else(|| JournalError::UnknownOutput {
+            output: output.to_owned(),
+            stream,
+        })?;
+        Ok(cursor.batch)
     }
 
     fn next(&self, stream: Stream, after: BatchSeq) -> Result<Option<Batch>, BatchLogError> {

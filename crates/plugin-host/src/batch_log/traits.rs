@@ -8,8 +8,7 @@ use callmeter_records::{Backlog, Batch, BatchSeq, Stream};
 ///
 /// The journal implements it, and [`MemoryLog`](super::MemoryLog) does for tests.
 pub trait BatchLog: Send + Sync + 'static {
-    /// Returns the output's cursor: the last batch of the stream that it acknowledged. A new output
-    /// gets a cursor before the oldest batch of the log.
+    /// Returns the output's cursor: the last batch of the stream that it acknowledged.
     fn open(&self, output: &str, stream: Stream) -> Result<BatchSeq, BatchLogError>;
 
     /// Returns the first batch of the stream after `after`, if there is one.

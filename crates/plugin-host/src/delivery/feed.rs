@@ -1,5 +1,6 @@
 //! The batches for an output, in the journal's order, and the dead letters to replay.
 
+use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use callmeter_records::{Batch, BatchSeq, Stream};
@@ -7,16 +8,23 @@ use callmeter_records::{Batch, BatchSeq, Stream};
 use super::shared::Shared;
 use super::window::{Origin, Window};
 use crate::batch_log::{BatchLog, BatchLogError};
-use crate::dead_letters::DeadLetters;
+use crate::dead_letters::{DeadLetter, DeadLetterError, DeadLetters, Listing};
 
 /// Time between two checks of the directory of replays.
 const LOOK_FOR_REPLAYS: Duration = Duration::from_secs(2);
 
+/// The number of failures that are remembered as reported; later ones are not reported.
+const MAX_REPORTED: usize = 1000;
+
 /// The reading side of an output.
 pub(crate) struct Feed {
     readers: Vec<Reader>,
-    /// When the last look found no dead letter to replay.
+    /// Dead letters to replay, in order.
+    replays: VecDeque<DeadLetter>,
+    /// When they were last looked for.
     replays_seen: Option<Instant>,
+    /// Failures of replays that were reported: a damaged file stays damaged at every look.
+    reported: HashSet<String>,
 }
 
 /// How far a stream is read.
@@ -60,7 +68,9 @@ impl Feed {
         }
         Ok(Self {
             readers,
+            replays: VecDeque::new(),
             replays_seen: None,
+            reported: HashSet::new(),
         })
     }
 
@@ -122,6 +132,7 @@ impl Feed {
             reader.handed = reader.acknowledged;
             reader.ahead = None;
         }
+        self.replays.clear();
         self.replays_seen = None;
     }
 
@@ -132,20 +143,19 @@ impl Feed {
         shared: &Shared,
         window: &Window,
     ) -> Option<Job> {
-        if self
-            .replays_seen
-            .is_some_and(|seen| seen.elapsed() < LOOK_FOR_REPLAYS)
-        {
-            return None;
-        }
-        let waiting = match dead_letters.replays(shared.name()) {
-            Ok(waiting) => waiting,
-            Err(error) => {
-                shared.failed(&error.to_string());
-                Vec::new()
+        let looked = self.replays_seen;
+        if self.replays.is_empty() && looked.is_none_or(|at| at.elapsed() >= LOOK_FOR_REPLAYS) {
+            self.replays_seen = Some(Instant::now());
+            let listing = dead_letters.replays(shared.name()).unwrap_or_else(|error| {
+                self.report(shared, &error);
+                Listing::default()
+            });
+            for error in &listing.damaged {
+                self.report(shared, error);
             }
-        };
-        for letter in waiting {
+            self.replays = listing.letters.into();
+        }
+        while let Some(letter) = self.replays.pop_front() {
             if window.holds_dead_letter(&letter.name()) {
                 continue;
             }
@@ -159,13 +169,17 @@ impl Feed {
                         attempts_before,
                     });
                 }
-                Err(error) => {
-                    shared.failed(&error.to_string());
-                }
+                Err(error) => self.report(shared, &error),
             }
         }
-        self.replays_seen = Some(Instant::now());
         None
+    }
+
+    fn report(&mut self, shared: &Shared, error: &DeadLetterError) {
+        let text = error.to_string();
+        if self.reported.len() < MAX_REPORTED && self.reported.insert(text.clone()) {
+            shared.failed(&text);
+        }
     }
 
     fn reader(&mut self, stream: Stream) -> Option<&mut Reader> {

@@ -17,6 +17,7 @@ impl Session<'_> {
         reason: &str,
     ) -> Result<(), StopReason> {
         let context = self.context;
+        let reason = context.shared.scrub(reason);
         let letter = DeadLetter {
             output: context.output.clone(),
             plugin: self.plugin.clone(),
@@ -24,7 +25,7 @@ impl Session<'_> {
             place: job.batch.seq.0,
             id: job.batch.id.to_string(),
             records: job.batch.records.num_rows() as u64,
-            reason: reason.to_owned(),
+            reason: reason.clone(),
             refused_at: dead_letters::now(),
             attempts,
         };
@@ -50,6 +51,9 @@ impl Session<'_> {
 
     /// Refuses the first batch that is not durable, because a flush refused it. The batch is read
     /// again to be stored.
+    ///
+    /// The plugin has dropped the batch. If it cannot be stored, the instance must not flush again,
+    /// because that would settle the batch: the next instance gets it again.
     pub(super) fn refuse_accepted(&mut self, reason: &str) -> Result<(), StopReason> {
         let Some(entry) = self.window.first_open(self.durable) else {
             return Err(StopReason::Fatal(format!(
@@ -57,7 +61,7 @@ impl Session<'_> {
             )));
         };
         let (stream, origin) = (entry.stream, entry.origin.clone());
-        entry.refused = true;
+        let seq = entry.seq;
         let (batch, attempts_before) = match &origin {
             Origin::Journal(place) => {
                 let before = BatchSeq(place.0.saturating_sub(1));
@@ -81,6 +85,18 @@ impl Session<'_> {
             origin,
             attempts_before,
         };
-        self.refuse(&job, attempts_before.saturating_add(1), reason)
+        match self.refuse(&job, attempts_before.saturating_add(1), reason) {
+            Ok(()) => {}
+            Err(StopReason::Stopped) => {
+                return Err(StopReason::Fatal(
+                    "callmeter stops before a refused batch could be stored as a dead letter; \
+                     the next start sends it again"
+                        .to_owned(),
+                ));
+            }
+            Err(fatal) => return Err(fatal),
+        }
+        self.window.set_refused(seq);
+        Ok(())
     }
 }

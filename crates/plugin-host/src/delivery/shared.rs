@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use callmeter_records::Stream;
 
 use crate::batch_log::BatchLog;
-use crate::settings::{Limits, OutputSettings};
+use crate::settings::{Limits, OutputSettings, Scrub};
 use crate::sink::Interrupt;
 use crate::status::{LastError, OutputState, OutputStatus, PluginIdentity, StreamStatus};
 
@@ -17,6 +17,7 @@ pub(crate) struct Shared {
     name: String,
     path: PathBuf,
     limits: Limits,
+    scrub: Scrub,
     inner: Mutex<Inner>,
     changed: Condvar,
 }
@@ -37,6 +38,10 @@ struct Inner {
     notified: u64,
     stop_by: Option<Instant>,
     ended: bool,
+    /// Whether the first instance could be created, once that is known.
+    created: Option<Result<(), String>>,
+    /// Whether the output may be fed.
+    admitted: bool,
 }
 
 /// A call into the plugin that has not returned.
@@ -53,6 +58,7 @@ impl Shared {
             name: settings.name.clone(),
             path: settings.source.path().to_owned(),
             limits: settings.limits,
+            scrub: settings.scrub.clone(),
             inner: Mutex::new(Inner {
                 state: OutputState::Starting,
                 plugin: None,
@@ -71,6 +77,8 @@ impl Shared {
                 notified: 0,
                 stop_by: None,
                 ended: false,
+                created: None,
+                admitted: false,
             }),
             changed: Condvar::new(),
         })
@@ -105,6 +113,11 @@ impl Shared {
         }
     }
 
+    /// The text of a plugin without secrets.
+    pub(crate) fn scrub(&self, text: &str) -> String {
+        self.scrub.scrub(text)
+    }
+
     // ---- for the output's thread
 
     pub(crate) fn set_state(&self, state: OutputState) {
@@ -134,11 +147,12 @@ impl Shared {
 
     /// Records a failure and returns how many there were in a row.
     pub(crate) fn failed(&self, text: &str) -> u32 {
+        let text = self.scrub(text);
         tracing::warn!(output = self.name, "{text}");
         let mut inner = self.lock();
         inner.failures = inner.failures.saturating_add(1);
         inner.last_error = Some(LastError {
-            text: text.to_owned(),
+            text,
             at: SystemTime::now(),
         });
         inner.failures
@@ -248,6 +262,23 @@ impl Shared {
             .0
     }
 
+    pub(crate) fn set_created(&self, created: Result<(), String>) {
+        self.lock().created = Some(created);
+        self.changed.notify_all();
+    }
+
+    /// Waits until the output may be fed. Returns false if it is to stop instead.
+    pub(crate) fn wait_until_admitted(&self) -> bool {
+        let mut inner = self.lock();
+        while !inner.admitted && inner.stop_by.is_none() {
+            inner = self
+                .changed
+                .wait(inner)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        inner.stop_by.is_none()
+    }
+
     pub(crate) fn set_ended(&self) {
         let mut inner = self.lock();
         inner.state = OutputState::Stopped;
@@ -257,6 +288,27 @@ impl Shared {
     }
 
     // ---- for other threads
+
+    pub(crate) fn admit(&self) {
+        self.lock().admitted = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until it is known whether the first instance could be created. `None` if that takes
+    /// too long.
+    pub(crate) fn wait_until_created(&self, by: Instant) -> Option<Result<(), String>> {
+        let mut inner = self.lock();
+        loop {
+            if inner.created.is_some() {
+                return inner.created.clone();
+            }
+            let left = by.saturating_duration_since(Instant::now());
+            if left.is_zero() || inner.ended {
+                return None;
+            }
+            inner = self.wait(inner, left);
+        }
+    }
 
     /// Tells the output's thread that there may be new batches.
     pub(crate) fn notify(&self) {
@@ -279,6 +331,16 @@ impl Shared {
         if let Some(interrupt) = interrupt {
             interrupt.cancel();
         }
+    }
+
+    /// Ends the instance by force, if that is possible.
+    pub(crate) fn kill(&self) -> bool {
+        let interrupt = self.lock().interrupt.clone();
+        interrupt.is_some_and(|interrupt| interrupt.kill())
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lock().ended
     }
 
     /// Waits until the output's thread has ended. Returns whether it has.

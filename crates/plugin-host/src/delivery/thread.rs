@@ -37,23 +37,43 @@ impl Delivery {
         }
     }
 
-    /// Runs until the output is to stop.
+    /// Creates the first instance, waits until the output is admitted, and feeds it until it is to
+    /// stop.
     pub(crate) fn run(self) {
         let context = &self.context;
         let shared = &context.shared;
+        let first = self.attempt();
+        shared.set_created(first.as_ref().map(|_| ()).map_err(Clone::clone));
+        let admitted = shared.wait_until_admitted();
+        let mut next = match first {
+            Ok((sink, _)) if !admitted => {
+                self.destroy(sink);
+                return;
+            }
+            Ok(made) => Some(made),
+            Err(_) if !admitted => return,
+            Err(reason) => {
+                if !self.wait_after(&reason) {
+                    return;
+                }
+                None
+            }
+        };
         let Some(mut feed) = self.open_feed() else {
+            if let Some((sink, _)) = next {
+                self.destroy(sink);
+            }
             return;
         };
         context.update_backlog();
-        while shared.stop_by().is_none() {
-            let Some((sink, plugin)) = self.make_instance() else {
+        loop {
+            let Some((sink, plugin)) = next.take().or_else(|| self.make_instance()) else {
                 return;
             };
+            self.announce(&plugin);
             let mut session = Session::new(context, sink, &plugin, &mut feed);
             let reason = session.run();
-            let sink = session.into_sink();
-            shared.call("destroy", move || drop(sink));
-            shared.instance_ended();
+            self.destroy(session.into_sink());
             feed.rewind();
             context.update_backlog();
             match reason {
@@ -67,6 +87,12 @@ impl Delivery {
                 }
             }
         }
+    }
+
+    fn destroy(&self, sink: Box<dyn Sink>) {
+        let shared = &self.context.shared;
+        shared.call("destroy", move || drop(sink));
+        shared.instance_ended();
     }
 
     fn open_feed(&self) -> Option<Feed> {
@@ -84,35 +110,50 @@ impl Delivery {
         }
     }
 
+    /// Makes instances until one can be made or the output is to stop.
     fn make_instance(&self) -> Option<(Box<dyn Sink>, PluginIdentity)> {
-        let shared = &self.context.shared;
         loop {
-            if shared.stop_by().is_some() {
+            if self.context.shared.stop_by().is_some() {
                 return None;
             }
-            match shared.call("create", || self.make.make(shared)) {
-                Ok((sink, plugin)) => {
-                    shared.set_interrupt(sink.interrupt());
-                    shared.instance_made(plugin.clone());
-                    shared.set_state(OutputState::Running);
-                    tracing::info!(
-                        output = self.context.output,
-                        plugin = plugin.name,
-                        version = plugin.version,
-                        path = plugin.path,
-                        sha256 = plugin.sha256,
-                        "the output runs"
-                    );
-                    return Some((sink, plugin));
-                }
+            match self.attempt() {
+                Ok(made) => return Some(made),
                 Err(reason) => {
-                    shared.set_state(OutputState::Restarting);
-                    let failures = shared.failed(&format!("no instance can be made: {reason}"));
-                    if !self.context.pause(failures) {
+                    if !self.wait_after(&reason) {
                         return None;
                     }
                 }
             }
         }
+    }
+
+    /// Tries once to make an instance.
+    fn attempt(&self) -> Result<(Box<dyn Sink>, PluginIdentity), String> {
+        let shared = &self.context.shared;
+        let (sink, plugin) = shared.call("create", || self.make.make(shared))?;
+        shared.set_interrupt(sink.interrupt());
+        Ok((sink, plugin))
+    }
+
+    /// Waits after an attempt that failed. Returns false if the output is to stop.
+    fn wait_after(&self, reason: &str) -> bool {
+        let shared = &self.context.shared;
+        shared.set_state(OutputState::Restarting);
+        let failures = shared.failed(&format!("no instance can be made: {reason}"));
+        self.context.pause(failures)
+    }
+
+    fn announce(&self, plugin: &PluginIdentity) {
+        let shared = &self.context.shared;
+        shared.instance_made(plugin.clone());
+        shared.set_state(OutputState::Running);
+        tracing::info!(
+            output = self.context.output,
+            plugin = plugin.name,
+            version = plugin.version,
+            path = plugin.path,
+            sha256 = plugin.sha256,
+            "the output runs"
+        );
     }
 }

@@ -71,10 +71,17 @@ impl Window {
     }
 
     /// The first entry that is not durable and not refused.
-    pub(crate) fn first_open(&mut self, durable: u64) -> Option<&mut Entry> {
+    pub(crate) fn first_open(&self, durable: u64) -> Option<&Entry> {
         self.entries
-            .iter_mut()
+            .iter()
             .find(|entry| !entry.refused && entry.seq > durable)
+    }
+
+    /// Notes that a batch is stored as a dead letter.
+    pub(crate) fn set_refused(&mut self, seq: u64) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.seq == seq) {
+            entry.refused = true;
+        }
     }
 
     /// Removes and returns the first entry if it is durable or refused.

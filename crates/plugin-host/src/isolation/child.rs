@@ -11,10 +11,12 @@ use callmeter_records::Stream;
 use super::protocol::{self, Create, Reply, Request};
 use crate::callbacks::{HostContext, LogSink};
 use crate::instance::Instance;
+use crate::library::Plugin;
 use crate::load;
 use crate::plugin_answer::PluginAnswer;
 use crate::settings::PluginSource;
 use crate::sink::{BatchRequest, Interrupt, Sink as _};
+use crate::status::PluginIdentity;
 
 /// The argument that makes callmeter run [`child_main`].
 pub const CHILD_ARGUMENT: &str = "plugin-child";
@@ -53,8 +55,22 @@ fn serve() -> io::Result<()> {
         level: create.log_level,
     };
     let host = HostContext::leak(log);
-    let mut instance = match make(&create, host) {
-        Ok((instance, identity)) => {
+    let made = load_plugin(&create, host).and_then(|(plugin, identity)| {
+        let instance = if create.check_only {
+            None
+        } else {
+            Some(Instance::create(
+                &plugin,
+                host,
+                &create.name,
+                &create.config,
+            )?)
+        };
+        Ok((instance, identity))
+    });
+    let mut instance = match made {
+        Ok((None, identity)) => return reply(&replies, &Reply::Created(Ok(identity))),
+        Ok((Some(instance), identity)) => {
             *interrupt.lock().unwrap_or_else(PoisonError::into_inner) = Some(instance.interrupt());
             reply(&replies, &Reply::Created(Ok(identity)))?;
             instance
@@ -91,22 +107,25 @@ fn serve() -> io::Result<()> {
         };
         reply(&replies, &Reply::done(answer, durable))?;
     }
+    // So that the reader of requests does not wait for this thread.
+    drop(receiver);
     drop(instance);
     Ok(())
 }
 
-fn make(
+/// Loads the plugin and checks its configuration.
+fn load_plugin(
     create: &Create,
     host: &'static HostContext,
-) -> Result<(Instance, crate::status::PluginIdentity), String> {
+) -> Result<(Plugin, PluginIdentity), String> {
     let source = PluginSource::File {
         path: create.path.clone(),
         sha256: create.sha256.clone(),
         trust: create.trust,
     };
     let (plugin, identity) = load::load(&source, host)?;
-    let instance = Instance::create(&plugin, host, &create.name, &create.config)?;
-    Ok((instance, identity))
+    plugin.check_config(&create.config, host)?;
+    Ok((plugin, identity))
 }
 
 /// Takes standard input and output for the frames, and replaces them, so that a plugin that prints
@@ -137,7 +156,6 @@ fn read_requests(
     interrupt: &Mutex<Option<Arc<dyn Interrupt>>>,
 ) {
     let mut requests = BufReader::with_capacity(64 * 1024, requests);
-    let mut closing = false;
     while let Ok(Some((request, bytes))) = protocol::receive(&mut requests) {
         if let Request::Cancel = request {
             let interrupt = interrupt
@@ -149,17 +167,14 @@ fn read_requests(
             }
             continue;
         }
-        closing = matches!(request, Request::Close);
-        if sender.send((request, bytes)).is_err() || closing {
-            break;
-        }
+        // The receiver is gone when the instance is being destroyed.
+        let _ = sender.send((request, bytes));
     }
-    if !closing {
-        // callmeter is gone. What was not acknowledged is sent again after its next start, so
-        // nothing is lost by ending now, whatever the plugin is doing.
-        // SAFETY: ends the process; nothing of it is used afterwards.
-        unsafe { libc::_exit(0) }
-    }
+    // callmeter is gone: it keeps the pipe open until this process has ended. What was not
+    // acknowledged is sent again after its next start, so nothing is lost by ending now, whatever
+    // the plugin is doing, even if its `destroy` hangs.
+    // SAFETY: ends the process; nothing of it is used afterwards.
+    unsafe { libc::_exit(0) }
 }
 
 fn reply(replies: &Mutex<BufWriter<File>>, reply: &Reply) -> io::Result<()> {

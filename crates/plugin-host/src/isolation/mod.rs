@@ -11,3 +11,4 @@ mod protocol;
 
 pub use child::{CHILD_ARGUMENT, child_main};
 pub(crate) use parent::ChildMaker;
+pub use parent::check_settings;

@@ -1,13 +1,14 @@
 //! The parent process: starts children, sends them requests, and finds out how they ended.
 
-use std::ffi::OsString;
-use std::io::{self, BufReader, BufWriter};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError, Weak, mpsc};
 use std::time::{Duration, Instant};
 
+use callmeter_plugin_abi::level;
 use serde::Serialize;
 
 use super::child::CHILD_ARGUMENT;
@@ -20,8 +21,40 @@ use crate::settings::{OutputSettings, PluginSource};
 use crate::sink::{BatchRequest, Interrupt, Sink};
 use crate::status::PluginIdentity;
 
+/// A longer line of standard error is logged in pieces.
+const MAX_LINE: u64 = 8 * 1024;
 /// How long a child that closed its output may take to end.
 const END_WITHIN: Duration = Duration::from_secs(2);
+
+/// The environment variables that a child gets. All others stay with callmeter, because they may
+/// hold passwords, and a process shows its environment to everything that runs as the same user.
+const PASSED_ON: [&str; 13] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LANGUAGE",
+    "TZ",
+    "TZDIR",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "XDG_RUNTIME_DIR",
+];
+/// What the names of further ones start with: locale, dynamic linker and memory, diagnosis.
+const PASSED_ON_FAMILIES: [&str; 6] = ["LC_", "LD_", "MALLOC_", "GLIBC_", "RUST_", "LLVM_"];
+
+fn is_passed_on(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else {
+        return false;
+    };
+    PASSED_ON.contains(&name)
+        || PASSED_ON_FAMILIES
+            .iter()
+            .any(|family| name.starts_with(family))
+}
 
 /// Makes instances in children.
 pub(crate) struct ChildMaker {
@@ -58,13 +91,49 @@ impl ChildMaker {
         command
             .process_group(0)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| is_passed_on(name)));
         command
     }
 }
 
+/// Loads the plugin of an output in a child process and checks the output's configuration against
+/// the plugin's JSON Schema. Creates no instance. The error is a text for the operator.
+pub fn check_settings(settings: &OutputSettings) -> Result<(), String> {
+    let (sink, _) = ChildMaker::new(settings).ask_to_create(true, |interrupt| {
+        // Ends a plugin that hangs while it is loaded.
+        let limit = settings.limits.call_timeout;
+        let _ = std::thread::Builder::new().spawn(move || {
+            std::thread::sleep(limit);
+            if let Some(interrupt) = interrupt.upgrade() {
+                interrupt.kill();
+            }
+        });
+    })?;
+    drop(sink);
+    Ok(())
+}
+
 impl MakeSink for ChildMaker {
     fn make(&self, shared: &Shared) -> Result<(Box<dyn Sink>, PluginIdentity), String> {
+        let (sink, identity) = self.ask_to_create(false, |interrupt| {
+            if let Some(interrupt) = interrupt.upgrade() {
+                shared.set_interrupt(interrupt);
+            }
+        })?;
+        Ok((Box::new(sink), identity))
+    }
+}
+
+impl ChildMaker {
+    /// Starts a child and sends it the first request. `started` gets a handle to end it by.
+    fn ask_to_create(
+        &self,
+        check_only: bool,
+        started: impl FnOnce(Weak<dyn Interrupt>),
+    ) -> Result<(ChildSink, PluginIdentity), String> {
         let PluginSource::File {
             path,
             sha256,
@@ -78,7 +147,7 @@ impl MakeSink for ChildMaker {
             .spawn()
             .map_err(|error| format!("cannot start a process for the plugin: {error}"))?;
         let sink = ChildSink::new(child, &self.name)?;
-        shared.set_interrupt(sink.interrupt());
+        started(Arc::downgrade(&sink.interrupt()));
         let create = Create {
             path: path.clone(),
             sha256: sha256.clone(),
@@ -86,9 +155,10 @@ impl MakeSink for ChildMaker {
             name: self.name.clone(),
             config: self.config.clone(),
             log_level: callbacks::most_detailed(),
+            check_only,
         };
         match sink.ask("create", &Request::Create(Box::new(create)), &[])? {
-            Reply::Created(Ok(identity)) => Ok((Box::new(sink), identity)),
+            Reply::Created(Ok(identity)) => Ok((sink, identity)),
             Reply::Created(Err(reason)) => Err(reason),
             _ => Err("the plugin's process gave another answer than it was asked for".to_owned()),
         }
@@ -106,16 +176,21 @@ struct ChildSink {
 /// What other threads need of a child.
 struct Handle {
     child: Mutex<Child>,
-    /// `None` once it was closed.
-    requests: Mutex<Option<BufWriter<ChildStdin>>>,
+    requests: Mutex<BufWriter<ChildStdin>>,
     killed: AtomicBool,
 }
 
 impl ChildSink {
     fn new(mut child: Child, output: &str) -> Result<Self, String> {
-        let (Some(requests), Some(replies)) = (child.stdin.take(), child.stdout.take()) else {
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(requests), Some(replies), Some(errors)) = pipes else {
             return Err("the plugin's process has no pipes".to_owned());
         };
+        let log = ToTracing::new(output);
+        std::thread::Builder::new()
+            .name(format!("err {output}"))
+            .spawn(move || log_lines(errors, &log))
+            .map_err(|error| format!("cannot start a thread for the plugin's process: {error}"))?;
         let (sender, receiver) = mpsc::channel();
         let log = ToTracing::new(output);
         std::thread::Builder::new()
@@ -142,7 +217,7 @@ impl ChildSink {
             .map_err(|error| format!("cannot start a thread for the plugin's process: {error}"))?;
         let handle = Handle {
             child: Mutex::new(child),
-            requests: Mutex::new(Some(BufWriter::new(requests))),
+            requests: Mutex::new(BufWriter::new(requests)),
             killed: AtomicBool::new(false),
         };
         Ok(Self {
@@ -188,6 +263,23 @@ impl ChildSink {
     }
 }
 
+/// Logs what a child writes to standard error, line by line: callmeter's log has no secrets.
+fn log_lines(errors: ChildStderr, log: &ToTracing) {
+    let mut errors = BufReader::new(errors);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        // An endless line is logged in pieces.
+        match (&mut errors).take(MAX_LINE).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {
+                let text = String::from_utf8_lossy(&line);
+                log.line(level::WARN, "stderr", text.trim_end());
+            }
+        }
+    }
+}
+
 impl Sink for ChildSink {
     fn write(&mut self, request: &BatchRequest<'_>) -> PluginAnswer {
         let mut encoded = std::mem::take(&mut self.encoded);
@@ -219,9 +311,9 @@ impl Sink for ChildSink {
 
 impl Drop for ChildSink {
     fn drop(&mut self) {
-        // An error means that it ended already.
+        // An error means that it ended already. The pipe stays open until it has ended, so that it
+        // ends if callmeter does.
         let _ = self.handle.send(&Request::Close, &[]);
-        self.handle.close();
         // Waits until it ends by itself, or the watchdog or the end of callmeter ends it.
         while !self.handle.has_ended() {
             std::thread::sleep(Duration::from_millis(5));
@@ -232,20 +324,7 @@ impl Drop for ChildSink {
 impl Handle {
     fn send(&self, request: &impl Serialize, bytes: &[u8]) -> io::Result<()> {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        let requests = requests.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        protocol::send(requests, request, bytes)
-    }
-
-    fn close(&self) {
-        if let Some(requests) = self
-            .requests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
-            // Nothing is left in the buffer: every frame is flushed.
-            drop(requests);
-        }
+        protocol::send(&mut *requests, request, bytes)
     }
 
     fn has_ended(&self) -> bool {
@@ -279,10 +358,8 @@ impl Interrupt for Handle {
         // Not while a request is being written: that one is stuck, and the child is killed next.
         match self.requests.try_lock() {
             Ok(mut requests) => {
-                if let Some(requests) = requests.as_mut() {
-                    // An error means that it ended already.
-                    let _ = protocol::send(requests, &Request::Cancel, &[]);
-                }
+                // An error means that it ended already.
+                let _ = protocol::send(&mut *requests, &Request::Cancel, &[]);
             }
             Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => {}
         }

@@ -44,6 +44,8 @@ pub(crate) struct Create {
     pub(crate) name: String,
     pub(crate) config: String,
     pub(crate) log_level: i32,
+    /// Only load the plugin and check the configuration; create nothing.
+    pub(crate) check_only: bool,
 }
 
 /// A message from a child.

@@ -89,13 +89,17 @@ impl<'a> Column<'a> {
         self.len == 0
     }
 
-    /// Whether the row has no value here. True after the last row.
+    /// Whether the row has no value here. True after the last row, and in every row of a column
+    /// whose type this SDK does not read.
     #[inline]
     pub fn is_null(&self, row: usize) -> bool {
-        if row >= self.len {
+        // Columns of type null and run-end encoded ones have no buffers, and the first buffer of a
+        // union is not a validity bitmap.
+        if row >= self.len || matches!(self.field.data_type(), DataType::Unsupported(_)) {
             return true;
         }
-        // SAFETY: buffer 0 is the validity bitmap, which covers the rows; null means all valid.
+        // SAFETY: the array was checked to have the buffers of its type. Buffer 0 is the validity
+        // bitmap, which covers the rows; null means all valid.
         unsafe {
             let bitmap = self.buffer(0);
             !bitmap.is_null() && !bit(bitmap, self.base + row)

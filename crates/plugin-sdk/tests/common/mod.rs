@@ -34,6 +34,8 @@ pub enum Node {
     Struct(Vec<(&'static str, Node)>, Vec<bool>),
     /// A type that the SDK does not know.
     Strange(usize),
+    /// A type that has no buffers at all, in Arrow's format language.
+    Bare(&'static str, usize),
 }
 
 /// How often arrays were released.
@@ -135,7 +137,7 @@ impl Node {
             Self::Decimal(v) => v.len(),
             Self::List(v, _) => v.len(),
             Self::Struct(_, v) => v.len(),
-            Self::Strange(n) => *n,
+            Self::Strange(n) | Self::Bare(_, n) => *n,
         }
     }
 
@@ -165,6 +167,7 @@ impl Node {
                 pad(by, &true, valid),
             ),
             Self::Strange(n) => Self::Strange(n + by),
+            Self::Bare(format, n) => Self::Bare(format, n + by),
         }
     }
 
@@ -231,6 +234,7 @@ impl Node {
                 (valid.clone(), vec![])
             }
             Self::Strange(_) => (vec![true; length], vec![vec![1; 4]; 5]),
+            Self::Bare(..) => (vec![true; length], Vec::new()),
         };
         let nulls = valid.iter().filter(|valid| !**valid).count();
         buffers.insert(
@@ -241,6 +245,9 @@ impl Node {
                 Vec::new()
             },
         );
+        if let Self::Bare(..) = self {
+            buffers.clear();
+        }
         // Writable, for the tests that damage something.
         let pointers: Vec<*const c_void> = buffers
             .iter_mut()
@@ -265,7 +272,11 @@ impl Node {
             offset: i64::try_from(skip).unwrap(),
             n_buffers: i64::try_from(owned_ref.pointers.len()).unwrap(),
             n_children: i64::try_from(owned_ref.children.len()).unwrap(),
-            buffers: owned_ref.pointers.as_mut_ptr(),
+            buffers: if owned_ref.pointers.is_empty() {
+                std::ptr::null_mut()
+            } else {
+                owned_ref.pointers.as_mut_ptr()
+            },
             children: owned_ref.children.as_mut_ptr(),
             dictionary: std::ptr::null_mut(),
             release: Some(release_array),
@@ -294,6 +305,7 @@ impl Node {
                 "+s"
             }
             Self::Strange(_) => "+ud:1,2",
+            Self::Bare(format, _) => format,
         };
         let mut encoded = Vec::new();
         if !metadata.is_empty() {

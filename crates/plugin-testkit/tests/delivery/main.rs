@@ -4,6 +4,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod letters;
+mod replace;
 mod scripted;
 
 use std::collections::VecDeque;
@@ -20,7 +22,7 @@ use scripted::{Answer, SCRIPTS, Script, Scripted};
 struct Stage {
     rig: Rig,
     script: Arc<Mutex<Script>>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 fn script(name: &str, script: Script) -> Arc<Mutex<Script>> {
@@ -52,7 +54,7 @@ fn stage_with(name: &str, with: Script, change: impl FnOnce(&mut RigOptions)) ->
     Stage {
         rig: Rig::start(options),
         script,
-        _dir: dir,
+        dir,
     }
 }
 
@@ -102,131 +104,6 @@ fn a_plugin_may_say_how_long_to_wait() {
         .unwrap();
     stage.rig.settle(PATIENCE).unwrap();
     assert!(start.elapsed() >= Duration::from_millis(400));
-}
-
-#[test]
-fn a_refused_batch_becomes_a_dead_letter_and_can_be_replayed() {
-    let stage = stage(
-        "reject",
-        Script {
-            poisonous: vec![7],
-            ..Script::default()
-        },
-    );
-    let rig = &stage.rig;
-    for batch in 0..3 {
-        append_calls(rig, batch * 5 + 1, 5);
-    }
-    rig.settle(PATIENCE).unwrap();
-    let status = rig.status();
-    assert_eq!(
-        (status.streams[0].delivered, status.streams[0].dropped),
-        (10, 5)
-    );
-    assert!(status.up, "a refusal is no failure of the output");
-
-    let letters = rig.dead_letters().list().unwrap();
-    assert_eq!(letters.len(), 1);
-    let letter = &letters[0];
-    assert_eq!(
-        (letter.place, letter.records, letter.reason.as_str()),
-        (2, 5, "poisonous")
-    );
-    assert_eq!(
-        letter.plugin,
-        format!("scripted {}", env!("CARGO_PKG_VERSION"))
-    );
-
-    // Still refused: it becomes a dead letter again.
-    rig.dead_letters()
-        .replay(&letter.output, &letter.name())
-        .unwrap();
-    assert!(rig.dead_letters().list().unwrap().is_empty());
-    rig.wait(PATIENCE, |_| rig.dead_letters().list().unwrap().len() == 1)
-        .unwrap();
-    assert_eq!(rig.dead_letters().list().unwrap()[0].attempts, 2);
-
-    // No longer refused: it is delivered unchanged, with the same id.
-    stage.script.lock().unwrap().poisonous.clear();
-    rig.dead_letters()
-        .replay(&letter.output, &letter.name())
-        .unwrap();
-    rig.wait(PATIENCE, |status| status.streams[0].delivered == 15)
-        .unwrap();
-    assert!(rig.dead_letters().list().unwrap().is_empty());
-    let script = stage.script.lock().unwrap();
-    let last = script.seen.last().unwrap();
-    assert_eq!(
-        (last.0.as_str(), last.1, last.3),
-        (letter.id.as_str(), 3, 6)
-    );
-    assert!(script.durable["calls"].ends_with(&[6, 7, 8, 9, 10]));
-
-    let unknown = rig
-        .dead_letters()
-        .replay("rig", "calls-9")
-        .unwrap_err()
-        .to_string();
-    assert_eq!(unknown, "output rig has no dead letter `calls-9`");
-}
-
-#[test]
-fn a_dead_letter_holds_the_batch_as_it_was() {
-    let dir = tempfile::tempdir().unwrap();
-    let _script = script(
-        "letter",
-        Script {
-            poisonous: vec![3],
-            ..Script::default()
-        },
-    );
-    let rig = Rig::start(options("letter", dir.path()));
-    let records = generate::batch(Stream::Rates, Recipe::rows(9)).slice(2, 5);
-    rig.append(Stream::Rates, records.clone());
-    rig.settle(PATIENCE).unwrap();
-    let letter = rig.dead_letters().list().unwrap().remove(0);
-    let path = dir
-        .path()
-        .join("dead-letters/rig")
-        .join(format!("{}.arrow", letter.name()));
-    let file = std::fs::File::open(path).unwrap();
-    let again = arrow_ipc::reader::FileReader::try_new(file, None)
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap();
-    assert_eq!(again, records);
-    assert_eq!(again.schema().metadata(), records.schema().metadata());
-}
-
-#[test]
-fn a_dead_letter_that_cannot_be_written_stops_its_output_not_the_batch() {
-    let dir = tempfile::tempdir().unwrap();
-    // A file where the directory should be.
-    std::fs::write(dir.path().join("dead-letters"), "in the way").unwrap();
-    let script = script(
-        "blocked",
-        Script {
-            poisonous: vec![1],
-            ..Script::default()
-        },
-    );
-    let rig = Rig::start(options("blocked", dir.path()));
-    append_calls(&rig, 1, 5);
-    append_calls(&rig, 6, 5);
-    rig.wait(PATIENCE, |status| {
-        let text = status
-            .last_error
-            .as_ref()
-            .map_or("", |error| error.text.as_str());
-        text.starts_with("cannot store a refused batch as a dead letter")
-    })
-    .unwrap();
-    rig.wait(PATIENCE, |status| !status.up).unwrap();
-    assert!(script.lock().unwrap().durable.is_empty());
-    std::fs::remove_file(dir.path().join("dead-letters")).unwrap();
-    rig.settle(PATIENCE).unwrap();
-    assert_eq!(rig.dead_letters().list().unwrap().len(), 1);
 }
 
 #[test]
@@ -307,33 +184,6 @@ fn a_flush_may_make_some_durable() {
         durable,
         (1..=25).collect::<Vec<_>>(),
         "what was durable does not come again"
-    );
-}
-
-#[test]
-fn a_flush_may_refuse_a_batch() {
-    let flushes = queue(&[Answer::Reject]);
-    let stage = stage(
-        "flush reject",
-        Script {
-            flushes,
-            ..Script::default()
-        },
-    );
-    for batch in 0..3 {
-        append_calls(&stage.rig, batch * 5 + 1, 5);
-    }
-    stage.rig.settle(PATIENCE).unwrap();
-    let letters = stage.rig.dead_letters().list().unwrap();
-    assert_eq!(letters.len(), 1);
-    assert_eq!(
-        (letters[0].place, letters[0].reason.as_str()),
-        (1, "on second thoughts")
-    );
-    let status = stage.rig.status();
-    assert_eq!(
-        (status.streams[0].delivered, status.streams[0].dropped),
-        (10, 5)
     );
 }
 

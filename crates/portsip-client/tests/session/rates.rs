@@ -124,3 +124,76 @@ async fn a_deck_goes_the_other_way_where_the_export_is_of_no_use() {
         }
     }
 }
+
+/// A rate whose details cannot be read costs itself; a server that fails costs the deck.
+#[tokio::test]
+async fn details_that_cannot_be_read() {
+    let server = signed_in(|request| match request.line() {
+        "GET /api/call_rates/export" => with_headers("404 Not Found", &[], ""),
+        "GET /api/call_rates/1" => json(r#"{"id":"1","prefix":"1","price_1":"n/a"}"#),
+        "GET /api/call_rates/2" => json(r#"{"connect_fee":0.5}"#),
+        "GET /api/call_rates/4" => with_headers("500 Internal Server Error", &[], ""),
+        line if line.contains('?') => json(
+            r#"{"count":6,"items":[{"id":"0","prefix":"0"},{"id":"1","prefix":"1"},
+            {"id":"2","prefix":"2","price_1":0.1},{"id":"3","prefix":" "},{"id":"4","prefix":"4"},{"prefix":"5"}]}"#,
+        ),
+        line => json(format!(r#"{{"prefix":"{}"}}"#, line.rsplit('/').next().unwrap())),
+    })
+    .await;
+    let deck = session(&server).deck().await.unwrap();
+    let said: Vec<_> = deck
+        .rates
+        .iter()
+        .map(|rate| match rate {
+            Ok(rate) => format!(
+                "{:?} {:?} {:?}",
+                rate.prefix, rate.price_1, rate.connect_fee
+            ),
+            Err(error) => error.to_string(),
+        })
+        .collect();
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    Some("0") None None
+    row 1 cannot be read: get_call_rate: unreadable answer (200, application/json; charset=utf-8): a value of the wrong kind at line 1 column 39
+    Some("2") Some(Amount(0.1)) Some(Amount(0.5))
+    row 3 cannot be read: it has no prefix
+    row 4 cannot be read: get_call_rate: server error (500)
+    Some("5") None None
+    "#);
+
+    let server = signed_in(|request| match request.line() {
+        "GET /api/call_rates/export" => with_headers("404 Not Found", &[], ""),
+        line if line.contains('?') => page(request, 50, 100, 0, true),
+        _ => with_headers("500 Internal Server Error", &[], ""),
+    })
+    .await;
+    let error = session(&server).deck().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Server);
+    assert!(server.seen().len() < 20, "it is not asked 50 times");
+}
+
+#[tokio::test]
+async fn the_count_of_the_list() {
+    let cases = [
+        (json(r#"{"count":7,"items":[{"id":"1"}]}"#), Some(7)),
+        (json(r#"{"count":0,"items":[]}"#), Some(0)),
+        (json(r#"{"count":7,"items":[]}"#), Some(7)),
+        // Not a count.
+        (json(r#"{"count":0,"items":[{"id":"1"}]}"#), None),
+        (json(r#"{"count":-1,"items":[{"id":"1"}]}"#), None),
+        (json(r#"{"items":[{"id":"1"}]}"#), None),
+        (with_headers("403 Forbidden", &[], ""), None),
+        (with_headers("404 Not Found", &[], ""), None),
+    ];
+    for (reply, wanted) in cases {
+        let server = signed_in({
+            let reply = reply.clone();
+            move |_| reply.clone()
+        })
+        .await;
+        let count = session(&server).count_rates().await.unwrap();
+        assert_eq!(count, wanted, "{reply:?}");
+    }
+    let server = signed_in(|_| with_headers("503 Service Unavailable", &[], "")).await;
+    assert!(session(&server).count_rates().await.is_err());
+}

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use portsip_client::{ErrorKind, Reason, SecretSource};
 
@@ -35,7 +36,7 @@ async fn many_tasks_share_one_sign_in() {
         })
         .collect();
     for task in tasks {
-        assert_eq!(task.await.unwrap(), Some("0.1".parse().unwrap()));
+        assert_eq!(task.await.unwrap().known(), Some("0.1".parse().unwrap()));
     }
     let sign_ins = lines(&server)
         .iter()
@@ -72,7 +73,10 @@ async fn a_refused_token_is_replaced_once() {
         })
         .await;
         let session = session(&server);
-        assert_eq!(session.balance().await.unwrap(), Some("7".parse().unwrap()));
+        assert_eq!(
+            session.balance().await.unwrap().known(),
+            Some("7".parse().unwrap())
+        );
         assert_eq!(lines(&server), [SIGN_IN, BALANCE, SIGN_IN, BALANCE]);
         session.balance().await.unwrap();
         assert_eq!(server.seen().len(), 5, "the new token is kept");
@@ -171,11 +175,11 @@ async fn a_second_factor_is_told_apart() {
 
 #[tokio::test]
 async fn an_expiring_token_is_refreshed_and_a_refused_refresh_signs_in() {
-    // Tokens that live for no time: each use needs a new one. The second refresh is refused.
+    // Each use needs a new token, and the second refresh is refused.
     let server = Canned::start(|request, before| match request.line() {
-        SIGN_IN => json(r#"{"access_token":"a","refresh_token":"r","expires_in":0}"#),
+        SIGN_IN => json(r#"{"access_token":"a","refresh_token":"r","expires_in":1}"#),
         "POST /api/auth/refresh_token" if before < 4 => {
-            json(r#"{"access_token":"b","expires_in":0}"#)
+            json(r#"{"access_token":"b","expires_in":1}"#)
         }
         "POST /api/auth/refresh_token" => with_headers("401 Unauthorized", &[], ""),
         _ => json(r#"{"balance":1}"#),
@@ -184,6 +188,7 @@ async fn an_expiring_token_is_refreshed_and_a_refused_refresh_signs_in() {
     let session = session(&server);
     for _ in 0..3 {
         session.balance().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let refresh = "POST /api/auth/refresh_token";
     assert_eq!(
@@ -196,6 +201,26 @@ async fn an_expiring_token_is_refreshed_and_a_refused_refresh_signs_in() {
         server.seen()[4].body().contains(r#""refresh_token":"r""#),
         "kept, as none came"
     );
+}
+
+/// No token is issued that has expired: 0 and -1 are what servers write that do not say.
+#[tokio::test]
+async fn a_lifetime_that_says_nothing_is_no_reason_to_sign_in_again() {
+    for lifetime in ["0", "-1", "null", "\"0\"", "0.0"] {
+        let server = Canned::start(move |request, _| match request.line() {
+            SIGN_IN => json(format!(
+                r#"{{"access_token":"a","refresh_token":"r","expires_in":{lifetime}}}"#
+            )),
+            _ => json(r#"{"balance":1}"#),
+        })
+        .await;
+        let session = session(&server);
+        for _ in 0..4 {
+            session.balance().await.unwrap();
+        }
+        let wanted = [SIGN_IN, BALANCE, BALANCE, BALANCE, BALANCE];
+        assert_eq!(lines(&server), wanted, "{lifetime}");
+    }
 }
 
 #[tokio::test]

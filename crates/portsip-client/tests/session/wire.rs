@@ -1,6 +1,7 @@
 //! What goes over the wire, to the letter, for every operation.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use portsip_client::{
     CallRateCreate, CallRateType, CallRateUpdate, ChargingType, ExportedRates, RatesQuery,
@@ -93,19 +94,20 @@ async fn form_login_of_older_versions() {
     let server = crate::Canned::start(|request, _| match request.line() {
         "POST /api/auth/sign_in" => with_headers("404 Not Found", &[], ""),
         "POST /api/login/oauth/token" => {
-            json(r#"{"access_token":"token-1","refresh_token":"refresh-1","expires_in":0}"#)
+            json(r#"{"access_token":"token-1","refresh_token":"refresh-1","expires_in":1}"#)
         }
         _ => json(r#"{"balance":-1.5}"#),
     })
     .await;
     let session = builder(&server.url()).build().unwrap();
-    // A token that lives for no time is refreshed before the next use.
     assert_eq!(
-        session.balance().await.unwrap(),
+        session.balance().await.unwrap().known(),
         Some("-1.5".parse().unwrap())
     );
+    // A token that has expired is refreshed before the next use.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(
-        session.balance().await.unwrap(),
+        session.balance().await.unwrap().known(),
         Some("-1.5".parse().unwrap())
     );
     let sent: Vec<_> = server.seen().iter().map(Seen::golden).collect();

@@ -171,6 +171,7 @@ async fn the_pbx_is_read_through_tls_with_either_login() {
         let balance = Box::pin(session.balance())
             .await
             .expect("an answer")
+            .known()
             .expect("a balance");
         let truth = running.ledger(&LedgerQuery::default()).portsip;
         assert_eq!(balance.to_string(), truth.balance);

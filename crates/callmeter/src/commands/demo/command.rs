@@ -10,7 +10,7 @@ use callmeter_simulator::{Options, Running, Simulator};
 use super::super::runtime::block_on;
 use super::configuration::{TIME_ZONE, write_configuration};
 use super::receiver::Receiver;
-use crate::app::{self, Startup};
+use crate::app::{self, Signals, Startup};
 use crate::cli::DemoArgs;
 use crate::exit::Failure;
 use crate::logging;
@@ -48,6 +48,7 @@ async fn demo(
     directory: &Path,
     redactor: Arc<SecretRedactor>,
 ) -> Result<(), Failure> {
+    let signals = Signals::listen()?;
     let simulator = Simulator::start(Options {
         seed: args.seed,
         speed: args.speed,
@@ -68,14 +69,14 @@ async fn demo(
     let startup = Startup::new(&config_file, args.web, redactor).await?;
     print_addresses(&startup.addresses(), directory, &simulator, &receiver)?;
     let (_never, ended) = stop();
-    let outcome = app::run(startup, ended).await;
+    let outcome = app::run(startup, signals, ended).await;
     writeln!(
         std::io::stdout(),
         "The receiver took {} posts with {} records.",
         receiver.posts(),
         receiver.records()
     )
-    .map_err(Failure::failed)?;
+    .map_err(Failure::stdout)?;
     simulator.stop().await;
     outcome.map(drop)
 }
@@ -115,5 +116,5 @@ fn print_addresses(
         receiver = receiver.page_url(),
         simulator = simulator.control_url(),
     )
-    .map_err(Failure::failed)
+    .map_err(Failure::stdout)
 }

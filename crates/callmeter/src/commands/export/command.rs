@@ -84,7 +84,7 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
     };
     match written.and_then(|()| out.flush().map_err(ExportError::Write)) {
         // The reader of the pipe has closed it.
-        Err(ExportError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if error.is_broken_pipe() => Err(Failure::ReaderGone),
         result => result.map_err(Failure::failed),
     }
 }

@@ -20,3 +20,19 @@ pub(super) enum ExportError {
     #[error("cannot show a column: {0}")]
     Column(String),
 }
+
+impl ExportError {
+    /// Whether the reader of the output is gone. Each writer hides the system's error differently.
+    pub(super) fn is_broken_pipe(&self) -> bool {
+        let kind = match self {
+            Self::Write(error) => Some(error.kind()),
+            Self::Csv(error) => match error.kind() {
+                csv::ErrorKind::Io(error) => Some(error.kind()),
+                _ => None,
+            },
+            Self::Json(error) => error.io_error_kind(),
+            _ => None,
+        };
+        kind == Some(io::ErrorKind::BrokenPipe)
+    }
+}

@@ -1,51 +1,74 @@
-//! Reads past days of an account's calls, apart from its polls.
+//! Reads past days of an account's calls that an operator asked for, apart from its polls.
 
 use std::time::Duration;
 
-use callmeter_journal::Purpose;
+use callmeter_journal::PageCounts;
+use jiff::civil::Date;
+use tokio::time::Instant;
 
-use super::days::{Day, span};
-use super::reader::{CallsReader, Request, Walked};
+use super::calls::CallsTask;
+use super::reader::CallsReader;
 use crate::sources::error::PollError;
 
 /// Reads past days of a HostedSuite account's calls.
 pub struct Backfill {
-    reader: CallsReader,
+    task: CallsTask,
 }
 
 /// The result of reading one day.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct DayRead {
-    /// Records read.
-    pub records: u64,
-    /// Calls among them that the journal did not have.
-    pub new: u64,
-    /// The cap that ended the reading; `None` if the whole day was read, which is proven.
-    pub capped: Option<String>,
+    /// How the records were classified.
+    pub counts: PageCounts,
+    /// Whether the whole day was read, which is proven. Otherwise the next reading continues.
+    pub is_proven: bool,
 }
 
 impl Backfill {
     pub(in crate::sources) fn new(reader: CallsReader) -> Self {
-        Self { reader }
+        Self {
+            task: CallsTask::new(reader),
+        }
     }
 
-    /// Reads a day.
+    /// Notes in the journal that these days are to be read; returns those that have not been read
+    /// yet, or all of them if they are to be read `again`.
+    ///
+    /// # Errors
+    /// If the journal does not accept it.
+    pub async fn ask(&mut self, days: &[Date], again: bool) -> Result<Vec<Date>, PollError> {
+        let mut poll = self.task.begin().await?;
+        poll.ask(days, again).await
+    }
+
+    /// Reads a day for at most `limit`.
     ///
     /// # Errors
     /// If a request fails, the records fall short of what the server counts, or the journal does
     /// not accept them. Records read before are journaled.
-    pub async fn read(&self, day: Day, limit: Duration) -> Result<DayRead, PollError> {
-        let mut run = self.reader.begin(Purpose::Backfill, span(&[day])).await?;
-        let request = Request::day(day);
-        let walked = self.reader.read(&mut run, request, None, limit).await?;
-        let capped = match walked {
-            Walked::Complete => None,
-            Walked::Interrupted { cap, .. } => Some(cap.to_string()),
+    pub async fn read(&mut self, date: Date, limit: Duration) -> Result<DayRead, PollError> {
+        let mut poll = self.task.begin().await?;
+        poll.last_send = Instant::now() + limit;
+        poll.deadline = poll.last_send;
+        let Some(day) = poll.memory.coverage.day(date) else {
+            return Err(PollError::Internal(format!(
+                "{date} is not in the calendar"
+            )));
         };
-        Ok(DayRead {
-            records: run.counts.total(),
-            new: run.counts.new,
-            capped,
-        })
+        poll.read_one(day).await?;
+        let counts = poll.summary.counts;
+        let is_proven = poll
+            .memory
+            .coverage
+            .entry(date)
+            .is_none_or(|entry| entry.proven_at.is_some());
+        match poll.finish() {
+            Err(PollError::Days { source, .. }) => match std::sync::Arc::try_unwrap(source) {
+                Ok(error) => Err(error),
+                Err(source) => Err(PollError::Internal(callmeter_error_chain::chain(&source))),
+            },
+            Err(error) => Err(error),
+            Ok(_) => Ok(DayRead { counts, is_proven }),
+        }
     }
 }

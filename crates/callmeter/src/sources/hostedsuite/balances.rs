@@ -101,7 +101,8 @@ impl Poll for BalancesTask {
 fn allowance_use(balance: &Balance<'_>) -> AllowanceUse {
     let own = |text: Option<&str>| text.map(str::to_owned);
     AllowanceUse {
-        client_id: balance.client_id.unwrap_or_default().to_owned(),
+        client_id: own(balance.client_id),
+        allowance: own(balance.allowance_description),
         client_name: own(balance.client_name),
         third_party_account_id: own(balance.third_party_account_id),
         balance_nano: balance.balance.known(),

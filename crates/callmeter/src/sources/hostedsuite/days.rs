@@ -77,13 +77,14 @@ pub(super) fn with_margin(range: &Range<i64>) -> Range<i64> {
     range.start.saturating_sub(DAY)..range.end.saturating_add(DAY)
 }
 
-/// The days in steps of about one lookback, so that a step has to know the calls of one lookback
-/// and of itself, however many days there are. A regular poll is one step.
-pub(super) fn steps(days: &[Day], lookback: Duration) -> impl Iterator<Item = &[Day]> {
-    let lookback_days = lookback.as_secs().div_ceil(86_400);
-    // Plus the watermark's day, today, and a day that a clock change may cut.
-    let length = usize::try_from(lookback_days).map_or(usize::MAX, |days| days.saturating_add(3));
-    days.chunks(length)
+/// The microseconds of the week that has this day. Days before the look-back are read in such steps,
+/// so that few calls have to be known exactly at a time.
+pub(super) fn step(day: Day, zone: &TimeZone) -> Range<i64> {
+    let monday = day.date.weekday().to_monday_zero_offset();
+    let first = day.date.checked_sub(monday.days()).unwrap_or(day.date);
+    let last = first.checked_add(6.days()).unwrap_or(day.date);
+    let days = [first, last].map(|date| Day::of(date, zone).unwrap_or(day));
+    span(&days)
 }
 
 #[cfg(test)]
@@ -142,11 +143,13 @@ mod tests {
     }
 
     #[test]
-    fn a_long_history_comes_in_steps() {
-        let now = at("2026-08-31T12:00:00Z");
-        let days = days_to_read(None, 2 * DAY, 30 * DAY, now, &TimeZone::UTC);
-        let lengths: Vec<usize> = steps(&days, 2 * DAY).map(<[Day]>::len).collect();
-        assert_eq!(lengths, [5, 5, 5, 5, 5, 5, 1]);
+    fn a_step_is_a_week() {
+        let zone = zone("America/New_York");
+        let day = |date: &str| Day::of(date.parse().unwrap(), &zone).unwrap();
+        let week = step(day("2026-03-08"), &zone);
+        assert_eq!(week, step(day("2026-03-02"), &zone));
+        // Clocks go forward on its last day.
+        assert_eq!(week.end - week.start, (7 * 24 - 1) * 3_600 * 1_000_000);
     }
 
     #[test]
@@ -188,9 +191,6 @@ mod tests {
             let watermark = Timestamp::from_second(now.as_second() - behind).unwrap();
             let lookback = Duration::from_secs(lookback);
             let days = days_to_read(Some(watermark), lookback, lookback, now, &zone);
-            if behind <= 86_400 {
-                prop_assert_eq!(steps(&days, lookback).count(), 1);
-            }
             let first = days.first().unwrap();
             let last = days.last().unwrap();
             prop_assert!(first.start <= watermark - lookback);

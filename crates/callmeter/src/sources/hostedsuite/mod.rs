@@ -1,17 +1,27 @@
 //! HostedSuite: call records, allowance balances, the client list.
 
 mod backfill;
+mod backfill_requests;
 mod balances;
+mod budget;
 mod calls;
 mod clients;
+mod clocks;
 mod convert;
+mod coverage;
 mod days;
+#[cfg(test)]
+mod model;
 mod period;
 mod polls;
 mod reader;
-mod round;
+mod readings;
+mod summary;
+mod tail;
 
 pub use backfill::{Backfill, DayRead};
+pub use backfill_requests::{BackfillProgress, BackfillRequests};
+pub(super) use clocks::WallClock;
 pub use days::Day;
 pub(super) use polls::add_polls;
-pub(super) use reader::CallsReader;
+pub(super) use reader::{CallsReader, Retries};

@@ -1,18 +1,22 @@
 //! The polls of an account at HostedSuite.
 
-use std::time::Duration;
-
 use hostedsuite_client::Client;
 
 use super::balances::BalancesTask;
 use super::calls::CallsTask;
 use super::clients::ClientsTask;
-use super::reader::CallsReader;
+use super::clocks::WallClock;
+use super::reader::{CallsReader, Retries};
 use crate::config::HostedSuite;
 use crate::sources::polls::Polls;
 
 /// Adds the polls that are enabled.
-pub(in crate::sources) fn add_polls(polls: &mut Polls, client: &Client, api: HostedSuite) {
+pub(in crate::sources) fn add_polls(
+    polls: &mut Polls,
+    client: &Client,
+    retries: Retries,
+    api: HostedSuite,
+) {
     if let Some(config) = api.calls {
         let interval = config.every;
         let reader = CallsReader {
@@ -20,7 +24,8 @@ pub(in crate::sources) fn add_polls(polls: &mut Polls, client: &Client, api: Hos
             client: client.clone(),
             config,
             zone: api.time_zone.clone(),
-            pause: Duration::ZERO,
+            clock: WallClock::system(),
+            retries,
         };
         polls.add(CallsTask::new(reader), interval);
     }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use callmeter_meter::Billing as MeterBilling;
-use callmeter_records::{Billing, Stream};
+use callmeter_records::{Billing, Reading, Stream};
 use jiff::Timestamp;
 use portsip_client::Session;
+use tracing::info;
 
 use super::amount::nano;
+use super::billing_parts::{Answers, Parts, may_be_missing};
 use crate::sources::blocking::blocking;
 use crate::sources::error::PollError;
 use crate::sources::poll::{AccountContext, Poll, Polled};
@@ -17,11 +19,42 @@ use crate::status::Task;
 pub(super) struct BillingTask {
     context: AccountContext,
     session: Session,
+    /// What was read last of each part.
+    last: Parts,
+    /// What the last poll did without: logged once, not with each poll.
+    without: String,
 }
 
 impl BillingTask {
     pub(super) fn new(context: AccountContext, session: Session) -> Self {
-        Self { context, session }
+        Self {
+            context,
+            session,
+            last: Parts::default(),
+            without: String::new(),
+        }
+    }
+
+    /// What the answers leave out, in plain words, with the reasons.
+    fn log_missing(&mut self, answers: &Answers) -> String {
+        let missing = answers.missing();
+        let without = missing.map(|(what, error)| format!("; no {what}: {error}"));
+        let without = self
+            .context
+            .app
+            .redactor
+            .scrub(&without.collect::<String>());
+        if self.without != without {
+            self.without.clone_from(&without);
+            if !without.is_empty() {
+                let reason = without.trim_start_matches("; ");
+                info!(
+                    account = &*self.context.account,
+                    reason, "a part of the billing poll cannot be read; doing without it"
+                );
+            }
+        }
+        without
     }
 }
 
@@ -32,61 +65,83 @@ impl Poll for BillingTask {
 
     async fn run(&mut self) -> Result<Polled, PollError> {
         let session = self.session.clone();
-        let (settings, balance, tenant) = self
-            .context
-            .unless_stopped(async {
-                // Boxed one by one: each has its own buffers, and they run one after the other.
-                let settings = Box::pin(session.billing()).await?;
-                let balance = Box::pin(session.balance()).await?;
-                let tenant = Box::pin(session.tenant()).await?;
-                Ok::<_, api_client::Error>((settings, balance, tenant))
-            })
-            .await?;
+        let answers = self.context.unless_stopped(Answers::read(&session)).await?;
+        if answers.is_empty()
+            && let Some(error) = answers.failure()
+        {
+            return Err(error.into());
+        }
+        let without = self.log_missing(&answers);
+        let is_journaled = self.last.take_in(&answers);
+        let parts = self.last.clone();
         let context = self.context.clone();
-        blocking(move || {
-            let account = settings.account.map(|account| account.to_string());
-            let charging = settings.type_.map(|charging| charging.to_string());
-            let balance_text = balance.map(|balance| balance.to_string());
-            let billing = Billing {
-                enabled: settings.enabled.into(),
-                billed_account: account.as_deref(),
-                charging_type: charging.as_deref(),
-                balance: nano(balance, balance_text.as_deref()),
-                currency: tenant.currency.as_deref(),
-            };
-            let app = &context.app;
-            let now = Timestamp::now().as_microsecond();
-            let changes = app
-                .journal
-                .record_billing(&context.account, now, &billing)?;
-            app.count(Stream::Billing, changes.batch.as_slice())?;
-            let gauges = MeterBilling {
-                enabled: settings.enabled,
-                billed_account: account.clone(),
-                charging_type: charging.clone(),
-                balance_nano: billing.balance.known(),
-                currency: tenant.currency.clone(),
-            };
-            app.meter
-                .update(|ledger| ledger.set_billing(&context.account, &gauges));
-            let changed = if changes.batch.is_some() {
-                "changed"
-            } else {
-                "unchanged"
-            };
-            Ok(Polled {
-                found: format!("billing settings and balance, {changed}"),
+        let found = blocking(move || record(&context, &parts, is_journaled)).await??;
+        // What could be read is shown, and what could not is reported.
+        match answers.failure().filter(|error| !may_be_missing(error)) {
+            Some(error) => Err(error.into()),
+            None => Ok(Polled {
+                found: found + &without,
                 truncated: None,
-            })
-        })
-        .await?
+            }),
+        }
     }
 
     fn remove_gauges(&mut self) {
+        self.last = Parts::default();
         let account = Arc::clone(&self.context.account);
         self.context
             .app
             .meter
             .update(|ledger| ledger.set_billing(&account, &MeterBilling::default()));
     }
+}
+
+/// Journals and shows what was read, and says what it is.
+fn record(
+    context: &AccountContext,
+    parts: &Parts,
+    is_journaled: bool,
+) -> Result<String, PollError> {
+    let settings = parts.settings();
+    let account = settings.account.map(|account| account.to_string());
+    let charging = settings.type_.map(|charging| charging.to_string());
+    let balance_text = parts.balance_text();
+    let billing = Billing {
+        enabled: settings.enabled.into(),
+        billed_account: account.as_deref(),
+        charging_type: charging.as_deref(),
+        balance: match (parts.balance_amount(), balance_text.as_deref()) {
+            (None, Some(text)) => Reading::Unreadable(text),
+            (amount, text) => nano(amount, text),
+        },
+        currency: parts.currency(),
+    };
+    let app = &context.app;
+    let mut found = "billing settings and balance".to_owned();
+    if is_journaled {
+        let now = Timestamp::now().as_microsecond();
+        let changes = app
+            .journal
+            .record_billing(&context.account, now, &billing)?;
+        app.count(Stream::Billing, changes.batch.as_slice())?;
+        found += match changes.batch {
+            Some(_) => ", changed",
+            None => ", unchanged",
+        };
+    }
+    if let Reading::Unreadable(_) = billing.balance {
+        let accounts = app.status.accounts();
+        accounts.records_unreadable(&context.account, Task::Billing, 1);
+        found += "; the balance is not a number";
+    }
+    let gauges = MeterBilling {
+        enabled: settings.enabled,
+        billed_account: account.clone(),
+        charging_type: charging.clone(),
+        balance_nano: billing.balance.known(),
+        currency: parts.currency().map(str::to_owned),
+    };
+    app.meter
+        .update(|ledger| ledger.set_billing(&context.account, &gauges));
+    Ok(found)
 }

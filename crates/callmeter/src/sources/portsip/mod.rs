@@ -2,6 +2,7 @@
 
 mod amount;
 mod billing;
+mod billing_parts;
 mod polls;
 mod rates;
 

@@ -1,12 +1,14 @@
 //! The poll of a tenant's rate deck.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use callmeter_journal::DeckExtent;
 use callmeter_meter::RateDeck;
 use callmeter_records::{Rate, Stream};
 use jiff::Timestamp;
-use portsip_client::{Amount, CallRate, DeckSource, Session};
+use portsip_client::{Amount, CallRate, DeckSource, Reason, Session};
 use tracing::info;
 
 use super::amount::nano;
@@ -58,12 +60,35 @@ impl Poll for RatesTask {
         let session = self.session.clone();
         let deck = self.context.unless_stopped(session.deck()).await?;
         let source = self.log_source(&deck.source);
+        let rows = deck.rates.len() as u64;
         let unreadable = deck.rates.iter().filter(|rate| rate.is_err()).count() as u64;
         let accounts = self.context.app.status.accounts();
         accounts.records_unreadable(&self.context.account, Task::Rates, unreadable);
-        let rates: Vec<CallRate> = deck.rates.into_iter().flatten().collect();
+        let rates = OwnedDeck::new(deck.rates.into_iter().flatten());
+
         let context = self.context.clone();
-        blocking(move || record_deck(&context, &rates, unreadable, source)).await?
+        let (rates, missing) = blocking(move || {
+            let journal = &context.app.journal;
+            let missing = journal.missing_rates(&context.account, &rates.records());
+            missing.map(|missing| (rates, missing))
+        })
+        .await??;
+        let mut waiting = None;
+        // A rate that cannot be read would look like a removed one.
+        match unreadable {
+            0 => {}
+            1 => waiting = Some("1 rate cannot be read".to_owned()),
+            _ => waiting = Some(format!("{unreadable} rates cannot be read")),
+        }
+        if missing > unreadable {
+            let count = self
+                .context
+                .unless_stopped(self.session.count_rates())
+                .await?;
+            waiting = waiting.or(check_count(rows, missing, count)?);
+        }
+        let context = self.context.clone();
+        blocking(move || record_deck(&context, &rates, source, waiting)).await?
     }
 
     fn remove_gauges(&mut self) {
@@ -75,44 +100,111 @@ impl Poll for RatesTask {
     }
 }
 
+/// Whether a deck without known rates is the whole deck, which the count of the server's list
+/// proves. Otherwise, why these rates cannot be called removed.
+///
+/// # Errors
+/// If the list counts more: then the answer was cut off, and is no deck.
+fn check_count(
+    rows: u64,
+    missing: u64,
+    count: Option<u64>,
+) -> Result<Option<String>, api_client::Error> {
+    match count {
+        Some(count) if count > rows => {
+            let reason = Reason::Unreadable {
+                content_type: None,
+                problem: format!(
+                    "it has {rows} rates, but the server's list counts {count}: it was cut off"
+                ),
+            };
+            let operation = portsip_client::generated::operations::EXPORT_CALL_RATES.id;
+            Err(api_client::Error::new(operation, reason).with_status(200))
+        }
+        Some(_) => Ok(None),
+        None => Ok(Some(format!(
+            "{missing} known rates did not come, and the server's list does not say how many \
+             there are"
+        ))),
+    }
+}
+
+/// Journals and shows a deck. `waiting` says why rates that are not in it do not count as removed.
 fn record_deck(
     context: &AccountContext,
-    rates: &[CallRate],
-    unreadable: u64,
+    deck: &OwnedDeck,
     source: &str,
+    waiting: Option<String>,
 ) -> Result<Polled, PollError> {
-    let texts: Vec<RateTexts> = rates.iter().map(RateTexts::new).collect();
-    let deck: Vec<Rate<'_>> = rates
-        .iter()
-        .zip(&texts)
-        .map(|(rate, texts)| texts.record(rate))
-        .collect();
+    let records = deck.records();
     let mut gauges = RateDeck::default();
-    for rate in &deck {
+    for rate in &records {
         gauges.add(rate.rate_type, rate.price_1.known(), rate.price_n.known());
     }
+    let extent = match &waiting {
+        None => DeckExtent::Whole,
+        Some(_) => DeckExtent::Part,
+    };
     let app = &context.app;
-    let mut found = format!("{} rates {source}", deck.len());
-    let mut truncated = None;
-    if unreadable == 0 {
-        let now = Timestamp::now().as_microsecond();
-        let changes = app.journal.record_rates(&context.account, now, &deck)?;
-        app.count(Stream::Rates, changes.batch.as_slice())?;
+    let now = Timestamp::now().as_microsecond();
+    let changes = (app.journal).record_rates(&context.account, now, &records, extent)?;
+    app.count(Stream::Rates, changes.batch.as_slice())?;
+    let mut found = format!(
+        "{} rates {source}, {} new, {} edited, {} removed",
+        records.len(),
+        changes.new,
+        changes.revised,
+        changes.removed
+    );
+    if deck.repeated > 0 {
         // Writing to a String does not fail.
-        let _ = write!(
-            found,
-            ", {} new, {} edited, {} removed",
-            changes.new, changes.revised, changes.removed
-        );
-    } else {
-        // A rate that cannot be read would look like a removed one.
-        truncated = Some(format!(
-            "{unreadable} rates cannot be read; changes of the deck are not journaled until all can be read"
-        ));
+        let _ = write!(found, ", {} with the prefix of another", deck.repeated);
     }
     app.meter
         .update(|ledger| ledger.set_rates(&context.account, &gauges));
+    let truncated = waiting
+        .map(|why| format!("{why}; removed rates are journaled only when the whole deck is read"));
     Ok(Polled { found, truncated })
+}
+
+/// The rates that were read, each prefix once.
+struct OwnedDeck {
+    rates: Vec<(CallRate, RateTexts)>,
+    /// Rates with the prefix of an earlier one, which counts.
+    repeated: u64,
+}
+
+impl OwnedDeck {
+    fn new(rates: impl Iterator<Item = CallRate>) -> Self {
+        let mut prefixes = HashSet::new();
+        let mut deck = Self {
+            rates: Vec::new(),
+            repeated: 0,
+        };
+        for rate in rates {
+            let prefix = text(rate.prefix.as_deref()).unwrap_or_default();
+            if prefixes.insert(prefix.to_owned()) {
+                let texts = RateTexts::new(&rate);
+                deck.rates.push((rate, texts));
+            } else {
+                deck.repeated += 1;
+            }
+        }
+        deck
+    }
+
+    fn records(&self) -> Vec<Rate<'_>> {
+        self.rates
+            .iter()
+            .map(|(rate, texts)| texts.record(rate))
+            .collect()
+    }
+}
+
+/// A text as both sources have it: the export trims it, and has none where the list has an empty
+/// one.
+fn text(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
 }
 
 /// The texts of those members of a rate that have another type in the client.
@@ -139,7 +231,7 @@ impl RateTexts {
     fn record<'r>(&'r self, rate: &'r CallRate) -> Rate<'r> {
         Rate {
             id: rate.id.as_deref(),
-            prefix: rate.prefix.as_deref(),
+            prefix: text(rate.prefix.as_deref()),
             rate_type: self.rate_type.as_deref(),
             free_seconds: rate.free_seconds.into(),
             grace_period: rate.grace_period.into(),
@@ -149,7 +241,7 @@ impl RateTexts {
             postcall_surcharge: nano(rate.postcall_surcharge, self.postcall_surcharge.as_deref()),
             price_1: nano(rate.price_1, self.price_1.as_deref()),
             price_n: nano(rate.price_n, self.price_n.as_deref()),
-            description: rate.description.as_deref(),
+            description: text(rate.description.as_deref()),
         }
     }
 }

@@ -1,5 +1,15 @@
 //! Repairs text in which some records are in Windows-1252 instead of UTF-8.
 
+use std::borrow::Cow;
+
+/// The text of `bytes`, repaired if it is not UTF-8.
+pub(crate) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(repair(bytes)),
+    }
+}
+
 /// The characters of the bytes 80 to 9F. The five bytes without one are control characters, as in
 /// browsers.
 const FROM_80: [char; 32] = [
@@ -9,7 +19,7 @@ const FROM_80: [char; 32] = [
 
 /// The text of `bytes`. Bytes that are not UTF-8 are read as Windows-1252; all others stay as they
 /// are.
-pub(crate) fn repair(bytes: &[u8]) -> String {
+pub fn repair(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() + bytes.len() / 16);
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());

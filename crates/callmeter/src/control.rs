@@ -1,0 +1,183 @@
+//! The socket beside the journal: commands of the same user reach the running exporter through it.
+//!
+//! One connection carries one request, a line of JSON, and then lines of JSON until it is done.
+
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::context::AppContext;
+use crate::sources::BackfillProgress;
+use crate::status::Task;
+use crate::stop::Stop;
+
+/// The longest request, in bytes.
+const LONGEST_REQUEST: u64 = 4096;
+/// The most days of one request.
+pub(crate) const MOST_DAYS: usize = 4000;
+
+/// A request to the running exporter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub(crate) enum Request {
+    /// Read past days of an account's calls.
+    Backfill {
+        /// The account.
+        account: String,
+        /// The first day, in the account's time zone.
+        from: Date,
+        /// The last day, inclusive.
+        to: Date,
+        /// Whether to read days that have been read.
+        again: bool,
+    },
+}
+
+/// A line of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Answer {
+    /// How far a backfill is.
+    Progress(BackfillProgress),
+    /// The request cannot be followed, and why.
+    Refused(String),
+}
+
+/// The socket of the exporter that uses this journal.
+pub(crate) fn path(journal: &Path) -> PathBuf {
+    let mut path = journal.as_os_str().to_owned();
+    path.push(".sock");
+    PathBuf::from(path)
+}
+
+/// Answers requests until stopped. A socket that cannot be opened is logged: the exporter works
+/// without it.
+///
+/// The journal is locked, so that no other exporter uses a socket that is there.
+pub(crate) fn serve(app: AppContext, stop: Stop) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let path = path(app.journal.path());
+    match open(&path) {
+        Ok(listener) => {
+            tasks.spawn(accept(listener, path.clone(), app, stop));
+        }
+        Err(error) => warn!(
+            path = %path.display(),
+            %error,
+            "cannot open the control socket: `callmeter backfill` will not reach this process"
+        ),
+    }
+    tasks
+}
+
+fn open(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+async fn accept(listener: UnixListener, path: PathBuf, app: AppContext, mut stop: Stop) {
+    let mut connections = JoinSet::new();
+    // This process created the file.
+    let owner = std::fs::metadata(&path).map_or(0, |file| file.uid());
+    while let Some(accepted) = stop.unless_stopped(listener.accept()).await {
+        while connections.try_join_next().is_some() {}
+        match accepted {
+            Ok((stream, _)) => {
+                connections.spawn(answer(stream, owner, app.clone(), stop.clone()));
+            }
+            Err(error) => {
+                warn!(%error, "cannot accept a connection of the control socket");
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            }
+        }
+    }
+    // The next start removes it otherwise.
+    let _gone = std::fs::remove_file(path);
+    connections.shutdown().await;
+}
+
+async fn answer(mut stream: UnixStream, owner: u32, app: AppContext, mut stop: Stop) {
+    if !stream.peer_cred().is_ok_and(|peer| peer.uid() == owner) {
+        return;
+    }
+    let answered = async {
+        let refusal = match read(&mut stream).await {
+            Ok(Request::Backfill {
+                account,
+                from,
+                to,
+                again,
+            }) => backfill(&mut stream, &app, &account, (from, to), again).await?,
+            Err(error) => Some(error),
+        };
+        if let Some(refusal) = refusal {
+            write(&mut stream, &Answer::Refused(refusal)).await?;
+        }
+        Ok::<(), io::Error>(())
+    };
+    // A client that has gone away needs no answer.
+    let _ended = stop.unless_stopped(answered).await;
+}
+
+async fn read(stream: &mut UnixStream) -> Result<Request, String> {
+    let mut line = String::new();
+    BufReader::new(stream.take(LONGEST_REQUEST))
+        .read_line(&mut line)
+        .await
+        .map_err(|error| error.to_string())?;
+    serde_json::from_str(&line).map_err(|error| format!("the request cannot be read: {error}"))
+}
+
+/// Hands the days to the account's polls, and follows them. Returns why it cannot.
+async fn backfill(
+    stream: &mut UnixStream,
+    app: &AppContext,
+    account: &str,
+    (from, to): (Date, Date),
+    again: bool,
+) -> io::Result<Option<String>> {
+    if !app.status.accounts().has_task(account, Task::Calls) {
+        let text = format!("the running exporter does not poll calls of account {account:?}");
+        return Ok(Some(text));
+    }
+    let days: Vec<Date> = from
+        .series(1.day())
+        .take_while(|day| *day <= to)
+        .take(MOST_DAYS + 1)
+        .collect();
+    if days.is_empty() || days.len() > MOST_DAYS {
+        return Ok(Some(format!("a request has 1 to {MOST_DAYS} days")));
+    }
+    info!(account, %from, %to, "past days of calls were asked for");
+    let mut progress = app.backfills.submit(account, days, again);
+    while progress.changed().await.is_ok() {
+        let now = progress.borrow_and_update().clone();
+        let is_done = now.is_done;
+        write(stream, &Answer::Progress(now)).await?;
+        if is_done {
+            return Ok(None);
+        }
+    }
+    Ok(Some(
+        "the account was reloaded; run the same command to follow the rest".to_owned(),
+    ))
+}
+
+async fn write(stream: &mut UnixStream, answer: &Answer) -> io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    stream.write_all(&line).await
+}

@@ -1,0 +1,327 @@
+//! Reads one day of calls as a whole, and the tail.
+
+use std::ops::Range;
+
+use api_client::{Cap, ErrorKind, Reason};
+use callmeter_journal::Purpose;
+use hostedsuite_client::{CallPages, CallsQuery, Caps, Ending, Position};
+use tokio::time::Instant;
+
+use super::calls::CallsPoll;
+use super::coverage::Reading;
+use super::days::{Day, span, with_margin};
+use super::reader::{Received, Taken};
+use super::tail::{self, Finding, NextPage, Waiting};
+use crate::sources::error::PollError;
+
+const TIME_LIMIT: &str = "calls.time_limit was reached";
+
+/// A reading of a day that is not at its end.
+pub(super) struct OpenReading {
+    pages: CallPages,
+    reading: Reading,
+    /// Whether the tail missed a call of it.
+    was_missed: bool,
+}
+
+/// How the reading of a day ended.
+pub(super) enum DayEnd {
+    /// All of its calls were read, and that is proven.
+    Proven(Reading),
+    /// It goes on with the next poll.
+    Interrupted {
+        position: Option<Position>,
+        /// The cap that it reached; `None` if the poll's time is over.
+        cap: Option<String>,
+        /// Whether the poll can read other days.
+        goes_on: bool,
+    },
+    /// It could not be read to its end.
+    Failed(PollError),
+}
+
+impl CallsPoll<'_> {
+    /// Reads a day from its first page, or from where it was interrupted.
+    ///
+    /// # Errors
+    /// If a failure concerns the whole account. Pages read before are journaled.
+    pub(super) async fn read_day(&mut self, day: Day) -> Result<DayEnd, PollError> {
+        let mut open = self.open(day);
+        let asked = span(&[day]);
+        loop {
+            if !self.may_send().await? {
+                let is_late = Instant::now() >= self.deadline;
+                let cap = is_late.then(|| TIME_LIMIT.to_owned());
+                return Ok(self.keep(day, open, cap, false));
+            }
+            let mut stop = self.reader.context.stop.clone();
+            let answer = stop
+                .unless_stopped(Box::pin(open.pages.next_answer()))
+                .await;
+            self.note_date(open.pages.date());
+            match answer.ok_or(PollError::Stopped)? {
+                None => break,
+                Some(Ok(None)) => self.summary.has_answer = true,
+                Some(Ok(Some(page))) => {
+                    let taken = self
+                        .take(Purpose::Regular, day, page, asked.clone())
+                        .await?;
+                    self.note(&mut open, &taken);
+                }
+                Some(Err(error)) => return self.failed(day, open, error),
+            }
+        }
+        self.memory.first_page = open.pages.first_page();
+        self.memory.server_counts = open.pages.server_counts();
+        Ok(self.ended(open))
+    }
+
+    /// The reading of a day that was interrupted, or a new one.
+    fn open(&mut self, day: Day) -> OpenReading {
+        let config = &self.reader.config;
+        let caps = Caps {
+            pages: config.max_pages.into(),
+            rows: config.max_rows,
+            time: self.deadline.saturating_duration_since(Instant::now()),
+            ..Caps::default()
+        };
+        if let Some(mut open) = self.memory.open.remove(&day.date) {
+            open.pages.go_on(caps);
+            return open;
+        }
+        let query = self.day_query(day);
+        let query = query
+            .page_size(config.page_size)
+            .first_page(self.memory.first_page)
+            .server_counts(self.memory.server_counts)
+            .caps(caps);
+        let pages = self.reader.client.calls(&query);
+        let pages = match self.memory.coverage.position(day.date) {
+            Some(position) => pages.resume(position),
+            None => pages,
+        };
+        OpenReading {
+            pages,
+            reading: Reading {
+                started: self.clocks().earliest(),
+                ..Reading::default()
+            },
+            was_missed: false,
+        }
+    }
+
+    /// The range of the last day includes the day after it, in case that the server's clock is
+    /// ahead of ours.
+    fn day_query(&self, day: Day) -> CallsQuery {
+        let is_last = self
+            .memory
+            .coverage
+            .span()
+            .is_some_and(|(_, last)| last == day);
+        if !is_last {
+            return CallsQuery::on(day.date);
+        }
+        let next = day.date.tomorrow().unwrap_or(day.date);
+        CallsQuery::days(day.date, next)
+    }
+
+    /// Puts a page of a request into the journal.
+    async fn take(
+        &mut self,
+        purpose: Purpose,
+        day: Day,
+        page: hostedsuite_client::CallsPage,
+        asked: Range<i64>,
+    ) -> Result<Taken, PollError> {
+        let mut intake = self.intake(purpose, day).await?;
+        let accepted = match self.memory.coverage.span() {
+            Some((first, last)) => with_margin(&span(&[first, last])),
+            None => with_margin(&asked),
+        };
+        let received = Received {
+            page,
+            asked,
+            accepted,
+            at: self.clocks().of_records(),
+        };
+        let taken = self.reader.take(&mut intake, received).await?;
+        self.intake = Some(intake);
+        self.summary.add(&taken);
+        Ok(taken)
+    }
+
+    /// Notes what a page of a day shows.
+    fn note(&mut self, open: &mut OpenReading, taken: &Taken) {
+        if taken.shifted > 0 {
+            self.memory.coverage.set_shifted();
+        }
+        let waiting: Vec<Waiting> = taken.waiting().collect();
+        open.reading.received += taken.counts.total() + taken.unreadable;
+        open.reading.waiting += waiting.len() as u64;
+        let first = waiting.iter().map(|call| call.until).min();
+        open.reading.waits_until = match (open.reading.waits_until, first) {
+            (Some(before), Some(first)) => Some(before.min(first)),
+            (before, first) => before.or(first),
+        };
+        if self.rules.has_tail {
+            for call in &taken.new {
+                let finding = self.memory.tail.finding(*call);
+                let by_audit = finding != Finding::Expected;
+                self.summary.notable.found_by_audit += u64::from(by_audit);
+                open.was_missed |= finding == Finding::Missed;
+            }
+        }
+        self.memory.tail.note_waiting(waiting);
+    }
+
+    /// Keeps a reading for the next poll.
+    fn keep(&mut self, day: Day, open: OpenReading, cap: Option<String>, goes_on: bool) -> DayEnd {
+        let position = open.pages.position();
+        self.memory.open.insert(day.date, open);
+        DayEnd::Interrupted {
+            position,
+            cap,
+            goes_on,
+        }
+    }
+
+    fn failed(
+        &mut self,
+        day: Day,
+        open: OpenReading,
+        error: api_client::Error,
+    ) -> Result<DayEnd, PollError> {
+        if error.kind() == ErrorKind::Truncated {
+            let is_time = matches!(error.reason(), Reason::Truncated { cap: Cap::Time, .. });
+            let cap = if is_time {
+                TIME_LIMIT.to_owned()
+            } else {
+                error.to_string()
+            };
+            return Ok(self.keep(day, open, Some(cap), !is_time));
+        }
+        self.note_throttling(&error);
+        self.memory.first_page = open.pages.first_page();
+        if concerns_day(&error, self.summary.has_answer) {
+            return Ok(DayEnd::Failed(error.into()));
+        }
+        Err(error.into())
+    }
+
+    fn note_throttling(&mut self, error: &api_client::Error) {
+        if error.kind() == ErrorKind::Throttled {
+            self.budget.throttled(error.retry_after(), Instant::now());
+        }
+    }
+
+    fn ended(&mut self, open: OpenReading) -> DayEnd {
+        let OpenReading {
+            pages,
+            mut reading,
+            was_missed,
+        } = open;
+        if was_missed {
+            self.memory.tail.missed_calls(Instant::now());
+        }
+        match pages.ending() {
+            Some(Ending::Complete) => {
+                reading.stated = pages.count();
+                self.summary.days += 1;
+                DayEnd::Proven(reading)
+            }
+            Some(Ending::Incomplete(shortfall)) => DayEnd::Failed(shortfall.into()),
+            Some(Ending::Refused) | None => DayEnd::Failed(PollError::Internal(
+                "a walk ended without a reason".to_owned(),
+            )),
+        }
+    }
+
+    /// Requests the end of the list, until everything new is found.
+    ///
+    /// # Errors
+    /// If a failure concerns the whole account. Pages read before are journaled.
+    pub(super) async fn read_tail(&mut self) -> Result<(), PollError> {
+        let Some((_, today)) = self.memory.coverage.span() else {
+            return Ok(());
+        };
+        let yesterday = today.date.yesterday().unwrap_or(today.date);
+        let Some(yesterday) = self.memory.coverage.day(yesterday) else {
+            return Ok(());
+        };
+        let query = tail::query(yesterday, today, self.reader.config.page_size);
+        let now = self.clocks().of_records().as_microsecond();
+        let mut run = self.memory.tail.start(yesterday, now);
+        let mut number = tail::first_number(self.memory.first_page);
+        loop {
+            if !self.may_send().await? {
+                return Ok(());
+            }
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            let request = self.reader.client.calls_page(&query, number);
+            let mut stop = self.reader.context.stop.clone();
+            let answer = tokio::time::timeout(left, Box::pin(request));
+            let page = match stop
+                .unless_stopped(answer)
+                .await
+                .ok_or(PollError::Stopped)?
+            {
+                Ok(Ok(page)) => page,
+                Ok(Err(error)) => return self.tail_failed(error, number, today),
+                Err(_) => return Ok(()),
+            };
+            self.note_date(page.date());
+            let asked = span(&[yesterday, today]);
+            let is_empty = page.is_empty();
+            let taken = self.take(Purpose::Tail, today, page, asked).await?;
+            if is_empty && number == 0 {
+                // The pages may count from 1.
+                number = 1;
+                continue;
+            }
+            match self.memory.tail.page(&mut run, &taken.rows, Instant::now()) {
+                NextPage::Request => number += 1,
+                NextPage::Done => break,
+                NextPage::GiveUp => {
+                    self.memory.coverage.make_due(today.date);
+                    return Ok(());
+                }
+            }
+        }
+        self.memory.tail.end(run);
+        Ok(())
+    }
+
+    /// A tail that failed makes today due, and the readings of days go on if they can.
+    fn tail_failed(
+        &mut self,
+        error: api_client::Error,
+        number: i64,
+        today: Day,
+    ) -> Result<(), PollError> {
+        self.note_throttling(&error);
+        self.memory.coverage.make_due(today.date);
+        if !concerns_day(&error, self.summary.has_answer) {
+            return Err(error.into());
+        }
+        // A server whose pages count from 1 may refuse page 0.
+        if number > 0 {
+            self.summary.tail_failed(error.into());
+        }
+        Ok(())
+    }
+}
+
+/// Whether other requests may succeed although this one failed. A time-out concerns the request if
+/// the server has answered another one.
+fn concerns_day(error: &api_client::Error, has_answer: bool) -> bool {
+    match error.kind() {
+        ErrorKind::Server
+        | ErrorKind::Validation
+        | ErrorKind::NotFound
+        | ErrorKind::Html
+        | ErrorKind::Unreadable
+        | ErrorKind::BodyTooLarge => true,
+        ErrorKind::Timeout => has_answer,
+        _ => false,
+    }
+}

@@ -1,0 +1,350 @@
+//! The tail: finds new calls with one request, at the end of the list that the server sorts by
+//! start time, latest first.
+//!
+//! The tail proves nothing. Whole days are read from time to time, and what that finds decides
+//! whether the tail is trusted.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use callmeter_journal::Classification;
+use hostedsuite_client::{CallsQuery, FirstPage, SortDir};
+use tokio::time::Instant;
+
+use super::days::Day;
+
+/// Rows requested per page, at most.
+const PAGE_ROWS: u32 = 500;
+/// The most pages of one tail; reading the whole day costs little more.
+const MAX_PAGES: usize = 10;
+/// A call is listed when it has ended, behind those that started later. So a tail goes back this
+/// far even if it knows all calls, but reads no more pages for that reason.
+const REACH: i64 = 30 * 60 * 1_000_000;
+const REACH_PAGES: usize = 3;
+/// How long a tail that failed to find a call is not used.
+const DISTRUST: Duration = Duration::from_hours(1);
+/// Calls that started longer ago are left to the readings of whole days.
+const DEEPEST: i64 = 2 * 3_600 * 1_000_000;
+/// A call that does not show its end is looked for again for so long after its start.
+const RUNNING: i64 = 15 * 60 * 1_000_000;
+const DAY: i64 = 86_400 * 1_000_000;
+
+/// What is known of the end of an account's list.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    distrusted: Option<(Instant, &'static str)>,
+    /// Whether whole days have been read since the process started.
+    is_prepared: bool,
+    /// What the last tail has seen.
+    seen: Option<Seen>,
+    /// Calls that had not settled, by a hash of their ids.
+    waiting: HashMap<u64, Waiting>,
+}
+
+/// The calls that a tail has found, unless the server hides some.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    /// The tail asked for calls that started from then on.
+    from: i64,
+    /// And has seen those that started from then on.
+    seen_from: i64,
+    /// Those that had settled by then.
+    settled_by: i64,
+}
+
+/// What it says of the tail that the reading of a whole day found a new call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// Nothing: the call had not settled, or no tail has looked.
+    Expected,
+    /// The call was further back than the tail goes.
+    Deeper,
+    /// The tail does not find all calls.
+    Missed,
+}
+
+/// A call that has not settled. Times are UTC microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) id: u64,
+    pub(super) start: i64,
+    pub(super) until: i64,
+}
+
+impl Waiting {
+    /// Whether the call may settle earlier than it says: it has not shown its end.
+    fn may_be_running(&self) -> bool {
+        self.until.saturating_sub(self.start) >= DAY
+    }
+}
+
+/// A row of a page, as far as the tail is concerned.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TailRow {
+    pub(super) start: Option<i64>,
+    pub(super) classification: Classification,
+    /// The call, if it has not settled.
+    pub(super) waiting: Option<Waiting>,
+}
+
+/// What to do after a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NextPage {
+    Request,
+    /// Everything new was found.
+    Done,
+    /// The tail was not enough: today has to be read as a whole.
+    GiveUp,
+}
+
+/// One run of the tail over pages.
+#[derive(Debug)]
+pub(super) struct TailRun {
+    from: i64,
+    now: i64,
+    /// Calls as old as this are looked for again.
+    depth: i64,
+    /// How far back it goes in any case, within some pages.
+    reach: i64,
+    pages: usize,
+    last_start: Option<i64>,
+    oldest: i64,
+    waiting: Vec<Waiting>,
+}
+
+impl Tail {
+    /// Whether the tail can be used now.
+    pub(super) fn is_trusted(&self, now: Instant) -> bool {
+        self.distrusted.is_none_or(|(until, _)| until <= now)
+    }
+
+    /// Why the tail is not used now.
+    pub(super) fn distrusted(&self, now: Instant) -> Option<&'static str> {
+        self.distrusted
+            .filter(|(until, _)| now < *until)
+            .map(|(_, why)| why)
+    }
+
+    pub(super) fn is_prepared(&self) -> bool {
+        self.is_prepared
+    }
+
+    /// Notes that the days that the tail covers have been read as a whole.
+    pub(super) fn prepare(&mut self) {
+        self.is_prepared = true;
+    }
+
+    fn distrust(&mut self, why: &'static str, now: Instant) {
+        self.distrusted = Some((now + DISTRUST, why));
+        self.seen = None;
+    }
+
+    /// Starts a run over the days from `yesterday` on; `now` is UTC, microseconds.
+    pub(super) fn start(&self, yesterday: Day, now: i64) -> TailRun {
+        let from = yesterday.start.as_microsecond();
+        let settled = self.waiting.values().filter(|call| {
+            let is_due = call.until <= now;
+            let looks = call.may_be_running() && call.start >= now.saturating_sub(RUNNING);
+            call.start >= now.saturating_sub(DEEPEST) && (is_due || looks)
+        });
+        TailRun {
+            from,
+            now,
+            reach: now.saturating_sub(REACH),
+            depth: settled.map(|call| call.start).min().unwrap_or(i64::MAX),
+            pages: 0,
+            last_start: None,
+            oldest: i64::MAX,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Notes the rows of a page in the server's order; says what to do next.
+    pub(super) fn page(&mut self, run: &mut TailRun, rows: &[TailRow], now: Instant) -> NextPage {
+        for row in rows {
+            run.waiting.extend(row.waiting);
+            let Some(start) = row.start else { continue };
+            if run.last_start.is_some_and(|last| start > last) {
+                self.distrust("the server does not sort calls by start time", now);
+                return NextPage::GiveUp;
+            }
+            run.last_start = Some(start);
+            run.oldest = run.oldest.min(start);
+        }
+        run.pages += 1;
+        if rows.is_empty() {
+            // It has seen all calls that there are.
+            run.oldest = run.from;
+            return NextPage::Done;
+        }
+        let older_half = rows.get(rows.len() / 2..).unwrap_or_default();
+        let is_known = |row: &TailRow| match row.classification {
+            Classification::New { .. } => false,
+            Classification::Unsettled => row
+                .waiting
+                .is_some_and(|call| self.waiting.contains_key(&call.id)),
+            _ => true,
+        };
+        let reaches = run.oldest <= run.reach || run.pages >= REACH_PAGES;
+        let is_deep = run.oldest <= run.depth && reaches;
+        if older_half.iter().all(is_known) && is_deep {
+            return NextPage::Done;
+        }
+        if run.pages == MAX_PAGES {
+            return NextPage::GiveUp;
+        }
+        NextPage::Request
+    }
+
+    /// Ends a run that found everything new.
+    pub(super) fn end(&mut self, run: TailRun) {
+        let oldest = run.oldest;
+        self.waiting
+            .retain(|_, call| call.start < oldest && call.start >= run.from);
+        self.note_waiting(run.waiting);
+        self.seen = Some(Seen {
+            from: run.from,
+            seen_from: oldest,
+            settled_by: run.now,
+        });
+    }
+
+    /// Notes calls that have not settled.
+    pub(super) fn note_waiting(&mut self, calls: impl IntoIterator<Item = Waiting>) {
+        self.waiting
+            .extend(calls.into_iter().map(|call| (call.id, call)));
+    }
+
+    /// What it says of the tail that the reading of a whole day found this new call.
+    pub(super) fn finding(&self, call: Waiting) -> Finding {
+        let Some(seen) = self.seen.filter(|seen| call.until <= seen.settled_by) else {
+            return Finding::Expected;
+        };
+        if call.start >= seen.seen_from && !self.waiting.contains_key(&call.id) {
+            Finding::Missed
+        } else if call.start >= seen.from {
+            Finding::Deeper
+        } else {
+            Finding::Expected
+        }
+    }
+
+    /// Notes that the reading of a whole day found calls that the tail should have found.
+    pub(super) fn missed_calls(&mut self, now: Instant) {
+        self.distrust(
+            "it did not find a call that the reading of the whole day found",
+            now,
+        );
+    }
+}
+
+/// The request of a tail from `yesterday` to the day after `today`.
+pub(super) fn query(yesterday: Day, today: Day, page_size: u32) -> CallsQuery {
+    let last = today.date.tomorrow().unwrap_or(today.date);
+    CallsQuery::days(yesterday.date, last)
+        .sort("StartTime", SortDir::Desc)
+        .page_size(page_size.min(PAGE_ROWS))
+}
+
+/// The number of the first page to request.
+pub(super) fn first_number(first: FirstPage) -> i64 {
+    match first {
+        FirstPage::Unknown | FirstPage::Zero => 0,
+        FirstPage::One => 1,
+        FirstPage::Fixed(number) => number.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    const NOON: i64 = 43_200 * 1_000_000;
+    const MINUTE: i64 = 60 * 1_000_000;
+
+    fn run(tail: &Tail, now: i64) -> TailRun {
+        let yesterday = Day::of(date(1969, 12, 31), &TimeZone::UTC).unwrap();
+        tail.start(yesterday, now)
+    }
+
+    fn row(start: i64, classification: Classification) -> TailRow {
+        let waiting = (classification == Classification::Unsettled).then_some(Waiting {
+            id: start.unsigned_abs(),
+            start,
+            until: start + 5 * MINUTE,
+        });
+        TailRow {
+            start: Some(start),
+            classification,
+            waiting,
+        }
+    }
+
+    const NEW: Classification = Classification::New {
+        late: false,
+        unnamed: false,
+    };
+
+    #[test]
+    fn a_page_whose_older_half_is_known_ends_the_tail() {
+        let mut tail = Tail::default();
+        let now = Instant::now();
+        let mut first = run(&tail, NOON);
+        let known = row(NOON - 9 * MINUTE, Classification::Known);
+        let new = row(NOON - 9 * MINUTE, NEW);
+        assert_eq!(tail.page(&mut first, &[new, new], now), NextPage::Request);
+        let old = row(NOON - 31 * MINUTE, Classification::Known);
+        assert_eq!(tail.page(&mut first, &[new, known], now), NextPage::Request);
+        assert_eq!(tail.page(&mut first, &[new, old], now), NextPage::Done);
+        tail.end(first);
+        let call = Waiting {
+            id: 1,
+            start: NOON - MINUTE * 30,
+            until: NOON - MINUTE,
+        };
+        assert_eq!(tail.finding(call), Finding::Missed);
+        let unsettled = Waiting {
+            until: NOON + 1,
+            ..call
+        };
+        assert_eq!(tail.finding(unsettled), Finding::Expected);
+        let deeper = Waiting {
+            start: NOON - MINUTE * 32,
+            ..call
+        };
+        assert_eq!(tail.finding(deeper), Finding::Deeper);
+    }
+
+    #[test]
+    fn calls_that_have_settled_since_are_looked_for() {
+        let mut tail = Tail::default();
+        let now = Instant::now();
+        let mut first = run(&tail, NOON);
+        let old = row(NOON - 40 * MINUTE, Classification::Unsettled);
+        // Its first sight: there may be more behind it.
+        assert_eq!(tail.page(&mut first, &[old], now), NextPage::Request);
+        assert_eq!(tail.page(&mut first, &[], now), NextPage::Done);
+        tail.end(first);
+        let mut second = run(&tail, NOON);
+        let known = row(NOON - 35 * MINUTE, Classification::Known);
+        assert_eq!(
+            tail.page(&mut second, &[known, known], now),
+            NextPage::Request
+        );
+        assert_eq!(tail.page(&mut second, &[old], now), NextPage::Done);
+    }
+
+    #[test]
+    fn a_server_that_does_not_sort_is_found_out() {
+        let mut tail = Tail::default();
+        let now = Instant::now();
+        let mut first = run(&tail, NOON);
+        let rows = [row(NOON, NEW), row(NOON + 1, NEW)];
+        assert_eq!(tail.page(&mut first, &rows, now), NextPage::GiveUp);
+        assert!(!tail.is_trusted(now));
+        assert!(tail.is_trusted(now + DISTRUST));
+    }
+}

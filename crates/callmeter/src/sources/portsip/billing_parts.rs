@@ -1,0 +1,171 @@
+//! The three parts of a billing poll: settings, balance, and the tenant with its currency. Each is
+//! an answer of its own, and one that cannot be read costs itself.
+
+use api_client::{Error, ErrorKind};
+use portsip_client::{Amount, Session, StatedAmount, Tenant, TenantBilling};
+
+/// The answers of one poll.
+pub(super) struct Answers {
+    settings: Result<TenantBilling, Error>,
+    balance: Result<StatedAmount, Error>,
+    tenant: Result<Tenant, Error>,
+}
+
+impl Answers {
+    /// Asks for the parts one after the other.
+    ///
+    /// # Errors
+    /// If the login is refused, or nothing more can be expected of the server.
+    pub(super) async fn read(session: &Session) -> Result<Self, Error> {
+        // Boxed one by one: each has its own buffers.
+        let settings = needed(Box::pin(session.billing()).await)?;
+        let balance = needed(Box::pin(session.balance()).await)?;
+        let tenant = Box::pin(session.tenant()).await;
+        match tenant {
+            Err(error) if error.kind() == ErrorKind::RefusedLogin => Err(error),
+            tenant => Ok(Self {
+                settings,
+                balance,
+                tenant,
+            }),
+        }
+    }
+
+    /// Whether nothing came but the tenant.
+    pub(super) fn is_empty(&self) -> bool {
+        self.settings.is_err() && self.balance.is_err()
+    }
+
+    /// The parts that did not come, and why.
+    pub(super) fn missing(&self) -> impl Iterator<Item = (&'static str, &Error)> {
+        let settings = self.settings.as_ref().err();
+        let balance = self.balance.as_ref().err();
+        let tenant = self.tenant.as_ref().err();
+        [
+            ("settings", settings),
+            ("balance", balance),
+            ("currency", tenant),
+        ]
+        .into_iter()
+        .filter_map(|(what, error)| Some((what, error?)))
+    }
+
+    /// Why settings or balance did not come. A missing currency is no failure.
+    pub(super) fn failure(&self) -> Option<Error> {
+        let settings = self.settings.as_ref().err();
+        let balance = self.balance.as_ref().err();
+        let errors = || settings.into_iter().chain(balance);
+        let worst = errors().find(|error| !may_be_missing(error));
+        worst.or_else(|| errors().next()).cloned()
+    }
+}
+
+/// A part without which the poll goes on, unless the others could not be read either.
+fn needed<T>(part: Result<T, Error>) -> Result<Result<T, Error>, Error> {
+    match part {
+        Err(error) => match error.kind() {
+            ErrorKind::RefusedLogin
+            | ErrorKind::Throttled
+            | ErrorKind::Timeout
+            | ErrorKind::Transport
+            | ErrorKind::Redirected
+            | ErrorKind::Local => Err(error),
+            _ => Ok(Err(error)),
+        },
+        read => Ok(read),
+    }
+}
+
+/// After so many polls that could not read a part, it counts as one that the server does not have.
+const MOST_MISSES: u32 = 3;
+
+/// What is known of each part.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parts {
+    settings: Part<TenantBilling>,
+    balance: Part<StatedAmount>,
+    currency: Part<Option<String>>,
+}
+
+#[derive(Clone, Debug)]
+struct Part<T> {
+    value: Option<T>,
+    /// Polls in a row that could not read it.
+    misses: u32,
+}
+
+impl<T> Default for Part<T> {
+    fn default() -> Self {
+        Self {
+            value: None,
+            misses: 0,
+        }
+    }
+}
+
+impl<T> Part<T> {
+    /// Takes in what was read, and returns whether the part is known.
+    fn take_in(&mut self, read: Result<T, &Error>) -> bool {
+        match read {
+            Ok(value) => {
+                self.value = Some(value);
+                self.misses = 0;
+                true
+            }
+            Err(error) if may_be_missing(error) => {
+                self.value = None;
+                true
+            }
+            Err(_) => {
+                self.misses = self.misses.saturating_add(1);
+                self.value.is_some() || self.misses >= MOST_MISSES
+            }
+        }
+    }
+}
+
+impl Parts {
+    /// Takes in what was read. A part that could not be read stays as it was read last.
+    ///
+    /// Returns whether all is known. If not, for example after a restart, the journal would record
+    /// that a value is gone, which nobody said.
+    pub(super) fn take_in(&mut self, answers: &Answers) -> bool {
+        let settings = self.settings.take_in(answers.settings.as_ref().cloned());
+        let balance = self.balance.take_in(answers.balance.as_ref().cloned());
+        let tenant = answers.tenant.as_ref();
+        let currency = (self.currency).take_in(tenant.map(|tenant| tenant.currency.clone()));
+        settings && balance && currency
+    }
+
+    /// The settings.
+    pub(super) fn settings(&self) -> TenantBilling {
+        self.settings.value.clone().unwrap_or_default()
+    }
+
+    /// The currency.
+    pub(super) fn currency(&self) -> Option<&str> {
+        self.currency.value.as_ref()?.as_deref()
+    }
+
+    /// The balance, if it is an amount.
+    pub(super) fn balance_amount(&self) -> Option<Amount> {
+        self.balance.value.as_ref().and_then(StatedAmount::known)
+    }
+
+    /// The balance as text; `None` if there is none.
+    pub(super) fn balance_text(&self) -> Option<String> {
+        match self.balance.value.as_ref()? {
+            StatedAmount::Missing => None,
+            StatedAmount::Known(amount) => Some(amount.to_string()),
+            StatedAmount::Unreadable(text) => Some(text.clone()),
+        }
+    }
+}
+
+/// Whether the server says that this login does not have a part: then polls do without it.
+pub(super) fn may_be_missing(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied | ErrorKind::NotFound
+    )
+}

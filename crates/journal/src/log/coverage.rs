@@ -1,0 +1,172 @@
+//! How far each day of an account's calls has been read: the table `coverage`.
+
+use std::path::Path;
+
+use rusqlite::{Connection, Row, params};
+
+use crate::error::{JournalError, Result};
+use crate::sqlite::checksum::RowChecksum;
+
+/// How far one day of an account's calls has been read. Times are UTC microseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DayCoverage {
+    /// Days since 1970-01-01 in the account's own calendar.
+    pub day: i32,
+    /// When the last reading started that proved the day complete; `None` if none did.
+    pub proven_at: Option<i64>,
+    /// The rows that the server counted in the last reading, if it counts.
+    pub stated: Option<u64>,
+    /// The rows that the last reading received.
+    pub received: u64,
+    /// Calls of the last reading that had not settled.
+    pub waiting: u64,
+    /// When the first of them settles.
+    pub waits_until: Option<i64>,
+    /// When the day is to be read again.
+    pub due_at: i64,
+    /// Whether an operator asked for the day.
+    pub asked: bool,
+    /// Readings that failed since one succeeded.
+    pub failures: u32,
+    /// Why the last reading failed, without secrets and personal data.
+    pub failure: Option<String>,
+    /// Where the last reading was interrupted.
+    pub position: Option<WalkPosition>,
+}
+
+/// Where the pages of a day were interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalkPosition {
+    /// The number of the page received last.
+    pub page: i64,
+    /// Rows on the pages before it.
+    pub rows: u64,
+    /// The server's count at that time.
+    pub count: Option<u64>,
+}
+
+/// The days whose coverage changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CoverageChange {
+    /// Days to store, or to replace.
+    pub changed: Vec<DayCoverage>,
+    /// Days of which nothing more is expected.
+    pub removed: Vec<i32>,
+}
+
+impl CoverageChange {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.removed.is_empty()
+    }
+}
+
+const COLUMNS: &str = "day, proven_at, stated, received, waiting, waits_until, due_at, asked, \
+    failures, failure, page, page_rows, page_count";
+
+impl DayCoverage {
+    fn checksum(&self, account: i64) -> i64 {
+        let position = self.position;
+        RowChecksum::of("coverage")
+            .int(account)
+            .int(self.day.into())
+            .optional(self.proven_at)
+            .optional(self.stated.map(u64::cast_signed))
+            .int(self.received.cast_signed())
+            .int(self.waiting.cast_signed())
+            .optional(self.waits_until)
+            .int(self.due_at)
+            .int(self.asked.into())
+            .int(self.failures.into())
+            .text(self.failure.as_deref().unwrap_or_default())
+            .int(self.failure.is_some().into())
+            .optional(position.map(|position| position.page))
+            .optional(position.map(|position| position.rows.cast_signed()))
+            .optional(position.and_then(|position| position.count.map(u64::cast_signed)))
+            .finish()
+    }
+
+    pub(crate) fn write(&self, conn: &Connection, account: i64) -> rusqlite::Result<()> {
+        let position = self.position;
+        conn.prepare_cached(&format!(
+            "INSERT OR REPLACE INTO coverage (account, {COLUMNS}, checksum)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        ))?
+        .execute(params![
+            account,
+            self.day,
+            self.proven_at,
+            self.stated.map(u64::cast_signed),
+            self.received.cast_signed(),
+            self.waiting.cast_signed(),
+            self.waits_until,
+            self.due_at,
+            self.asked,
+            self.failures,
+            self.failure,
+            position.map(|position| position.page),
+            position.map(|position| position.rows.cast_signed()),
+            position.and_then(|position| position.count.map(u64::cast_signed)),
+            self.checksum(account)
+        ])?;
+        Ok(())
+    }
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<(Self, i64)> {
+        let count =
+            |index| -> rusqlite::Result<u64> { row.get::<_, i64>(index).map(i64::cast_unsigned) };
+        let position = match (row.get(10)?, row.get::<_, Option<i64>>(11)?) {
+            (Some(page), Some(rows)) => Some(WalkPosition {
+                page,
+                rows: rows.cast_unsigned(),
+                count: row.get::<_, Option<i64>>(12)?.map(i64::cast_unsigned),
+            }),
+            _ => None,
+        };
+        let read = Self {
+            day: row.get(0)?,
+            proven_at: row.get(1)?,
+            stated: row.get::<_, Option<i64>>(2)?.map(i64::cast_unsigned),
+            received: count(3)?,
+            waiting: count(4)?,
+            waits_until: row.get(5)?,
+            due_at: row.get(6)?,
+            asked: row.get(7)?,
+            failures: row.get(8)?,
+            failure: row.get(9)?,
+            position,
+        };
+        Ok((read, row.get(13)?))
+    }
+}
+
+/// The days of an account, oldest first.
+pub(crate) fn read_all(conn: &Connection, path: &Path, account: i64) -> Result<Vec<DayCoverage>> {
+    let read = || -> rusqlite::Result<Vec<_>> {
+        conn.prepare_cached(&format!(
+            "SELECT {COLUMNS}, checksum FROM coverage WHERE account = ? ORDER BY day"
+        ))?
+        .query_map([account], DayCoverage::read)?
+        .collect()
+    };
+    let rows = read().map_err(|source| JournalError::sqlite(path, "read", source))?;
+    rows.into_iter()
+        .map(|(day, checksum)| {
+            if day.checksum(account) == checksum {
+                Ok(day)
+            } else {
+                let what = format!(
+                    "the coverage of day {} does not match its checksum",
+                    day.day
+                );
+                Err(JournalError::corrupt(path, what))
+            }
+        })
+        .collect()
+}
+
+pub(crate) fn delete(conn: &Connection, account: i64, day: i32) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM coverage WHERE account = ? AND day = ?")?
+        .execute(params![account, day])?;
+    Ok(())
+}
