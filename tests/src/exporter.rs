@@ -71,7 +71,22 @@ impl Exporter {
     }
 
     /// Waits until a spawned callmeter is ready.
-    pub async fn adopt(mut process: Process, web: Web) -> Self {
+    pub async fn adopt(process: Process, web: Web) -> Self {
+        let begun = Instant::now();
+        let exporter = Self::listening(process, web).await;
+        while exporter.get("/-/ready").await.status != 200 {
+            assert!(
+                begun.elapsed() < crate::PATIENCE,
+                "not ready:\n{}",
+                exporter.log()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        exporter
+    }
+
+    /// Waits until a spawned callmeter listens. It may not be ready yet.
+    pub async fn listening(mut process: Process, web: Web) -> Self {
         let begun = Instant::now();
         let address = loop {
             if let Some(address) = listening(&process.log()) {
@@ -85,21 +100,12 @@ impl Exporter {
             );
             tokio::time::sleep(Duration::from_millis(10)).await;
         };
-        let exporter = Self {
+        Self {
             process,
             address,
             client: client(&web),
             web,
-        };
-        while exporter.get("/-/ready").await.status != 200 {
-            assert!(
-                begun.elapsed() < crate::PATIENCE,
-                "not ready:\n{}",
-                exporter.log()
-            );
-            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        exporter
     }
 
     /// The address at which it listens.

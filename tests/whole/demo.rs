@@ -96,3 +96,24 @@ async fn the_demo_shows_figures_that_move_rows_and_posts() {
         "{said}"
     );
 }
+
+/// The demo's configuration is in another directory than the one that `--plugins` is relative to.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_finds_plugins_in_a_relative_directory() {
+    let plugins = plugin("csv");
+    plugin("webhook");
+    let world = World::new();
+    let mut command = Command::new(callmeter());
+    command
+        .arg("demo")
+        .args(["--web.listen-address=127.0.0.1:0", "--plugins=."])
+        .current_dir(plugins.parent().unwrap());
+    let demo = Process::start(&mut command, &world.path("demo.log"));
+    until(
+        "both outputs started",
+        async || (demo.log().matches("output starts").count() == 2).then_some(()),
+        async || demo.log(),
+    )
+    .await;
+    assert!(demo.terminate().success());
+}

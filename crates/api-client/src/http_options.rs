@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use reqwest::NoProxy;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use url::Url;
 
 use crate::error::Error;
 use crate::tls::Tls;
@@ -19,8 +21,20 @@ pub struct HttpOptions {
     pub user_agent: String,
     /// How the server's certificate is checked.
     pub tls: Tls,
-    /// Whether proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`, …) are used.
+    /// Whether proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`, …) are used, if `proxy` is
+    /// not set.
     pub use_env_proxy: bool,
+    /// The proxy of all requests.
+    pub proxy: Option<Proxy>,
+}
+
+/// A proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// Its address: `http`, `https`, `socks5` or `socks5h`.
+    pub url: Url,
+    /// Hosts that are reached without it, in the format of `NO_PROXY`.
+    pub no_proxy: Option<String>,
 }
 
 impl Default for HttpOptions {
@@ -31,6 +45,7 @@ impl Default for HttpOptions {
             user_agent: concat!("callmeter/", env!("CARGO_PKG_VERSION")).to_owned(),
             tls: Tls::default(),
             use_env_proxy: true,
+            proxy: None,
         }
     }
 }
@@ -50,11 +65,15 @@ impl HttpOptions {
                 ACCEPT_ENCODING,
                 HeaderValue::from_static("gzip"),
             )]));
-        if !self.use_env_proxy {
+        let failed =
+            |error: reqwest::Error| Error::setup(format!("cannot build the HTTP client: {error}"));
+        if let Some(Proxy { url, no_proxy }) = &self.proxy {
+            let no_proxy = no_proxy.as_deref().and_then(NoProxy::from_string);
+            let proxy = reqwest::Proxy::all(url.clone()).map_err(failed)?;
+            builder = builder.proxy(proxy.no_proxy(no_proxy));
+        } else if !self.use_env_proxy {
             builder = builder.no_proxy();
         }
-        builder
-            .build()
-            .map_err(|error| Error::setup(format!("cannot build the HTTP client: {error}")))
+        builder.build().map_err(failed)
     }
 }

@@ -1,7 +1,9 @@
 //! Removes secrets from texts that come from a server.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
@@ -10,6 +12,8 @@ use crate::Secret;
 /// Replaces secrets with `***` in any text, in every form in which a server is likely to echo them:
 /// plain, JSON-escaped, JSV-quoted, URL-encoded, HTML-escaped, and within base64 at any offset.
 ///
+/// Its time depends on the text only, not on the number of secrets.
+///
 /// ```
 /// use api_client::{Scrubber, Secret};
 /// let scrubber = Scrubber::new([&Secret::from("s3\"cret")]);
@@ -17,8 +21,10 @@ use crate::Secret;
 /// ```
 #[derive(Clone, Default)]
 pub struct Scrubber {
-    /// Longest first, so that a form that contains another one is replaced first.
-    needles: Vec<Box<str>>,
+    /// Finds the forms as they are.
+    exact: Option<AhoCorasick>,
+    /// Finds the forms with hexadecimal digits after `%` and `\u`, which may be in either case.
+    escaped: Option<AhoCorasick>,
 }
 
 /// The text that replaces a secret.
@@ -36,49 +42,81 @@ impl Scrubber {
                 needles.extend(forms(secret.expose()));
             }
         }
-        needles.sort_by_cached_key(|needle| (std::cmp::Reverse(needle.len()), needle.clone()));
+        needles.sort_unstable();
         needles.dedup();
-        Self { needles }
+        let (escaped, exact): (Vec<_>, Vec<_>) = needles
+            .into_iter()
+            .partition(|needle| needle.contains('%') || needle.contains("\\u"));
+        Self {
+            exact: finder(&exact, false),
+            escaped: finder(&escaped, true),
+        }
     }
 
     /// The text without the secrets; borrowed when it contains none.
     pub fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut text = Cow::Borrowed(text);
-        for needle in &self.needles {
-            if let Some(clean) = replace_ignoring_case_of_escapes(&text, needle) {
-                text = Cow::Owned(clean);
-            }
-        }
-        text
+        mask(text, self.find(text))
+    }
+
+    /// The text without the secrets of all these scrubbers.
+    pub fn scrub_all<'t>(scrubbers: &[Self], text: &'t str) -> Cow<'t, str> {
+        let found = scrubbers.iter().flat_map(|scrubber| scrubber.find(text));
+        mask(text, found.collect())
+    }
+
+    /// Where the text has secrets. The places may overlap.
+    fn find(&self, text: &str) -> Vec<Range<usize>> {
+        let finders = self.exact.iter().chain(&self.escaped);
+        finders
+            .flat_map(|finder| finder.find_overlapping_iter(text))
+            .map(|found| found.range())
+            .collect()
     }
 }
 
 impl std::fmt::Debug for Scrubber {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Scrubber({} forms)", self.needles.len())
+        let finders = self.exact.iter().chain(&self.escaped);
+        let forms: usize = finders.map(AhoCorasick::patterns_len).sum();
+        write!(f, "Scrubber({forms} forms)")
     }
 }
 
-/// Replaces every occurrence; hexadecimal digits after `%` and `\u` match in either case.
-fn replace_ignoring_case_of_escapes(text: &str, needle: &str) -> Option<String> {
-    if !needle.contains('%') && !needle.contains("\\u") {
-        return text.contains(needle).then(|| text.replace(needle, MASK));
-    }
-    // Lower-casing ASCII keeps every offset. A match that differs from the needle in more than its
-    // escapes is the same secret in another case, which may be hidden, too.
-    let (low_text, low_needle) = (text.to_ascii_lowercase(), needle.to_ascii_lowercase());
-    let mut clean = String::new();
-    let mut from = 0;
-    while let Some(found) = low_text.get(from..).and_then(|rest| rest.find(&low_needle)) {
-        clean.push_str(text.get(from..from + found)?);
-        clean.push_str(MASK);
-        from += found + low_needle.len();
-    }
-    if from == 0 {
+/// Finds any of the needles; `None` without any.
+fn finder(needles: &[Box<str>], ignore_case: bool) -> Option<AhoCorasick> {
+    if needles.is_empty() {
         return None;
     }
-    clean.push_str(text.get(from..)?);
-    Some(clean)
+    AhoCorasickBuilder::new()
+        .kind(Some(AhoCorasickKind::ContiguousNFA))
+        .ascii_case_insensitive(ignore_case)
+        .build(needles.iter().map(|needle| needle.as_bytes()))
+        .inspect_err(|error| tracing::error!(%error, "secrets cannot be removed from texts"))
+        .ok()
+}
+
+/// The text with a mask in the place of each part that was found; parts that overlap get one.
+fn mask(text: &str, mut found: Vec<Range<usize>>) -> Cow<'_, str> {
+    if found.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    found.sort_unstable_by_key(|range| (range.start, range.end));
+    let mut clean = String::with_capacity(text.len());
+    let mut masked = 0..0;
+    for range in found {
+        if range.start < masked.end {
+            masked.end = masked.end.max(range.end);
+            continue;
+        }
+        if !masked.is_empty() {
+            clean.push_str(MASK);
+        }
+        clean.push_str(text.get(masked.end..range.start).unwrap_or_default());
+        masked = range;
+    }
+    clean.push_str(MASK);
+    clean.push_str(text.get(masked.end..).unwrap_or_default());
+    Cow::Owned(clean)
 }
 
 fn forms(secret: &str) -> Vec<Box<str>> {
@@ -222,6 +260,22 @@ mod tests {
         let scrubber = scrubber("hunter2");
         assert!(matches!(scrubber.scrub("nothing here"), Cow::Borrowed(_)));
         assert_eq!(Scrubber::new([&Secret::from("")]).scrub("a"), "a");
+    }
+
+    #[test]
+    fn secrets_that_overlap_are_masked_whole() {
+        let secrets = ["abcd", "cdef", "b"].map(Secret::from);
+        let together = Scrubber::new(&secrets);
+        let apart: Vec<_> = secrets.iter().map(|one| Scrubber::new([one])).collect();
+        for (text, clean) in [
+            ("xabcdefx", "x***x"),
+            ("abcdcdef", "******"),
+            ("b", "***"),
+            ("xx", "xx"),
+        ] {
+            assert_eq!(together.scrub(text), clean);
+            assert_eq!(Scrubber::scrub_all(&apart, text), clean);
+        }
     }
 
     proptest! {

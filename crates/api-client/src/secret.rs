@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::read_file::read_file;
+
 /// A password or token: prints as `***`, serialises as itself (a request must carry it).
 ///
 /// ```
@@ -14,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// assert_eq!(format!("{secret:?}"), "***");
 /// assert_eq!(secret.expose(), "hunter2");
 /// ```
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Secret(Box<str>);
 
 impl Secret {
@@ -108,7 +110,7 @@ impl SecretSource {
     pub fn read(&self) -> Result<Secret, SecretError> {
         match &self.0 {
             Source::Value(secret) => Ok(secret.clone()),
-            Source::File(path) => read_file(path),
+            Source::File(path) => read_secret(path),
             Source::Env(name) => match std::env::var(name) {
                 Ok(text) if !text.is_empty() => Ok(Secret::from(text)),
                 Ok(_) => Err(SecretError::EnvEmpty(name.clone())),
@@ -139,21 +141,14 @@ impl<T: Into<Secret>> From<T> for SecretSource {
     }
 }
 
-fn read_file(path: &Path) -> Result<Secret, SecretError> {
-    use std::io::Read as _;
-
-    let unreadable = |cause: std::io::Error| SecretError::File {
-        path: path.to_owned(),
-        cause: cause.to_string(),
-    };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_SECRET_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_SECRET_BYTES {
-        return Err(SecretError::FileTooLong(path.to_owned()));
-    }
+fn read_secret(path: &Path) -> Result<Secret, SecretError> {
+    let bytes = read_file(path, MAX_SECRET_BYTES).map_err(|cause| match cause.kind() {
+        std::io::ErrorKind::FileTooLarge => SecretError::FileTooLong(path.to_owned()),
+        _ => SecretError::File {
+            path: path.to_owned(),
+            cause: cause.to_string(),
+        },
+    })?;
     let text = String::from_utf8(bytes).map_err(|_| SecretError::FileNotText(path.to_owned()))?;
     // Some editors begin a file with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);

@@ -6,11 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::Verifier;
+
+use crate::own_certificate;
+use crate::read_file::read_file;
+
+/// The bundle of all public authorities is a quarter of a megabyte.
+const MAX_CA_BYTES: u64 = 16 << 20;
 
 /// How a server's certificate is checked. The default is the operating system's trust store and the
 /// URL's host name.
@@ -58,6 +64,14 @@ impl Tls {
         self
     }
 
+    /// Checks the options as the client does: reads the CA files.
+    ///
+    /// # Errors
+    /// If a file cannot be read or has no certificate, or the name is not valid.
+    pub fn check(&self) -> Result<(), TlsError> {
+        self.client_config().map(drop)
+    }
+
     pub(crate) fn client_config(&self) -> Result<ClientConfig, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = self.verifier(&provider)?;
@@ -78,26 +92,29 @@ impl Tls {
         if self.insecure {
             return Ok(Arc::new(AcceptAny(Arc::clone(provider))));
         }
-        let roots = self.extra_roots()?;
-        let verifier = if roots.is_empty() {
+        let own = self.extra_roots()?;
+        let verifier = if own.is_empty() {
             system_verifier(provider)?
         } else {
-            Arc::new(new_verifier(roots, provider)?)
+            Arc::new(new_verifier(own.clone(), provider)?)
         };
-        Ok(match &self.server_name {
-            None => verifier,
-            Some(name) => Arc::new(OtherName {
-                name: ServerName::try_from(name.clone())
-                    .map_err(|_| TlsError::ServerName(name.clone()))?,
-                verifier,
-            }),
-        })
+        let name = self.server_name.clone().map(|name| {
+            ServerName::try_from(name.as_str())
+                .map(|name| name.to_owned())
+                .map_err(|_| TlsError::ServerName(name))
+        });
+        Ok(Arc::new(Trusting {
+            name: name.transpose()?,
+            own,
+            verifier,
+            algorithms: provider.signature_verification_algorithms,
+        }))
     }
 
     fn extra_roots(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         let mut roots = Vec::new();
         for path in &self.ca_files {
-            let pem = std::fs::read(path).map_err(|error| TlsError::CaFile {
+            let pem = read_file(path, MAX_CA_BYTES).map_err(|error| TlsError::CaFile {
                 path: path.clone(),
                 cause: error.to_string(),
             })?;
@@ -171,29 +188,55 @@ fn system_verifier(provider: &Arc<CryptoProvider>) -> Result<Arc<Verifier>, TlsE
     Ok(verifier)
 }
 
-/// Checks a certificate against a name other than the URL's.
-struct OtherName {
-    name: ServerName<'static>,
+/// Checks a certificate as the system does, with the names and certificates of the options.
+struct Trusting {
+    /// The name to expect, if it is not the URL's.
+    name: Option<ServerName<'static>>,
+    /// Certificates that the user named: authorities, or the server's own.
+    own: Vec<CertificateDer<'static>>,
     verifier: Arc<Verifier>,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl fmt::Debug for OtherName {
+impl fmt::Debug for Trusting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OtherName({:?})", self.name)
+        f.debug_struct("Trusting")
+            .field("name", &self.name)
+            .field("own", &self.own.len())
+            .finish_non_exhaustive()
     }
 }
 
-impl ServerCertVerifier for OtherName {
+impl Trusting {
+    fn is_own(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.own
+            .iter()
+            .any(|own| own.as_ref() == certificate.as_ref())
+    }
+
+    /// Whether the certificate is trusted as it is, and webpki cannot read it.
+    fn is_own_version_1(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.is_own(certificate) && own_certificate::is_version_1(certificate)
+    }
+}
+
+impl ServerCertVerifier for Trusting {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _url_host: &ServerName<'_>,
+        url_host: &ServerName<'_>,
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.verifier
-            .verify_server_cert(end_entity, intermediates, &self.name, ocsp, now)
+        let name = self.name.as_ref().unwrap_or(url_host);
+        let verified = self
+            .verifier
+            .verify_server_cert(end_entity, intermediates, name, ocsp, now);
+        if verified.is_err() && self.is_own(end_entity) {
+            return own_certificate::verify(end_entity, name, now);
+        }
+        verified
     }
 
     fn verify_tls12_signature(
@@ -202,6 +245,9 @@ impl ServerCertVerifier for OtherName {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if self.is_own_version_1(cert) {
+            return own_certificate::verify_signature(message, cert, signature, &self.algorithms);
+        }
         self.verifier
             .verify_tls12_signature(message, cert, signature)
     }
@@ -212,6 +258,9 @@ impl ServerCertVerifier for OtherName {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if self.is_own_version_1(cert) {
+            return own_certificate::verify_signature(message, cert, signature, &self.algorithms);
+        }
         self.verifier
             .verify_tls13_signature(message, cert, signature)
     }
@@ -221,7 +270,9 @@ impl ServerCertVerifier for OtherName {
     }
 }
 
-/// Only checks that the server has the private key of the certificate that it sends.
+/// Checks nothing: whoever skips the check of the certificate cannot tell whose key it is, so a
+/// check of the key would protect nobody, and would refuse kinds of keys that the TLS library
+/// lacks.
 #[derive(Debug)]
 struct AcceptAny(Arc<CryptoProvider>);
 
@@ -239,33 +290,29 @@ impl ServerCertVerifier for AcceptAny {
 
     fn verify_tls12_signature(
         &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(
-            message,
-            cert,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn verify_tls13_signature(
         &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            cert,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        let mut schemes = self.0.signature_verification_algorithms.supported_schemes();
+        schemes.extend([
+            SignatureScheme::ECDSA_NISTP521_SHA512,
+            SignatureScheme::ED448,
+            SignatureScheme::RSA_PKCS1_SHA1,
+        ]);
+        schemes
     }
 }

@@ -6,6 +6,8 @@ use std::fmt;
 use callmeter_error_chain::chain;
 use futures_util::future::BoxFuture;
 
+use crate::tls_advice::advice;
+
 /// Sends one request and returns the head of its answer, without retries.
 ///
 /// `reqwest::Client` implements it. A test can answer from a table, and an application can add its
@@ -72,7 +74,7 @@ pub enum TransportKind {
     #[error("connect time-out")]
     ConnectTimeout,
     /// The TLS handshake failed, most often because of the certificate.
-    #[error("TLS failed: check the CA file and the server's name")]
+    #[error("TLS failed")]
     Tls,
     /// Nothing came for too long.
     #[error("read time-out")]
@@ -103,7 +105,10 @@ impl From<reqwest::Error> for TransportError {
         // The URL may hold private values; the operation's name says enough.
         let error = error.without_url();
         let kind = kind_of(&error);
-        let detail = error.source().map(chain).unwrap_or_default();
+        let detail = tls_error(&error)
+            .and_then(advice)
+            .or_else(|| error.source().map(chain))
+            .unwrap_or_default();
         Self { kind, detail }
     }
 }
@@ -112,7 +117,7 @@ fn kind_of(error: &reqwest::Error) -> TransportKind {
     if error.is_connect() {
         if error.is_timeout() {
             TransportKind::ConnectTimeout
-        } else if is_tls(error) {
+        } else if tls_error(error).is_some() {
             TransportKind::Tls
         } else {
             TransportKind::Connect
@@ -126,12 +131,14 @@ fn kind_of(error: &reqwest::Error) -> TransportKind {
     }
 }
 
-fn is_tls(error: &(dyn StdError + 'static)) -> bool {
-    error.is::<rustls::Error>()
-        // `io::Error` does not return what it wraps as its source.
-        || error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .is_some_and(|inner| is_tls(inner))
-        || error.source().is_some_and(is_tls)
+/// The TLS library's error among the causes.
+fn tls_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e rustls::Error> {
+    // `io::Error` does not return what it wraps as its source.
+    let wrapped = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
+    error
+        .downcast_ref()
+        .or_else(|| wrapped.and_then(|inner| tls_error(inner)))
+        .or_else(|| error.source().and_then(tls_error))
 }

@@ -10,7 +10,8 @@ use api_client::{
     RetryPolicy, Tls, TransportKind,
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -26,16 +27,22 @@ async fn server(name: &str) -> (SocketAddr, String) {
         .unwrap()
         .signed_by(&key, &issuer)
         .unwrap();
+    let address = serve(certificate.der().clone(), key.serialize_der()).await;
+    (address, ca_pem)
+}
+
+/// A server with this certificate and key (PKCS #8).
+async fn serve(certificate: CertificateDer<'static>, key: Vec<u8>) -> SocketAddr {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key));
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let certified = rustls::sign::CertifiedKey::new(vec![certificate], key);
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der())),
-        )
-        .unwrap();
+        // Unlike `with_single_cert`, it serves any certificate.
+        .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -56,7 +63,7 @@ async fn server(name: &str) -> (SocketAddr, String) {
             });
         }
     });
-    (address, ca_pem)
+    address
 }
 
 async fn fetch(address: SocketAddr, tls: Tls) -> Result<bytes::Bytes, Error> {
@@ -131,6 +138,64 @@ async fn any_certificate_only_when_asked_for_by_name() {
     let (address, _) = server("pbx.example.com").await;
     let any = Tls::new().danger_accept_any_certificate(true);
     assert_eq!(fetch(address, any).await.unwrap(), "ok");
+}
+
+/// What `openssl req -x509` makes: it signs itself, and could sign others.
+#[tokio::test]
+async fn the_servers_own_certificate_is_trusted_if_it_is_named() {
+    let make = |name: &str| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap();
+        (certificate, key)
+    };
+    let (certificate, key) = make("127.0.0.1");
+    let address = serve(certificate.der().clone(), key.serialize_der()).await;
+    let own = Tls::new().ca_pem(certificate.pem());
+    assert_eq!(fetch(address, own.clone()).await.unwrap(), "ok");
+    // Its name is checked.
+    let other = fetch(address, own.server_name("pbx.example.com")).await;
+    assert!(is_tls(&other), "{other:?}");
+    let said = other.unwrap_err().to_string();
+    assert!(said.contains("tls.server_name"), "{said}");
+    // Another one of the same name is not trusted.
+    let (stranger, _) = make("127.0.0.1");
+    let refused = fetch(address, Tls::new().ca_pem(stranger.pem())).await;
+    let said = refused.unwrap_err().to_string();
+    assert!(said.contains("tls.ca_file"), "{said}");
+}
+
+/// What `openssl x509 -req` makes without a file of extensions.
+#[tokio::test]
+async fn a_certificate_of_version_1_is_trusted_if_it_is_named() {
+    let file = |name: &str| std::path::Path::new("tests/certificates").join(name);
+    let certificate = CertificateDer::from_pem_file(file("v1.crt")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(file("v1.key")).unwrap();
+    let address = serve(certificate, key.secret_der().to_vec()).await;
+    let own = Tls::new().ca_file(file("v1.crt"));
+    let named = own.clone().server_name("pbx.example.com");
+    assert_eq!(fetch(address, named).await.unwrap(), "ok");
+    let other = fetch(address, own).await;
+    assert!(is_tls(&other), "{other:?}");
+    let unknown = fetch(address, Tls::new().server_name("pbx.example.com")).await;
+    let said = unknown.unwrap_err().to_string();
+    assert!(said.contains("version 1 of X.509"), "{said}");
+    let any = Tls::new().danger_accept_any_certificate(true);
+    assert_eq!(fetch(address, any).await.unwrap(), "ok");
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_named_as_such() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    let said = fetch(address, Tls::new()).await.unwrap_err().to_string();
+    assert!(said.contains("does not speak TLS"), "{said}");
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! `callmeter run`, from the configuration to the orderly shutdown.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use callmeter_meter::Meter;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -14,7 +15,7 @@ use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 use crate::cli::WebArgs;
-use crate::config;
+use crate::config::{self, Loaded};
 use crate::control;
 use crate::descriptors;
 use crate::exit::Failure;
@@ -23,39 +24,48 @@ use crate::reload::Reloader;
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
 use crate::sources::Supervisor;
+use crate::status::StatusStore;
 use crate::stop::{Stop, StopSender, stop};
 use crate::web::{self, Access, Reload, ReloadRequest, WebState};
 
-/// What is needed to start.
+/// A program that is about to start: its configuration is valid and it listens.
 #[derive(Debug)]
 pub struct Startup {
-    /// The configuration file.
-    pub config_file: PathBuf,
-    /// The flags of the web server.
-    pub web: WebArgs,
-    /// Removes secrets from everything that is shown.
-    pub redactor: Arc<SecretRedactor>,
-    /// The sockets of the web server.
-    pub listeners: Vec<TcpListener>,
+    loaded: Loaded,
+    web: WebArgs,
+    access: Arc<Access>,
+    redactor: Arc<SecretRedactor>,
+    listeners: Vec<TcpListener>,
 }
 
 impl Startup {
-    /// Listens on the addresses of the flags.
+    /// Reads the configurations and listens on the addresses of the flags.
     ///
     /// # Errors
-    /// If an address is invalid, in use, or not permitted.
+    /// If a configuration is not valid, or an address is invalid, in use, or not permitted.
     pub async fn new(
-        config_file: PathBuf,
+        config_file: &Path,
         web: WebArgs,
         redactor: Arc<SecretRedactor>,
     ) -> Result<Self, Failure> {
+        descriptors::raise_limit();
+        let loaded = config::load(config_file)?;
+        descriptors::check(&loaded.config);
+        let access = Access::open(web.web_config_file.as_deref()).map_err(Failure::WebConfig)?;
+        info!(
+            version = crate::build::VERSION,
+            revision = crate::build::REVISION,
+            config = %config_file.display(),
+            "callmeter is starting"
+        );
         let mut listeners = Vec::new();
         for address in &web.listen_address {
-            listeners.push(web::bind(address).await.map_err(Failure::failed)?);
+            listeners.extend(web::bind(address).await.map_err(Failure::failed)?);
         }
         Ok(Self {
-            config_file,
+            loaded,
             web,
+            access,
             redactor,
             listeners,
         })
@@ -89,8 +99,37 @@ const REQUESTS_LIMIT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// If the program cannot start. Later failures are shown and retried.
-pub async fn run(startup: Startup, mut signals: Signals, ended: Stop) -> Result<Shutdown, Failure> {
-    let mut app = App::start(startup).await?;
+pub async fn run(
+    startup: Startup,
+    mut signals: Signals,
+    mut ended: Stop,
+) -> Result<Shutdown, Failure> {
+    let Startup {
+        loaded,
+        web,
+        access,
+        redactor,
+        listeners,
+    } = startup;
+    let shown = Shown::new(loaded, redactor)?;
+    let (reload, reload_requests) = Reload::channel();
+    let (stop_servers, stopped) = stop();
+    let state = shown.web_state(web, access, reload);
+    let servers = serve(listeners, &state, &stopped);
+    // The journal may be large: counting it takes minutes, in which pages say so.
+    let pipeline = tokio::select! {
+        opened = shown.open_pipeline() => opened?,
+        () = signals.shutdown() => return Ok(shut_down_early()),
+        () = ended.stopped() => return Ok(shut_down_early()),
+    };
+    let mut app = App::start(
+        shown,
+        pipeline,
+        reload_requests,
+        (servers, stop_servers),
+        &stopped,
+    )
+    .await?;
     app.run_until(&mut signals, ended).await?;
     Ok(app.shut_down().await)
 }
@@ -116,6 +155,72 @@ impl Signals {
             hangup: listen(SignalKind::hangup())?,
         })
     }
+
+    /// Waits for a signal to shut down.
+    async fn shutdown(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Nothing runs yet but the web server.
+fn shut_down_early() -> Shutdown {
+    info!("callmeter has shut down before its start was complete");
+    Shutdown {
+        late_outputs: Vec::new(),
+    }
+}
+
+/// What the web server shows, from the moment at which it listens.
+struct Shown {
+    reloader: Reloader,
+    meter: Arc<Meter>,
+    status: Arc<StatusStore>,
+    metrics: SelfMetrics,
+    redactor: Arc<SecretRedactor>,
+}
+
+impl Shown {
+    fn new(loaded: Loaded, redactor: Arc<SecretRedactor>) -> Result<Self, Failure> {
+        let metrics = SelfMetrics::new().map_err(Failure::failed)?;
+        let meter = Arc::new(Meter::starting());
+        let status = Arc::new(StatusStore::new(
+            &loaded.file,
+            Timestamp::now(),
+            Arc::clone(&meter),
+            metrics.clone(),
+        ));
+        let reloader = Reloader::new(loaded, &metrics, &status, &redactor);
+        Ok(Self {
+            reloader,
+            meter,
+            status,
+            metrics,
+            redactor,
+        })
+    }
+
+    async fn open_pipeline(&self) -> Result<Pipeline, Failure> {
+        let (meter, status) = (Arc::clone(&self.meter), Arc::clone(&self.status));
+        let config = self.reloader.config();
+        Pipeline::open(config, meter, status, &self.metrics, &self.redactor).await
+    }
+
+    fn web_state(&self, args: WebArgs, access: Arc<Access>, reload: Reload) -> WebState {
+        WebState {
+            meter: Arc::clone(&self.meter),
+            metrics: self.metrics.clone(),
+            status: Arc::clone(&self.status),
+            redactor: Arc::clone(&self.redactor),
+            config_page: self.reloader.config_page(),
+            created_lines: self.reloader.config().metrics.created_timestamps,
+            access,
+            reload,
+            args,
+        }
+    }
 }
 
 /// The running program.
@@ -130,56 +235,24 @@ struct App {
 }
 
 impl App {
-    async fn start(startup: Startup) -> Result<Self, Failure> {
-        let started = Timestamp::now();
-        let Startup {
-            config_file,
-            web,
-            redactor,
-            listeners,
-        } = startup;
-        let metrics = SelfMetrics::new().map_err(Failure::failed)?;
-        descriptors::raise_limit();
-        let loaded = config::load(&config_file)?;
-        descriptors::check(&loaded.config);
-        let access = Access::open(web.web_config_file.as_deref()).map_err(Failure::failed)?;
-        info!(
-            version = crate::build::VERSION,
-            revision = crate::build::REVISION,
-            config = %config_file.display(),
-            "callmeter is starting"
-        );
-        let mut pipeline = Pipeline::open(&loaded, started, &metrics, &redactor).await?;
-        let app = pipeline.app();
-        let mut supervisor = Supervisor::new(app.clone());
-        let changes = supervisor
-            .plan(&loaded.config.accounts)
-            .map_err(Failure::failed)?;
+    async fn start(
+        shown: Shown,
+        mut pipeline: Pipeline,
+        reload_requests: mpsc::Receiver<ReloadRequest>,
+        (servers, stop_servers): (JoinSet<std::io::Result<()>>, StopSender),
+        stopped: &Stop,
+    ) -> Result<Self, Failure> {
+        let reloader = shown.reloader;
+        let config = reloader.config();
+        let mut supervisor = Supervisor::new(pipeline.app());
+        let changes = supervisor.plan(&config.accounts).map_err(Failure::failed)?;
         pipeline
-            .start_outputs(&loaded.config.outputs)
+            .start_outputs(&config.outputs)
             .await
             .map_err(Failure::failed)?;
         supervisor.apply(changes).await;
-        let (stop_servers, stopped) = stop();
-        let control = control::serve(app.clone(), stopped.clone());
-
-        let created_lines = loaded.config.metrics.created_timestamps;
-        let reloader = Reloader::new(loaded, &app);
-        let (reload, reload_requests) = Reload::channel();
-        let state = WebState {
-            meter: app.meter,
-            metrics,
-            status: Arc::clone(&app.status),
-            redactor,
-            config_page: reloader.config_page(),
-            created_lines,
-            access,
-            reload,
-            args: web,
-        };
-        let servers = serve(listeners, &state, &stopped);
-        app.status.set_ready(true);
-        Ok(Self {
+        let control = control::serve(pipeline.app(), stopped.clone());
+        let app = Self {
             pipeline,
             supervisor,
             reloader,
@@ -187,7 +260,15 @@ impl App {
             servers,
             control,
             stop_servers,
-        })
+        };
+        app.set_ready(true);
+        Ok(app)
+    }
+
+    fn set_ready(&self, ready: bool) {
+        let app = self.pipeline.app();
+        app.status.set_ready(ready);
+        app.metrics.ready.set(i64::from(ready));
     }
 
     /// Reloads the configuration on request, and returns when it is time to shut down.
@@ -224,7 +305,7 @@ impl App {
 
     async fn shut_down(mut self) -> Shutdown {
         info!("callmeter is shutting down");
-        self.pipeline.app().status.set_ready(false);
+        self.set_ready(false);
         self.supervisor.stop(POLLS_LIMIT).await;
         let late_outputs = self.pipeline.close(OUTPUTS_LIMIT).await;
         self.stop_servers.stop();

@@ -101,7 +101,8 @@ pub struct WebArgs {
     #[arg(
         long = "web.listen-address",
         value_name = "ADDRESS",
-        default_value = ":10177"
+        default_value = ":10177",
+        value_parser = listen_address
     )]
     pub listen_address: Vec<String>,
     /// TLS, users and headers, in the file format that all Prometheus exporters share
@@ -143,8 +144,11 @@ pub struct RunArgs {
 /// A path that no other page has: `/` takes the place of the status page.
 fn telemetry_path(text: &str) -> Result<String, String> {
     let is_taken = text == "/config" || text.starts_with("/-/") || text.starts_with("/api/");
+    let is_unclear = text.contains("//") || text.split('/').any(|part| part == "." || part == "..");
     if !text.starts_with('/') {
         Err("it must start with a slash, such as /metrics".to_owned())
+    } else if is_unclear {
+        Err("clients change a path with // or a part that is . or ..".to_owned())
     } else if is_taken {
         Err("callmeter serves another page there".to_owned())
     } else if !text
@@ -157,6 +161,33 @@ fn telemetry_path(text: &str) -> Result<String, String> {
     }
 }
 
+/// `:PORT`, `HOST:PORT` or `[IPV6]:PORT`.
+fn listen_address(text: &str) -> Result<String, String> {
+    let teach = "write it like :10177, localhost:10177 or [::1]:10177";
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return Err(format!("it has no port; {teach}"));
+    };
+    if port.parse::<u16>().is_err() {
+        return Err(format!("the port must be a number up to 65535; {teach}"));
+    }
+    let is_ipv6 = host.starts_with('[') && host.ends_with(']');
+    if host.contains(':') && !is_ipv6 {
+        return Err(format!("an IPv6 address needs brackets; {teach}"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A factor of time.
+#[cfg(feature = "demo")]
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "it is not a number".to_owned())?;
+    if speed.is_finite() && speed > 0.0 {
+        Ok(speed)
+    } else {
+        Err("it must be above 0".to_owned())
+    }
+}
+
 /// Flags of `check-config`.
 #[derive(Debug, Clone, Args)]
 pub struct CheckConfigArgs {
@@ -166,6 +197,9 @@ pub struct CheckConfigArgs {
     /// The configuration file, as an argument
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// The web configuration file, which is checked too
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
 }
 
 /// Flags of `demo`.
@@ -177,7 +211,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "DIRECTORY")]
     pub directory: Option<PathBuf>,
     /// How many times faster than real time the simulation runs
-    #[arg(long, value_name = "FACTOR", default_value_t = 60.0)]
+    #[arg(long, value_name = "FACTOR", default_value_t = 60.0, value_parser = speed)]
     pub speed: f64,
     /// Seed of the simulated world; the same seed gives the same calls
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]

@@ -11,6 +11,8 @@ pub enum Failure {
     Failed(String),
     /// 3: the configuration is not valid.
     Config(crate::config::ConfigError),
+    /// 3: the web configuration is not valid.
+    WebConfig(crate::web::AccessError),
     /// 4: the journal cannot be opened, or another process has locked it.
     Journal(String),
     /// 5: a check failed (`journal verify`, `plugin check`, `plugin list`, `dead-letters`).
@@ -50,7 +52,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::ReaderGone => 0,
             Self::Failed(_) => 1,
-            Self::Config(_) => 3,
+            Self::Config(_) | Self::WebConfig(_) => 3,
             Self::Journal(_) => 4,
             Self::Damaged(_) => 5,
         })
@@ -63,6 +65,7 @@ impl fmt::Display for Failure {
             Self::Failed(text) | Self::Journal(text) | Self::Damaged(text) => f.write_str(text),
             Self::Config(error) => write!(f, "{error}"),
             Self::ReaderGone => f.write_str("the reader of standard output is gone"),
+            Self::WebConfig(error) => write!(f, "{error}"),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use callmeter::cli::{Cli, Command};
 use callmeter::commands;
 use callmeter::exit::Failure;
+use callmeter::logging;
 use callmeter_plugin_host::CHILD_ARGUMENT;
 use clap::Parser as _;
 
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     match dispatch(cli) {
         Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("callmeter: {failure}");
+            logging::fatal(&failure);
             failure.code()
         }
     }
@@ -28,10 +29,14 @@ fn main() -> ExitCode {
 
 fn dispatch(cli: Cli) -> Result<(), Failure> {
     match cli.command.unwrap_or(Command::Run(cli.run)) {
-        Command::Run(args) if args.check => commands::check_config::run(&args.config.config_file),
+        Command::Run(args) if args.check => commands::check_config::run(
+            &args.config.config_file,
+            args.web.web_config_file.as_deref(),
+        ),
         Command::Run(args) => commands::run::run(args),
         Command::CheckConfig(args) => {
-            commands::check_config::run(args.file.as_deref().unwrap_or(&args.config.config_file))
+            let file = args.file.as_deref().unwrap_or(&args.config.config_file);
+            commands::check_config::run(file, args.web_config_file.as_deref())
         }
         #[cfg(feature = "demo")]
         Command::Demo(args) => commands::demo::run(args),

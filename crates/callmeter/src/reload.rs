@@ -7,28 +7,44 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use crate::config::{self, Config, Loaded};
-use crate::context::AppContext;
 use crate::pipeline::Pipeline;
+use crate::secret_redactor::SecretRedactor;
+use crate::selfmetrics::SelfMetrics;
 use crate::sources::Supervisor;
+use crate::status::StatusStore;
 use callmeter_error_chain::chain;
 
 /// The configuration in effect, and what shows it.
 pub(crate) struct Reloader {
     loaded: Loaded,
     config_page: Arc<ArcSwap<String>>,
-    app: AppContext,
+    metrics: SelfMetrics,
+    status: Arc<StatusStore>,
+    redactor: Arc<SecretRedactor>,
 }
 
 impl Reloader {
     /// Shows the configuration that the program started with.
-    pub(crate) fn new(loaded: Loaded, app: &AppContext) -> Self {
+    pub(crate) fn new(
+        loaded: Loaded,
+        metrics: &SelfMetrics,
+        status: &Arc<StatusStore>,
+        redactor: &Arc<SecretRedactor>,
+    ) -> Self {
         let reloader = Self {
             loaded,
             config_page: Arc::default(),
-            app: app.clone(),
+            metrics: metrics.clone(),
+            status: Arc::clone(status),
+            redactor: Arc::clone(redactor),
         };
         reloader.show();
         reloader
+    }
+
+    /// The configuration in effect.
+    pub(crate) fn config(&self) -> &Config {
+        &self.loaded.config
     }
 
     /// The text of the page `/config`, always of the configuration in effect.
@@ -52,13 +68,13 @@ impl Reloader {
                 Ok(())
             }
             Err(reason) => {
-                let reason = self.app.redactor.scrub(&reason);
+                let reason = self.redactor.scrub(&reason);
                 error!(
                     reason,
                     "configuration not reloaded; the old one stays in effect"
                 );
-                self.app.metrics.config_reload_successful.set(0);
-                self.app.status.config_rejected(reason.clone());
+                self.metrics.config_reload_successful.set(0);
+                self.status.config_rejected(reason.clone());
                 Err(reason)
             }
         }
@@ -92,7 +108,7 @@ impl Reloader {
 
     /// Shows the configuration in effect: on its page, in status, metrics and log.
     fn show(&self) {
-        let metrics = &self.app.metrics;
+        let metrics = &self.metrics;
         metrics.config_reload_successful.set(1);
         #[expect(
             clippy::cast_precision_loss,
@@ -110,11 +126,10 @@ impl Reloader {
         for warning in &warnings {
             warn!(warning, "configuration");
         }
-        self.app.status.config_loaded(warnings);
+        self.status.config_loaded(warnings);
         let page = config::redacted(&self.loaded.text)
             .unwrap_or_else(|error| format!("# cannot be shown: {error}\n"));
-        self.config_page
-            .store(Arc::new(self.app.redactor.scrub(&page)));
+        self.config_page.store(Arc::new(self.redactor.scrub(&page)));
     }
 }
 

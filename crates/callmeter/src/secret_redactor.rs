@@ -1,5 +1,6 @@
 //! Removes the secrets that this process has read from every text that leaves it.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use api_client::{Scrubber, Secret, SecretError};
@@ -12,8 +13,20 @@ use crate::config::SecretSource;
 /// API clients already scrub what their server sends. This covers all other text.
 #[derive(Default)]
 pub struct SecretRedactor {
-    known: Mutex<Vec<Secret>>,
-    scrubber: ArcSwap<Scrubber>,
+    known: Mutex<Known>,
+    /// One for each group of [`Known`].
+    scrubbers: ArcSwap<Vec<Scrubber>>,
+}
+
+/// The secrets in the order in which they were read.
+///
+/// The search of a group is prepared once, which takes time in proportion to its size. So groups
+/// of one size are joined: each secret is in few groups over time, and there are few groups at any
+/// time.
+#[derive(Default)]
+struct Known {
+    all: HashSet<Secret>,
+    groups: Vec<Vec<Secret>>,
 }
 
 /// The number of secrets that are remembered. Passwords are rotated a few times a year.
@@ -28,22 +41,35 @@ impl SecretRedactor {
     /// Remembers a secret. It is scrubbed from now on.
     pub fn remember(&self, secret: &Secret) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if secret.is_empty() || known.contains(secret) {
+        if secret.is_empty() || known.all.contains(secret) {
             return;
         }
-        if known.len() >= MAX_KNOWN {
-            known.remove(0);
+        let mut scrubbers = self.scrubbers.load().as_ref().clone();
+        if known.all.len() >= MAX_KNOWN && !known.groups.is_empty() {
+            // The oldest ones.
+            for secret in known.groups.remove(0) {
+                known.all.remove(&secret);
+            }
+            scrubbers.remove(0);
         }
-        known.push(secret.clone());
-        self.scrubber.store(Arc::new(Scrubber::new(known.iter())));
+        known.all.insert(secret.clone());
+        let mut group = vec![secret.clone()];
+        while let Some(last) = known.groups.pop_if(|last| last.len() <= group.len()) {
+            scrubbers.pop();
+            group.splice(0..0, last);
+        }
+        scrubbers.push(Scrubber::new(&group));
+        known.groups.push(group);
+        self.scrubbers.store(Arc::new(scrubbers));
     }
 
-    /// Reads a secret from its source and remembers it.
+    /// Reads a secret from its source and remembers it. Other tasks of the runtime continue while a
+    /// disk is slow.
     ///
     /// # Errors
     /// As [`SecretSource::read`].
     pub fn read(&self, source: &SecretSource) -> Result<Secret, SecretError> {
-        let secret = source.read()?;
+        let secret = aside(|| source.read())?;
         self.remember(&secret);
         Ok(secret)
     }
@@ -57,12 +83,44 @@ impl SecretRedactor {
 
     /// The text without any secret that this process has read.
     pub fn scrub(&self, text: &str) -> String {
-        self.scrubber.load().scrub(text).into_owned()
+        Scrubber::scrub_all(&self.scrubbers.load(), text).into_owned()
+    }
+}
+
+/// Runs work that may wait for a disk. On a worker of the runtime, the other tasks of this worker
+/// move to another one.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current() {
+        Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
+            tokio::task::block_in_place(work)
+        }
+        _ => work(),
     }
 }
 
 impl std::fmt::Debug for SecretRedactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SecretRedactor")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_secret_is_removed_and_the_groups_are_few() {
+        let redactor = SecretRedactor::new();
+        for number in 0..1_000 {
+            redactor.remember(&Secret::from(format!("secret-{number:04}!")));
+        }
+        for number in 0..1_000 {
+            let text = redactor.scrub(&format!("x secret-{number:04}! y"));
+            assert_eq!(text, "x *** y");
+        }
+        // As many as the binary number 1000 has ones.
+        assert_eq!(redactor.scrubbers.load().len(), 6);
+        assert_eq!(redactor.known.lock().unwrap().all.len(), 1_000);
     }
 }

@@ -34,6 +34,7 @@ pub struct SelfMetrics {
     pub journal_append_duration: Histogram,
     pub journal_pruned: IntCounterVec,
     pub http_requests: IntCounterVec,
+    pub ready: IntGauge,
     pub config_reload_successful: IntGauge,
     pub config_reload_timestamp: prometheus::Gauge,
 }
@@ -90,6 +91,7 @@ impl SelfMetrics {
             journal_append_duration: table.histogram(FamilyId::JournalAppendDuration)?,
             journal_pruned: table.counters(FamilyId::JournalPruned)?,
             http_requests: table.counters(FamilyId::HttpRequests)?,
+            ready: table.gauge(FamilyId::Ready)?,
             config_reload_successful: table.gauge(FamilyId::ConfigReloadSuccessful)?,
             config_reload_timestamp: table.float(FamilyId::ConfigReloadTimestamp)?,
             registry,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use api_client::{
     ConcurrencyLimit, Error, Executor, ExecutorBuilder, Format, HttpOptions, Observer, Operation,
-    Reason, Reply, RequestContext, RequestEvent, RetryPolicy, Scrubber, SecretSource, Tls,
+    Proxy, Reason, Reply, RequestContext, RequestEvent, RetryPolicy, Scrubber, SecretSource, Tls,
     Transport,
 };
 use bytes::Bytes;
@@ -132,6 +132,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn env_proxy(mut self, used: bool) -> Self {
         self.http.use_env_proxy = used;
+        self
+    }
+
+    /// The proxy of all requests, instead of those of the environment.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.http.proxy = Some(proxy);
         self
     }
 

@@ -48,7 +48,7 @@ mod walk;
 
 pub use api_client::{
     Cap, ConcurrencyLimit, Error, ErrorKind, Exact, FieldError, Format, HttpOptions, Number,
-    Observer, Outcome, Reason, RequestContext, RequestEvent, RetryPolicy, Scrubber, Secret,
+    Observer, Outcome, Proxy, Reason, RequestContext, RequestEvent, RetryPolicy, Scrubber, Secret,
     SecretError, SecretSource, Tls, TlsError, Transport, TransportError, TransportKind,
 };
 

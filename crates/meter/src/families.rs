@@ -179,6 +179,8 @@ families! {
         "Requests answered by callmeter's web server.";
     BuildInfo: Registry Gauge "callmeter_build_info" ["version", "revision", "rustc", "target"] ""
         "Always 1. Its labels describe the build.";
+    Ready: Registry Gauge "callmeter_ready" [] ""
+        "1 while callmeter polls and delivers, 0 while it starts or shuts down. During a start, series of accounts are absent until the journal is counted.";
     ConfigReloadSuccessful: Registry Gauge "callmeter_config_last_reload_successful" [] ""
         "Whether the last load of the configuration succeeded (1) or failed (0).";
     ConfigReloadTimestamp: Registry Gauge "callmeter_config_last_reload_success_timestamp_seconds" [] "seconds"

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
+use crate::folding::Limits;
 use crate::ledger::Ledger;
 use crate::snapshot::Snapshot;
 
@@ -40,6 +41,19 @@ impl Meter {
             current: Mutex::new(current),
             published: ArcSwap::from_pointee(snapshot),
         }
+    }
+
+    /// A meter whose totals are not known yet: its snapshots have no series at all, not even one at
+    /// 0, which would make a counter decrease.
+    pub fn starting() -> Self {
+        let meter = Self::new(Ledger::new(Limits::default()));
+        meter.published.store(Arc::default());
+        meter
+    }
+
+    /// Sets the totals of a meter that is [`starting`](Self::starting).
+    pub fn restore(&self, ledger: Ledger) {
+        self.update(|current| *current = ledger);
     }
 
     /// Changes the ledger. A snapshot has either all of the change or nothing of it.
@@ -103,8 +117,17 @@ mod tests {
     use std::sync::Barrier;
 
     use super::*;
-    use crate::folding::Limits;
     use crate::ledger::Api;
+
+    #[test]
+    fn a_meter_without_its_totals_shows_none() {
+        let meter = Meter::starting();
+        assert_eq!(meter.snapshot().series(), 0);
+        let ledger = || Ledger::new(Limits::default());
+        meter.restore(ledger());
+        let series = Meter::new(ledger()).snapshot().series();
+        assert_eq!(meter.snapshot().series(), series);
+    }
 
     #[test]
     fn readers_do_not_wait_for_writers_and_see_whole_changes() {

@@ -44,10 +44,10 @@ mod tokens;
 mod writable;
 
 pub use api_client::{
-    Amount, Cap, Error, ErrorKind, FieldError, HttpOptions, Observer, Outcome, Reason, Reply,
-    ReplyStream, RequestContext, RequestEvent, ResourceId, ResourceIdError, RetryPolicy, Scrubber,
-    Secret, SecretError, SecretSource, StatedAmount, Tls, TlsError, Transport, TransportError,
-    TransportKind,
+    Amount, Cap, Error, ErrorKind, FieldError, HttpOptions, Observer, Outcome, Proxy, Reason,
+    Reply, ReplyStream, RequestContext, RequestEvent, ResourceId, ResourceIdError, RetryPolicy,
+    Scrubber, Secret, SecretError, SecretSource, StatedAmount, Tls, TlsError, Transport,
+    TransportError, TransportKind,
 };
 pub use rust_decimal::Decimal;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api_client::{
-    Error, Executor, ExecutorBuilder, HttpOptions, Observer, RequestContext, RequestEvent,
+    Error, Executor, ExecutorBuilder, HttpOptions, Observer, Proxy, RequestContext, RequestEvent,
     ResourceId, RetryPolicy, Scrubber, SecretSource, StatedAmount, Tls, TokenSource as _,
     Transport,
 };
@@ -123,6 +123,13 @@ impl SessionBuilder {
     #[must_use]
     pub fn env_proxy(mut self, used: bool) -> Self {
         self.http.use_env_proxy = used;
+        self
+    }
+
+    /// The proxy of all requests, instead of those of the environment.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.http.proxy = Some(proxy);
         self
     }
 

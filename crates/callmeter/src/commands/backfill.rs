@@ -20,7 +20,7 @@ use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::journal::progress as progress_bar;
-use super::runtime::runtime;
+use super::runtime::block_on;
 use crate::cli::BackfillArgs;
 use crate::config::{self, Account, Api};
 use crate::context::AppContext;
@@ -84,7 +84,7 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
             args.to, args.account
         )));
     }
-    runtime()?.block_on(async {
+    block_on(async {
         let bar = progress_bar(days.len() as u64);
         let progress = match follow(args, &loaded.config.journal.path, &bar).await? {
             Some(progress) => progress,

@@ -8,15 +8,27 @@ use callmeter_plugin_host::OutputSettings;
 use crate::config::{self, Config, ConfigError, Loaded, Output, Problem, SecretSource};
 use crate::exit::Failure;
 use crate::pipeline::plugin_settings;
+use crate::web;
 
-/// Reads the file, prints warnings and a summary.
+/// Reads the files, prints warnings and a summary.
 ///
 /// # Errors
-/// [`Failure::Config`] with every mistake.
-pub fn run(file: &Path) -> Result<(), Failure> {
-    let loaded = config::load(file)?;
+/// [`Failure::Config`] with every mistake, [`Failure::WebConfig`].
+pub fn run(file: &Path, web_config_file: Option<&Path>) -> Result<(), Failure> {
+    let web = web_config_file.map(web::check);
+    let loaded = config::load(file);
+    // Both are checked before the first is refused.
+    let web = match (&loaded, web) {
+        (Err(_), Some(Err(refused))) => {
+            eprintln!("callmeter: {refused}");
+            None
+        }
+        (_, web) => web.transpose().map_err(Failure::WebConfig)?,
+    };
+    let loaded = loaded?;
     check_plugins(&loaded)?;
-    for warning in &loaded.warnings {
+    let warnings = loaded.warnings.iter().map(ToString::to_string);
+    for warning in warnings.chain(web.into_iter().flatten()) {
         eprintln!("warning: {warning}");
     }
     writeln!(

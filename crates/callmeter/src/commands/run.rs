@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::runtime::runtime;
+use super::runtime::block_on;
 use crate::app::{self, Signals, Startup};
 use crate::cli::RunArgs;
 use crate::exit::Failure;
@@ -19,10 +19,9 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
     logging::start(args.log.level, args.log.format, &redactor);
     // Only signals end it: the sender must not be dropped.
     let (_never, ended) = stop();
-    let runtime = runtime()?;
-    let shutdown = runtime.block_on(async {
+    let shutdown = block_on(async {
         let signals = Signals::listen()?;
-        let startup = Startup::new(args.config.config_file, args.web, redactor).await?;
+        let startup = Startup::new(&args.config.config_file, args.web, redactor).await?;
         app::run(startup, signals, ended).await
     })?;
     if !shutdown.late_outputs.is_empty() {

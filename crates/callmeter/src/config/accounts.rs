@@ -96,18 +96,24 @@ fn label_name(section: &mut Section<'_>) -> Option<String> {
 fn api(account: &mut Section<'_>) -> Option<Api> {
     let suite = account.node("hostedsuite").is_some();
     let pbx = account.node("portsip").is_some();
-    if suite == pbx {
-        let (at, message, hint) = if suite {
-            let message = "has both hostedsuite and portsip";
-            let hint = "split it into two accounts with different names";
-            (account.place("portsip"), message, hint)
-        } else {
-            let hint = "add hostedsuite or portsip";
-            (account.at(), "has no API", hint)
-        };
+    if !suite && !pbx {
+        let hint = "add hostedsuite or portsip";
         let problems = account.problems();
-        problems.mistake(at, account.key(), message, Some(hint.to_owned()));
+        let hint = Some(hint.to_owned());
+        problems.mistake(account.at(), account.key(), "has no API", hint);
         return None;
+    }
+    if suite && pbx {
+        let hint = "split it into two accounts with different names";
+        let problems = account.problems();
+        problems.mistake(
+            account.place("portsip"),
+            account.key(),
+            "has both hostedsuite and portsip",
+            Some(hint.to_owned()),
+        );
+        // For the mistakes in it. Those of the other are found below.
+        let _unused = account.section("portsip").map(|mut pbx| port_sip(&mut pbx));
     }
     if suite {
         let mut suite = account.section("hostedsuite")?;

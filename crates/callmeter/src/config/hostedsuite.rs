@@ -52,8 +52,28 @@ fn time_zone(suite: &mut Section<'_>) -> Option<TimeZone> {
         };
         let message = format!("{text:?} is not a time zone of the tz database");
         suite.mistake("time_zone", message, Some(hint));
+    } else if let Some(why) = unlikely_zone(text.trim()) {
+        suite.problems().warning(
+            suite.place("time_zone"),
+            &suite.key_of("time_zone"),
+            format!("{text:?} {why}"),
+        );
     }
     zone
+}
+
+/// Why a zone is probably not the one that was meant; `None` for most zones.
+fn unlikely_zone(name: &str) -> Option<&'static str> {
+    match name.to_ascii_uppercase().as_str() {
+        "EST" => Some("has no daylight saving time; New York's zone is America/New_York"),
+        "MST" => Some("has no daylight saving time; Denver's zone is America/Denver"),
+        "HST" => Some("has no daylight saving time; Honolulu's zone is Pacific/Honolulu"),
+        "GMT" => Some("has no daylight saving time; London's zone is Europe/London"),
+        name if name.starts_with("ETC/GMT+") || name.starts_with("ETC/GMT-") => Some(
+            "has no daylight saving time, and its sign is reversed: Etc/GMT+5 is 5 hours behind UTC",
+        ),
+        _ => None,
+    }
 }
 
 fn calls(section: &mut Section<'_>) -> Option<Calls> {

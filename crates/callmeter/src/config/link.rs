@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::model::{Link, Tls};
+use super::model::{Link, Proxy, Tls};
 use super::secret::SecretSource;
 use super::section::{HOUR, MINUTE, SECOND, Section, Text};
 
 /// Reads the keys of `api` that both APIs have. `example` is a valid address.
 pub(super) fn link(api: &mut Section<'_>, example: &str) -> Option<Link> {
     let tls = api.section("tls").map(|mut section| tls(&mut section));
+    let proxy = proxy(api);
     let url = base_url(api, example);
     if let Some(url) = &url
         && url.scheme() == "http"
@@ -21,6 +22,17 @@ pub(super) fn link(api: &mut Section<'_>, example: &str) -> Option<Link> {
             &api.key_of("url"),
             "is plain http: anyone on the network can read the password and the call records",
         );
+    }
+    let names_api = |url: &Url| {
+        let mut segments = url.path_segments().into_iter().flatten();
+        segments.any(|segment| segment.eq_ignore_ascii_case("api"))
+    };
+    if let Some(url) = &url
+        && !names_api(url)
+    {
+        let message = format!("has no path of the API, as {example} has");
+        api.problems()
+            .warning(api.place("url"), &api.key_of("url"), message);
     }
     let username = api.required("username", "the user who signs in");
     let password = password(api);
@@ -34,6 +46,7 @@ pub(super) fn link(api: &mut Section<'_>, example: &str) -> Option<Link> {
         username: username?.value,
         password: password?,
         tls: tls?,
+        proxy,
         connect_timeout,
         timeout,
         max_body,
@@ -111,6 +124,46 @@ fn base_url(api: &mut Section<'_>, example: &str) -> Option<Url> {
     Some(url)
 }
 
+/// Reads the keys of Prometheus' `http_config` about proxies.
+fn proxy(api: &mut Section<'_>) -> Proxy {
+    let from_environment = api.boolean("proxy_from_environment", false);
+    let no_proxy = api.text("no_proxy").map(|text| text.value);
+    let Some(text) = api.text("proxy_url").map(|text| text.value) else {
+        if no_proxy.is_some() {
+            let hint = "the environment has NO_PROXY for that";
+            let hint = from_environment.then(|| hint.to_owned());
+            api.mistake("no_proxy", "has no effect without proxy_url", hint);
+        }
+        return if from_environment {
+            Proxy::Environment
+        } else {
+            Proxy::None
+        };
+    };
+    if from_environment {
+        let hint = Some("keep one of the two".to_owned());
+        api.mistake("proxy_from_environment", "conflicts with proxy_url", hint);
+    }
+    let hint = Some("write it like http://proxy.example.com:3128".to_owned());
+    let Ok(url) = Url::parse(text.trim()) else {
+        api.mistake("proxy_url", format!("{text:?} is not an address"), hint);
+        return Proxy::None;
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        // The text itself is not shown: it contains a password.
+        let hint = "set HTTP_PROXY and HTTPS_PROXY with them, and proxy_from_environment: true";
+        api.mistake("proxy_url", "contains credentials", Some(hint.to_owned()));
+    } else if !matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h")
+        || !url.has_host()
+        || url.path().len() > 1
+        || url.query().is_some()
+    {
+        let message = format!("{text:?} is not the address of a proxy");
+        api.mistake("proxy_url", message, hint);
+    }
+    Proxy::Url(api_client::Proxy { url, no_proxy })
+}
+
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -123,10 +176,15 @@ fn is_loopback(url: &Url) -> bool {
 fn tls(section: &mut Section<'_>) -> Tls {
     let ca_file = section.text("ca_file").map(|text| section.path(&text));
     if let Some(path) = &ca_file
-        && let Err(error) = std::fs::File::open(path)
+        && let Err(error) = api_client::Tls::new().ca_file(path).check()
     {
-        let message = format!("cannot read {}: {error}", path.display());
-        section.mistake("ca_file", message, None);
+        section.mistake("ca_file", error.to_string(), None);
+    }
+    let server_name = section.text("server_name").map(|text| text.value);
+    if let Some(name) = &server_name
+        && let Err(error) = api_client::Tls::new().server_name(name).check()
+    {
+        section.mistake("server_name", error.to_string(), None);
     }
     let flag = "insecure_skip_verify";
     let insecure_skip_verify = section.boolean(flag, false);
@@ -144,7 +202,7 @@ fn tls(section: &mut Section<'_>) -> Tls {
     }
     Tls {
         ca_file,
-        server_name: section.text("server_name").map(|text| text.value),
+        server_name,
         insecure_skip_verify,
     }
 }

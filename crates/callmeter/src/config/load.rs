@@ -28,11 +28,14 @@ pub struct Loaded {
 /// # Errors
 /// With every mistake in the file. After a YAML syntax error, only that one is known.
 pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
+    let unreadable = |error: String| {
         let message = format!("cannot read the configuration: {error}");
         let hint = "set its path with --config.file";
         ConfigError::whole(file, message, Some(hint.to_owned()))
-    })?;
+    };
+    let bytes = api_client::read_file(file, yaml::MAX_FILE_BYTES)
+        .map_err(|error| unreadable(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8".to_owned()))?;
     let (config, warnings) = parse(file, &text)?;
     Ok(Loaded {
         config,
@@ -40,6 +43,14 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
         text,
         file: file.to_path_buf(),
     })
+}
+
+/// Validates a text as the content of `file`, and returns its warnings.
+///
+/// # Errors
+/// With every mistake in the text.
+pub fn check_text(file: &Path, text: &str) -> Result<Vec<Problem>, ConfigError> {
+    parse(file, text).map(|(_, warnings)| warnings)
 }
 
 fn parse(file: &Path, text: &str) -> Result<(Config, Vec<Problem>), ConfigError> {
@@ -90,12 +101,38 @@ fn journal(root: &mut Section<'_>, accounts: &[Account]) -> Option<Journal> {
     let max_bytes = journal.size("max_bytes", 10 << 30, 16 << 20..=1 << 50);
     let drop_undelivered = journal.boolean("drop_undelivered", false);
     let path = journal.required("path", teach)?;
+    let path = journal.path(&path);
+    if let Err((message, hint)) = usable(&path) {
+        journal.mistake("path", message, Some(hint));
+    }
     Some(Journal {
-        path: journal.path(&path),
+        path,
         keep,
         max_bytes,
         drop_undelivered,
     })
+}
+
+/// Whether a journal can be there: the directory is not created, so that a journal does not start
+/// anew in the place where a disk is not mounted.
+fn usable(path: &Path) -> Result<(), (String, String)> {
+    if path.is_dir() {
+        let message = format!("{} is a directory", path.display());
+        return Err((message, "name a file in it, such as journal.db".to_owned()));
+    }
+    let directory = match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    };
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let directory = directory.display();
+    let message = format!("there is no directory {directory}");
+    Err((
+        message,
+        format!("create it, such as by mkdir -p {directory}"),
+    ))
 }
 
 fn metrics(root: &mut Section<'_>) -> Option<Metrics> {

@@ -12,6 +12,7 @@ mod portsip;
 mod problem;
 mod problems;
 mod redact;
+mod scrub_page;
 mod secret;
 mod section;
 #[cfg(test)]
@@ -19,13 +20,17 @@ mod tests;
 mod values;
 mod yaml;
 
-pub use load::{Loaded, load};
+pub use load::{Loaded, check_text, load};
 pub use model::{
     Account, Api, Balances, Billing, Calls, Clients, Config, Format, HostedSuite, Isolation,
-    Journal, Link, Metrics, Output, OutputFrom, PortSip, Rates, Rounding, Tls,
+    Journal, Link, Metrics, Output, OutputFrom, PortSip, Proxy, Rates, Rounding, Tls,
 };
 pub use plugin_secrets::{has_secrets as has_plugin_secrets, resolve as resolve_plugin_secrets};
 pub use problem::{ConfigError, Place, Problem};
+pub(crate) use problems::Problems;
 pub use redact::redacted;
+pub use scrub_page::scrubbed;
 pub use secret::SecretSource;
+pub(crate) use section::{Section, Text};
 pub use values::parse_duration;
+pub(crate) use yaml::parse as parse_yaml;

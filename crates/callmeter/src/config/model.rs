@@ -72,6 +72,8 @@ pub struct Link {
     pub password: SecretSource,
     /// How the server's certificate is checked.
     pub tls: Tls,
+    /// The proxy through which it is reached.
+    pub proxy: Proxy,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
     /// Longest time for a response.
@@ -91,6 +93,18 @@ pub struct Tls {
     pub server_name: Option<String>,
     /// The certificate is not checked. Each start warns about it.
     pub insecure_skip_verify: bool,
+}
+
+/// The proxy through which a server is reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Proxy {
+    /// None.
+    #[default]
+    None,
+    /// The one that the environment names (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`).
+    Environment,
+    /// This one.
+    Url(api_client::Proxy),
 }
 
 /// An account at HostedSuite.

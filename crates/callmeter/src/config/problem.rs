@@ -70,6 +70,11 @@ impl ConfigError {
         Self { problems }
     }
 
+    /// The mistakes, in the order of the file.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
     /// An error that concerns the whole file.
     pub(super) fn whole(file: &Path, message: String, hint: Option<String>) -> Self {
         Self::new(vec![Problem {

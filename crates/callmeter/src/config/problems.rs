@@ -8,17 +8,17 @@ use serde_saphyr::Location;
 use super::problem::{Place, Problem};
 
 /// The mistakes and warnings found so far.
-pub(super) struct Problems<'f> {
+pub(crate) struct Problems<'f> {
     /// The file as the user named it.
-    pub(super) file: &'f Path,
+    pub(crate) file: &'f Path,
     /// Its content.
-    pub(super) text: &'f str,
+    pub(crate) text: &'f str,
     mistakes: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
 }
 
 impl<'f> Problems<'f> {
-    pub(super) fn new(file: &'f Path, text: &'f str) -> Self {
+    pub(crate) fn new(file: &'f Path, text: &'f str) -> Self {
         Self {
             file,
             text,
@@ -28,12 +28,12 @@ impl<'f> Problems<'f> {
     }
 
     /// The mistakes and the warnings.
-    pub(super) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
+    pub(crate) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
         (self.mistakes.into_inner(), self.warnings.into_inner())
     }
 
     /// Adds a mistake.
-    pub(super) fn mistake(
+    pub(crate) fn mistake(
         &self,
         at: Option<Location>,
         key: &str,
@@ -45,7 +45,7 @@ impl<'f> Problems<'f> {
     }
 
     /// Adds a warning.
-    pub(super) fn warning(&self, at: Option<Location>, key: &str, message: impl Into<String>) {
+    pub(crate) fn warning(&self, at: Option<Location>, key: &str, message: impl Into<String>) {
         let problem = self.problem(at, key, message.into(), None);
         self.warnings.borrow_mut().push(problem);
     }

@@ -13,13 +13,13 @@ use super::problems::Problems;
 use super::values::{format_duration, format_size, parse_duration, parse_size};
 use super::yaml::{self, Node, Value};
 
-pub(super) const SECOND: Duration = Duration::from_secs(1);
-pub(super) const MINUTE: Duration = Duration::from_mins(1);
-pub(super) const HOUR: Duration = Duration::from_hours(1);
-pub(super) const DAY: Duration = Duration::from_hours(24);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
+pub(crate) const DAY: Duration = Duration::from_hours(24);
 
 /// A map of the file.
-pub(super) struct Section<'f> {
+pub(crate) struct Section<'f> {
     problems: &'f Problems<'f>,
     /// The dotted key; empty for the whole file.
     key: String,
@@ -27,19 +27,21 @@ pub(super) struct Section<'f> {
     members: &'f [(Spanned<String>, Node)],
     /// The keys that were read.
     known: Vec<&'static str>,
+    /// Whether any key is allowed.
+    is_open: bool,
 }
 
 /// A scalar with its key and its place.
 #[derive(Debug, Clone)]
-pub(super) struct Text {
-    pub(super) value: String,
-    pub(super) key: String,
-    pub(super) at: Location,
+pub(crate) struct Text {
+    pub(crate) value: String,
+    pub(crate) key: String,
+    pub(crate) at: Location,
 }
 
 impl<'f> Section<'f> {
     /// The map of a node; `None`, and a mistake, if it is something else.
-    pub(super) fn new(problems: &'f Problems<'f>, key: String, node: &'f Node) -> Option<Self> {
+    pub(crate) fn new(problems: &'f Problems<'f>, key: String, node: &'f Node) -> Option<Self> {
         let members = match &node.value {
             Value::Map(members) => members.as_slice(),
             Value::Null => &[],
@@ -56,26 +58,27 @@ impl<'f> Section<'f> {
             key,
             members,
             known: Vec::new(),
+            is_open: false,
         })
     }
 
     /// The mistakes of the file.
-    pub(super) fn problems(&self) -> &'f Problems<'f> {
+    pub(crate) fn problems(&self) -> &'f Problems<'f> {
         self.problems
     }
 
     /// The place of the map; `None` for the whole file.
-    pub(super) fn at(&self) -> Option<Location> {
+    pub(crate) fn at(&self) -> Option<Location> {
         self.at
     }
 
     /// The dotted key of the map.
-    pub(super) fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         &self.key
     }
 
     /// The dotted key of a member.
-    pub(super) fn key_of(&self, name: &str) -> String {
+    pub(crate) fn key_of(&self, name: &str) -> String {
         match self.key.as_str() {
             "" => name.to_owned(),
             key => format!("{key}.{name}"),
@@ -83,19 +86,19 @@ impl<'f> Section<'f> {
     }
 
     /// The place of a member's value.
-    pub(super) fn place(&self, name: &str) -> Option<Location> {
+    pub(crate) fn place(&self, name: &str) -> Option<Location> {
         let member = self.members.iter().find(|(key, _)| key.value == name);
         member.map(|(_, node)| node.referenced)
     }
 
     /// Reports a mistake in a member, at its value, or at the map if it is missing.
-    pub(super) fn mistake(&self, name: &str, message: impl Into<String>, hint: Option<String>) {
+    pub(crate) fn mistake(&self, name: &str, message: impl Into<String>, hint: Option<String>) {
         let at = self.place(name).or(self.at);
         self.problems.mistake(at, &self.key_of(name), message, hint);
     }
 
     /// The node of a key; `None` if it is missing or null.
-    pub(super) fn node(&mut self, name: &'static str) -> Option<&'f Node> {
+    pub(crate) fn node(&mut self, name: &'static str) -> Option<&'f Node> {
         if !self.known.contains(&name) {
             self.known.push(name);
         }
@@ -106,7 +109,7 @@ impl<'f> Section<'f> {
     }
 
     /// The map under a key; `None`, and a mistake, if it is something else. A missing map is empty.
-    pub(super) fn section(&mut self, name: &'static str) -> Option<Self> {
+    pub(crate) fn section(&mut self, name: &'static str) -> Option<Self> {
         let key = self.key_of(name);
         match self.node(name) {
             Some(node) => Self::new(self.problems, key, node),
@@ -116,13 +119,14 @@ impl<'f> Section<'f> {
                 at: self.at,
                 members: &[],
                 known: Vec::new(),
+                is_open: false,
             }),
         }
     }
 
     /// The list under a key; `None`, and a mistake, if it is something else. A missing list is
     /// empty.
-    pub(super) fn list(&mut self, name: &'static str) -> Option<&'f [Node]> {
+    pub(crate) fn list(&mut self, name: &'static str) -> Option<&'f [Node]> {
         match self.node(name).map(|node| &node.value) {
             None => Some(&[]),
             Some(Value::List(items)) => Some(items),
@@ -135,7 +139,7 @@ impl<'f> Section<'f> {
     }
 
     /// The scalars of the list under a key.
-    pub(super) fn texts(&mut self, name: &'static str) -> Option<Vec<Text>> {
+    pub(crate) fn texts(&mut self, name: &'static str) -> Option<Vec<Text>> {
         let key = self.key_of(name);
         let items = self.list(name)?.iter().enumerate();
         Some(
@@ -146,7 +150,7 @@ impl<'f> Section<'f> {
     }
 
     /// The scalar under a key.
-    pub(super) fn text(&mut self, name: &'static str) -> Option<Text> {
+    pub(crate) fn text(&mut self, name: &'static str) -> Option<Text> {
         let node = self.node(name)?;
         self.scalar(self.key_of(name), node)
     }
@@ -171,8 +175,20 @@ impl<'f> Section<'f> {
         })
     }
 
+    /// All scalars of a map whose keys are free, with their keys.
+    pub(crate) fn entries(&mut self) -> Vec<(&'f str, Text)> {
+        self.is_open = true;
+        let members = self.members.iter();
+        members
+            .filter_map(|(key, node)| {
+                let name = key.value.as_str();
+                Some((name, self.scalar(self.key_of(name), node)?))
+            })
+            .collect()
+    }
+
     /// A scalar that must be present and not blank. `teach` says what to write.
-    pub(super) fn required(&mut self, name: &'static str, teach: &str) -> Option<Text> {
+    pub(crate) fn required(&mut self, name: &'static str, teach: &str) -> Option<Text> {
         if self.node(name).is_none() {
             self.mistake(name, "is missing", Some(teach.to_owned()));
             return None;
@@ -201,7 +217,7 @@ impl<'f> Section<'f> {
         })
     }
 
-    pub(super) fn duration(
+    pub(crate) fn duration(
         &mut self,
         name: &'static str,
         default: Duration,
@@ -213,11 +229,11 @@ impl<'f> Section<'f> {
     }
 
     /// A duration of any length, without a default.
-    pub(super) fn optional_duration(&mut self, name: &'static str) -> Option<Duration> {
+    pub(crate) fn optional_duration(&mut self, name: &'static str) -> Option<Duration> {
         self.parsed(name, None, |text| parse_duration(text).map(Some))
     }
 
-    pub(super) fn size(
+    pub(crate) fn size(
         &mut self,
         name: &'static str,
         default: u64,
@@ -228,7 +244,7 @@ impl<'f> Section<'f> {
         })
     }
 
-    pub(super) fn number<N>(
+    pub(crate) fn number<N>(
         &mut self,
         name: &'static str,
         default: N,
@@ -248,7 +264,7 @@ impl<'f> Section<'f> {
         })
     }
 
-    pub(super) fn boolean(&mut self, name: &'static str, default: bool) -> bool {
+    pub(crate) fn boolean(&mut self, name: &'static str, default: bool) -> bool {
         self.parsed(name, default, |text| match text {
             "true" => Ok(true),
             "false" => Ok(false),
@@ -257,7 +273,7 @@ impl<'f> Section<'f> {
     }
 
     /// One word of a list, or the default.
-    pub(super) fn word<T: Copy>(
+    pub(crate) fn word<T: Copy>(
         &mut self,
         name: &'static str,
         default: T,
@@ -269,7 +285,7 @@ impl<'f> Section<'f> {
     }
 
     /// The meaning of a text that must be one word of a list.
-    pub(super) fn word_of<T: Copy>(&self, text: &Text, words: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn word_of<T: Copy>(&self, text: &Text, words: &[(&str, T)]) -> Option<T> {
         let word = words.iter().find(|(word, _)| *word == text.value);
         if word.is_none() {
             let message = format!("{:?} is not a valid value", text.value);
@@ -281,18 +297,21 @@ impl<'f> Section<'f> {
     }
 
     /// The directory of the configuration file.
-    pub(super) fn directory(&self) -> &'f Path {
+    pub(crate) fn directory(&self) -> &'f Path {
         self.problems.file.parent().unwrap_or(Path::new(""))
     }
 
     /// A path. Relative ones are relative to the directory of the configuration file.
-    pub(super) fn path(&self, text: &Text) -> PathBuf {
+    pub(crate) fn path(&self, text: &Text) -> PathBuf {
         self.directory().join(&text.value)
     }
 }
 
 impl Drop for Section<'_> {
     fn drop(&mut self) {
+        if self.is_open {
+            return;
+        }
         for (key, _) in self.members {
             let name = key.value.as_str();
             if !self.known.contains(&name) {

@@ -67,7 +67,9 @@ fn unwise_settings_are_warned_about() {
     std::fs::write(
         &file,
         "accounts:\n  - name: hq\n    portsip:\n      url: http://pbx.example.com/api\n      username: u\n      \
-         password_file: p\n      tls: { insecure_skip_verify: true }\njournal: { path: j.db }\n",
+         password_file: p\n      tls: { insecure_skip_verify: true }\n  - name: acme\n    hostedsuite:\n      \
+         url: https://cpo.hostedsuite.com\n      customer: c\n      username: u\n      password_file: p\n      \
+         time_zone: EST\njournal: { path: j.db }\n",
     )
     .unwrap();
     let warnings: Vec<String> = load(&file)
@@ -80,10 +82,12 @@ fn unwise_settings_are_warned_about() {
                 .replace(&directory.path().display().to_string(), "")
         })
         .collect();
-    insta::assert_snapshot!(warnings.join("\n"), @r"
+    insta::assert_snapshot!(warnings.join("\n"), @r#"
     /callmeter.yml:7:36: accounts[0].portsip.tls.insecure_skip_verify: the server's certificate is not checked: anyone on the network can read the password
     /callmeter.yml:4:12: accounts[0].portsip.url: is plain http: anyone on the network can read the password and the call records
-    ");
+    /callmeter.yml:10:12: accounts[1].hostedsuite.url: has no path of the API, as https://cpo.hostedsuite.com/api has
+    /callmeter.yml:14:18: accounts[1].hostedsuite.time_zone: "EST" has no daylight saving time; New York's zone is America/New_York
+    "#);
 }
 
 /// The example is valid if its files exist.
@@ -105,6 +109,11 @@ fn the_example_is_valid() {
     }
     let file = at("/etc/callmeter/callmeter.yml");
     let prefix = root.path().display();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let authority = rcgen::CertificateParams::default().self_signed(&key);
+    let authority = authority.unwrap().pem();
+    std::fs::write(at("/etc/callmeter/pbx-ca.pem"), authority).unwrap();
+    std::fs::create_dir_all(at("/var/lib/callmeter")).unwrap();
     let text = ["/etc/", "/usr/", "/var/"]
         .iter()
         .fold(example, |text, dir| {

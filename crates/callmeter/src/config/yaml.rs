@@ -10,14 +10,14 @@ use serde_saphyr::{Error as YamlError, Location, Spanned};
 use super::problem::{ConfigError, Place, Problem};
 
 /// A configuration file that a person wrote is smaller than this.
-const MAX_FILE_BYTES: usize = 4 << 20;
+pub(crate) const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// A node with its place.
-pub(super) type Node = Spanned<Value>;
+pub(crate) type Node = Spanned<Value>;
 
 /// The value of a node. Scalars are text; the code that reads them decides on their type.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// Nothing, `null` or `~`.
     Null,
     /// A scalar that YAML takes for a number or a boolean. Its text is in the file.
@@ -31,12 +31,7 @@ pub(super) enum Value {
 }
 
 /// Reads the YAML of `text`, which is the content of `file`.
-pub(super) fn parse(file: &Path, text: &str) -> Result<Node, ConfigError> {
-    if text.len() > MAX_FILE_BYTES {
-        let bytes = text.len();
-        let message = format!("the file has {bytes} bytes, more than {MAX_FILE_BYTES}");
-        return Err(ConfigError::whole(file, message, None));
-    }
+pub(crate) fn parse(file: &Path, text: &str) -> Result<Node, ConfigError> {
     let options = serde_saphyr::options! {
         with_snippet: false,
         strict_booleans: true,
@@ -57,7 +52,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Node, ConfigError> {
 }
 
 /// The text of a scalar as it is in the file.
-pub(super) fn source(text: &str, location: Location) -> Option<&str> {
+pub(crate) fn source(text: &str, location: Location) -> Option<&str> {
     let span = location.span();
     let start = usize::try_from(span.byte_offset()?).ok()?;
     let length = usize::try_from(span.byte_len()?).ok()?;
@@ -65,7 +60,7 @@ pub(super) fn source(text: &str, location: Location) -> Option<&str> {
 }
 
 /// A node as JSON, scalars typed as YAML says. `text` is the content of the file.
-pub(super) fn to_json(text: &str, node: &Node) -> serde_json::Value {
+pub(crate) fn to_json(text: &str, node: &Node) -> serde_json::Value {
     use serde_json::Value as Json;
     match &node.value {
         Value::Null => Json::Null,

@@ -6,7 +6,6 @@ use std::time::Duration;
 use callmeter_journal::RetentionPolicy;
 use callmeter_meter::Meter;
 use callmeter_plugin_host::Outputs;
-use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
@@ -15,7 +14,7 @@ use super::keeper::Keeper;
 use super::output_metrics::OutputMetrics;
 use super::outputs::{ConfiguredOutputs, IfRefused, OutputsError};
 use super::restore;
-use crate::config::{self, Config, Loaded};
+use crate::config::{self, Config};
 use crate::context::AppContext;
 use crate::exit::Failure;
 use crate::secret_redactor::SecretRedactor;
@@ -38,17 +37,18 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Opens the journal and restores the totals. No output runs yet.
+    /// Opens the journal and restores the totals of `meter`. No output runs
+    /// yet.
     ///
     /// # Errors
     /// If the journal cannot be opened or read.
     pub async fn open(
-        loaded: &Loaded,
-        started: Timestamp,
+        config: &Config,
+        meter: Arc<Meter>,
+        status: Arc<StatusStore>,
         metrics: &SelfMetrics,
         redactor: &Arc<SecretRedactor>,
     ) -> Result<Self, Failure> {
-        let config = &loaded.config;
         let path = config.journal.path.clone();
         let limits = meter_limits(&config.metrics);
         let (journal, ledger) = tokio::task::spawn_blocking(move || {
@@ -58,15 +58,14 @@ impl Pipeline {
         })
         .await
         .map_err(Failure::failed)??;
-        let meter = Arc::new(Meter::new(ledger));
-        let status = StatusStore::new(&loaded.file, started, Arc::clone(&meter), metrics.clone());
+        meter.restore(ledger);
         let backlog = Arc::new(journal.clone());
         let app = AppContext {
             journal,
             meter,
             outputs: Arc::new(Outputs::new(backlog).map_err(Failure::failed)?),
             metrics: metrics.clone(),
-            status: Arc::new(status),
+            status,
             redactor: Arc::clone(redactor),
             backfills: BackfillRequests::default(),
             hosts: HostLimits::default(),

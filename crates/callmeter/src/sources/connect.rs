@@ -31,7 +31,7 @@ pub(super) fn hosted_suite(
         observe(event);
     };
     let link = &api.link;
-    hostedsuite_client::Client::builder(link.url.as_str())
+    let mut builder = hostedsuite_client::Client::builder(link.url.as_str())
         .credentials(
             api.customer.as_str(),
             link.username.as_str(),
@@ -46,11 +46,14 @@ pub(super) fn hosted_suite(
         .total_timeout(link.timeout)
         .body_limit(link.max_body)
         .tls(tls(&link.tls))
+        .env_proxy(link.proxy == config::Proxy::Environment)
         .user_agent(USER_AGENT)
         .observe(observe)
-        .concurrency(app.hosts.of_account(&link.url))
-        .build()
-        .map(|client| (client, retries))
+        .concurrency(app.hosts.of_account(&link.url));
+    if let config::Proxy::Url(proxy) = &link.proxy {
+        builder = builder.proxy(proxy.clone());
+    }
+    builder.build().map(|client| (client, retries))
 }
 
 /// A session with a PortSIP PBX that can only read. Nothing is sent yet.
@@ -71,8 +74,12 @@ pub(super) fn port_sip(
         .total_timeout(link.timeout)
         .body_limit(link.max_body)
         .tls(tls(&link.tls))
+        .env_proxy(link.proxy == config::Proxy::Environment)
         .user_agent(USER_AGENT)
         .observe(observer(account, metrics));
+    if let config::Proxy::Url(proxy) = &link.proxy {
+        builder = builder.proxy(proxy.clone());
+    }
     if let Some(domain) = &api.domain {
         builder = builder.domain(domain.as_str());
     }

@@ -6,6 +6,7 @@ mod account_store;
 mod json;
 mod outputs;
 mod overview;
+mod scrub;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,12 @@
 
 mod access;
 mod calls_card;
+mod connections;
 mod listen;
 mod metrics;
 mod page;
+mod peer;
+mod rendered;
 mod routes;
 mod serve;
 mod server;
@@ -18,7 +21,7 @@ mod state;
 mod tests;
 mod words;
 
-pub use access::{Access, AccessError};
+pub use access::{Access, AccessError, check, loses_protection};
 pub use listen::{ListenError, bind};
 pub use serve::serve;
 pub use state::{Reload, ReloadRequest, WebState};

@@ -9,11 +9,14 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use bytes::Bytes;
 use tracing::debug;
 
 use super::metrics::{self, Scrapes};
+use super::rendered::Rendered;
 use super::state::WebState;
 use super::{access, page};
+use crate::status::Status;
 
 /// All paths, behind the access rules.
 pub(super) fn router(state: WebState) -> Router {
@@ -21,23 +24,36 @@ pub(super) fn router(state: WebState) -> Router {
     let scrapes = Router::new()
         .route(&state.args.telemetry_path, get(metrics::scrape))
         .with_state(Scrapes::new(Arc::clone(&state)));
-    let mut pages = Router::new()
+    let pages = Router::new()
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload).put(reload))
-        .route("/api/v1/status", get(status))
         .route("/config", get(config));
+    let mut expensive = Router::new().route("/api/v1/status", get(status));
     if state.args.telemetry_path != "/" {
-        pages = pages.route("/", get(landing));
+        expensive = expensive.route("/", get(landing));
     }
+    let expensive = expensive.with_state(Arc::new(Pages {
+        state: Arc::clone(&state),
+        landing: Rendered::default(),
+        status: Rendered::default(),
+    }));
     pages
         .with_state(Arc::clone(&state))
+        .merge(expensive)
         .merge(scrapes)
         .layer(middleware::from_fn_with_state(
             Arc::clone(&state.access),
             access::guard,
         ))
         .layer(middleware::from_fn_with_state(state, count))
+}
+
+/// The pages that take time with the number of accounts.
+struct Pages {
+    state: Arc<WebState>,
+    landing: Rendered,
+    status: Rendered,
 }
 
 /// Counts and logs a request, and sets the headers of every response.
@@ -65,19 +81,37 @@ async fn count(State(state): State<Arc<WebState>>, request: Request, next: Next)
     response
 }
 
-async fn landing(State(state): State<Arc<WebState>>) -> Response {
-    let page = page::render(&state.status.status(), &state.args.telemetry_path);
-    let mut response = axum::response::Html(state.redactor.scrub(&page)).into_response();
-    let headers = response.headers_mut();
+async fn landing(State(pages): State<Arc<Pages>>) -> Response {
+    let state = Arc::clone(&pages.state);
+    let render = move || {
+        let status = scrubbed_status(&state);
+        Ok(page::render(&status, &state.args.telemetry_path))
+    };
     // The page needs only its own style, so everything else is forbidden.
-    let policy = HeaderValue::from_static(
-        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'",
-    );
-    headers
-        .entry(header::CONTENT_SECURITY_POLICY)
-        .or_insert(policy);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'",
+        ),
+    ];
+    rendered(pages.landing.get(render).await, headers)
+}
+
+fn scrubbed_status(state: &WebState) -> Status {
+    let status = state.status.status();
+    status.scrubbed(|text| state.redactor.scrub(text))
+}
+
+fn rendered(
+    page: Result<Bytes, String>,
+    headers: impl axum::response::IntoResponseParts,
+) -> Response {
+    match page {
+        Ok(page) => (headers, page).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
+    }
 }
 
 async fn healthy() -> &'static str {
@@ -107,17 +141,15 @@ async fn reload(State(state): State<Arc<WebState>>) -> (StatusCode, String) {
     }
 }
 
-async fn status(State(state): State<Arc<WebState>>) -> Response {
-    match serde_json::to_string(&state.status.status()) {
-        Ok(text) => {
-            let headers = [
-                (header::CONTENT_TYPE, "application/json"),
-                (header::CACHE_CONTROL, "no-store"),
-            ];
-            (headers, state.redactor.scrub(&text)).into_response()
-        }
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-    }
+async fn status(State(pages): State<Arc<Pages>>) -> Response {
+    let state = Arc::clone(&pages.state);
+    let render =
+        move || serde_json::to_string(&scrubbed_status(&state)).map_err(|error| error.to_string());
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    rendered(pages.status.get(render).await, headers)
 }
 
 async fn config(State(state): State<Arc<WebState>>) -> String {

@@ -69,7 +69,7 @@ async fn start_with(
     bounds: Bounds,
 ) -> (Running, tokio::sync::mpsc::Receiver<ReloadRequest>) {
     let (state, reloads) = state(args);
-    let listener = bind("127.0.0.1:0").await.unwrap();
+    let listener = bind("127.0.0.1:0").await.unwrap().remove(0);
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = stop();
     let app = routes::router(state.clone());
@@ -235,6 +235,44 @@ async fn health_readiness_and_what_is_not_there() {
     );
 }
 
+/// A password that is also a part of JSON or HTML is removed from texts only.
+#[tokio::test]
+async fn pages_stay_valid_whatever_a_password_is() {
+    let server = start(args()).await;
+    for secret in ["5", "true", "null", "div", "\"", "name", "2"] {
+        server
+            .state
+            .redactor
+            .remember(&api_client::Secret::from(secret));
+    }
+    server.state.status.set_ready(true);
+    server
+        .state
+        .status
+        .accounts()
+        .add(&crate::status::AccountSetup {
+            name: "acme",
+            api: Api::HostedSuite,
+            stale_after: 3,
+            tasks: &[(crate::status::Task::Calls, Duration::from_secs(25))],
+            failure_reasons: &[],
+        });
+    server
+        .state
+        .status
+        .config_rejected("the name 5 is true".to_owned());
+    let json = server.get("/api/v1/status").await;
+    let status: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
+    assert_eq!(status["config"]["error"], "the *** *** is ***");
+    assert_eq!(status["ready"], true);
+    let calls = &status["accounts"][0]["tasks"]["calls"];
+    assert_eq!(calls["every_seconds"], 25.0);
+    assert_eq!(calls["error"], serde_json::Value::Null);
+    let page = server.get("/").await;
+    assert!(page.text().contains("<meta name=\"viewport\""));
+    assert!(page.text().contains("the *** *** is ***"));
+}
+
 #[tokio::test]
 async fn reload_answers_with_the_outcome() {
     let (server, mut reloads) = start_with(args(), Bounds::default()).await;
@@ -342,6 +380,31 @@ async fn slow_and_huge_requests_are_cut_off() {
         ),
     }
     assert_eq!(server.get("/-/healthy").await.code, 200);
+}
+
+#[tokio::test]
+async fn idle_connections_keep_nobody_out() {
+    let bounds = Bounds {
+        connections: 4,
+        // They would stay for an hour.
+        head: Duration::from_hours(1),
+        ..Bounds::default()
+    };
+    let (server, _reloads) = start_with(args(), bounds).await;
+    let mut idle = Vec::new();
+    for _ in 0..6 {
+        idle.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    // One that has been used stays idle, too.
+    let mut used = TcpStream::connect(server.address).await.unwrap();
+    used.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: callmeter\r\n\r\n")
+        .await
+        .unwrap();
+    used.read_exact(&mut [0; 12]).await.unwrap();
+    for _ in 0..8 {
+        let asked = tokio::time::timeout(Duration::from_mins(1), server.get("/-/healthy")).await;
+        assert_eq!(asked.expect("idle connections keep it out").code, 200);
+    }
 }
 
 #[tokio::test]

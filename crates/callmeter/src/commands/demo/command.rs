@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use callmeter_simulator::{Options, Running, Simulator};
 
-use super::super::runtime::runtime;
+use super::super::runtime::block_on;
 use super::configuration::{TIME_ZONE, write_configuration};
 use super::receiver::Receiver;
 use crate::app::{self, Signals, Startup};
@@ -40,7 +40,7 @@ pub fn run(args: DemoArgs) -> Result<(), Failure> {
             .map_err(Failure::failed)?;
         (temporary.path().to_path_buf(), Some(temporary))
     };
-    runtime()?.block_on(demo(args, &directory, redactor))
+    block_on(demo(args, &directory, redactor))
 }
 
 async fn demo(
@@ -61,11 +61,12 @@ async fn demo(
     .map_err(Failure::failed)?;
     let receiver = Receiver::start().await.map_err(Failure::failed)?;
     let plugins = match args.plugins {
-        Some(directory) => directory,
+        // The configuration is in another directory.
+        Some(directory) => std::path::absolute(directory).map_err(Failure::failed)?,
         None => own_directory()?,
     };
     let config_file = write_configuration(directory, &plugins, &simulator, &receiver)?;
-    let startup = Startup::new(config_file, args.web, redactor).await?;
+    let startup = Startup::new(&config_file, args.web, redactor).await?;
     print_addresses(&startup.addresses(), directory, &simulator, &receiver)?;
     let (_never, ended) = stop();
     let outcome = app::run(startup, signals, ended).await;

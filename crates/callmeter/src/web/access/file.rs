@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::protection::Protection;
+use super::raw::{RawFile, RawTls};
 use axum::http::{HeaderName, HeaderValue};
-use serde::Deserialize;
 
 /// Why the access rules cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -20,15 +21,23 @@ pub enum AccessError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is not valid.
-    #[error("{file}: {problem}")]
-    Invalid {
+    /// The file is not valid. A line for each mistake, with file and key.
+    #[error("{0}")]
+    Invalid(String),
+    /// The file leaves out what protects a running server.
+    #[error(
+        "{file}: is it unfinished? {keys}; restart callmeter if the file is meant to be as it is"
+    )]
+    Unprotected {
         /// The web configuration file.
         file: String,
-        /// What is wrong, with its key.
-        problem: String,
+        /// What is missing, and what to write.
+        keys: String,
     },
 }
+
+/// The web configuration file, certificates and keys are smaller than this.
+const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// Reads files and remembers their content.
 #[derive(Debug, Default)]
@@ -39,10 +48,11 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn read(&mut self, file: &Path) -> Result<Vec<u8>, AccessError> {
-        let content = std::fs::read(file).map_err(|source| AccessError::Read {
-            file: file.display().to_string(),
-            source,
-        })?;
+        let content =
+            api_client::read_file(file, MAX_FILE_BYTES).map_err(|source| AccessError::Read {
+                file: file.display().to_string(),
+                source,
+            })?;
         self.content.extend_from_slice(&content.len().to_le_bytes());
         self.content.extend_from_slice(&content);
         Ok(content)
@@ -56,21 +66,22 @@ impl Files {
 
     /// An error about the web configuration file.
     pub(super) fn invalid(&self, problem: impl Into<String>) -> AccessError {
-        AccessError::Invalid {
-            file: self.web_config.clone(),
-            problem: problem.into(),
-        }
+        AccessError::Invalid(format!("{}: {}", self.web_config, problem.into()))
     }
 }
 
 /// The validated file.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
+    /// The file, as the user named it.
+    pub(super) file: String,
     pub(super) tls: Option<TlsSettings>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// bcrypt hashes by user.
     pub(super) users: BTreeMap<String, String>,
     pub(super) rate_limit: Option<RateLimit>,
+    /// What the file says about the protection of the server.
+    pub(super) protection: Protection,
     /// What is accepted but has no full effect.
     pub(super) warnings: Vec<String>,
 }
@@ -126,54 +137,28 @@ pub(super) enum ClientAuth {
     RequireAndVerify,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawFile {
-    tls_server_config: Option<RawTls>,
-    http_server_config: RawHttp,
-    basic_auth_users: Option<BTreeMap<String, String>>,
-    rate_limit: RawRateLimit,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawTls {
-    cert: String,
-    key: String,
-    client_ca: String,
-    cert_file: String,
-    key_file: String,
-    client_auth_type: String,
-    client_ca_file: String,
-    client_allowed_sans: Option<Vec<String>>,
-    cipher_suites: Option<Vec<String>>,
-    prefer_server_cipher_suites: Option<bool>,
-    curve_preferences: Option<Vec<String>>,
-    min_version: Option<String>,
-    max_version: Option<String>,
-}
-
-impl std::fmt::Debug for RawTls {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // It may contain the private key.
-        f.write_str("RawTls")
+/// Whether a running server with the file `whole` takes `begun`, the beginning of it, and is less
+/// protected then. It never is: the fuzz target `web_file` tries it.
+#[doc(hidden)]
+pub fn loses_protection(whole: &str, begun: &str) -> bool {
+    let read = |text| Settings::of(text, Path::new(""), &Files::default());
+    let (Ok(before), Ok(after)) = (read(whole), read(begun)) else {
+        return false;
+    };
+    if !before.protection.lost_in(&after.protection).is_empty() {
+        return false;
     }
+    let client_auth = |settings: &Settings| settings.tls.as_ref().map(|tls| tls.client_auth);
+    let kept = |on: fn(&Settings) -> bool| !on(&before) || on(&after);
+    let is_kept = kept(|settings| !settings.users.is_empty())
+        && kept(|settings| settings.tls.is_some())
+        && (client_auth(&before) == client_auth(&after)
+            || client_auth(&before) == Some(ClientAuth::None));
+    !is_kept
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawHttp {
-    /// Accepted without effect: callmeter supports HTTP/1.1 only.
-    http2: Option<bool>,
-    headers: Option<BTreeMap<String, String>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawRateLimit {
-    interval: Option<String>,
-    burst: u32,
-}
+/// The costs that a bcrypt hash can have.
+const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=31;
 
 /// The headers that may be set, with the allowed values; an empty list allows any.
 const HEADERS: &[(&str, &[&str])] = &[
@@ -190,53 +175,56 @@ impl Settings {
         files.web_config = file.display().to_string();
         let bytes = files.read(file)?;
         let text = String::from_utf8(bytes).map_err(|_| files.invalid("is not UTF-8"))?;
-        let raw = parse(&text).map_err(|problem| files.invalid(problem))?;
         let directory = file.parent().unwrap_or(Path::new(""));
-        let mut warnings = Vec::new();
-        let tls = match raw.tls_server_config {
-            Some(raw) => {
-                tls(raw, directory, &mut warnings).map_err(|problem| files.invalid(problem))?
-            }
-            None => None,
-        };
-        let headers = raw.http_server_config.headers.unwrap_or_default();
-        let users = raw.basic_auth_users.unwrap_or_default();
-        for (user, hash) in &users {
-            if bcrypt::HashParts::from_str(hash).is_err() {
-                let problem = format!(
-                    "basic_auth_users: the hash of {user:?} is not a bcrypt hash; create one with `htpasswd -nBC 10 {user}`"
-                );
-                return Err(files.invalid(problem));
-            }
-        }
-        Ok(Self {
-            tls,
-            headers: checked_headers(headers).map_err(|problem| files.invalid(problem))?,
-            users,
-            rate_limit: rate_limit(&raw.rate_limit).map_err(|problem| files.invalid(problem))?,
-            warnings,
-        })
+        Self::of(&text, directory, files)
     }
-}
 
-fn parse(text: &str) -> Result<RawFile, String> {
-    let empty = text
-        .lines()
-        .all(|line| matches!(line.trim().chars().next(), None | Some('#')));
-    if empty {
-        return Ok(RawFile::default());
-    }
-    let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let error = error.without_snippet();
-        match (error, error.location()) {
-            (serde_saphyr::Error::DuplicateMappingKey { key, .. }, Some(at)) => {
-                let key = key.as_deref().unwrap_or_default();
-                format!("line {}: the key {key:?} is repeated", at.line())
+    /// Checks the text of a file in `directory`. The files that it names are not read.
+    pub(super) fn of(text: &str, directory: &Path, files: &Files) -> Result<Self, AccessError> {
+        let mut mistakes: Vec<String> = Vec::new();
+        let mut warnings = Vec::new();
+        let raw = RawFile::of(Path::new(&files.web_config), text, &mut mistakes);
+        let raw = raw.map_err(|error| AccessError::Invalid(error.to_string()))?;
+        let protection = Protection::of(&raw);
+        let mut settings = Self {
+            file: files.web_config.clone(),
+            protection,
+            ..Self::default()
+        };
+        let mut note = |problem: String| mistakes.push(format!("{}: {problem}", files.web_config));
+        if let Some(raw) = raw.tls_server_config {
+            match tls(raw, directory, &mut warnings) {
+                Ok(tls) => settings.tls = tls,
+                Err(problem) => note(problem),
             }
-            (error, _) => error.to_string(),
         }
-    })
+        settings.users = raw.basic_auth_users.unwrap_or_default();
+        for (user, hash) in &settings.users {
+            let valid = bcrypt::HashParts::from_str(hash)
+                .is_ok_and(|parts| BCRYPT_COSTS.contains(&parts.get_cost()));
+            if !valid {
+                note(format!(
+                    "basic_auth_users: the hash of {user:?} is not a bcrypt hash; create one with `htpasswd -nBC 10 {user}`"
+                ));
+            }
+        }
+        for (name, value) in raw.headers {
+            match checked_header(&name, &value) {
+                Ok(header) => settings.headers.extend(header),
+                Err(problem) => note(problem),
+            }
+        }
+        match rate_limit(raw.interval.as_deref(), raw.burst) {
+            Ok(limit) => settings.rate_limit = limit,
+            Err(problem) => note(problem),
+        }
+        settings.warnings = warnings;
+        if mistakes.is_empty() {
+            Ok(settings)
+        } else {
+            Err(AccessError::Invalid(mistakes.join("\n")))
+        }
+    }
 }
 
 fn tls(
@@ -254,7 +242,10 @@ fn tls(
         &raw.client_auth_type,
     ];
     if given.iter().all(|text| text.is_empty()) {
-        return Ok(None);
+        if raw == RawTls::default() {
+            return Ok(None);
+        }
+        return Err("tls_server_config: has settings, but neither cert_file nor key_file; remove them to serve plain HTTP".to_owned());
     }
     // A file takes precedence over text, as in the toolkit.
     let pem = |text: String, file: String| match (text.is_empty(), file.is_empty()) {
@@ -292,7 +283,7 @@ fn tls(
     if raw.client_allowed_sans.is_some() && !requires {
         return Err("tls_server_config.client_allowed_sans requires client_auth_type RequireAndVerifyClientCert or RequireAnyClientCert".to_owned());
     }
-    if raw.prefer_server_cipher_suites == Some(false) {
+    if raw.prefer_client_cipher_suites {
         warnings.push(
             "tls_server_config.prefer_server_cipher_suites: the server's order is always used"
                 .to_owned(),
@@ -336,33 +327,26 @@ fn version(key: &str, text: Option<&str>) -> Result<Option<u8>, String> {
     }
 }
 
-fn checked_headers(
-    headers: BTreeMap<String, String>,
-) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
-    let mut checked = Vec::new();
-    for (name, value) in headers {
-        let Some((_, allowed)) = HEADERS.iter().find(|(known, _)| *known == name) else {
-            return Err(format!(
-                "http_server_config.headers: {name:?} cannot be configured"
-            ));
-        };
-        if !allowed.is_empty() && !allowed.contains(&value.as_str()) {
-            return Err(format!(
-                "http_server_config.headers.{name}: expected one of {allowed:?}, not {value:?}"
-            ));
-        }
-        let problem = |_| format!("http_server_config.headers.{name}: is not a valid header value");
-        let value = HeaderValue::from_str(&value).map_err(problem)?;
-        let name = HeaderName::from_str(&name).map_err(|error| error.to_string())?;
-        if !value.is_empty() {
-            checked.push((name, value));
-        }
+/// A header; `None` if its value is empty.
+fn checked_header(name: &str, value: &str) -> Result<Option<(HeaderName, HeaderValue)>, String> {
+    let Some((_, allowed)) = HEADERS.iter().find(|(known, _)| *known == name) else {
+        return Err(format!(
+            "http_server_config.headers: {name:?} cannot be configured"
+        ));
+    };
+    if !allowed.is_empty() && !allowed.contains(&value) {
+        return Err(format!(
+            "http_server_config.headers.{name}: expected one of {allowed:?}, not {value:?}"
+        ));
     }
-    Ok(checked)
+    let problem = |_| format!("http_server_config.headers.{name}: is not a valid header value");
+    let value = HeaderValue::from_str(value).map_err(problem)?;
+    let name = HeaderName::from_str(name).map_err(|error| error.to_string())?;
+    Ok((!value.is_empty()).then_some((name, value)))
 }
 
-fn rate_limit(raw: &RawRateLimit) -> Result<Option<RateLimit>, String> {
-    let Some(text) = raw.interval.as_deref().filter(|text| *text != "0") else {
+fn rate_limit(interval: Option<&str>, burst: u32) -> Result<Option<RateLimit>, String> {
+    let Some(text) = interval.filter(|text| *text != "0") else {
         return Ok(None);
     };
     let interval = crate::config::parse_duration(text)
@@ -370,11 +354,8 @@ fn rate_limit(raw: &RawRateLimit) -> Result<Option<RateLimit>, String> {
     if interval.is_zero() {
         return Ok(None);
     }
-    if raw.burst == 0 {
+    if burst == 0 {
         return Err("rate_limit.burst: 0 would reject every request".to_owned());
     }
-    Ok(Some(RateLimit {
-        interval,
-        burst: raw.burst,
-    }))
+    Ok(Some(RateLimit { interval, burst }))
 }

@@ -1,27 +1,20 @@
-//! Applies the access rules to requests, and reloads them.
-//!
-//! The file and the files that it names are read every second, apart from requests: new
-//! certificates and users take effect without a restart, and no request waits for a disk. A file
-//! that has become invalid changes nothing and is logged.
+//! Applies the access rules to requests.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tracing::{error, info};
 
 use super::bucket::Bucket;
 use super::file::{AccessError, Files, Settings};
 use super::tls;
-use super::users::{self, Users};
-
-/// The interval at which the files are read.
-const INTERVAL: Duration = Duration::from_secs(1);
+use super::users::{self, Checked, Users};
+use crate::web::peer::Peer;
 
 /// The access rules in effect.
 pub struct Access {
@@ -46,75 +39,26 @@ impl std::fmt::Debug for Access {
 }
 
 impl Access {
-    /// Reads the file now, and again whenever it or a file that it names has changed, until the
-    /// returned value is dropped. Without a file, everyone has access over plain HTTP. Must be
-    /// called in a runtime.
-    ///
-    /// # Errors
-    /// If the file cannot be read or is not valid.
-    pub fn open(file: Option<&Path>) -> Result<Arc<Self>, AccessError> {
-        let rules = match file {
-            Some(file) => Rules::read(file)?,
-            None => Rules::open_to_all(),
-        };
-        for warning in &rules.settings.warnings {
-            tracing::warn!(warning, "web configuration");
-        }
-        let access = Arc::new(Self {
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
             bucket: Mutex::new(rules.settings.rate_limit.map(Bucket::full)),
             current: ArcSwap::from_pointee(rules),
             users: Users::default(),
-        });
-        if let Some(file) = file {
-            let access = Arc::downgrade(&access);
-            let file = file.to_path_buf();
-            tokio::spawn(async move {
-                let mut reported = None;
-                loop {
-                    tokio::time::sleep(INTERVAL).await;
-                    let Some(access) = access.upgrade() else {
-                        return;
-                    };
-                    let file = file.clone();
-                    let read =
-                        tokio::task::spawn_blocking(move || (Rules::read(&file), file)).await;
-                    if let Ok((read, file)) = read {
-                        access.apply(read, &file, &mut reported);
-                    }
-                }
-            });
         }
-        Ok(access)
     }
 
-    /// Applies new rules if they have changed. `reported` is the error that was logged last.
-    fn apply(&self, read: Result<Rules, AccessError>, file: &Path, reported: &mut Option<String>) {
-        match read {
-            Ok(rules) => {
-                *reported = None;
-                let before = self.current.load();
-                if rules.digest == before.digest {
-                    return;
-                }
-                if rules.settings.rate_limit != before.settings.rate_limit {
-                    let bucket = rules.settings.rate_limit.map(Bucket::full);
-                    *self.bucket.lock().unwrap_or_else(PoisonError::into_inner) = bucket;
-                }
-                self.users.forget();
-                self.current.store(Arc::new(rules));
-                info!(file = %file.display(), "web configuration reloaded");
-            }
-            Err(reason) => {
-                let reason = reason.to_string();
-                if reported.as_ref() != Some(&reason) {
-                    error!(
-                        reason,
-                        "web configuration not reloaded; the old one stays in effect"
-                    );
-                    *reported = Some(reason);
-                }
-            }
+    /// The rules in effect.
+    pub(super) fn rules(&self) -> Arc<Rules> {
+        self.current.load_full()
+    }
+
+    /// Puts new rules into effect.
+    pub(super) fn apply(&self, rules: Box<Rules>) {
+        if rules.settings.rate_limit != self.rules().settings.rate_limit {
+            let bucket = rules.settings.rate_limit.map(Bucket::full);
+            *self.bucket.lock().unwrap_or_else(PoisonError::into_inner) = bucket;
         }
+        self.current.store(Arc::from(rules));
     }
 
     /// The TLS configuration of new connections.
@@ -130,8 +74,16 @@ impl Access {
     }
 }
 
+/// Checks a web configuration file, and the files that it names. Returns warnings.
+///
+/// # Errors
+/// If the file cannot be read or is not valid.
+pub fn check(file: &Path) -> Result<Vec<String>, AccessError> {
+    Rules::read(file).map(|rules| rules.settings.warnings)
+}
+
 impl Rules {
-    fn open_to_all() -> Self {
+    pub(super) fn open_to_all() -> Self {
         Self {
             settings: Settings::default(),
             tls: None,
@@ -139,17 +91,44 @@ impl Rules {
         }
     }
 
-    fn read(file: &Path) -> Result<Self, AccessError> {
+    pub(super) fn read(file: &Path) -> Result<Self, AccessError> {
         let mut files = Files::default();
-        let settings = Settings::read(file, &mut files)?;
+        let mut settings = Settings::read(file, &mut files)?;
+        let mut warnings = std::mem::take(&mut settings.warnings);
         let tls = match &settings.tls {
-            Some(settings) => Some(tls::server_config(settings, &mut files)?),
+            Some(settings) => Some(tls::server_config(settings, &mut files, &mut warnings)?),
             None => None,
         };
+        settings.warnings = warnings;
         Ok(Self {
             settings,
             tls,
             digest: files.digest(),
+        })
+    }
+
+    /// A digest of the content of all files.
+    pub(super) fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// What is accepted but has no full effect.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.settings.warnings
+    }
+
+    /// `new` in the place of these rules in a running server.
+    ///
+    /// # Errors
+    /// If the file leaves out what protects the server, as one does that is not finished.
+    pub(super) fn replaced_by(&self, new: Self) -> Result<Box<Self>, AccessError> {
+        let lost = self.settings.protection.lost_in(&new.settings.protection);
+        if lost.is_empty() {
+            return Ok(Box::new(new));
+        }
+        Err(AccessError::Unprotected {
+            file: new.settings.file,
+            keys: lost.join("; "),
         })
     }
 }
@@ -168,15 +147,25 @@ pub(in crate::web) async fn guard(
         next.run(request).await
     } else {
         let credentials = request.headers().get(header::AUTHORIZATION);
-        let known = match credentials.and_then(users::basic) {
-            Some(credentials) => access.users.check(&rules.settings.users, credentials).await,
-            None => false,
+        let checked = match credentials.and_then(users::basic) {
+            Some(credentials) => {
+                let from = request.extensions().get::<Peer>().copied();
+                let users = &rules.settings.users;
+                access.users.check(users, credentials, from).await
+            }
+            None => Checked::Unknown,
         };
-        if known {
-            next.run(request).await
-        } else {
-            let challenge = [(header::WWW_AUTHENTICATE, "Basic")];
-            (StatusCode::UNAUTHORIZED, challenge, "Unauthorized\n").into_response()
+        match checked {
+            Checked::Known => next.run(request).await,
+            Checked::Unknown => {
+                let challenge = [(header::WWW_AUTHENTICATE, "Basic")];
+                (StatusCode::UNAUTHORIZED, challenge, "Unauthorized\n").into_response()
+            }
+            Checked::TooMany => {
+                let later = [(header::RETRY_AFTER, "5")];
+                let text = "Too many passwords are being checked, try again later.\n";
+                (StatusCode::TOO_MANY_REQUESTS, later, text).into_response()
+            }
         }
     };
     let headers = response.headers_mut();

@@ -5,9 +5,13 @@ mod bucket;
 mod client_certs;
 mod file;
 mod guard;
+mod protection;
+mod raw;
 mod tls;
+mod turns;
 mod users;
+mod watch;
 
-pub use file::AccessError;
-pub use guard::Access;
+pub use file::{AccessError, loses_protection};
 pub(super) use guard::guard;
+pub use guard::{Access, check};

@@ -1,29 +1,37 @@
 //! Basic authentication against bcrypt hashes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::HeaderValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tokio::sync::Semaphore;
+use bcrypt::HashParts;
+
+use super::turns::Turns;
+use crate::web::peer::Peer;
 
 /// The number of results that are cached. One comparison takes tens of milliseconds of CPU time.
 const CACHE: usize = 100;
 
-/// bcrypt ignores all further bytes of a password, so longer ones are rejected.
-const MAX_PASSWORD: usize = 72;
-
-/// The hash that an unknown user is compared with, so that response times do not reveal which users
-/// exist. The result is ignored.
-const NOBODY: &str = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
-
 /// Checks users, with a cache of results.
 #[derive(Debug)]
 pub(super) struct Users {
-    checked: Mutex<HashMap<Credentials, bool>>,
-    /// One comparison at a time, so that guesses cannot use all cores.
-    comparing: Semaphore,
+    /// Whether the password fits the hash, by both. An unknown user has no hash.
+    checked: Mutex<HashMap<(Credentials, Option<String>), bool>>,
+    turns: Arc<Turns>,
+}
+
+/// The result of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Checked {
+    /// The credentials are those of a user.
+    Known,
+    /// They are not.
+    Unknown,
+    /// The client sends more credentials than can be checked.
+    TooMany,
 }
 
 /// User and password of a request.
@@ -41,9 +49,11 @@ impl std::fmt::Debug for Credentials {
 
 impl Default for Users {
     fn default() -> Self {
+        // Guesses must not use all cores.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             checked: Mutex::default(),
-            comparing: Semaphore::new(1),
+            turns: Turns::new((cores / 2).max(1)),
         }
     }
 }
@@ -64,31 +74,44 @@ pub(super) fn basic(header: &HeaderValue) -> Option<Credentials> {
 }
 
 impl Users {
-    /// Whether the credentials are those of one of `users`.
+    /// Whether the credentials, which came `from` this client, are those of one of `users`.
     pub(super) async fn check(
         &self,
         users: &BTreeMap<String, String>,
         credentials: Credentials,
-    ) -> bool {
-        if let Some(known) = self.cached(&credentials) {
-            return known;
-        }
+        from: Option<Peer>,
+    ) -> Checked {
         let hash = users.get(&credentials.user).cloned();
-        // The semaphore is never closed.
-        let Ok(_turn) = self.comparing.acquire().await else {
-            return false;
-        };
-        if let Some(known) = self.cached(&credentials) {
+        // The hash is part of the key, so a result ends with the password that it is about.
+        let key = (credentials, hash);
+        if let Some(known) = self.cached(&key) {
             return known;
         }
-        let password = credentials.password.clone();
-        let known = tokio::task::spawn_blocking(move || {
-            let fits = password.len() <= MAX_PASSWORD;
-            let compared = hash.as_deref().unwrap_or(NOBODY);
-            let same = bcrypt::verify(password, compared).unwrap_or(false);
-            fits && same && hash.is_some()
+        let address = from.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+        let Some(turn) = self.turns.wait(address, &key.0.user).await else {
+            return Checked::TooMany;
+        };
+        if let Some(known) = self.cached(&key) {
+            return known;
+        }
+        let most = users
+            .values()
+            .map(|hash| cost(hash))
+            .max()
+            .unwrap_or(MIN_COST);
+        let (password, hash) = (key.0.password.clone(), key.1.clone());
+        let compared = tokio::task::spawn_blocking(move || {
+            let same = is_password(&password, hash.as_deref(), most);
+            // The turn ends with the work, even if the client has gone away.
+            drop(turn);
+            same
         });
-        let known = known.await.unwrap_or(false);
+        let known = compared.await.unwrap_or(false);
+        self.remember(key, known);
+        Checked::of(known)
+    }
+
+    fn remember(&self, key: (Credentials, Option<String>), known: bool) {
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
         if checked.len() >= CACHE {
             // Guesses must not displace valid users.
@@ -98,21 +121,50 @@ impl Users {
                 checked.clear();
             }
         }
-        checked.insert(credentials, known);
-        known
+        checked.insert(key, known);
     }
 
-    fn cached(&self, credentials: &Credentials) -> Option<bool> {
+    fn cached(&self, key: &(Credentials, Option<String>)) -> Option<Checked> {
         let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        checked.get(credentials).copied()
+        checked.get(key).copied().map(Checked::of)
     }
+}
 
-    /// Clears the cache, because the users have changed.
-    pub(super) fn forget(&self) {
-        self.checked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+impl Checked {
+    fn of(known: bool) -> Self {
+        if known { Self::Known } else { Self::Unknown }
+    }
+}
+
+/// The lowest cost of a bcrypt hash.
+const MIN_COST: u32 = 4;
+
+/// The cost of a hash: the binary logarithm of its work.
+fn cost(hash: &str) -> u32 {
+    hash.parse::<HashParts>()
+        .map_or(MIN_COST, |parts| parts.get_cost())
+}
+
+/// Whether the password fits the hash. It takes the work of a hash of the cost `most`, whatever the
+/// cost of this hash, and also without one: response times do not reveal which users exist.
+///
+/// bcrypt reads 72 bytes of a password. Longer ones are compared up to there, as Prometheus does.
+fn is_password(password: &[u8], hash: Option<&str>, most: u32) -> bool {
+    let own = hash.map(cost);
+    let same = hash.is_some_and(|hash| bcrypt::verify(password, hash).unwrap_or(false));
+    for cost in further_costs(own, most) {
+        let unused = bcrypt::hash_with_salt(password, cost, [0; 16]);
+        let _ = std::hint::black_box(unused);
+    }
+    same
+}
+
+/// The costs of the hashes that are computed after the user's own, so that the sum of all work is
+/// that of the cost `most`: 2^10 + 2^10 + 2^11 is 2^12.
+fn further_costs(own: Option<u32>, most: u32) -> std::ops::Range<u32> {
+    match own {
+        Some(own) => own..most,
+        None => most..most + 1,
     }
 }
 
@@ -125,49 +177,83 @@ mod tests {
         HeaderValue::from_str(&format!("Basic {encoded}")).unwrap()
     }
 
+    async fn passes(
+        users: &Users,
+        known: &BTreeMap<String, String>,
+        user: &str,
+        password: &str,
+    ) -> bool {
+        let credentials = basic(&header(user, password)).unwrap();
+        users.check(known, credentials, None).await == Checked::Known
+    }
+
     #[tokio::test]
     async fn only_the_right_password_of_a_known_user_is_accepted() {
         let hash = bcrypt::hash("p:ä$s", 4).unwrap();
         let known = BTreeMap::from([("eve".to_owned(), hash)]);
         let users = Users::default();
-        for (user, password, passes) in [
+        for (user, password, expected) in [
             ("eve", "p:ä$s", true),
             ("eve", "wrong", false),
             ("eve", "", false),
             ("bob", "p:ä$s", false),
-            // The password of the hash that unknown users are compared with.
-            ("bob", "fakepassword", false),
         ] {
             // Twice: by comparing and from the cache.
             for _ in 0..2 {
-                let credentials = basic(&header(user, password)).unwrap();
-                assert_eq!(users.check(&known, credentials).await, passes, "{user}");
+                assert_eq!(
+                    passes(&users, &known, user, password).await,
+                    expected,
+                    "{user}"
+                );
             }
         }
-        assert_eq!(users.checked.lock().unwrap().len(), 5);
-        users.forget();
-        let credentials = basic(&header("eve", "p:ä$s")).unwrap();
-        assert!(!users.check(&BTreeMap::new(), credentials).await);
+        assert_eq!(users.checked.lock().unwrap().len(), 4);
+        // A result ends with the user, or with the password.
+        assert!(!passes(&users, &BTreeMap::new(), "eve", "p:ä$s").await);
+        let other = bcrypt::hash("other", 4).unwrap();
+        let changed = BTreeMap::from([("eve".to_owned(), other)]);
+        assert!(!passes(&users, &changed, "eve", "p:ä$s").await);
+        assert!(passes(&users, &changed, "eve", "other").await);
+    }
+
+    /// As in Prometheus: bcrypt reads 72 bytes.
+    #[tokio::test]
+    async fn a_password_longer_than_bcrypt_reads_is_accepted() {
+        let long = "x".repeat(80);
+        let known = BTreeMap::from([("eve".to_owned(), bcrypt::hash(&long, 4).unwrap())]);
+        let users = Users::default();
+        assert!(passes(&users, &known, "eve", &long).await);
+        assert!(!passes(&users, &known, "eve", &"x".repeat(71)).await);
+    }
+
+    /// The work of a check does not depend on the user, so response times tell nothing.
+    #[test]
+    fn a_check_takes_the_same_work_for_every_user() {
+        for most in [4, 10, 12] {
+            let work = |own: Option<u32>| -> u64 {
+                let own_work = own.map_or(0, |cost| 1 << cost);
+                let further = further_costs(own, most).map(|cost| 1_u64 << cost);
+                own_work + further.sum::<u64>()
+            };
+            assert_eq!(work(None), 1 << most);
+            for own in 4..=most {
+                assert_eq!(work(Some(own)), 1 << most, "{own} of {most}");
+            }
+        }
     }
 
     #[tokio::test]
     async fn the_cache_is_bounded_and_keeps_valid_users() {
         let known = BTreeMap::from([("eve".to_owned(), bcrypt::hash("right", 4).unwrap())]);
         let users = Users::default();
-        assert!(
-            users
-                .check(&known, basic(&header("eve", "right")).unwrap())
-                .await
-        );
+        assert!(passes(&users, &known, "eve", "right").await);
         for guess in 0..CACHE * 2 {
-            let credentials = basic(&header("eve", &guess.to_string())).unwrap();
-            assert!(!users.check(&known, credentials).await);
+            assert!(!passes(&users, &known, "eve", &guess.to_string()).await);
         }
         assert!(users.checked.lock().unwrap().len() <= CACHE);
-        assert_eq!(
-            users.cached(&basic(&header("eve", "right")).unwrap()),
-            Some(true)
-        );
+        let right = basic(&header("eve", "right")).unwrap();
+        let key = (right, known.get("eve").cloned());
+        assert_eq!(users.cached(&key), Some(Checked::Known));
     }
 
     #[test]

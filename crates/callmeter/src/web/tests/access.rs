@@ -254,6 +254,89 @@ async fn users_headers_and_rate_limit() {
     assert_eq!(codes, [200, 200, 429]);
 }
 
+/// The code of `/-/healthy` over plain HTTP; `None` if there is no response.
+async fn plain_code(server: &Running) -> Option<u16> {
+    let stream = TcpStream::connect(server.address).await.ok()?;
+    Some(ask_over(stream, "GET", "/-/healthy", &[]).await.ok()?.code)
+}
+
+#[tokio::test]
+async fn an_unfinished_file_removes_no_protection() {
+    let pki = Pki::new();
+    let hash = bcrypt::hash("right", 4).unwrap();
+    let users = format!("basic_auth_users: {{ eve: '{hash}' }}\n");
+    let file = pki.web_config(&format!("{TLS}{users}"));
+    let server = start(WebArgs {
+        web_config_file: Some(file),
+        ..args()
+    })
+    .await;
+    assert_eq!(pki.code(&server, None).await, Some(401));
+    for unfinished in ["", "# nothing yet\n", TLS, &users] {
+        pki.web_config(unfinished);
+        // Several readings.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert_eq!(plain_code(&server).await, None, "{unfinished}");
+        assert_eq!(pki.code(&server, None).await, Some(401), "{unfinished}");
+    }
+    // What the file says explicitly takes effect.
+    pki.web_config("tls_server_config: {}\nbasic_auth_users: {}\n");
+    let begun = Instant::now();
+    while plain_code(&server).await != Some(200) {
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "the file was not taken"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// A user's first request is answered while most of many guesses still wait, and the guesses do not
+/// wait forever.
+#[tokio::test(flavor = "multi_thread")]
+async fn guesses_do_not_delay_a_user() {
+    let pki = Pki::new();
+    let hash = bcrypt::hash("right", 8).unwrap();
+    let file = pki.web_config(&format!("basic_auth_users: {{ eve: '{hash}' }}\n"));
+    let server = Arc::new(
+        start(WebArgs {
+            web_config_file: Some(file),
+            ..args()
+        })
+        .await,
+    );
+    let ask = async |server: &Running, user: &str, password: &str| {
+        let encoded =
+            base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+        let value = format!("Basic {encoded}");
+        server
+            .ask("GET", "/-/healthy", &[("Authorization", &value)])
+            .await
+            .code
+    };
+    let guessed = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let mut guesses = tokio::task::JoinSet::new();
+    for guess in 0..100 {
+        let (server, guessed) = (Arc::clone(&server), Arc::clone(&guessed));
+        guesses.spawn(async move {
+            let user = if guess % 2 == 0 { "eve" } else { "admin" };
+            let code = ask(&server, user, &guess.to_string()).await;
+            assert!([401, 429].contains(&code), "{code}");
+            if code == 401 {
+                guessed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        });
+    }
+    tokio::task::yield_now().await;
+    // Another user name than most guesses; "eve" is among those guessed, too.
+    while ask(&server, "eve", "right").await != 200 {}
+    while let Some(guess) = guesses.join_next().await {
+        guess.unwrap();
+    }
+    let compared = guessed.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(compared < 50, "{compared} of 100 guesses were compared");
+}
+
 fn testdata() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/web")
 }
