@@ -123,6 +123,7 @@ fn any_meter() -> impl Strategy<Value = Arc<Meter>> {
                     balance_nano: balance.map(i128::from),
                     calls_nano: None,
                     minutes_nano: minutes.map(i128::from),
+                    counted_calls: None,
                 });
             ledger.set_allowances(&name, (0, 100), 50, uses.collect());
             ledger.set_billing(

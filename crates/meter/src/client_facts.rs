@@ -23,6 +23,8 @@ pub struct AllowanceUse {
     pub calls_nano: Option<i128>,
     /// Minutes billed.
     pub minutes_nano: Option<i128>,
+    /// The client's calls in the period that were counted here.
+    pub counted_calls: Option<i128>,
 }
 
 /// A client of the client list.
@@ -67,6 +69,7 @@ pub(crate) struct UseSum<'a> {
     pub(crate) balance: Option<i128>,
     pub(crate) calls: Option<i128>,
     pub(crate) minutes: Option<i128>,
+    pub(crate) counted_calls: Option<i128>,
     accounts: Vec<Option<&'a str>>,
 }
 
@@ -74,6 +77,21 @@ impl ClientFacts<'_> {
     /// How many label sets show it.
     pub(crate) fn label_sets(&self) -> usize {
         self.uses.len().max(1)
+    }
+
+    /// The calls that the API bills minus those that were counted here. With several allowances, it
+    /// is not known how calls are divided among them.
+    pub(crate) fn reconciliation_difference(&self) -> Option<f64> {
+        let mut uses = self.uses.values();
+        let (Some(use_of), None) = (uses.next(), uses.next()) else {
+            return None;
+        };
+        let counted = use_of.counted_calls?.saturating_mul(1_000_000_000);
+        let difference = Amount {
+            units: use_of.calls?.saturating_sub(counted),
+            scale: Scale::Nano,
+        };
+        Some(difference.to_f64())
     }
 
     /// The used share of the allowance. With several allowances it is not known which of them the
@@ -127,6 +145,7 @@ pub(crate) fn client_facts<'a>(
             add(&mut sum.balance, row.balance_nano);
             add(&mut sum.calls, row.calls_nano);
             add(&mut sum.minutes, row.minutes_nano);
+            sum.counted_calls = row.counted_calls;
         }
     }
     facts

@@ -80,6 +80,9 @@ families! {
     AllowancePeriodElapsedRatio: Polled Gauge "callmeter_allowance_period_elapsed_ratio" ["account", "client_id"] "ratio"
         "Share of the current period that has passed, to compare with the used share. As of the last poll.";
 
+    CallsReconciliationDifference: Polled Gauge "callmeter_calls_reconciliation_difference" ["account", "client_id"] ""
+        "Calls that the balance bills in the current period minus calls counted here that started in it. Not 0 does not prove an error: the API bills by its own rules and filters, and calls before `calls.history` or not settled are not counted. For clients with one allowance. As of the last poll.";
+
     // ---- calls
     Calls: Totals Counter "callmeter_calls_total" ["account", "client_id", "center_id", "direction"] ""
         "Calls, each counted once.";

@@ -179,6 +179,8 @@ impl Polled {
             one.add_limit(facts.limit);
             one.show_limit(&labels, &mut show);
             show(F::AllowanceUsedRatio, &labels, facts.used_ratio());
+            let difference = facts.reconciliation_difference();
+            show(F::CallsReconciliationDifference, &labels, difference);
             if !facts.uses.is_empty() {
                 show(F::AllowancePeriodElapsedRatio, &labels, elapsed);
             }
@@ -197,6 +199,7 @@ impl Polled {
                 F::AllowanceLimitSeconds,
                 F::AllowanceUsedRatio,
                 F::AllowancePeriodElapsedRatio,
+                F::CallsReconciliationDifference,
             ],
             tables,
         );

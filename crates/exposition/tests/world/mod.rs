@@ -96,6 +96,7 @@ pub(crate) fn small_meter() -> Arc<Meter> {
         balance_nano: Some(-12_340_000_000),
         calls_nano: Some(33 * NANO),
         minutes_nano: Some(80_500_000_000),
+        counted_calls: Some(11),
     }];
     ledger.set_allowances("acme", (NOON - 10 * DAY, NOON + 20 * DAY), NOON, uses);
     ledger.set_gauges("acme", |state| {

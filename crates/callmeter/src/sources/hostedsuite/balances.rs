@@ -1,6 +1,6 @@
 //! The poll of an account's allowance balances in the current period.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use callmeter_meter::AllowanceUse;
 use callmeter_records::{Balance, Stream};
@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::convert::balance;
 use super::period::Period;
+use super::period_calls::PeriodCalls;
 use crate::config::{Balances, Rounding};
 use crate::sources::blocking::blocking;
 use crate::sources::error::PollError;
@@ -22,6 +23,7 @@ pub(in crate::sources) struct BalancesTask {
     pub(in crate::sources) client: Client,
     pub(in crate::sources) config: Balances,
     pub(in crate::sources) zone: TimeZone,
+    pub(in crate::sources) counted: Arc<Mutex<PeriodCalls>>,
 }
 
 impl BalancesTask {
@@ -58,6 +60,7 @@ impl Poll for BalancesTask {
             .unless_stopped(self.client.balances(&query))
             .await?;
         let context = self.context.clone();
+        let counted = Arc::clone(&self.counted);
         blocking(move || {
             let span = (period.start.as_microsecond(), period.end.as_microsecond());
             let mut rows = Vec::new();
@@ -77,7 +80,11 @@ impl Poll for BalancesTask {
                 .journal
                 .record_balances(&context.account, observed, &rows)?;
             app.count(Stream::Balances, changes.batch.as_slice())?;
-            let uses = rows.iter().map(allowance_use).collect();
+            // A panic leaves counts that are a little wrong, in a gauge.
+            let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
+            counted.follow(&app.journal, &context.account, span)?;
+            let uses = rows.iter().map(|row| allowance_use(row, &counted));
+            let uses = uses.collect();
             app.meter.update(|ledger| {
                 ledger.set_allowances(&context.account, span, observed, uses);
             });
@@ -98,7 +105,7 @@ impl Poll for BalancesTask {
     }
 }
 
-fn allowance_use(balance: &Balance<'_>) -> AllowanceUse {
+fn allowance_use(balance: &Balance<'_>, counted: &PeriodCalls) -> AllowanceUse {
     let own = |text: Option<&str>| text.map(str::to_owned);
     AllowanceUse {
         client_id: own(balance.client_id),
@@ -106,6 +113,7 @@ fn allowance_use(balance: &Balance<'_>) -> AllowanceUse {
         client_name: own(balance.client_name),
         third_party_account_id: own(balance.third_party_account_id),
         balance_nano: balance.balance.known(),
+        counted_calls: balance.client_id.map(|client| counted.of(client).into()),
         calls_nano: balance.num_calls.known(),
         minutes_nano: balance.num_mins.known(),
     }

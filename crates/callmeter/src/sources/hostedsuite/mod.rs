@@ -15,6 +15,7 @@ mod days;
 mod model;
 mod open_reading;
 mod period;
+mod period_calls;
 mod polls;
 mod reader;
 mod readings;

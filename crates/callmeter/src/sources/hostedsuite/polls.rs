@@ -1,5 +1,7 @@
 //! The polls of an account at HostedSuite.
 
+use std::sync::Arc;
+
 use hostedsuite_client::Client;
 
 use super::balances::BalancesTask;
@@ -36,6 +38,7 @@ pub(in crate::sources) fn add_polls(
             client: client.clone(),
             config,
             zone: api.time_zone,
+            counted: Arc::default(),
         };
         polls.add(task, interval);
     }

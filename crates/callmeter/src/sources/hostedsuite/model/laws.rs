@@ -61,8 +61,8 @@ impl Observed {
         self.before = proofs.collect();
     }
 
-    /// Notes which days a poll has proven that began at `start` (true time, and time that passed by both clocks), and which
-    /// readings go on with the next poll.
+    /// Notes which days a poll has proven that began at `start` (in true time, and by both clocks),
+    /// and which readings go on with the next poll.
     pub(super) fn poll_ends(
         &mut self,
         days: &[DayCoverage],
