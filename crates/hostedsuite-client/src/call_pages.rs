@@ -193,11 +193,6 @@ impl CallPages {
         self.walk.is_reordered()
     }
 
-    /// The different rows received; `None` after a walk resumed at a position.
-    pub fn different_rows(&self) -> Option<u64> {
-        self.walk.different()
-    }
-
     /// The rows that the server counts, if it counts.
     pub fn count(&self) -> Option<u64> {
         self.walk.count()

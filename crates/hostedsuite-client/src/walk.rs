@@ -117,6 +117,7 @@ enum PageZero {
 
 /// A walk over the pages of one range.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a walk")]
 pub(crate) struct Walk {
     page_size: usize,
     first: FirstPage,
@@ -219,11 +220,6 @@ impl Walk {
     /// add up.
     pub(crate) fn is_reordered(&self) -> bool {
         self.reordered
-    }
-
-    /// The different rows received; `None` after a walk was resumed, which has not seen them all.
-    pub(crate) fn different(&self) -> Option<u64> {
-        self.seen_all.then_some(self.seen.len() as u64)
     }
 
     /// The count that the server stated last; `None` if it states none or a wrong one.

@@ -27,12 +27,10 @@ pub enum PollError {
         /// Calls of the reading that the journal did not have.
         new: u64,
     },
-    /// A day has fewer calls than before.
-    #[error("had {had} different rows, but the last reading had {before}")]
-    Fewer {
-        /// Different rows received.
-        had: u64,
-        /// Different rows of the reading before.
+    /// A day that had calls has none.
+    #[error("had no calls, but the last reading had {before}")]
+    Emptied {
+        /// Calls of the reading before.
         before: u64,
     },
     /// Days could not be read to their ends; all others were.
@@ -119,7 +117,7 @@ impl PollError {
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::Api(error) => error.kind().as_str(),
-            Self::Incomplete(_) | Self::Reordered { .. } | Self::Fewer { .. } => INCOMPLETE,
+            Self::Incomplete(_) | Self::Reordered { .. } | Self::Emptied { .. } => INCOMPLETE,
             Self::Days { source, .. } => source.reason(),
             Self::Tail { source, .. } => source.reason(),
             Self::Journal(_) => JOURNAL,
@@ -152,7 +150,7 @@ impl PollError {
         match self {
             Self::Api(error) => error.is_retryable(),
             // The list changed, or more of it is there a little later.
-            Self::Incomplete(_) | Self::Reordered { .. } | Self::Fewer { .. } => true,
+            Self::Incomplete(_) | Self::Reordered { .. } | Self::Emptied { .. } => true,
             Self::Days { source, .. } => source.is_transient(),
             Self::Tail { source, .. } => source.is_transient(),
             Self::Journal(error) => error.is_transient(),

@@ -30,8 +30,12 @@ impl Status {
         } = config;
         change(file);
         error.iter_mut().chain(warnings).for_each(change);
-        accounts.iter_mut().for_each(|one| account(one, &change));
-        outputs.iter_mut().for_each(|one| output(one, &change));
+        for one in accounts.iter_mut() {
+            account(one, &change);
+        }
+        for one in outputs.iter_mut() {
+            output(one, &change);
+        }
         let JournalStatus {
             path,
             bytes: _,

@@ -16,7 +16,7 @@ pub struct DayCoverage {
     pub proven_at: Option<i64>,
     /// The rows that the server counted in the last reading, if it counts.
     pub stated: Option<u64>,
-    /// The rows that the last reading received.
+    /// The calls that started on the day, by the last reading that proved it.
     pub received: u64,
     /// Calls of the last reading that had not settled.
     pub waiting: u64,

@@ -1,5 +1,7 @@
 //! A reading of a day between two polls, and how it ends.
 
+use std::collections::HashSet;
+
 use hostedsuite_client::{CallPages, Position};
 
 use super::coverage::Reading;
@@ -11,6 +13,11 @@ pub(super) struct OpenReading {
     pub(super) reading: Reading,
     /// Whether the day had been proven before.
     pub(super) was_proven: bool,
+    /// The rows received.
+    pub(super) rows: u64,
+    /// The calls that started on the day, by hashes of their ids; `None` if the reading began where
+    /// another process stopped.
+    pub(super) own: Option<HashSet<u64>>,
     /// Calls that the journal did not have.
     pub(super) new: u64,
     /// Those of them that the tail missed.

@@ -211,10 +211,11 @@ impl Taken {
             let is_asked = asked.contains(&start) || start == asked.end;
             self.shifted += u64::from(is_expected && !is_asked);
         }
+        let id = call.id().map_or(start.unwrap_or(0).unsigned_abs(), id_hash);
         let settles = || {
             let start = start?;
             Some(Waiting {
-                id: call.id().map_or(start.unsigned_abs(), id_hash),
+                id,
                 start,
                 until: pending.settled_at(call)?,
             })
@@ -230,6 +231,7 @@ impl Taken {
             _ => {}
         }
         self.rows.push(TailRow {
+            id,
             start,
             classification,
             waiting,

@@ -1,5 +1,6 @@
 //! Reads one day of calls as a whole, and the tail.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use api_client::{Cap, ErrorKind, Reason};
@@ -12,7 +13,7 @@ use super::coverage::Reading;
 use super::days::{Day, span, with_margin};
 use super::open_reading::{DayEnd, OpenReading};
 use super::reader::{Received, Taken};
-use super::tail::{self, Finding, NextPage, Waiting};
+use super::tail::{self, Finding, NextPage, TailRow, Waiting};
 use crate::sources::error::PollError;
 
 /// Readings without calls of a day that had some, after which the day may be empty: about a day.
@@ -45,7 +46,7 @@ impl CallsPoll<'_> {
                     let taken = self
                         .take(Purpose::Regular, day, page, asked.clone())
                         .await?;
-                    self.note(&mut open, &taken);
+                    self.note(day, &mut open, &taken);
                 }
                 Some(Err(error)) => return self.failed(day, open, error),
             }
@@ -75,7 +76,9 @@ impl CallsPoll<'_> {
             .server_counts(self.memory.server_counts)
             .caps(caps);
         let pages = self.reader.client.calls(&query);
-        let pages = match self.memory.coverage.position(day.date) {
+        let position = self.memory.coverage.position(day.date);
+        let own = position.is_none().then(HashSet::new);
+        let pages = match position {
             Some(position) => pages.resume(position),
             None => pages,
         };
@@ -90,6 +93,8 @@ impl CallsPoll<'_> {
                 .coverage
                 .entry(day.date)
                 .is_some_and(|entry| entry.proven_at.is_some()),
+            rows: 0,
+            own,
             new: 0,
             missed_by_tail: 0,
         }
@@ -136,7 +141,7 @@ impl CallsPoll<'_> {
     }
 
     /// Notes what a page of a day shows.
-    fn note(&mut self, open: &mut OpenReading, taken: &Taken) {
+    fn note(&mut self, day: Day, open: &mut OpenReading, taken: &Taken) {
         if taken.shifted > 0 {
             self.memory.coverage.set_shifted();
         }
@@ -156,6 +161,12 @@ impl CallsPoll<'_> {
             }
         }
         open.new += taken.counts.new;
+        open.rows += taken.counts.total() + taken.unreadable;
+        if let Some(own) = &mut open.own {
+            let day = span(&[day]);
+            let of_day = |row: &&TailRow| row.start.is_some_and(|start| day.contains(&start));
+            own.extend(taken.rows.iter().filter(of_day).map(|row| row.id));
+        }
         self.memory.tail.note_waiting(waiting);
     }
 
@@ -204,9 +215,12 @@ impl CallsPoll<'_> {
             pages,
             mut reading,
             was_proven,
+            rows,
+            own,
             new,
             missed_by_tail,
         } = open;
+        let had = own.map(|own| own.len() as u64);
         self.memory.tail.judge(missed_by_tail, Instant::now());
         match pages.ending() {
             Some(Ending::Complete) => {}
@@ -222,12 +236,22 @@ impl CallsPoll<'_> {
         }
         let before = self.memory.coverage.entry(day.date);
         let before = before.map_or(0, |entry| entry.received);
-        if let Some(had) = pages.different_rows().filter(|_| was_proven)
-            && !self.may_be_fewer(day, had, before)
-        {
-            return DayEnd::Failed(PollError::Fewer { had, before });
+        if let Some(had) = had.filter(|_| was_proven && before > 0) {
+            let failures = self.memory.coverage.entry(day.date);
+            let failures = failures.map_or(0, |entry| entry.failures);
+            // A server that fails may answer as if there were no calls.
+            if rows == 0 && failures < EMPTY_READINGS {
+                return DayEnd::Failed(PollError::Emptied { before });
+            }
+            if !self.readings_agree(day, had, before) {
+                return DayEnd::Interrupted {
+                    position: None,
+                    cap: None,
+                    goes_on: true,
+                };
+            }
         }
-        reading.received = pages.different_rows().unwrap_or(before);
+        reading.received = had.unwrap_or(before);
         reading.stated = pages.count();
         self.summary.days += 1;
         let (span, started) = (span(&[day]), reading.started.as_microsecond());
@@ -235,17 +259,12 @@ impl CallsPoll<'_> {
         DayEnd::Proven(reading)
     }
 
-    /// Whether a day may have fewer calls than before: if two readings agree. A day that had calls
-    /// and has none needs many more: a server that fails may answer as if there were none.
-    fn may_be_fewer(&mut self, day: Day, had: u64, before: u64) -> bool {
+    /// Whether a reading has at least the calls of the one before. Calls that are gone are believed
+    /// when a second reading does not have them either.
+    fn readings_agree(&mut self, day: Day, had: u64, before: u64) -> bool {
         if had >= before {
             self.memory.fewer.remove(&day.date);
             return true;
-        }
-        let failures = self.memory.coverage.entry(day.date);
-        let failures = failures.map_or(0, |entry| entry.failures);
-        if had == 0 && failures < EMPTY_READINGS {
-            return false;
         }
         let last = self.memory.fewer.insert(day.date, had);
         last.is_some_and(|last| had >= last)

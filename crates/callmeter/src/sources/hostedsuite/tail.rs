@@ -49,7 +49,7 @@ struct Seen {
     /// The tail asked for calls that started from then on.
     from: i64,
     /// And has seen those that started from then on.
-    seen_from: i64,
+    oldest: i64,
     /// Those that had settled by then.
     settled_by: i64,
 }
@@ -83,6 +83,8 @@ impl Waiting {
 /// A row of a page, as far as the tail is concerned.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TailRow {
+    /// A hash of its id.
+    pub(super) id: u64,
     pub(super) start: Option<i64>,
     pub(super) classification: Classification,
     /// The call, if it has not settled.
@@ -214,7 +216,7 @@ impl Tail {
         self.note_waiting(run.waiting);
         self.seen = Some(Seen {
             from: run.from,
-            seen_from: oldest,
+            oldest,
             settled_by: run.now,
         });
     }
@@ -230,7 +232,7 @@ impl Tail {
         let Some(seen) = self.seen.filter(|seen| call.until <= seen.settled_by) else {
             return Finding::Expected;
         };
-        if call.start >= seen.seen_from && !self.waiting.contains_key(&call.id) {
+        if call.start >= seen.oldest && !self.waiting.contains_key(&call.id) {
             Finding::Missed
         } else if call.start >= seen.from {
             Finding::Deeper
@@ -303,6 +305,7 @@ mod tests {
             until: start + 5 * MINUTE,
         });
         TailRow {
+            id: start.unsigned_abs(),
             start: Some(start),
             classification,
             waiting,
