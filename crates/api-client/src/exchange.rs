@@ -26,6 +26,8 @@ pub struct RequestEvent {
     pub bytes: u64,
     /// Sends after the first.
     pub retries: u32,
+    /// Whether the server answered a send with "too many requests".
+    pub throttled: bool,
 }
 
 /// How an operation ended.
@@ -97,6 +99,7 @@ impl Exchange {
                 status: None,
                 bytes: 0,
                 retries: 0,
+                throttled: false,
             },
             started: Instant::now(),
             ended: false,
@@ -126,6 +129,10 @@ impl Exchange {
 
     pub(crate) fn add_bytes(&mut self, count: usize) {
         self.event.bytes += count as u64;
+    }
+
+    pub(crate) fn note_throttling(&mut self) {
+        self.event.throttled = true;
     }
 
     pub(crate) fn add_retry(&mut self) {

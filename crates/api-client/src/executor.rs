@@ -14,7 +14,7 @@ use crate::answer::Answer;
 use crate::body::{self, BodyError};
 use crate::coding::Decoder;
 use crate::concurrency::ConcurrencyLimit;
-use crate::error::{Error, Reason};
+use crate::error::{Error, ErrorKind, Reason};
 use crate::exchange::{Exchange, Observer, Outcome};
 use crate::retry::RetryPolicy;
 use crate::transport::{Transport, TransportError, TransportKind};
@@ -225,6 +225,12 @@ impl Executor {
             let result = attempt(self, exchange, request).await;
             drop(permits);
             sent += 1;
+            if result
+                .as_ref()
+                .is_err_and(|error| error.kind() == ErrorKind::Throttled)
+            {
+                exchange.note_throttling();
+            }
             let wait = match &result {
                 Ok(_) => None,
                 Err(error) => self.0.retry.wait_after(sent, error),

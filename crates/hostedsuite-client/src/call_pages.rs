@@ -74,6 +74,7 @@ pub struct CallPages {
     resumed_at: Option<Position>,
     /// The refusal that the walk ends with, unless other pages make up for it.
     refusal: Option<Error>,
+    last_was_refused: bool,
     failed: bool,
     summary: Summary,
     date: Option<Timestamp>,
@@ -90,6 +91,7 @@ impl CallPages {
             query,
             resumed_at: None,
             refusal: None,
+            last_was_refused: false,
             failed: false,
             summary: Summary::default(),
             date: None,
@@ -145,10 +147,12 @@ impl CallPages {
         match self.request(number).await {
             Ok(page) => {
                 self.receive(&page);
+                self.last_was_refused = false;
                 Some(Ok((!page.is_empty()).then_some(page)))
             }
             Err(error) if may_be_about_number(&error) => {
                 self.walk.refused();
+                self.last_was_refused = true;
                 // If page 1 is refused like page 0, the number was not the reason.
                 if number != 1 || self.refusal.is_none() {
                     self.refusal = Some(error);
@@ -185,6 +189,16 @@ impl CallPages {
     /// Whether the server is known to count rows now.
     pub fn server_counts(&self) -> bool {
         self.walk.has_counted()
+    }
+
+    /// The refusal of a page that the walk has not made up for, if any.
+    pub fn take_refusal(&mut self) -> Option<Error> {
+        self.refusal.take()
+    }
+
+    /// Whether the page requested last was refused.
+    pub fn is_refused(&self) -> bool {
+        self.last_was_refused
     }
 
     /// Whether the server orders rows differently from page to page, so that some may be missing

@@ -137,6 +137,8 @@ pub(crate) struct Walk {
     seen_all: bool,
     /// Whether rows came again that do not merely continue the page before.
     reordered: bool,
+    /// Whether the page received last had a row that no page before it had.
+    added: bool,
     count: Count,
     /// Whether the server is known to count rows.
     server_counts: bool,
@@ -170,6 +172,7 @@ impl Walk {
             seen: HashSet::new(),
             seen_all: true,
             reordered: false,
+            added: false,
             count: Count::default(),
             server_counts: false,
             resumed: None,
@@ -381,11 +384,16 @@ impl Walk {
         if number == 0 {
             self.zero = PageZero::HasRows;
         }
-        // New calls push rows down to the beginning of the next page. Rows that come again anywhere
-        // else show that the order changes, so that others may not have come at all.
-        let pushed = overlap(&self.last, rows);
+        // A list that has grown pushes rows down to the beginning of the next page. Other rows that
+        // come again show that the order changes, so that others may not have come at all.
+        let pushed = if self.count.grew {
+            overlap(&self.last, rows)
+        } else {
+            0
+        };
         let others = rows.get(pushed..).unwrap_or_default();
         self.reordered |= others.iter().any(|row| self.seen.contains(row));
+        self.added = rows.iter().any(|row| !self.seen.contains(row));
         self.before_last = self.rows;
         self.last_number = number;
         self.last.clear();
@@ -393,7 +401,12 @@ impl Walk {
         self.repeats = 0;
         self.rows += rows.len() as u64;
         self.seen.extend(rows);
-        if self.count.stated.is_some_and(|count| self.rows > count) && !self.count.shrank {
+        let different = if self.seen_all {
+            self.seen.len() as u64
+        } else {
+            self.rows
+        };
+        if self.count.stated.is_some_and(|count| different > count) && !self.count.shrank {
             self.count.wrong = true;
         }
     }
@@ -405,7 +418,10 @@ impl Walk {
         let pages_read = number + 1 - self.first_number();
         let hints_at_more = page.rows.len() >= self.page_size
             || page.total_pages.is_some_and(|pages| pages > pages_read);
-        if self.rows < count || hints_at_more {
+        // Rows that came twice may stand for others, which are on a later page then.
+        let different = self.seen.len() as u64;
+        let may_hide_more = self.seen_all && self.added && different < count;
+        if self.rows < count || hints_at_more || may_hide_more {
             Next::Request(number + 1)
         } else {
             self.end()

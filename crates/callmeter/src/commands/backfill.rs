@@ -258,11 +258,13 @@ async fn read_day(
 
 fn show(bar: &ProgressBar, progress: &BackfillProgress) {
     let not_proven = progress.not_proven.len() as u64;
-    bar.set_position(progress.read_before + progress.read + not_proven);
+    let position = progress.read_before + progress.read + not_proven;
+    let advanced = position > bar.position();
+    bar.set_position(position);
     if let Some(day) = progress.day {
-        if bar.is_hidden() {
+        if bar.is_hidden() && advanced {
             let (new, records) = (progress.new, progress.records);
-            tracing::info!(%day, new, records, "read");
+            tracing::info!(%day, new_so_far = new, records_so_far = records, "read a day");
         }
         bar.set_message(format!(
             "{day}: {} new of {}",

@@ -26,7 +26,7 @@ pub(super) fn hosted_suite(
     let (sent_again, observe) = (retries.clone(), observer(account, &app.metrics));
     let observe = move |event: &RequestEvent| {
         if event.operation == hostedsuite_client::LIST_CALLS_ID {
-            sent_again.add(event.retries);
+            sent_again.add(event.retries, event.throttled);
         }
         observe(event);
     };

@@ -45,6 +45,9 @@ pub enum PollError {
         /// Why the first one could not be read.
         source: Arc<Self>,
     },
+    /// A day that was asked for could not be read to its end.
+    #[error(transparent)]
+    Day(Arc<Self>),
     /// The end of the list could not be read.
     #[error("the newest calls")]
     Tail {
@@ -118,7 +121,7 @@ impl PollError {
         match self {
             Self::Api(error) => error.kind().as_str(),
             Self::Incomplete(_) | Self::Reordered { .. } | Self::Emptied { .. } => INCOMPLETE,
-            Self::Days { source, .. } => source.reason(),
+            Self::Days { source, .. } | Self::Day(source) => source.reason(),
             Self::Tail { source, .. } => source.reason(),
             Self::Journal(_) => JOURNAL,
             Self::Meter(_) => METER,
@@ -151,7 +154,7 @@ impl PollError {
             Self::Api(error) => error.is_retryable(),
             // The list changed, or more of it is there a little later.
             Self::Incomplete(_) | Self::Reordered { .. } | Self::Emptied { .. } => true,
-            Self::Days { source, .. } => source.is_transient(),
+            Self::Days { source, .. } | Self::Day(source) => source.is_transient(),
             Self::Tail { source, .. } => source.is_transient(),
             Self::Journal(error) => error.is_transient(),
             Self::Meter(_) | Self::Internal(_) | Self::Stopped => false,
@@ -162,7 +165,7 @@ impl PollError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Api(error) => error.retry_after(),
-            Self::Days { source, .. } => source.retry_after(),
+            Self::Days { source, .. } | Self::Day(source) => source.retry_after(),
             Self::Tail { source, .. } => source.retry_after(),
             _ => None,
         }

@@ -515,20 +515,39 @@ fn a_stated_0_does_not_make_up_for_a_refused_page() {
 
 #[test]
 fn rows_that_are_pushed_down_are_no_other_order() {
-    let page = |rows| PageRows {
+    let page = |rows, count| PageRows {
         rows,
-        total_count: None,
+        total_count: Some(count),
         total_pages: None,
     };
-    for (second, is_reordered) in [
-        (&[4, 5, 6][..], false),
-        (&[2, 3, 4], false),
-        (&[4, 3, 5], true),
-        (&[2, 4, 5], true),
+    for (second, count, is_reordered) in [
+        (&[4, 5, 6][..], 9, false),
+        (&[2, 3, 4], 11, false),
+        (&[2, 3, 4], 9, true),
+        (&[4, 3, 5], 11, true),
+        (&[2, 4, 5], 11, true),
     ] {
         let mut walk = Walk::new(3, FirstPage::Zero);
-        walk.received(page(&[1, 2, 3]));
-        walk.received(page(second));
+        walk.received(page(&[1, 2, 3], 9));
+        walk.received(page(second, count));
         assert_eq!(walk.is_reordered(), is_reordered, "{second:?}");
     }
+}
+
+/// Pages that begin with the last rows of the page before add up to the count too early.
+#[test]
+fn rows_behind_repeated_ones_are_read() {
+    let page = |rows| PageRows {
+        rows,
+        total_count: Some(6),
+        total_pages: None,
+    };
+    let mut walk = Walk::new(3, FirstPage::Zero);
+    walk.received(page(&[1, 2, 3]));
+    walk.received(page(&[3, 4, 5]));
+    assert_eq!(walk.next(), Next::Request(2));
+    walk.received(page(&[5, 6]));
+    walk.received(page(&[]));
+    assert_eq!(walk.next(), Next::Ended(Ending::Complete));
+    assert_eq!(walk.seen.len(), 6);
 }

@@ -62,13 +62,12 @@ impl Backfill {
             .coverage
             .entry(date)
             .is_none_or(|entry| entry.proven_at.is_some());
-        match poll.finish() {
-            Err(PollError::Days { source, .. }) => match std::sync::Arc::try_unwrap(source) {
-                Ok(error) => Err(error),
-                Err(source) => Err(PollError::Internal(callmeter_error_chain::chain(&source))),
-            },
-            Err(error) => Err(error),
-            Ok(_) => Ok(DayRead { counts, is_proven }),
+        let failure = poll.memory.failing.get(&date).cloned();
+        // Its error may be that of another day.
+        let _ended = poll.finish();
+        match failure {
+            Some(error) => Err(PollError::Day(error)),
+            None => Ok(DayRead { counts, is_proven }),
         }
     }
 }

@@ -66,8 +66,9 @@ impl Budget {
     /// The server asked for fewer requests, and perhaps for a pause.
     pub(super) fn throttled(&mut self, retry_after: Option<Duration>, now: Instant) {
         let pause = retry_after.unwrap_or_default().min(LONGEST_PAUSE);
-        self.paused_until = Some(now + pause);
-        self.slowed_until = Some(now + pause + SLOWED);
+        let later = |before: Option<Instant>, until| Some(before.map_or(until, |at| at.max(until)));
+        self.paused_until = later(self.paused_until, now + pause);
+        self.slowed_until = later(self.slowed_until, now + pause + SLOWED);
     }
 
     /// Requests that may be sent in an hour, as things are now.

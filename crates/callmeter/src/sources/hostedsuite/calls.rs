@@ -226,11 +226,18 @@ impl CallsPoll<'_> {
                 "most calls of a page are not of the requested day: the server seems to ignore the dates of requests"
             );
         }
+        if summary.has_asked {
+            memory.had_rows = summary.counts.total() > 0;
+        }
         let coverage = &memory.coverage;
-        memory
-            .failing
-            .retain(|day, _| coverage.entry(*day).is_some());
-        summary.end(&memory.failing)
+        let is_expected = |day: &Date| coverage.entry(*day).is_some();
+        memory.failing.retain(|day, _| is_expected(day));
+        memory.open.retain(|day, _| is_expected(day));
+        memory.fewer.retain(|day, _| is_expected(day));
+        // Those who asked for a day are told.
+        let is_asked = |day: &Date| coverage.entry(*day).is_some_and(|entry| entry.asked);
+        let failing = memory.failing.iter().filter(|(day, _)| !is_asked(day));
+        summary.end(failing)
     }
 }
 

@@ -23,6 +23,7 @@ use crate::sources::error::PollError;
 use crate::status::{CallsProgress, UnprovenDay};
 
 /// What is known of an account's calls between two polls.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct CallsMemory {
     pub(super) state: AccountState,
     pub(super) coverage: Coverage,
@@ -42,6 +43,8 @@ pub(super) struct CallsMemory {
     pub(super) fewer: BTreeMap<Date, u64>,
     /// Whether days were due in the last poll, and none could be read.
     pub(super) is_starved: bool,
+    /// Whether the last poll that asked got rows.
+    pub(super) had_rows: bool,
     /// Past days that operators wait for.
     pub(super) requests: Vec<ActiveRequest>,
 }
@@ -84,6 +87,7 @@ impl CallsMemory {
             failing: BTreeMap::new(),
             fewer: BTreeMap::new(),
             is_starved: false,
+            had_rows: true,
             requests: Vec::new(),
         })
     }
@@ -205,6 +209,9 @@ impl CallsPoll<'_> {
     pub(super) async fn may_send(&mut self, purpose: Purpose) -> Result<bool, PollError> {
         let now = Instant::now();
         self.budget.spend(self.reader.retries.take(), now);
+        if self.reader.retries.take_throttled() {
+            self.budget.throttled(None, now);
+        }
         let ready = self.budget.ready_at(now);
         let is_first_of_days = purpose != Purpose::Tail && !self.has_asked_for_days;
         let is_over = if is_first_of_days {

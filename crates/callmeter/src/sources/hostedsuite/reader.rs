@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use callmeter_journal::{
     AccountState, Classification, CoverageChange, DayCoverage, IngestSession, PageCounts,
@@ -36,17 +36,23 @@ pub(crate) struct CallsReader {
     pub(in crate::sources) retries: Retries,
 }
 
-/// Counts requests that were sent again.
+/// What happened inside the client: requests that were sent again, and whether the server asked for
+/// fewer.
 #[derive(Debug, Clone, Default)]
-pub(in crate::sources) struct Retries(Arc<AtomicU32>);
+pub(in crate::sources) struct Retries(Arc<(AtomicU32, AtomicBool)>);
 
 impl Retries {
-    pub(in crate::sources) fn add(&self, retries: u32) {
-        self.0.fetch_add(retries, Ordering::Relaxed);
+    pub(in crate::sources) fn add(&self, retries: u32, throttled: bool) {
+        self.0.0.fetch_add(retries, Ordering::Relaxed);
+        self.0.1.fetch_or(throttled, Ordering::Relaxed);
     }
 
     pub(super) fn take(&self) -> u32 {
-        self.0.swap(0, Ordering::Relaxed)
+        self.0.0.swap(0, Ordering::Relaxed)
+    }
+
+    pub(super) fn take_throttled(&self) -> bool {
+        self.0.1.swap(false, Ordering::Relaxed)
     }
 }
 

@@ -30,6 +30,11 @@ impl CallsPoll<'_> {
         let asked = span(&[day]);
         loop {
             if !self.may_send(Purpose::Regular).await? {
+                if open.pages.is_refused()
+                    && let Some(refusal) = open.pages.take_refusal()
+                {
+                    return self.failed(day, open, refusal);
+                }
                 let is_late = Instant::now() >= self.deadline;
                 let cap = is_late.then(|| TIME_LIMIT.to_owned());
                 return Ok(self.keep(day, open, cap, false));
@@ -41,7 +46,7 @@ impl CallsPoll<'_> {
             self.note_date(open.pages.date());
             match answer.ok_or(PollError::Stopped)? {
                 None => break,
-                Some(Ok(None)) => self.summary.has_answer = true,
+                Some(Ok(None)) => self.summary.has_answer |= !open.pages.is_refused(),
                 Some(Ok(Some(page))) => {
                     let taken = self
                         .take(Purpose::Regular, day, page, asked.clone())
@@ -214,7 +219,7 @@ impl CallsPoll<'_> {
         let OpenReading {
             pages,
             mut reading,
-            was_proven,
+            was_proven: _,
             rows,
             own,
             new,
@@ -236,11 +241,12 @@ impl CallsPoll<'_> {
         }
         let before = self.memory.coverage.entry(day.date);
         let before = before.map_or(0, |entry| entry.received);
-        if let Some(had) = had.filter(|_| was_proven && before > 0) {
+        if let Some(had) = had.filter(|_| before > 0) {
             let failures = self.memory.coverage.entry(day.date);
             let failures = failures.map_or(0, |entry| entry.failures);
-            // A server that fails may answer as if there were no calls.
-            if rows == 0 && failures < EMPTY_READINGS {
+            // A server that fails may answer as if there were no calls at all.
+            let has_others = self.memory.had_rows || self.summary.counts.total() > 0;
+            if rows == 0 && !has_others && failures < EMPTY_READINGS {
                 return DayEnd::Failed(PollError::Emptied { before });
             }
             if !self.readings_agree(day, had, before) {
@@ -286,9 +292,13 @@ impl CallsPoll<'_> {
         let now = self.clocks().of_records().as_microsecond();
         let mut run = self.memory.tail.start(yesterday, now);
         let mut number = tail::first_number(self.memory.first_page);
+        let mut refusal = None;
         loop {
             if !self.may_send(Purpose::Tail).await? {
-                return Ok(());
+                return match refusal {
+                    Some(error) => self.tail_failed(error, today),
+                    None => Ok(()),
+                };
             }
             let left = self.deadline.saturating_duration_since(Instant::now());
             let request = self.reader.client.calls_page(&query, number);
@@ -300,8 +310,9 @@ impl CallsPoll<'_> {
                 .ok_or(PollError::Stopped)?
             {
                 Ok(Ok(page)) => page,
-                Ok(Err(_)) if number == 0 && self.memory.first_page == FirstPage::Unknown => {
+                Ok(Err(error)) if number == 0 && self.memory.first_page == FirstPage::Unknown => {
                     // A server whose pages count from 1 may refuse page 0.
+                    refusal = Some(error);
                     number = 1;
                     continue;
                 }
@@ -337,7 +348,8 @@ impl CallsPoll<'_> {
         self.note_throttling(&error);
         self.memory.tail.has_not_looked();
         self.memory.coverage.make_due(today.date);
-        if !concerns_day(&error, self.summary.has_answer) {
+        let is_of_tail = matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Transport);
+        if !is_of_tail && !concerns_day(&error, self.summary.has_answer) {
             return Err(error.into());
         }
         self.summary.tail_failed(error.into());

@@ -1,6 +1,5 @@
 //! What a poll of calls has read, and what failed.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -60,12 +59,15 @@ impl PollSummary {
     }
 
     /// How the poll ended, with the days whose last readings failed, in this poll or before.
-    pub(super) fn end(self, failing: &BTreeMap<Date, Arc<PollError>>) -> Result<Polled, PollError> {
+    pub(super) fn end<'f>(
+        self,
+        mut failing: impl Iterator<Item = (&'f Date, &'f Arc<PollError>)>,
+    ) -> Result<Polled, PollError> {
         let is_partial = self.has_answer || !self.has_asked;
-        if let Some((day, source)) = failing.first_key_value() {
+        if let Some((day, source)) = failing.next() {
             return Err(PollError::Days {
                 day: *day,
-                more: failing.len() - 1,
+                more: failing.count(),
                 is_partial,
                 source: Arc::clone(source),
             });

@@ -245,7 +245,7 @@ impl Tail {
     /// and then a call is listed late; a tail that misses more calls than it finds is of no use.
     pub(super) fn judge(&mut self, missed: u64, now: Instant) {
         let found = std::mem::take(&mut self.found);
-        if missed > found {
+        if missed > found + 1 {
             self.distrust(
                 "it misses calls that the reading of the whole day finds",
                 now,
