@@ -99,7 +99,8 @@ async fn settings_that_the_plugin_does_not_know_are_refused() {
     end(exporter);
 }
 
-/// Files that callmeter writes cannot grow beyond `bytes` from now on.
+/// Files that callmeter writes cannot grow beyond `bytes` from now on: writes beyond the limit fail
+/// like on a full disk, and the signal of the limit does not end the program.
 fn limit_files(exporter: &Exporter, bytes: Option<u64>) {
     let limit = Rlimit {
         current: bytes,
@@ -111,18 +112,8 @@ fn limit_files(exporter: &Exporter, bytes: Option<u64>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_that_cannot_write_the_journal_leaves_the_outputs_running() {
     let site = Site::with_calls(40).await;
-    let config = configure(&site, &[csv(&site, "")]);
-    // A signal that is ignored stays ignored: writes beyond the limit fail like on a full disk.
-    let mut command = Command::new("/bin/sh");
-    command
-        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
-        .arg(callmeter())
-        .arg("run")
-        .arg(format!("--config.file={}", config.display()))
-        .args(["--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle"])
-        .arg("--log.level=debug");
-    let process = Process::start(&mut command, &site.world.path("callmeter.log"));
-    let exporter = Exporter::adopt(process, Web::default()).await;
+    configure(&site, &[csv(&site, "")]);
+    let exporter = site.start().await;
     delivered(&exporter, "archive", 40.0).await;
     let before = exporter.process().children();
 

@@ -12,6 +12,7 @@ pub mod context;
 mod control;
 mod descriptors;
 pub mod exit;
+pub mod file_size;
 mod log_lines;
 pub mod logging;
 pub mod pipeline;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use callmeter::cli::{Cli, Command};
 use callmeter::commands;
 use callmeter::exit::Failure;
+use callmeter::file_size;
 use callmeter::logging;
 use callmeter_plugin_host::CHILD_ARGUMENT;
 use clap::Parser as _;
@@ -18,7 +19,7 @@ fn main() -> ExitCode {
         return callmeter_plugin_host::child_main();
     }
     let cli = Cli::parse();
-    match dispatch(cli) {
+    match file_size::survive_the_limit().and_then(|()| dispatch(cli)) {
         Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,
         Err(failure) => {
             logging::fatal(&failure);

@@ -140,9 +140,9 @@ fn take_pipes() -> io::Result<(File, File)> {
 }
 
 /// A service manager that stops callmeter also signals its children. They must flush first, and end
-/// when callmeter tells them to.
+/// when callmeter tells them to. A write beyond the limit of the size of files is an error instead.
 fn ignore_signals() {
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGXFSZ] {
         // SAFETY: ignoring a signal installs no handler; no other thread runs yet.
         unsafe {
             libc::signal(signal, libc::SIG_IGN);

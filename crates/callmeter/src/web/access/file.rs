@@ -157,8 +157,10 @@ pub fn loses_protection(whole: &str, begun: &str) -> bool {
     !is_kept
 }
 
-/// The costs that a bcrypt hash can have.
-const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=31;
+/// The lowest cost of a bcrypt hash, and the highest that is accepted. One more doubles the time of
+/// every check: 16 takes seconds, 31 a day.
+const MIN_COST: u32 = 4;
+const MAX_COST: u32 = 16;
 
 /// The headers that may be set, with the allowed values; an empty list allows any.
 const HEADERS: &[(&str, &[&str])] = &[
@@ -200,11 +202,9 @@ impl Settings {
         }
         settings.users = raw.basic_auth_users.unwrap_or_default();
         for (user, hash) in &settings.users {
-            let valid = bcrypt::HashParts::from_str(hash)
-                .is_ok_and(|parts| BCRYPT_COSTS.contains(&parts.get_cost()));
-            if !valid {
+            if let Err(problem) = check_hash(hash) {
                 note(format!(
-                    "basic_auth_users: the hash of {user:?} is not a bcrypt hash; create one with `htpasswd -nBC 10 {user}`"
+                    "basic_auth_users: the hash of {user:?} {problem}; create one with `htpasswd -nBC 10 {user}`"
                 ));
             }
         }
@@ -224,6 +224,16 @@ impl Settings {
         } else {
             Err(AccessError::Invalid(mistakes.join("\n")))
         }
+    }
+}
+
+fn check_hash(hash: &str) -> Result<(), String> {
+    match bcrypt::HashParts::from_str(hash).map(|parts| parts.get_cost()) {
+        Ok(MIN_COST..=MAX_COST) => Ok(()),
+        Ok(cost) if (MAX_COST..=31).contains(&cost) => Err(format!(
+            "has the cost {cost}: at most {MAX_COST} is accepted, because a check takes too long"
+        )),
+        _ => Err("is not a bcrypt hash".to_owned()),
     }
 }
 

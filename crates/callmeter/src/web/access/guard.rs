@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use super::bucket::Bucket;
 use super::file::{AccessError, Files, Settings};
 use super::tls;
+use super::turns::Turns;
 use super::users::{self, Checked, Users};
 use crate::web::peer::Peer;
 
@@ -26,6 +27,8 @@ pub struct Access {
 /// One reading of the file.
 pub(super) struct Rules {
     settings: Settings,
+    /// A check that goes on does not keep those of a later file waiting.
+    turns: Arc<Turns>,
     /// The TLS configuration; `None` for plain HTTP.
     pub(super) tls: Option<Arc<rustls::ServerConfig>>,
     /// Of all files that were read, to detect changes.
@@ -86,6 +89,7 @@ impl Rules {
     pub(super) fn open_to_all() -> Self {
         Self {
             settings: Settings::default(),
+            turns: Turns::on_half_of_the_cores(),
             tls: None,
             digest: 0,
         }
@@ -102,6 +106,7 @@ impl Rules {
         settings.warnings = warnings;
         Ok(Self {
             settings,
+            turns: Turns::on_half_of_the_cores(),
             tls,
             digest: files.digest(),
         })
@@ -151,7 +156,8 @@ pub(in crate::web) async fn guard(
             Some(credentials) => {
                 let from = request.extensions().get::<Peer>().copied();
                 let users = &rules.settings.users;
-                access.users.check(users, credentials, from).await
+                let turns = &rules.turns;
+                access.users.check(users, turns, credentials, from).await
             }
             None => Checked::Unknown,
         };
@@ -173,4 +179,38 @@ pub(in crate::web) async fn guard(
         headers.insert(HeaderName::clone(name), HeaderValue::clone(value));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_check_that_goes_on_does_not_delay_those_of_a_later_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("web.yml");
+        let rules = |password: &str| {
+            let hash = bcrypt::hash(password, 4).unwrap();
+            std::fs::write(&file, format!("basic_auth_users: {{ eve: '{hash}' }}\n")).unwrap();
+            Rules::read(&file).unwrap()
+        };
+        let access = Access::new(rules("first"));
+        let before = access.rules();
+        // Nobody else has a turn now.
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let mut turns = Vec::new();
+        for _ in 0..before.turns.parallel() {
+            turns.push(before.turns.wait(address, "eve").await.unwrap());
+        }
+        access.apply(Box::new(rules("second")));
+        let after = access.rules();
+        let header = HeaderValue::from_static("Basic ZXZlOnNlY29uZA==");
+        let credentials = users::basic(&header).unwrap();
+        let users = &after.settings.users;
+        let checked = access.users.check(users, &after.turns, credentials, None);
+        assert_eq!(checked.await, Checked::Known);
+        drop(turns);
+    }
 }

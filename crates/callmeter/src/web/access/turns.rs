@@ -40,12 +40,23 @@ struct Waiting {
 pub(super) struct Turn(Arc<Turns>);
 
 impl Turns {
+    /// Guesses must not use all cores.
+    pub(super) fn on_half_of_the_cores() -> Arc<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::new((cores / 2).max(1))
+    }
+
     /// Hands out this many turns at a time.
-    pub(super) fn new(parallel: usize) -> Arc<Self> {
+    fn new(parallel: usize) -> Arc<Self> {
         Arc::new(Self {
             parallel,
             queue: Mutex::default(),
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn parallel(&self) -> usize {
+        self.parallel
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

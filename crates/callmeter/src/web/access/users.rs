@@ -16,11 +16,10 @@ use crate::web::peer::Peer;
 const CACHE: usize = 100;
 
 /// Checks users, with a cache of results.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Users {
     /// Whether the password fits the hash, by both. An unknown user has no hash.
     checked: Mutex<HashMap<(Credentials, Option<String>), bool>>,
-    turns: Arc<Turns>,
 }
 
 /// The result of a check.
@@ -47,17 +46,6 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-impl Default for Users {
-    fn default() -> Self {
-        // Guesses must not use all cores.
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            checked: Mutex::default(),
-            turns: Turns::new((cores / 2).max(1)),
-        }
-    }
-}
-
 /// The credentials of an `Authorization: Basic` header.
 pub(super) fn basic(header: &HeaderValue) -> Option<Credentials> {
     let (kind, encoded) = header.to_str().ok()?.split_once(' ')?;
@@ -74,10 +62,12 @@ pub(super) fn basic(header: &HeaderValue) -> Option<Credentials> {
 }
 
 impl Users {
-    /// Whether the credentials, which came `from` this client, are those of one of `users`.
+    /// Whether the credentials, which came `from` this client, are those of one of `users`. `turns`
+    /// belong to the file with these users.
     pub(super) async fn check(
         &self,
         users: &BTreeMap<String, String>,
+        turns: &Arc<Turns>,
         credentials: Credentials,
         from: Option<Peer>,
     ) -> Checked {
@@ -88,7 +78,7 @@ impl Users {
             return known;
         }
         let address = from.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
-        let Some(turn) = self.turns.wait(address, &key.0.user).await else {
+        let Some(turn) = turns.wait(address, &key.0.user).await else {
             return Checked::TooMany;
         };
         if let Some(known) = self.cached(&key) {
@@ -184,7 +174,8 @@ mod tests {
         password: &str,
     ) -> bool {
         let credentials = basic(&header(user, password)).unwrap();
-        users.check(known, credentials, None).await == Checked::Known
+        let turns = Turns::on_half_of_the_cores();
+        users.check(known, &turns, credentials, None).await == Checked::Known
     }
 
     #[tokio::test]
