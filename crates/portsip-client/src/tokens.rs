@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use api_client::{Error, ErrorKind, Operation, Reason, Secret, SecretSource, TokenSource};
+use api_client::{
+    Error, ErrorKind, Number, Operation, Reason, Reply, Secret, SecretSource, TokenSource,
+};
 use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -91,6 +93,34 @@ impl TokenSource for SessionTokens {
                 .await
                 .note_futile_renewal(operation, error);
         })
+    }
+}
+
+/// An answer with tokens, read with more patience than its description asks for: a lifetime that
+/// cannot be read is unknown.
+#[derive(serde::Deserialize)]
+struct Granted {
+    access_token: Option<Secret>,
+    refresh_token: Option<Secret>,
+    #[serde(default)]
+    expires_in: Number,
+    #[serde(default, deserialize_with = "api_client::lenient::opt_bool")]
+    two_factor_enabled: Option<bool>,
+}
+
+impl Granted {
+    fn read(reply: Reply<SignInResult>) -> Result<Self, Error> {
+        reply.read_with(|reply| {
+            let read = reply.format().read::<Self>(&reply.body);
+            read.map_err(|problem| reply.unreadable(problem))
+        })
+    }
+
+    /// In seconds. No token is issued that has expired: a server that says so does not say how long
+    /// it lives. It is used until it is refused.
+    fn lifetime(&self) -> Option<u64> {
+        let seconds = self.expires_in.whole().ok().flatten()?;
+        u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)
     }
 }
 
@@ -243,7 +273,7 @@ impl Tokens {
                 (operations::FORM_TOKEN, reply)
             }
         };
-        let access = self.store(reply.decode()?, operation)?;
+        let access = self.store(Granted::read(reply)?, operation)?;
         // A server that does not rotate refresh tokens may leave the old one out.
         if let Some(token) = &mut self.current {
             token.refresh.get_or_insert(refresh);
@@ -252,7 +282,8 @@ impl Tokens {
     }
 
     /// Stores the tokens of an answer, and returns the access token.
-    fn store(&mut self, answer: SignInResult, operation: Operation) -> Result<Secret, Error> {
+    fn store(&mut self, answer: Granted, operation: Operation) -> Result<Secret, Error> {
+        let lifetime = answer.lifetime();
         let Some(access) = answer.access_token.filter(|token| !token.is_empty()) else {
             if answer.two_factor_enabled == Some(true) {
                 return Err(second_factor(operation));
@@ -264,22 +295,16 @@ impl Tokens {
             return Err(Error::new(operation.id, reason).with_status(200));
         };
         let now = Instant::now();
-        let life = answer
-            .expires_in
-            .and_then(|seconds| u64::try_from(seconds).ok())
-            // No token is issued that has expired: such a server does not say how long it lives. It
-            // is used until it is refused.
-            .filter(|seconds| *seconds > 0)
-            .map(|seconds| {
-                // Tokens of a PBX live for days at most; the bound keeps the sum within the clock's
-                // range.
-                let life = Duration::from_secs(seconds.min(30 * 86_400));
-                let early = (life / 10).min(Duration::from_mins(1));
-                Life {
-                    refresh_at: now + life.saturating_sub(early),
-                    ends_at: now + life,
-                }
-            });
+        let life = lifetime.map(|seconds| {
+            // Tokens of a PBX live for days at most; the bound keeps the sum within the clock's
+            // range.
+            let life = Duration::from_secs(seconds.min(30 * 86_400));
+            let early = (life / 10).min(Duration::from_mins(1));
+            Life {
+                refresh_at: now + life.saturating_sub(early),
+                ends_at: now + life,
+            }
+        });
         self.current = Some(Token {
             access: access.clone(),
             refresh: answer.refresh_token.filter(|token| !token.is_empty()),
@@ -335,7 +360,7 @@ fn second_factor(operation: Operation) -> Error {
     Error::new(operation.id, Reason::SecondFactorRequired)
 }
 
-async fn json_sign_in(login: &Login, password: &Secret) -> Result<SignInResult, Error> {
+async fn json_sign_in(login: &Login, password: &Secret) -> Result<Granted, Error> {
     let operation = operations::SIGN_IN;
     let invalid = |field, problem: &str| Error::invalid_request(operation.id, field, problem);
     let body = SignInRequest {
@@ -350,14 +375,14 @@ async fn json_sign_in(login: &Login, password: &Secret) -> Result<SignInResult, 
             ),
         },
     };
-    let answer = login.api.sign_in(None, &body).await?.decode()?;
+    let answer = Granted::read(login.api.sign_in(None, &body).await?)?;
     if answer.access_token.is_none() && answer.two_factor_enabled == Some(true) {
         return Err(second_factor(operation));
     }
     Ok(answer)
 }
 
-async fn form_sign_in(login: &Login, password: &Secret) -> Result<SignInResult, Error> {
+async fn form_sign_in(login: &Login, password: &Secret) -> Result<Granted, Error> {
     let body = FormTokenRequest {
         client_id: FORM_CLIENT_ID.to_owned(),
         grant_type: "password".to_owned(),
@@ -367,5 +392,5 @@ async fn form_sign_in(login: &Login, password: &Secret) -> Result<SignInResult, 
         scope: Some("all".to_owned()),
         refresh_token: None,
     };
-    login.api.form_token(&body).await?.decode()
+    Granted::read(login.api.form_token(&body).await?)
 }

@@ -206,7 +206,21 @@ async fn an_expiring_token_is_refreshed_and_a_refused_refresh_signs_in() {
 /// No token is issued that has expired: 0 and -1 are what servers write that do not say.
 #[tokio::test]
 async fn a_lifetime_that_says_nothing_is_no_reason_to_sign_in_again() {
-    for lifetime in ["0", "-1", "null", "\"0\"", "0.0"] {
+    let lifetimes = [
+        "0",
+        "-1",
+        "null",
+        "\"0\"",
+        "0.0",
+        "\"\"",
+        "0.5",
+        "true",
+        "\"abc\"",
+        "9223372036854775808",
+        "[1]",
+        "{\"s\":1}",
+    ];
+    for lifetime in lifetimes {
         let server = Canned::start(move |request, _| match request.line() {
             SIGN_IN => json(format!(
                 r#"{{"access_token":"a","refresh_token":"r","expires_in":{lifetime}}}"#
