@@ -46,6 +46,9 @@ impl Operation {
     }
 }
 
+/// The longest wait for the body of an answer whose status is not a success.
+const LONGEST_FAILURE_BODY: Duration = Duration::from_secs(5);
+
 /// Makes the error of an answer whose status is not a success, by the rules of an API.
 pub type Classify = fn(&Answer) -> Error;
 
@@ -285,12 +288,18 @@ impl Executor {
         };
         let phrase = (response.extensions().get::<ReasonPhrase>())
             .map(|phrase| String::from_utf8_lossy(phrase.as_bytes()).into_owned());
-        let body = body::read(response, decoder, limit)
-            .await
-            .map_err(|error| match error {
+        let read = body::read(response, decoder, limit);
+        let body = if status.is_success() {
+            read.await.map_err(|error| match error {
                 BodyError::TooLarge => Error::new(operation, Reason::BodyTooLarge { limit }),
                 BodyError::Transport(error) => transport(operation, error),
-            })?;
+            })?
+        } else {
+            // The status of a failure says enough: a refusal whose body is cut off or does not end
+            // is a refusal, and is not sent again.
+            let read = tokio::time::timeout(LONGEST_FAILURE_BODY, read).await;
+            read.ok().and_then(Result::ok).unwrap_or_default()
+        };
         exchange.add_bytes(body.len());
         Ok(Answer {
             operation,

@@ -79,12 +79,49 @@ fn is_worth_another_send(error: &Error) -> bool {
     }
 }
 
-/// The `Retry-After` header: seconds, or an HTTP date.
+/// The `Retry-After` header: seconds, or an HTTP date. Seconds beyond 64 bits are the most that fit;
+/// a fraction, which HTTP does not allow, is rounded up.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if is_digits(whole) && is_digits(fraction) {
+        let seconds = whole.parse::<u64>().unwrap_or(u64::MAX);
+        let more = u64::from(fraction.bytes().any(|b| b != b'0'));
+        return Some(Duration::from_secs(seconds.saturating_add(more)));
     }
     let at = httpdate::parse_http_date(text).ok()?;
     Some(at.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_of_any_size_and_fractions_are_followed() {
+        let cases = [
+            ("120", Some(120)),
+            (" 7 ", Some(7)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", Some(u64::MAX)),
+            ("99999999999999999999999999999999", Some(u64::MAX)),
+            ("1.5", Some(2)),
+            ("30.0", Some(30)),
+            ("0.1", Some(1)),
+            ("18446744073709551615.5", Some(u64::MAX)),
+            ("-1", None),
+            ("", None),
+            (".5", None),
+            ("5.", None),
+            ("1e3", None),
+            ("soon", None),
+        ];
+        for (text, wanted) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            let wait = retry_after(&headers).map(|wait| wait.as_secs());
+            assert_eq!(wait, wanted, "{text:?}");
+        }
+    }
 }

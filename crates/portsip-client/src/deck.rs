@@ -141,9 +141,9 @@ impl Session {
         Ok(rates)
     }
 
-    /// All members of a rate that a list gave in part. A rate that has been removed meanwhile, or
-    /// has no usable id, stays as it is. One whose details cannot be read costs itself; a server
-    /// that fails for several in a row, the deck.
+    /// All members of a rate that a list gave in part. A rate without a usable id stays as it is.
+    /// One whose details cannot be read, or are not there, costs itself: its connect fee would seem
+    /// to have changed. A server that fails for several in a row costs the deck.
     async fn with_details(
         &self,
         index: usize,
@@ -173,9 +173,10 @@ impl Session {
             Err(error) => error,
         };
         match error.kind() {
-            ErrorKind::NotFound => Ok(Ok(summary)),
             ErrorKind::Unreadable | ErrorKind::Validation => wrong(error.to_string()),
-            ErrorKind::Server | ErrorKind::Html if *failures < MOST_FAILED_DETAILS => {
+            ErrorKind::Server | ErrorKind::Html | ErrorKind::NotFound
+                if *failures < MOST_FAILED_DETAILS =>
+            {
                 *failures += 1;
                 wrong(error.to_string())
             }

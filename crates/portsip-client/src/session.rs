@@ -236,6 +236,11 @@ impl Session {
         self.tokens.token().await.map(drop)
     }
 
+    /// Whether an error is one of signing in, and not one of the operation that needed it.
+    pub fn is_of_sign_in(error: &Error) -> bool {
+        crate::tokens::is_of_sign_in(error)
+    }
+
     /// The billing settings.
     ///
     /// ```no_run

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use api_client::{Error, ErrorKind, Operation, Reason, Secret, SecretSource, TokenSource};
+use api_client::{
+    Error, ErrorKind, Number, Operation, Reason, Reply, Secret, SecretSource, TokenSource,
+};
 use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -18,9 +20,17 @@ use crate::generated::{SignInClient, operations};
 const FORM_CLIENT_ID: &str = "9d806019-75b2-4b3d-bb8b-f5a3a412cc0a";
 
 /// After a refusal, the same credentials are not tried again for this long; it doubles with each
-/// refusal up to the second value.
+/// refusal up to [`LONGEST_REST`].
 const FIRST_REST: Duration = Duration::from_secs(30);
 const LONGEST_REST: Duration = Duration::from_mins(15);
+
+/// The same after an answer that may be a refusal in other words, such as a 400 or a web page.
+/// Servers lock logins that are refused repeatedly, and not all say that it is a refusal.
+const FIRST_UNCLEAR_REST: Duration = Duration::from_mins(1);
+
+/// After a server that failed or could not be reached: so long that the requests of one poll share
+/// one attempt.
+const FAILURE_REST: Duration = Duration::from_secs(5);
 
 /// After a fresh token did not help an operation, its refusals count as a missing right for this
 /// long.
@@ -86,14 +96,44 @@ impl TokenSource for SessionTokens {
     }
 }
 
+/// An answer with tokens, read with more patience than its description asks for: a lifetime that
+/// cannot be read is unknown.
+#[derive(serde::Deserialize)]
+struct Granted {
+    access_token: Option<Secret>,
+    refresh_token: Option<Secret>,
+    #[serde(default)]
+    expires_in: Number,
+    #[serde(default, deserialize_with = "api_client::lenient::opt_bool")]
+    two_factor_enabled: Option<bool>,
+}
+
+impl Granted {
+    fn read(reply: Reply<SignInResult>) -> Result<Self, Error> {
+        reply.read_with(|reply| {
+            let read = reply.format().read::<Self>(&reply.body);
+            read.map_err(|problem| reply.unreadable(problem))
+        })
+    }
+
+    /// In seconds. No token is issued that has expired: a server that says so does not say how long
+    /// it lives. It is used until it is refused.
+    fn lifetime(&self) -> Option<u64> {
+        let seconds = self.expires_in.whole().ok().flatten()?;
+        u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)
+    }
+}
+
 /// The state of a sign-in.
 #[derive(Default)]
 struct Tokens {
     current: Option<Token>,
     generation: Generation,
-    refused: Option<Refusal>,
+    failed: Option<Failure>,
     /// The operations that fail with a fresh token, too, and until when none is fetched for them.
     futile: HashMap<&'static str, Instant>,
+    /// Until when no token is fetched for any operation: the server did not accept a fresh one.
+    all_futile: Option<Instant>,
 }
 
 struct Token {
@@ -117,10 +157,12 @@ enum Generation {
     Form,
 }
 
-struct Refusal {
+/// A sign-in that failed. Until its end, all requests share it.
+struct Failure {
     password: Secret,
     error: Error,
     until: Instant,
+    /// The rest after the last refusal; zero if there was none.
     rest: Duration,
 }
 
@@ -154,10 +196,11 @@ impl Tokens {
     /// help recently, none is fetched: otherwise each poll of data that the account may not read
     /// would sign in again.
     fn may_renew(&mut self, operation: Operation, refused: &Secret) -> bool {
-        if self
-            .futile
-            .get(operation.id)
-            .is_some_and(|until| Instant::now() < *until)
+        let of_operation = self.futile.get(operation.id).copied();
+        let now = Instant::now();
+        if of_operation
+            .max(self.all_futile)
+            .is_some_and(|until| now < until)
         {
             return false;
         }
@@ -173,20 +216,21 @@ impl Tokens {
 
     /// Notes that a fresh token was refused, too.
     fn note_futile_renewal(&mut self, operation: Operation, error: &Error) {
-        let rest = match error.kind() {
-            ErrorKind::PermissionDenied => NO_RIGHT_REST,
-            _ => NO_TOKEN_REST,
-        };
-        self.futile.insert(operation.id, Instant::now() + rest);
+        let now = Instant::now();
+        if error.kind() == ErrorKind::PermissionDenied {
+            self.futile.insert(operation.id, now + NO_RIGHT_REST);
+        } else {
+            self.all_futile = Some(now + NO_TOKEN_REST);
+        }
     }
 
     async fn sign_in(&mut self, login: &Login) -> Result<Secret, Error> {
         let password = login.password.read()?;
-        if let Some(refusal) = &self.refused
-            && refusal.password == password
-            && Instant::now() < refusal.until
+        if let Some(failure) = &self.failed
+            && failure.password == password
+            && Instant::now() < failure.until
         {
-            return Err(refusal.error.clone());
+            return Err(failure.error.clone());
         }
         let result = match self.generation {
             Generation::Json => match json_sign_in(login, &password).await {
@@ -201,21 +245,12 @@ impl Tokens {
             },
             Generation::Form => form_sign_in(login, &password).await,
         };
-        let answer = match result {
-            Ok(answer) => answer,
-            Err(error) => {
-                // Other failures (a proxy's page, a certificate) lock nobody out.
-                if matches!(
-                    error.kind(),
-                    ErrorKind::RefusedLogin | ErrorKind::PermissionDenied
-                ) {
-                    self.note_refusal(password, &error);
-                }
-                return Err(error);
-            }
-        };
-        self.refused = None;
-        self.store(answer, operations::SIGN_IN)
+        let result = result.and_then(|answer| self.store(answer, operations::SIGN_IN));
+        match &result {
+            Ok(_) => self.failed = None,
+            Err(error) => self.note_failure(password, error),
+        }
+        result
     }
 
     async fn refresh(&mut self, login: &Login, refresh: Secret) -> Result<Secret, Error> {
@@ -238,7 +273,7 @@ impl Tokens {
                 (operations::FORM_TOKEN, reply)
             }
         };
-        let access = self.store(reply.decode()?, operation)?;
+        let access = self.store(Granted::read(reply)?, operation)?;
         // A server that does not rotate refresh tokens may leave the old one out.
         if let Some(token) = &mut self.current {
             token.refresh.get_or_insert(refresh);
@@ -247,7 +282,8 @@ impl Tokens {
     }
 
     /// Stores the tokens of an answer, and returns the access token.
-    fn store(&mut self, answer: SignInResult, operation: Operation) -> Result<Secret, Error> {
+    fn store(&mut self, answer: Granted, operation: Operation) -> Result<Secret, Error> {
+        let lifetime = answer.lifetime();
         let Some(access) = answer.access_token.filter(|token| !token.is_empty()) else {
             if answer.two_factor_enabled == Some(true) {
                 return Err(second_factor(operation));
@@ -259,22 +295,16 @@ impl Tokens {
             return Err(Error::new(operation.id, reason).with_status(200));
         };
         let now = Instant::now();
-        let life = answer
-            .expires_in
-            .and_then(|seconds| u64::try_from(seconds).ok())
-            // No token is issued that has expired: such a server does not say how long it lives. It
-            // is used until it is refused.
-            .filter(|seconds| *seconds > 0)
-            .map(|seconds| {
-                // Tokens of a PBX live for days at most; the bound keeps the sum within the clock's
-                // range.
-                let life = Duration::from_secs(seconds.min(30 * 86_400));
-                let early = (life / 10).min(Duration::from_mins(1));
-                Life {
-                    refresh_at: now + life.saturating_sub(early),
-                    ends_at: now + life,
-                }
-            });
+        let life = lifetime.map(|seconds| {
+            // Tokens of a PBX live for days at most; the bound keeps the sum within the clock's
+            // range.
+            let life = Duration::from_secs(seconds.min(30 * 86_400));
+            let early = (life / 10).min(Duration::from_mins(1));
+            Life {
+                refresh_at: now + life.saturating_sub(early),
+                ends_at: now + life,
+            }
+        });
         self.current = Some(Token {
             access: access.clone(),
             refresh: answer.refresh_token.filter(|token| !token.is_empty()),
@@ -283,15 +313,25 @@ impl Tokens {
         Ok(access)
     }
 
-    fn note_refusal(&mut self, password: Secret, error: &Error) {
-        let rest = match &self.refused {
-            Some(before) if before.password == password => (before.rest * 2).min(LONGEST_REST),
-            _ => FIRST_REST,
+    fn note_failure(&mut self, password: Secret, error: &Error) {
+        let before = match &self.failed {
+            Some(before) if before.password == password => before.rest,
+            _ => Duration::ZERO,
         };
-        self.refused = Some(Refusal {
+        let longer = |first: Duration| (before * 2).clamp(first, LONGEST_REST);
+        let (rest, wait) = match error.kind() {
+            // Nothing was sent.
+            ErrorKind::Local => return,
+            ErrorKind::RefusedLogin => (longer(FIRST_REST), longer(FIRST_REST)),
+            _ if error.is_retryable() => (before, FAILURE_REST),
+            // A certificate: no password was sent.
+            ErrorKind::Transport => (before, FAILURE_REST),
+            _ => (longer(FIRST_UNCLEAR_REST), longer(FIRST_UNCLEAR_REST)),
+        };
+        self.failed = Some(Failure {
             password,
             error: error.clone(),
-            until: Instant::now() + rest,
+            until: Instant::now() + wait,
             rest,
         });
     }
@@ -306,11 +346,21 @@ fn has_no_such_operation(error: &Error) -> bool {
     }
 }
 
+/// Whether an error is one of the operations that give tokens.
+pub(crate) fn is_of_sign_in(error: &Error) -> bool {
+    let ids = [
+        operations::SIGN_IN.id,
+        operations::FORM_TOKEN.id,
+        operations::REFRESH_TOKEN.id,
+    ];
+    error.operation().is_some_and(|id| ids.contains(&id))
+}
+
 fn second_factor(operation: Operation) -> Error {
     Error::new(operation.id, Reason::SecondFactorRequired)
 }
 
-async fn json_sign_in(login: &Login, password: &Secret) -> Result<SignInResult, Error> {
+async fn json_sign_in(login: &Login, password: &Secret) -> Result<Granted, Error> {
     let operation = operations::SIGN_IN;
     let invalid = |field, problem: &str| Error::invalid_request(operation.id, field, problem);
     let body = SignInRequest {
@@ -325,14 +375,14 @@ async fn json_sign_in(login: &Login, password: &Secret) -> Result<SignInResult, 
             ),
         },
     };
-    let answer = login.api.sign_in(None, &body).await?.decode()?;
+    let answer = Granted::read(login.api.sign_in(None, &body).await?)?;
     if answer.access_token.is_none() && answer.two_factor_enabled == Some(true) {
         return Err(second_factor(operation));
     }
     Ok(answer)
 }
 
-async fn form_sign_in(login: &Login, password: &Secret) -> Result<SignInResult, Error> {
+async fn form_sign_in(login: &Login, password: &Secret) -> Result<Granted, Error> {
     let body = FormTokenRequest {
         client_id: FORM_CLIENT_ID.to_owned(),
         grant_type: "password".to_owned(),
@@ -342,5 +392,5 @@ async fn form_sign_in(login: &Login, password: &Secret) -> Result<SignInResult, 
         scope: Some("all".to_owned()),
         refresh_token: None,
     };
-    login.api.form_token(&body).await?.decode()
+    Granted::read(login.api.form_token(&body).await?)
 }

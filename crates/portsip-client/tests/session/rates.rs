@@ -108,12 +108,13 @@ async fn a_deck_goes_the_other_way_where_the_export_is_of_no_use() {
         })
         .await;
         let deck = session(&server).deck().await.unwrap();
-        let rates: Vec<_> = deck.rates.into_iter().map(Result::unwrap).collect();
-        assert_eq!(rates.len(), 2);
-        assert_eq!(rates[0].connect_fee, Some("0.5".parse().unwrap()));
-        assert_eq!(
-            rates[1].connect_fee, None,
-            "gone meanwhile: unknown, not zero"
+        assert_eq!(deck.rates.len(), 2);
+        let first = deck.rates[0].as_ref().unwrap();
+        assert_eq!(first.connect_fee, Some("0.5".parse().unwrap()));
+        let second = deck.rates[1].as_ref().unwrap_err().to_string();
+        assert!(
+            second.contains("not found"),
+            "a fee that nobody said is gone: {second}"
         );
         let DeckSource::ListAndDetails(reason) = deck.source else {
             panic!("not by the export");
@@ -170,6 +171,15 @@ async fn details_that_cannot_be_read() {
     let error = session(&server).deck().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Server);
     assert!(server.seen().len() < 20, "it is not asked 50 times");
+
+    let server = signed_in(|request| match request.line() {
+        line if line.contains('?') => page(request, 50, 100, 0, true),
+        _ => with_headers("404 Not Found", &[], ""),
+    })
+    .await;
+    let error = session(&server).deck().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.operation(), Some("get_call_rate"));
 }
 
 #[tokio::test]

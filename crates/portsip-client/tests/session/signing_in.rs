@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use portsip_client::{ErrorKind, Reason, SecretSource};
 
-use crate::canned::{Canned, Seen, answer, json, with_headers};
+use crate::canned::{Canned, Reply, Seen, answer, json, with_headers};
 use crate::{TOKENS, builder, session};
 
 fn lines(server: &Canned) -> Vec<String> {
@@ -206,7 +206,21 @@ async fn an_expiring_token_is_refreshed_and_a_refused_refresh_signs_in() {
 /// No token is issued that has expired: 0 and -1 are what servers write that do not say.
 #[tokio::test]
 async fn a_lifetime_that_says_nothing_is_no_reason_to_sign_in_again() {
-    for lifetime in ["0", "-1", "null", "\"0\"", "0.0"] {
+    let lifetimes = [
+        "0",
+        "-1",
+        "null",
+        "\"0\"",
+        "0.0",
+        "\"\"",
+        "0.5",
+        "true",
+        "\"abc\"",
+        "9223372036854775808",
+        "[1]",
+        "{\"s\":1}",
+    ];
+    for lifetime in lifetimes {
         let server = Canned::start(move |request, _| match request.line() {
             SIGN_IN => json(format!(
                 r#"{{"access_token":"a","refresh_token":"r","expires_in":{lifetime}}}"#
@@ -230,4 +244,74 @@ async fn a_sign_in_without_token_is_unreadable() {
         let error = session(&server).balance().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unreadable);
     }
+}
+
+/// Servers lock logins that are refused repeatedly, and say so in many ways.
+#[tokio::test]
+async fn a_failed_sign_in_is_shared_whatever_its_form() {
+    let cut = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 100\r\n\r\n{\"errors\":[".to_vec();
+    let grant = r#"{"error":"invalid_grant"}"#;
+    // The answer, and how many sends one attempt takes.
+    let cases: Vec<(&str, Reply, usize)> = vec![
+        ("401 cut off", Reply::Raw(cut), 1),
+        ("401", with_headers("401 Unauthorized", &[], ""), 1),
+        (
+            "400 invalid_grant",
+            answer("400 Bad Request", "application/json", grant),
+            1,
+        ),
+        ("400 empty", with_headers("400 Bad Request", &[], ""), 1),
+        ("403", with_headers("403 Forbidden", &[], ""), 1),
+        ("423", with_headers("423 Locked", &[], ""), 1),
+        // The older way to sign in is tried, too.
+        ("404", with_headers("404 Not Found", &[], ""), 2),
+        ("200 with errors", json(r#"{"errors":[{"code":"X"}]}"#), 1),
+        (
+            "200 with HTML",
+            answer("200 OK", "text/html", "<html>no</html>"),
+            1,
+        ),
+        (
+            "302",
+            with_headers("302 Found", &[("Location", "/login")], ""),
+            1,
+        ),
+        ("501", with_headers("501 Not Implemented", &[], ""), 1),
+    ];
+    for (name, reply, sends) in cases {
+        let server = Canned::always(reply).await;
+        let session = session(&server);
+        let tasks: Vec<_> = (0..5)
+            .map(|_| {
+                let session = session.clone();
+                tokio::spawn(async move { session.balance().await })
+            })
+            .collect();
+        for task in tasks {
+            let error = task.await.unwrap().unwrap_err();
+            assert!(portsip_client::Session::is_of_sign_in(&error), "{name}");
+        }
+        assert_eq!(server.seen().len(), sends, "{name}");
+    }
+}
+
+/// A server that accepts no token is not asked for one by each operation.
+#[tokio::test]
+async fn a_fresh_token_that_is_refused_is_refused_for_all() {
+    let server = Canned::start(|request, _| match request.line() {
+        SIGN_IN => json(TOKENS),
+        _ => with_headers("401 Unauthorized", &[], ""),
+    })
+    .await;
+    let session = session(&server);
+    for _ in 0..2 {
+        assert!(session.balance().await.is_err());
+        assert!(session.billing().await.is_err());
+        assert!(session.tenant().await.is_err());
+    }
+    let sign_ins = lines(&server)
+        .iter()
+        .filter(|line| *line == SIGN_IN)
+        .count();
+    assert_eq!(sign_ins, 2);
 }
