@@ -40,11 +40,10 @@ async fn main() {
     for calls in [100, 1_000, 10_000, 100_000] {
         accounts.push(Account::start(calls).await);
     }
-    let mut before = Vec::new();
     for account in &accounts {
         account.is_read().await;
-        before.push(account.used());
     }
+    let before: Vec<Used> = accounts.iter().map(Account::used).collect();
     tokio::time::sleep(HOUR * hours).await;
     println!(
         "{:<40}fastest       │ slowest       │ median        │ mean          │ samples │ iters",
