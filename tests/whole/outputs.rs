@@ -99,6 +99,24 @@ async fn settings_that_the_plugin_does_not_know_are_refused() {
     end(exporter);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_with_settings_that_do_not_fit_has_an_output_that_is_down() {
+    let site = Site::with_calls(40).await;
+    let misspelt = csv(&site, "").replace("directory:", "directroy:");
+    let second = csv(&site, "").replace("name: archive", "name: second");
+    configure(&site, &[misspelt, second]);
+    let exporter = site.start().await;
+    delivered(&exporter, "second", 40.0).await;
+    exporter
+        .until("the reason is shown", async |exporter| {
+            let status = output_status(exporter, "archive").await;
+            status["up"] == false && status.to_string().contains("has no key `directroy`")
+        })
+        .await;
+    assert!(exporter.log().contains("has no key `directroy`"));
+    end(exporter);
+}
+
 /// Files that callmeter writes cannot grow beyond `bytes` from now on: writes beyond the limit fail
 /// like on a full disk, and the signal of the limit does not end the program.
 fn limit_files(exporter: &Exporter, bytes: Option<u64>) {
