@@ -99,6 +99,24 @@ async fn settings_that_the_plugin_does_not_know_are_refused() {
     end(exporter);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_with_settings_that_do_not_fit_has_an_output_that_is_down() {
+    let site = Site::with_calls(40).await;
+    let misspelt = csv(&site, "").replace("directory:", "directroy:");
+    let second = csv(&site, "").replace("name: archive", "name: second");
+    configure(&site, &[misspelt, second]);
+    let exporter = site.start().await;
+    delivered(&exporter, "second", 40.0).await;
+    exporter
+        .until("the reason is shown", async |exporter| {
+            let status = output_status(exporter, "archive").await;
+            status["up"] == false && status.to_string().contains("has no key `directroy`")
+        })
+        .await;
+    assert!(exporter.log().contains("has no key `directroy`"));
+    end(exporter);
+}
+
 /// Files that callmeter writes cannot grow beyond `bytes` from now on: writes beyond the limit fail
 /// like on a full disk, and the signal of the limit does not end the program.
 fn limit_files(exporter: &Exporter, bytes: Option<u64>) {
@@ -296,7 +314,15 @@ fn a_damaged_dead_letter_hides_no_other_from_the_commands() {
         quoted(&world.path("csv").display().to_string())
     );
     let archive = output("archive", &plugin("csv"), "calls", &csv);
-    let config = world.configure(&[account.to_owned()], &[archive]);
+    // Secrets and plugins are not needed to list files.
+    let account = account.replace("password_file: account.password", "password_env: UNSET");
+    let other = output(
+        "crm",
+        Path::new("/nowhere/crm.so"),
+        "calls",
+        "{ secret_env: UNSET }",
+    );
+    let config = world.configure(&[account], &[archive, other]);
     let letters = world.path("dead-letters/archive");
     std::fs::create_dir_all(&letters).unwrap();
     let write = |place: u64, sidecar: Option<&str>| {
@@ -312,6 +338,12 @@ fn a_damaged_dead_letter_hides_no_other_from_the_commands() {
         name
     };
     let (first, damaged, last) = (write(1, None), write(2, Some("{")), write(3, None));
+    let (alone, pipe, lost) = (write(4, None), write(5, None), write(6, None));
+    std::fs::remove_file(letters.join(format!("{alone}.json"))).unwrap();
+    let sidecar = letters.join(format!("{pipe}.json"));
+    std::fs::remove_file(&sidecar).unwrap();
+    let made = Command::new("mkfifo").arg(&sidecar).status();
+    assert!(made.unwrap().success());
     let run = |command: &str| {
         let output = Command::new(callmeter())
             .args(["dead-letters", command])
@@ -321,6 +353,14 @@ fn a_damaged_dead_letter_hides_no_other_from_the_commands() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(5), "{said}");
         assert!(said.contains(&damaged) && !said.contains(&first), "{said}");
+        assert!(
+            said.contains(&format!("{alone}.arrow has no file {alone}.json")),
+            "{said}"
+        );
+        assert!(
+            said.contains(&format!("{pipe}.json: it is not a regular file")),
+            "{said}"
+        );
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let listed = run("list");
@@ -328,7 +368,9 @@ fn a_damaged_dead_letter_hides_no_other_from_the_commands() {
         listed.contains(&first) && listed.contains(&last),
         "{listed}"
     );
+    std::fs::remove_file(letters.join(format!("{lost}.arrow"))).unwrap();
     assert!(run("replay").contains("2 batches queued"));
+    assert!(letters.join(format!("{lost}.json")).exists());
     for name in [first, last] {
         assert!(letters.join(format!("replay/{name}.json")).exists());
     }

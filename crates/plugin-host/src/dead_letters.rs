@@ -5,9 +5,12 @@
 //! it, both files move to `replay/`, where the running output or its next start finds them. This
 //! way only one process writes through a plugin.
 
+mod error;
+mod files;
+
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Write as _};
+use std::fs;
+use std::io::{self, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -18,7 +21,16 @@ use arrow_ipc::writer::FileWriter;
 use callmeter_records::{Batch, BatchId, BatchSeq, Stream};
 use serde::{Deserialize, Serialize};
 
+pub use error::DeadLetterError;
+use files::{count, create, entries, io_error, names, open, sync_directory, write_durably};
+
 const REPLAY: &str = "replay";
+
+/// A sidecar is smaller than this.
+const MAX_SIDECAR_BYTES: u64 = 1 << 20;
+
+/// callmeter stores a batch first, and its sidecar within this time.
+const STORES_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long the size of a directory is trusted: counting a full one takes long, and other programs
 /// change it rarely.
@@ -40,56 +52,6 @@ pub struct Listing {
     pub letters: Vec<DeadLetter>,
     /// Why others cannot be read.
     pub damaged: Vec<DeadLetterError>,
-}
-
-/// Why dead letters cannot be written, listed or replayed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DeadLetterError {
-    /// An operation on a file failed.
-    #[error("cannot {action} {path}: {source}")]
-    Io {
-        /// The operation.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The reason that the system gives.
-        source: io::Error,
-    },
-    /// The batch cannot be written or read as Arrow IPC.
-    #[error("{path}: {source}")]
-    Arrow {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: arrow_schema::ArrowError,
-    },
-    /// The sidecar of a batch cannot be read.
-    #[error("{path} cannot be read: {reason}")]
-    Sidecar {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// The directory is full.
-    #[error(
-        "{path} holds {bytes} bytes of dead letters, which is the limit: replay or remove some"
-    )]
-    Full {
-        /// The directory.
-        path: PathBuf,
-        /// The bytes in it.
-        bytes: u64,
-    },
-    /// There is no dead letter of this name.
-    #[error("output {output} has no dead letter `{name}`")]
-    Unknown {
-        /// The output.
-        output: String,
-        /// The name.
-        name: String,
-    },
 }
 
 /// The sidecar of a dead letter.
@@ -155,7 +117,10 @@ impl DeadLetters {
 
     /// The dead letters of an output. One that cannot be read hides no other.
     pub fn list_output(&self, output: &str) -> Result<Listing, DeadLetterError> {
-        read_sidecars(&self.directory.join(output))
+        let directory = self.directory.join(output);
+        let mut listing = read_sidecars(&directory)?;
+        listing.damaged.extend(alone(&directory)?);
+        Ok(listing)
     }
 
     /// Gives a dead letter back to its output, which delivers it within seconds if callmeter runs,
@@ -182,17 +147,25 @@ impl DeadLetters {
         output: &str,
     ) -> Result<(usize, Vec<DeadLetterError>), DeadLetterError> {
         let from = self.directory.join(output);
-        let Listing { letters, damaged } = read_sidecars(&from)?;
+        let Listing {
+            letters,
+            mut damaged,
+        } = self.list_output(output)?;
         if letters.is_empty() {
             return Ok((0, damaged));
         }
         let to = from.join(REPLAY);
+        create(&to)?;
+        let mut moved = 0;
         for letter in &letters {
-            move_letter(&from, &to, &letter.name())?;
+            match move_letter(&from, &to, &letter.name()) {
+                Ok(()) => moved += 1,
+                Err(error) => damaged.push(error),
+            }
         }
         sync_directory(&to)?;
         sync_directory(&from)?;
-        Ok((letters.len(), damaged))
+        Ok((moved, damaged))
     }
 
     /// Stores a refused batch durably. Storing it again replaces it.
@@ -272,7 +245,7 @@ impl DeadLetters {
         let id = letter
             .batch_id()
             .ok_or_else(|| sidecar("its id is not 32 hexadecimal digits"))?;
-        let file = File::open(&path).map_err(|source| io_error("open", &path, source))?;
+        let file = open(&path)?;
         let arrow = |source| DeadLetterError::Arrow {
             path: path.clone(),
             source,
@@ -317,54 +290,6 @@ pub(crate) fn now() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-fn io_error(action: &'static str, path: &Path, source: io::Error) -> DeadLetterError {
-    DeadLetterError::Io {
-        action,
-        path: path.to_owned(),
-        source,
-    }
-}
-
-fn create(directory: &Path) -> Result<(), DeadLetterError> {
-    // The batches hold personal data.
-    let mut builder = fs::DirBuilder::new();
-    std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
-    builder
-        .create(directory)
-        .map_err(|source| io_error("create", directory, source))
-}
-
-/// The names of the subdirectories; none if the directory does not exist.
-fn names(directory: &Path) -> Result<Vec<String>, DeadLetterError> {
-    let mut names = Vec::new();
-    for entry in entries(directory)? {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            names.extend(entry.file_name().into_string());
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-fn entries(directory: &Path) -> Result<Vec<fs::DirEntry>, DeadLetterError> {
-    let of = |source| io_error("list", directory, source);
-    match fs::read_dir(directory) {
-        Ok(entries) => entries.collect::<Result<_, _>>().map_err(of),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(of(error)),
-    }
-}
-
-fn count(directory: &Path) -> Result<u64, DeadLetterError> {
-    let metadata = entries(directory)?
-        .into_iter()
-        .filter_map(|entry| entry.metadata().ok());
-    Ok(metadata
-        .filter(fs::Metadata::is_file)
-        .map(|metadata| metadata.len())
-        .sum())
-}
-
 fn read_sidecars(directory: &Path) -> Result<Listing, DeadLetterError> {
     let mut listing = Listing::default();
     for entry in entries(directory)? {
@@ -381,8 +306,35 @@ fn read_sidecars(directory: &Path) -> Result<Listing, DeadLetterError> {
     Ok(listing)
 }
 
+/// The batches without a sidecar, after a moment in which callmeter may store it.
+fn alone(directory: &Path) -> Result<Vec<DeadLetterError>, DeadLetterError> {
+    let sidecar = |batch: &Path| batch.with_extension("json");
+    let mut batches: Vec<PathBuf> = entries(directory)?
+        .into_iter()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "arrow"))
+        .filter(|path| !sidecar(path).exists())
+        .collect();
+    if !batches.is_empty() {
+        std::thread::sleep(STORES_WITHIN);
+        batches.retain(|path| path.exists() && !sidecar(path).exists());
+    }
+    batches.sort();
+    let named = batches.into_iter().map(|path| DeadLetterError::Alone {
+        sidecar: sidecar(&path)
+            .file_name()
+            .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        path,
+    });
+    Ok(named.collect())
+}
+
 fn read_sidecar(path: &Path) -> Result<DeadLetter, DeadLetterError> {
-    let text = fs::read(path).map_err(|source| io_error("read", path, source))?;
+    let mut text = Vec::new();
+    open(path)?
+        .take(MAX_SIDECAR_BYTES)
+        .read_to_end(&mut text)
+        .map_err(|source| io_error("read", path, source))?;
     let damaged = |reason: String| DeadLetterError::Sidecar {
         path: path.to_owned(),
         reason,
@@ -410,38 +362,6 @@ fn put_sidecar(directory: &Path, letter: &DeadLetter) -> Result<(), DeadLetterEr
                 .map_err(|source| io_error("write", path, source))
         },
     )
-}
-
-/// Writes a temporary file, syncs it, and renames it.
-fn write_durably(
-    directory: &Path,
-    name: &str,
-    write: impl FnOnce(&mut BufWriter<&File>, &Path) -> Result<(), DeadLetterError>,
-) -> Result<(), DeadLetterError> {
-    let path = directory.join(name);
-    let partial = directory.join(format!("{name}.partial"));
-    let of = |source| io_error("write", &path, source);
-    // A stop may have left it; what a planted link leads to is not touched.
-    match fs::remove_file(&partial) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(of(error)),
-        _ => {}
-    }
-    let mut options = File::options();
-    std::os::unix::fs::OpenOptionsExt::mode(options.write(true).create_new(true), 0o600);
-    let file = options.open(&partial).map_err(of)?;
-    let mut buffered = BufWriter::new(&file);
-    write(&mut buffered, &path)?;
-    buffered.flush().map_err(of)?;
-    drop(buffered);
-    file.sync_all().map_err(of)?;
-    fs::rename(&partial, &path).map_err(of)?;
-    sync_directory(directory)
-}
-
-fn sync_directory(directory: &Path) -> Result<(), DeadLetterError> {
-    File::open(directory)
-        .and_then(|opened| opened.sync_all())
-        .map_err(|source| io_error("sync", directory, source))
 }
 
 /// Moves batch and sidecar. The sidecar comes last, because only with it the dead letter exists.

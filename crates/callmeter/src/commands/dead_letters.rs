@@ -23,7 +23,7 @@ pub fn run(command: DeadLettersCommand) -> Result<(), Failure> {
 
 /// The output of the flags, or all outputs.
 fn outputs(args: &DeadLettersArgs) -> Result<Vec<Output>, Failure> {
-    let outputs = config::load(&args.config.config_file)?.config.outputs;
+    let outputs = config::load_for_stored_data(&args.config.config_file)?.outputs;
     let Some(name) = &args.output else {
         return Ok(outputs);
     };

@@ -27,7 +27,9 @@ pub fn run(command: JournalCommand) -> Result<(), Failure> {
 pub(super) fn path(arg: &JournalArg) -> Result<PathBuf, Failure> {
     match &arg.journal {
         Some(path) => Ok(path.clone()),
-        None => Ok(config::load(&arg.config.config_file)?.config.journal.path),
+        None => Ok(config::load_for_stored_data(&arg.config.config_file)?
+            .journal
+            .path),
     }
 }
 

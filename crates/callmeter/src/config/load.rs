@@ -28,6 +28,20 @@ pub struct Loaded {
 /// # Errors
 /// With every mistake in the file. After a YAML syntax error, only that one is known.
 pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
+    load_to(file, true)
+}
+
+/// Reads and validates a configuration file for a command that works with stored data. Secrets and
+/// plugin libraries need not exist.
+///
+/// # Errors
+/// With every mistake in the file. After a YAML syntax error, only that one is known.
+pub fn load_for_stored_data(file: &Path) -> Result<Config, ConfigError> {
+    load_to(file, false).map(|loaded| loaded.config)
+}
+
+/// Reads the file for a program that polls and delivers, or only works with stored data.
+fn load_to(file: &Path, connects: bool) -> Result<Loaded, ConfigError> {
     let unreadable = |error: String| {
         let message = format!("cannot read the configuration: {error}");
         let hint = "set its path with --config.file";
@@ -36,7 +50,7 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
     let bytes = api_client::read_file(file, yaml::MAX_FILE_BYTES)
         .map_err(|error| unreadable(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8".to_owned()))?;
-    let (config, warnings) = parse(file, &text)?;
+    let (config, warnings) = parse(file, &text, connects)?;
     Ok(Loaded {
         config,
         warnings,
@@ -50,12 +64,13 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
 /// # Errors
 /// With every mistake in the text.
 pub fn check_text(file: &Path, text: &str) -> Result<Vec<Problem>, ConfigError> {
-    parse(file, text).map(|(_, warnings)| warnings)
+    parse(file, text, true).map(|(_, warnings)| warnings)
 }
 
-fn parse(file: &Path, text: &str) -> Result<(Config, Vec<Problem>), ConfigError> {
+fn parse(file: &Path, text: &str, connects: bool) -> Result<(Config, Vec<Problem>), ConfigError> {
     let root = yaml::parse(file, text)?;
-    let problems = Problems::new(file, text);
+    let mut problems = Problems::new(file, text);
+    problems.connects = connects;
     let config = Section::new(&problems, String::new(), &root).and_then(|mut root| {
         let accounts = accounts(&mut root);
         let journal = journal(&mut root, &accounts);

@@ -20,7 +20,7 @@ mod tests;
 mod values;
 mod yaml;
 
-pub use load::{Loaded, check_text, load};
+pub use load::{Loaded, check_text, load, load_for_stored_data};
 pub use model::{
     Account, Api, Balances, Billing, Calls, Clients, Config, Format, HostedSuite, Isolation,
     Journal, Link, Metrics, Output, OutputFrom, PortSip, Proxy, Rates, Rounding, Tls,

@@ -13,6 +13,8 @@ pub(crate) struct Problems<'f> {
     pub(crate) file: &'f Path,
     /// Its content.
     pub(crate) text: &'f str,
+    /// Whether the program polls and delivers, for which secrets and plugins must be there.
+    pub(crate) connects: bool,
     mistakes: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
 }
@@ -22,6 +24,7 @@ impl<'f> Problems<'f> {
         Self {
             file,
             text,
+            connects: true,
             mistakes: RefCell::default(),
             warnings: RefCell::default(),
         }
