@@ -7,7 +7,7 @@ use callmeter_tests::{Exporter, PATIENCE, Samples, World};
 use super::canned::{Reply, answer, json, with_headers};
 use super::{Scripted, exporter, usual, value};
 
-const HEADER: &str = "ID,Prefix,Type,Free Seconds,Grace Period,Interval 1,Interval N,Connect Fee,Postcall Surcharge,Price 1,Price N,Description\n";
+pub(super) const HEADER: &str = "ID,Prefix,Type,Free Seconds,Grace Period,Interval 1,Interval N,Connect Fee,Postcall Surcharge,Price 1,Price N,Description\n";
 
 fn row(number: usize, price: &str) -> String {
     format!("r{number},49{number},MOBILE,0,0,60,1,0,0,{price},{price},Desc\n")
@@ -18,7 +18,7 @@ fn deck(rates: usize, price: &str) -> String {
     format!("{HEADER}{rows}")
 }
 
-fn export(body: impl AsRef<[u8]>) -> Reply {
+pub(super) fn export(body: impl AsRef<[u8]>) -> Reply {
     answer("200 OK", "application/octet-stream", body)
 }
 

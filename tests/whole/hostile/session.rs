@@ -258,3 +258,80 @@ async fn a_currency_that_cannot_be_read_for_a_while_stays() {
         .collect();
     assert_eq!(ends, [",12,EUR,", ",13,EUR,", ",14,,"], "{rows}");
 }
+
+/// A part that fails for long takes down neither the other parts nor what is known of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_billing_that_fails_for_long_costs_itself() {
+    let failed = || with_headers("500 Internal Server Error", &[], "");
+    let html = || super::canned::answer("200 OK", "text/html", "<html>no</html>");
+    let moved = || with_headers("302 Found", &[("Location", "/login")], "");
+    let cases: Vec<(&str, &str, Reply)> = vec![
+        ("settings-500", SETTINGS, failed()),
+        ("settings-null", SETTINGS, json("null")),
+        ("settings-html", SETTINGS, html()),
+        ("balance-500", OF_BALANCE, failed()),
+        ("balance-null", OF_BALANCE, json("null")),
+        ("balance-html", OF_BALANCE, html()),
+        ("balance-302", OF_BALANCE, moved()),
+    ];
+    let world = World::new();
+    let mut servers = Vec::new();
+    let deck = super::deck::export(super::deck::HEADER);
+    for (name, line, reply) in cases {
+        let deck = deck.clone();
+        let server = Scripted::start(name, move |request, phase| {
+            match request.line() {
+                // An account of which nothing can be read shows nothing.
+                "GET /api/call_rates/export" => deck.clone(),
+                one if one == line && phase == 1 => reply.clone(),
+                _ => usual(request),
+            }
+        })
+        .await;
+        servers.push((server, line));
+    }
+    let accounts: Vec<_> = servers
+        .iter()
+        .map(|(server, _)| {
+            let account = server.pbx(&world);
+            account.replace("stale_after: 100", "stale_after: 1")
+        })
+        .collect();
+    let exporter = exporter(&world, &accounts).await;
+    let shows = async |balance: bool, settings: bool, server: &Scripted, what: &str| {
+        let account = format!("account=\"{}\"", server.name);
+        exporter
+            .until(&format!("{what}: {}", server.name), async |exporter| {
+                let metrics = exporter.metrics().await;
+                let shown = [BALANCE, ENABLED].map(|family| value(&metrics, family, &[&account]));
+                shown == [balance.then_some(12.5), settings.then_some(1.0)]
+            })
+            .await;
+    };
+    for (server, _) in &servers {
+        shows(true, true, server, "at first").await;
+        server.advance();
+    }
+    for (server, line) in &servers {
+        let (balance, settings) = (*line != OF_BALANCE, *line != SETTINGS);
+        shows(balance, settings, server, "without a part").await;
+        let task = exporter.task(server.name, "billing").await;
+        assert_eq!(task["state"], "failing", "{}: {task}", server.name);
+        let part = if balance {
+            "get_tenant_billing"
+        } else {
+            "get_tenant_balance"
+        };
+        assert!(task.to_string().contains(part), "{}: {task}", server.name);
+        // It stays so.
+        for _ in 0..10 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            shows(balance, settings, server, "still without a part").await;
+        }
+        server.advance();
+    }
+    for (server, _) in &servers {
+        shows(true, true, server, "in the end").await;
+    }
+    assert!(exporter.terminate().success());
+}

@@ -21,6 +21,8 @@ pub(super) struct BillingTask {
     session: Session,
     /// What was read last of each part.
     last: Parts,
+    /// Whether the last poll read something, and journaled and showed it.
+    is_recorded: bool,
     /// What the last poll did without: logged once, not with each poll.
     without: String,
 }
@@ -31,6 +33,7 @@ impl BillingTask {
             context,
             session,
             last: Parts::default(),
+            is_recorded: false,
             without: String::new(),
         }
     }
@@ -64,6 +67,7 @@ impl Poll for BillingTask {
     }
 
     async fn run(&mut self) -> Result<Polled, PollError> {
+        self.is_recorded = false;
         let session = self.session.clone();
         let answers = self.context.unless_stopped(Answers::read(&session)).await?;
         if answers.is_empty()
@@ -76,6 +80,7 @@ impl Poll for BillingTask {
         let parts = self.last.clone();
         let context = self.context.clone();
         let found = blocking(move || record(&context, &parts, is_journaled)).await??;
+        self.is_recorded = true;
         // What could be read is shown, and what could not is reported.
         match answers.failure().filter(|error| !may_be_missing(error)) {
             Some(error) => Err(error.into()),
@@ -86,13 +91,19 @@ impl Poll for BillingTask {
         }
     }
 
+    /// Removes those of the parts that cannot be read; the others are as new as ever.
     fn remove_gauges(&mut self) {
-        self.last = Parts::default();
+        if self.is_recorded {
+            self.last.hide_missed();
+        } else {
+            self.last.hide_all();
+        }
         let account = Arc::clone(&self.context.account);
+        let gauges = gauges(&self.last);
         self.context
             .app
             .meter
-            .update(|ledger| ledger.set_billing(&account, &MeterBilling::default()));
+            .update(|ledger| ledger.set_billing(&account, &gauges));
     }
 }
 
@@ -134,14 +145,21 @@ fn record(
         accounts.records_unreadable(&context.account, Task::Billing, 1);
         found += "; the balance is not a number";
     }
-    let gauges = MeterBilling {
-        enabled: settings.enabled,
-        billed_account: account.clone(),
-        charging_type: charging.clone(),
-        balance_nano: billing.balance.known(),
-        currency: parts.currency().map(str::to_owned),
-    };
+    let gauges = gauges(parts);
     app.meter
         .update(|ledger| ledger.set_billing(&context.account, &gauges));
     Ok(found)
+}
+
+/// What is shown of the parts.
+fn gauges(parts: &Parts) -> MeterBilling {
+    let shown = parts.shown();
+    let settings = shown.settings();
+    MeterBilling {
+        enabled: settings.enabled,
+        billed_account: settings.account.map(|account| account.to_string()),
+        charging_type: settings.type_.map(|charging| charging.to_string()),
+        balance_nano: nano(shown.balance_amount(), shown.balance_text().as_deref()).known(),
+        currency: shown.currency().map(str::to_owned),
+    }
 }

@@ -22,7 +22,11 @@ impl Answers {
         let balance = needed(Box::pin(session.balance()).await)?;
         let tenant = Box::pin(session.tenant()).await;
         match tenant {
-            Err(error) if error.kind() == ErrorKind::RefusedLogin => Err(error),
+            Err(error)
+                if error.kind() == ErrorKind::RefusedLogin || Session::is_of_sign_in(&error) =>
+            {
+                Err(error)
+            }
             tenant => Ok(Self {
                 settings,
                 balance,
@@ -63,12 +67,13 @@ impl Answers {
 /// A part without which the poll goes on, unless the others could not be read either.
 fn needed<T>(part: Result<T, Error>) -> Result<Result<T, Error>, Error> {
     match part {
+        // Nothing is said of the part, and the others would fail in the same way.
+        Err(error) if Session::is_of_sign_in(&error) => Err(error),
         Err(error) => match error.kind() {
             ErrorKind::RefusedLogin
             | ErrorKind::Throttled
             | ErrorKind::Timeout
             | ErrorKind::Transport
-            | ErrorKind::Redirected
             | ErrorKind::Local => Err(error),
             _ => Ok(Err(error)),
         },
@@ -92,6 +97,8 @@ struct Part<T> {
     value: Option<T>,
     /// Polls in a row that could not read it.
     misses: u32,
+    /// Whether its value is too old to be shown. The journal still has it.
+    is_hidden: bool,
 }
 
 impl<T> Default for Part<T> {
@@ -99,21 +106,34 @@ impl<T> Default for Part<T> {
         Self {
             value: None,
             misses: 0,
+            is_hidden: false,
         }
     }
 }
 
 impl<T> Part<T> {
+    /// Hides the value if the last poll could not read it.
+    fn hide_missed(&mut self) {
+        self.is_hidden = self.misses > 0;
+    }
+
+    /// The value, unless it is hidden.
+    fn shown(&self) -> Option<&T> {
+        self.value.as_ref().filter(|_| !self.is_hidden)
+    }
+
     /// Takes in what was read, and returns whether the part is known.
     fn take_in(&mut self, read: Result<T, &Error>) -> bool {
         match read {
             Ok(value) => {
                 self.value = Some(value);
                 self.misses = 0;
+                self.is_hidden = false;
                 true
             }
             Err(error) if may_be_missing(error) => {
                 self.value = None;
+                self.misses = 0;
                 true
             }
             Err(_) => {
@@ -135,6 +155,35 @@ impl Parts {
         let tenant = answers.tenant.as_ref();
         let currency = (self.currency).take_in(tenant.map(|tenant| tenant.currency.clone()));
         settings && balance && currency
+    }
+
+    /// Hides all parts.
+    pub(super) fn hide_all(&mut self) {
+        self.settings.is_hidden = true;
+        self.balance.is_hidden = true;
+        self.currency.is_hidden = true;
+    }
+
+    /// Hides the parts that the last poll could not read.
+    pub(super) fn hide_missed(&mut self) {
+        self.settings.hide_missed();
+        self.balance.hide_missed();
+        self.currency.hide_missed();
+    }
+
+    /// The parts that may be shown.
+    pub(super) fn shown(&self) -> Self {
+        fn shown<T: Clone>(part: &Part<T>) -> Part<T> {
+            Part {
+                value: part.shown().cloned(),
+                ..Part::default()
+            }
+        }
+        Self {
+            settings: shown(&self.settings),
+            balance: shown(&self.balance),
+            currency: shown(&self.currency),
+        }
     }
 
     /// The settings.

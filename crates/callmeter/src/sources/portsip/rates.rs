@@ -9,7 +9,7 @@ use callmeter_meter::RateDeck;
 use callmeter_records::{Rate, Stream};
 use jiff::Timestamp;
 use portsip_client::{Amount, CallRate, DeckSource, Reason, Session};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::amount::nano;
 use crate::sources::blocking::blocking;
@@ -23,6 +23,8 @@ pub(super) struct RatesTask {
     session: Session,
     /// Whether the last poll could not use the export: logged once, not with each poll.
     without_export: bool,
+    /// Why the last deck was not whole: logged once, not with each poll.
+    waiting: Option<String>,
 }
 
 impl RatesTask {
@@ -31,6 +33,21 @@ impl RatesTask {
             context,
             session,
             without_export: false,
+            waiting: None,
+        }
+    }
+
+    /// Logs why a deck is not whole, which is no failure: what was read is valid.
+    fn log_waiting(&mut self, waiting: Option<&str>) {
+        if self.waiting.as_deref() == waiting {
+            return;
+        }
+        self.waiting = waiting.map(str::to_owned);
+        if let Some(reason) = waiting {
+            warn!(
+                account = &*self.context.account,
+                reason, "the rate deck is not whole; removed rates are journaled only when it is"
+            );
         }
     }
 
@@ -87,6 +104,7 @@ impl Poll for RatesTask {
                 .await?;
             waiting = waiting.or(check_count(rows, missing, count)?);
         }
+        self.log_waiting(waiting.as_deref());
         let context = self.context.clone();
         blocking(move || record_deck(&context, &rates, source, waiting)).await?
     }
@@ -162,11 +180,14 @@ fn record_deck(
     }
     app.meter
         .update(|ledger| ledger.set_rates(&context.account, &gauges));
-    let truncated = waiting
-        .map(|why| format!("{why}; removed rates are journaled only when the whole deck is read"));
+    if let Some(why) = waiting {
+        let _ = write!(
+            found,
+            "; {why}; removed rates are journaled only when the whole deck is read"
+        );
+    }
     Ok(Polled {
         found,
-        truncated,
         ..Polled::default()
     })
 }
