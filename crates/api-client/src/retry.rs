@@ -79,8 +79,8 @@ fn is_worth_another_send(error: &Error) -> bool {
     }
 }
 
-/// The `Retry-After` header: seconds, or an HTTP date. Seconds beyond 64 bits are the most that fit;
-/// a fraction, which HTTP does not allow, is rounded up.
+/// The `Retry-After` header: seconds, or an HTTP date. Seconds beyond 64 bits are the most that
+/// fit; a fraction, which HTTP does not allow, is rounded up.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));

@@ -384,15 +384,17 @@ impl Walk {
         if number == 0 {
             self.zero = PageZero::HasRows;
         }
-        // A list that has grown pushes rows down to the beginning of the next page. Other rows that
-        // come again show that the order changes, so that others may not have come at all.
-        let pushed = if self.count.grew {
-            overlap(&self.last, rows)
+        // A list that has grown pushes rows down to the next page. Otherwise rows that come again
+        // show that the order changes, so that others may not have come at all. Without a count,
+        // rows of the page before that come again in their order are taken for pushed.
+        let mut again = rows.iter().filter(|row| self.seen.contains(row));
+        let is_pushed = if self.count.stated.is_some() {
+            self.count.grew || again.next().is_none()
         } else {
-            0
+            let mut before = self.last.iter();
+            again.all(|row| before.any(|last| last == row))
         };
-        let others = rows.get(pushed..).unwrap_or_default();
-        self.reordered |= others.iter().any(|row| self.seen.contains(row));
+        self.reordered |= !is_pushed;
         self.added = rows.iter().any(|row| !self.seen.contains(row));
         self.before_last = self.rows;
         self.last_number = number;
@@ -485,13 +487,6 @@ impl Walk {
             self.first = first;
         }
     }
-}
-
-/// How many rows at the beginning of a page repeat the end of the page before it.
-fn overlap(before: &[u64], rows: &[u64]) -> usize {
-    let most = before.len().min(rows.len());
-    let repeats = |length: &usize| before.ends_with(rows.get(..*length).unwrap_or_default());
-    (0..=most).rev().find(repeats).unwrap_or(0)
 }
 
 impl Count {

@@ -524,8 +524,8 @@ fn rows_that_are_pushed_down_are_no_other_order() {
         (&[4, 5, 6][..], 9, false),
         (&[2, 3, 4], 11, false),
         (&[2, 3, 4], 9, true),
-        (&[4, 3, 5], 11, true),
-        (&[2, 4, 5], 11, true),
+        (&[4, 3, 5], 9, true),
+        (&[2, 4, 5], 11, false),
     ] {
         let mut walk = Walk::new(3, FirstPage::Zero);
         walk.received(page(&[1, 2, 3], 9));
@@ -550,4 +550,24 @@ fn rows_behind_repeated_ones_are_read() {
     walk.received(page(&[]));
     assert_eq!(walk.next(), Next::Ended(Ending::Complete));
     assert_eq!(walk.seen.len(), 6);
+}
+
+#[test]
+fn without_a_count_rows_of_the_page_before_may_come_again_in_order() {
+    let page = |rows| PageRows {
+        rows,
+        total_count: None,
+        total_pages: None,
+    };
+    for (third, is_reordered) in [
+        (&[4, 7, 6][..], false),
+        (&[6, 5, 7], true),
+        (&[1, 7, 8], true),
+    ] {
+        let mut walk = Walk::new(3, FirstPage::Zero);
+        walk.received(page(&[1, 2, 3]));
+        walk.received(page(&[4, 5, 6]));
+        walk.received(page(third));
+        assert_eq!(walk.is_reordered(), is_reordered, "{third:?}");
+    }
 }
