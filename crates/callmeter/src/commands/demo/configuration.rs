@@ -72,7 +72,7 @@ pub(super) fn write_configuration(
          \x20     username: {username}\n\
          \x20     password_file: hostedsuite.password\n\
          \x20     time_zone: {TIME_ZONE}\n\
-         \x20     calls: {{ every: 2s, lookback: 1d, settle: 0s, audit: 1m, max_requests_per_minute: 300 }}\n\
+         \x20     calls: {{ every: 2s, lookback: 3d, settle: 0s, audit: 1m, max_requests_per_minute: 300 }}\n\
          \x20     balances: {{ every: 10s, bill: [talk, hold] }}\n\
          \x20     clients: {{ every: 1m }}\n\
          \x20 - name: hq\n\
