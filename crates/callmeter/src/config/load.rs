@@ -128,8 +128,8 @@ fn journal(root: &mut Section<'_>, accounts: &[Account]) -> Option<Journal> {
     })
 }
 
-/// Whether a journal can be there: the directory is not created, so that a journal does not start
-/// anew in the place where a disk is not mounted.
+/// Whether a journal can be there. The directory is not created: if a disk is not mounted, an empty
+/// journal would begin in its place.
 fn usable(path: &Path) -> Result<(), (String, String)> {
     if path.is_dir() {
         let message = format!("{} is a directory", path.display());

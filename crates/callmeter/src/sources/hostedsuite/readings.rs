@@ -265,8 +265,8 @@ impl CallsPoll<'_> {
         DayEnd::Proven(reading)
     }
 
-    /// Whether a reading has at least the calls of the one before. Calls that are gone are believed
-    /// when a second reading does not have them either.
+    /// Whether a reading has at least as many calls as the last one. Missing calls are taken for
+    /// deleted when a second reading does not have them either.
     fn readings_agree(&mut self, day: Day, had: u64, before: u64) -> bool {
         if had >= before {
             self.memory.fewer.remove(&day.date);
