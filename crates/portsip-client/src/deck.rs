@@ -136,7 +136,7 @@ impl Session {
                 content_type: None,
                 problem: format!("the list ended {missing} rates short of the server's count"),
             };
-            return Err(Error::new(operations::LIST_CALL_RATES.id, reason).with_status(200));
+            return Err(Error::new(operations::LIST_CALL_RATES.id, reason));
         }
         Ok(rates)
     }

@@ -139,7 +139,10 @@ async fn details_that_cannot_be_read() {
             {"id":"2","prefix":"2","price_1":0.1},{"id":"3","prefix":" "},{"id":"4","prefix":"4"},
             {"prefix":"5","price_n":0.2},{"prefix":"6"}]}"#,
         ),
-        line => json(format!(r#"{{"prefix":"{}"}}"#, line.rsplit('/').next().unwrap())),
+        line => json(format!(
+            r#"{{"prefix":"{}"}}"#,
+            line.rsplit('/').next().unwrap()
+        )),
     })
     .await;
     let deck = session(&server).deck().await.unwrap();

@@ -143,7 +143,7 @@ fn check_count(
                 ),
             };
             let operation = portsip_client::generated::operations::EXPORT_CALL_RATES.id;
-            Err(api_client::Error::new(operation, reason).with_status(200))
+            Err(api_client::Error::new(operation, reason))
         }
         Some(_) => Ok(None),
         None => Ok(Some(format!(
