@@ -49,6 +49,10 @@ async fn prometheus_agrees_with_the_ledger_in_each_format() {
         ],
         &[],
     );
+    let shown =
+        "metrics: { histograms: [answer, abandon, duration, talk, hold, transfer, work] }\n";
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text + shown).unwrap();
     let exporter = Exporter::start(&config, &world.path("callmeter.log"), web).await;
     let exporter = Arc::new(exporter);
     until_exact(&exporter, &simulator).await;
@@ -249,10 +253,12 @@ async fn relay(exporter: Arc<Exporter>) -> SocketAddr {
 
 /// Checks that `scrape_samples_scraped` is the number of samples that callmeter shows.
 async fn samples_agree(server: &Server, job: &str, exporter: &Exporter) {
-    let native: Vec<String> = ["duration", "talk", "ring", "hold", "transfer", "work"]
-        .iter()
-        .map(|time| format!("callmeter_call_{time}_seconds"))
-        .collect();
+    let native: Vec<String> = [
+        "answer", "abandon", "duration", "talk", "hold", "transfer", "work",
+    ]
+    .iter()
+    .map(|time| format!("callmeter_call_{time}_seconds"))
+    .collect();
     callmeter_tests::until(
         "as many samples scraped as shown",
         async || {

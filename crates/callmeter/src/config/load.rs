@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::accounts::accounts;
-use super::model::{Account, Api, Config, Journal, Metrics};
+use super::metrics::metrics;
+use super::model::{Account, Api, Config, Journal};
 use super::outputs::outputs;
 use super::problem::{ConfigError, Problem};
 use super::problems::Problems;
@@ -67,7 +68,11 @@ pub fn check_text(file: &Path, text: &str) -> Result<Vec<Problem>, ConfigError> 
     parse(file, text, true).map(|(_, warnings)| warnings)
 }
 
-fn parse(file: &Path, text: &str, connects: bool) -> Result<(Config, Vec<Problem>), ConfigError> {
+pub(super) fn parse(
+    file: &Path,
+    text: &str,
+    connects: bool,
+) -> Result<(Config, Vec<Problem>), ConfigError> {
     let root = yaml::parse(file, text)?;
     let mut problems = Problems::new(file, text);
     problems.connects = connects;
@@ -148,12 +153,4 @@ fn usable(path: &Path) -> Result<(), (String, String)> {
         message,
         format!("create it, such as by mkdir -p {directory}"),
     ))
-}
-
-fn metrics(root: &mut Section<'_>) -> Option<Metrics> {
-    let mut metrics = root.section("metrics")?;
-    Some(Metrics {
-        max_label_sets: metrics.number("max_label_sets", 20_000, 1..=2_000_000),
-        created_timestamps: metrics.boolean("created_timestamps", false),
-    })
 }
