@@ -167,8 +167,8 @@ fn what_is_shown_is_chosen_by_names() {
     let text = std::fs::read_to_string(&path).unwrap()
         + "metrics:\n  histograms: [talk]\n  buckets: [20s, 1m]\n  client_histograms: true\n  \
            leave_out: [center_id]\n  hide: [callmeter_client_info]\n  short_abandon: 10s\n";
-    let (config, _) = load::parse(&path, &text, true).unwrap();
-    let metrics = config.metrics;
+    let parsed = load::parse(&path, &text, true).unwrap();
+    let metrics = parsed.config.metrics;
     assert_eq!(metrics.short_abandon, std::time::Duration::from_secs(10));
     let view = metrics.view;
     assert!(view.client_histograms && view.left_out == ["center_id"]);
