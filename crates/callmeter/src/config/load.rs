@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::accounts::accounts;
-use super::model::{Account, Api, Config, Journal, Metrics};
+use super::metrics::metrics;
+use super::model::{Account, Api, Config, Journal};
 use super::outputs::{outputs, places};
 use super::problem::{ConfigError, Place, Problem};
 use super::problems::Problems;
@@ -70,13 +71,13 @@ pub fn check_text(file: &Path, text: &str) -> Result<Vec<Problem>, ConfigError> 
     parse(file, text, true).map(|parsed| parsed.warnings)
 }
 
-struct Parsed {
-    config: Config,
+pub(super) struct Parsed {
+    pub(super) config: Config,
     settings_places: Vec<Option<Place>>,
     warnings: Vec<Problem>,
 }
 
-fn parse(file: &Path, text: &str, connects: bool) -> Result<Parsed, ConfigError> {
+pub(super) fn parse(file: &Path, text: &str, connects: bool) -> Result<Parsed, ConfigError> {
     let root = yaml::parse(file, text)?;
     let mut problems = Problems::new(file, text);
     problems.connects = connects;
@@ -163,12 +164,4 @@ fn usable(path: &Path) -> Result<(), (String, String)> {
         message,
         format!("create it, such as by mkdir -p {directory}"),
     ))
-}
-
-fn metrics(root: &mut Section<'_>) -> Option<Metrics> {
-    let mut metrics = root.section("metrics")?;
-    Some(Metrics {
-        max_label_sets: metrics.number("max_label_sets", 20_000, 1..=2_000_000),
-        created_timestamps: metrics.boolean("created_timestamps", false),
-    })
 }
