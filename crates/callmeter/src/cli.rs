@@ -143,7 +143,9 @@ pub struct RunArgs {
 
 /// A path that no other page has: `/` takes the place of the status page.
 fn telemetry_path(text: &str) -> Result<String, String> {
-    let is_taken = text == "/config" || text.starts_with("/-/") || text.starts_with("/api/");
+    let is_taken = ["/config", "/sd", "/usage"].contains(&text)
+        || text.starts_with("/-/")
+        || text.starts_with("/api/");
     let is_unclear = text.contains("//") || text.split('/').any(|part| part == "." || part == "..");
     if !text.starts_with('/') {
         Err("it must start with a slash, such as /metrics".to_owned())
