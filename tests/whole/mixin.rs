@@ -1,5 +1,5 @@
 //! The mixin at a real Prometheus that scrapes the demo: every query of every dashboard returns
-//! data, and no alert is about to fire.
+//! data, and no alert is about to fire. Accounts can be targets of their own.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -104,6 +104,22 @@ async fn every_query_of_a_dashboard_finds_data_and_no_alert_fires_in_the_demo() 
         async || format!("{:#?}\n{}", server.now("ALERTS").await, demo.log()),
     )
     .await;
+    drop(server);
+
+    // Each account as a target of its own, as `/sd` lists them: no series twice, none left out.
+    let jobs = format!(
+        "  - job_name: accounts\n    http_sd_configs: [{{ url: \"http://{address}/sd\", refresh_interval: 1s }}]\n"
+    );
+    let server = Server::start(&prometheus, &world, "accounts", &jobs, &[]);
+    for (query, value) in [
+        ("count(up == 1)", 3.0),
+        ("count(callmeter_up)", 2.0),
+        ("count(callmeter_up{instance=~\".*/acme\"})", 1.0),
+        ("count(callmeter_ready)", 1.0),
+        ("max(count by (client_id) (callmeter_client_info))", 1.0),
+    ] {
+        server.until(query, value).await;
+    }
     assert!(demo.terminate().success());
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::names::{REPOSITORY, UnknownFamily, expand};
+use crate::names::{RUNBOOK, UnknownFamily, expand};
 
 /// An alert. Queries and series name families by id, see [`expand`].
 pub struct Alert {
@@ -163,7 +163,7 @@ impl Alert {
             "annotations": {
                 "summary": self.summary,
                 "description": self.description,
-                "runbook_url": format!("{REPOSITORY}/docs/RUNBOOK.md#{}", self.anchor()),
+                "runbook_url": format!("{RUNBOOK}#{}", self.anchor()),
             },
         }))
     }

@@ -3,8 +3,9 @@
 
 use callmeter_meter::FamilyId;
 
-/// Where the source of the repository is, for links to the runbook.
-pub const REPOSITORY: &str = "https://github.com/callmeter/callmeter/blob/main";
+/// The runbook, for the links of alerts. The path is in the repository, which has no public address
+/// yet; write that before it when there is one.
+pub const RUNBOOK: &str = "docs/RUNBOOK.md";
 
 /// A query names a family that the table does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use callmeter_meter::FamilyId;
-use callmeter_mixin::{alerts::ALERTS, files, rules};
+use callmeter_mixin::{alerts::ALERTS, files, names::RUNBOOK, rules};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -60,7 +60,7 @@ fn every_name_in_the_files_is_a_family_or_a_rule() {
 
 #[test]
 fn every_link_leads_to_a_part_of_the_runbook() {
-    let runbook = std::fs::read_to_string(root().join("docs/RUNBOOK.md")).unwrap();
+    let runbook = std::fs::read_to_string(root().join(RUNBOOK)).unwrap();
     let headings: Vec<&str> = runbook
         .lines()
         .filter_map(|line| line.strip_prefix("## "))
@@ -69,7 +69,7 @@ fn every_link_leads_to_a_part_of_the_runbook() {
     assert_eq!(headings, names, "a part for each alert, in the same order");
     let text = std::fs::read_to_string(root().join("mixin/alerts.yaml")).unwrap();
     for alert in ALERTS {
-        let link = format!("/docs/RUNBOOK.md#{}", alert.anchor());
+        let link = format!("{RUNBOOK}#{}", alert.anchor());
         assert!(text.contains(&link), "{link}");
     }
     for part in runbook.split("\n## ").skip(1) {
@@ -104,6 +104,22 @@ fn promtool_accepts_the_rules() {
         "alerts.yaml",
         "rules.yaml",
     ]);
+}
+
+/// The configuration in the README is one that Prometheus reads, with the mixin beside it.
+#[test]
+fn the_configuration_in_the_readme_is_valid() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let blocks = readme.split("```yaml\n").skip(1);
+    let config = blocks
+        .filter_map(|block| block.split("```").next())
+        .find(|block| block.contains("scrape_configs"));
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("prometheus.yml"), config.unwrap()).unwrap();
+    let mixin = root().canonicalize().unwrap().join("mixin");
+    std::os::unix::fs::symlink(mixin, directory.path().join("mixin")).unwrap();
+    let file = directory.path().join("prometheus.yml");
+    promtool(&["check", "config", file.to_str().unwrap()]);
 }
 
 /// Each alert fires in one case and does not in another; each rule has the expected value.
