@@ -1,6 +1,6 @@
 //! What a poll of calls works on: what is known between polls, the clocks, the budget, the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use callmeter_journal::{AccountState, Purpose};
@@ -43,6 +43,8 @@ pub(super) struct CallsMemory {
     pub(super) fewer: BTreeMap<Date, u64>,
     /// Whether days were due in the last poll, and none could be read.
     pub(super) is_starved: bool,
+    /// The day whose reading ended the last poll.
+    pub(super) blamed: Option<Date>,
     /// Whether the last poll that asked got rows.
     pub(super) had_rows: bool,
     /// Past days that operators wait for.
@@ -63,6 +65,8 @@ pub(super) struct CallsPoll<'t> {
     pub(super) intake: Option<Intake>,
     /// Whether a request for a day was sent.
     pub(super) has_asked_for_days: bool,
+    /// The days that were read in this poll, to their ends or not.
+    pub(super) read: BTreeSet<Date>,
     pub(super) summary: PollSummary,
 }
 
@@ -87,6 +91,7 @@ impl CallsMemory {
             failing: BTreeMap::new(),
             fewer: BTreeMap::new(),
             is_starved: false,
+            blamed: None,
             had_rows: true,
             requests: Vec::new(),
         })
