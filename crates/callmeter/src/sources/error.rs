@@ -27,8 +27,8 @@ pub enum PollError {
         /// Calls of the reading that the journal did not have.
         new: u64,
     },
-    /// A server that counts rows answers without rows and without a count.
-    #[error("had no calls, but no count that says so, which this server gives otherwise")]
+    /// A server that counts rows, or may do so, answers without rows and without a count.
+    #[error("no calls came, and no count that says that there are none")]
     Unstated,
     /// Rows of a day cannot be read, so that their calls do not count.
     #[error("{rows} of its records cannot be read")]

@@ -41,6 +41,8 @@ pub(super) struct CallsMemory {
     pub(super) failing: BTreeMap<Date, Arc<PollError>>,
     /// Days with fewer rows than before, and how many.
     pub(super) fewer: BTreeMap<Date, u64>,
+    /// Whether a reading since the start had rows.
+    pub(super) has_seen_rows: bool,
     /// Whether days were due in the last poll, and none could be read.
     pub(super) is_starved: bool,
     /// The day whose reading ended the last poll.
@@ -90,6 +92,7 @@ impl CallsMemory {
             open: BTreeMap::new(),
             failing: BTreeMap::new(),
             fewer: BTreeMap::new(),
+            has_seen_rows: false,
             is_starved: false,
             blamed: None,
             had_rows: true,

@@ -20,9 +20,9 @@ use crate::sources::error::PollError;
 const EMPTY_READINGS: u32 = 100;
 /// Days of a poll that may fail because no answer comes; with one more, the account fails.
 const MOST_UNANSWERED: u32 = 3;
-/// Readings without rows and without a count, after which the day is empty although the server
-/// counts the rows of others.
-const UNSTATED_READINGS: u32 = 4;
+/// Readings without rows and without a count, after which the day is empty if nothing is known of
+/// the server yet.
+const UNSTATED_READINGS: u32 = 2;
 const TIME_LIMIT: &str = "calls.time_limit was reached";
 
 impl CallsPoll<'_> {
@@ -62,7 +62,9 @@ impl CallsPoll<'_> {
             }
         }
         self.memory.first_page = open.pages.first_page();
-        self.memory.server_counts = open.pages.server_counts();
+        // Rows without a count: it does not, or no longer.
+        let counts_no_rows = open.rows > 0 && open.pages.count().is_none();
+        self.memory.server_counts = open.pages.server_counts() && !counts_no_rows;
         Ok(self.ended(day, open))
     }
 
@@ -263,9 +265,11 @@ impl CallsPoll<'_> {
         }
         let failures = self.memory.coverage.entry(day.date);
         let failures = failures.map_or(0, |entry| entry.failures);
-        // A server that counts says 0 of a day without calls. If it never does, that is its way.
-        let says_nothing = rows == 0 && self.memory.server_counts && pages.is_unstated();
-        if says_nothing && failures < UNSTATED_READINGS {
+        // A server that counts says 0 of a day without calls.
+        self.memory.has_seen_rows |= rows > 0;
+        let may_count = !self.memory.has_seen_rows && failures < UNSTATED_READINGS;
+        let is_unstated = rows == 0 && pages.is_unstated();
+        if is_unstated && (self.memory.server_counts || may_count) {
             return DayEnd::Failed(PollError::Unstated);
         }
         if unreadable > 0 {
