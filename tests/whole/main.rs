@@ -11,6 +11,7 @@ mod hangs;
 mod history;
 mod hostile;
 mod kills;
+mod mixin;
 mod outputs;
 mod page;
 mod prometheus;

@@ -4,7 +4,7 @@ use crate::report::{Outcome, Report};
 use crate::shell::{Error, Shell, run as run_command, succeeds};
 use crate::test::{self, Summaries};
 use crate::tools::{self, TYPOS};
-use crate::{codegen, conformance, lints};
+use crate::{codegen, conformance, lints, mixin};
 
 /// Which steps.
 #[derive(Debug, clap::Args)]
@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
 }
 
 /// The steps in order.
-const STEPS: [&str; 14] = [
+const STEPS: [&str; 15] = [
     "format",
     "typos",
     "dependencies",
@@ -26,6 +26,7 @@ const STEPS: [&str; 14] = [
     "examples",
     "authors",
     "codegen",
+    "mixin",
     "specs",
     "documentation",
     "prism",
@@ -58,6 +59,7 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
     report.step("codegen", || {
         codegen::run(shell, &["--check".to_owned()]).into()
     });
+    report.step("mixin", || mixin::check(shell).into());
     report.step("specs", || lints::specs(shell).into());
     report.step("documentation", || documentation(shell).into());
     conformance::steps(shell, &conformance::Arguments::default(), &mut report);

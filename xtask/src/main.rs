@@ -6,6 +6,7 @@ mod codegen;
 mod conformance;
 mod demo;
 mod lints;
+mod mixin;
 mod report;
 mod shell;
 mod test;
@@ -40,6 +41,16 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Write alerts, recording rules and dashboards to mixin/
+    ///
+    /// With `--check`, write nothing and fail if a file is not up to date. The tests of the package
+    /// callmeter-mixin run promtool over the files.
+    #[command(disable_help_flag = true)]
+    Mixin {
+        /// Arguments for the writer
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Build callmeter with both plugins and run `callmeter demo`
     ///
     /// The demo simulates HostedSuite and PortSIP, polls both, and prints the URLs of its pages. It
@@ -71,6 +82,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = Shell::new().and_then(|shell| match arguments.task {
         Task::Codegen { arguments } => codegen::run(&shell, &arguments),
+        Task::Mixin { arguments } => mixin::run(&shell, &arguments),
         Task::Demo(arguments) => demo::run(&shell, &arguments),
         Task::Test(arguments) => test::run(&shell, &arguments),
         Task::Ci(arguments) => ci::run(&shell, &arguments),

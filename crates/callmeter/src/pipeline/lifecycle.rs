@@ -141,6 +141,8 @@ impl Pipeline {
 
     /// Sets how long and how much the journal keeps.
     pub fn set_retention(&self, config: &Config) {
+        let limit = i64::try_from(config.journal.max_bytes).unwrap_or(i64::MAX);
+        self.app.metrics.journal_limit.set(limit);
         let policy = RetentionPolicy {
             keep: Some(config.journal.keep),
             max_bytes: Some(config.journal.max_bytes),

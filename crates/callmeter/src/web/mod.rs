@@ -20,6 +20,9 @@ mod stall;
 mod state;
 #[cfg(test)]
 mod tests;
+mod usage;
+mod usage_charts;
+mod usage_figures;
 mod words;
 
 pub use access::{Access, AccessError, check, loses_protection};

@@ -252,7 +252,8 @@ async fn accounts_are_targets_of_their_own() {
     );
     let others = |line: &&String| !line.contains("account=\"acme\"");
     assert_eq!(of_acme.iter().find(others), None);
-    let of_none = lines("?account=").await;
+    assert_eq!(targets[1]["labels"]["__param_account"], "(none)");
+    let of_none = lines("?account=(none)").await;
     assert!(
         of_none
             .iter()
