@@ -55,6 +55,8 @@ pub enum Command {
     Journal(JournalCommand),
     /// Write journaled records to standard output or a file
     Export(ExportArgs),
+    /// Show what a call costs by a rate deck, with every step
+    Rate(RateArgs),
     /// Print the table of all metrics
     Metrics(MetricsArgs),
     /// Inspect output plugins
@@ -321,6 +323,38 @@ pub enum StreamArg {
     Rates,
     /// Billing settings and balance
     Billing,
+    /// What calls cost
+    Charges,
+}
+
+/// Flags of `rate`.
+#[derive(Debug, Clone, Args)]
+pub struct RateArgs {
+    /// The number that is called, such as +41791234567
+    #[arg(value_name = "NUMBER")]
+    pub number: String,
+    /// How long the call lasts, in seconds
+    #[arg(value_name = "SECONDS", value_parser = crate::commands::rate::parse_seconds)]
+    pub seconds: std::time::Duration,
+    /// A file with rates, a PortSIP account whose rates are in the journal, or an entry of
+    /// `charges`
+    #[arg(long, value_name = "FILE|ACCOUNT")]
+    pub deck: String,
+    /// Format of the answer
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = RateFormat::Table)]
+    pub format: RateFormat,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the type is documented")]
+    pub journal: JournalArg,
+}
+
+/// How the answer of `rate` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RateFormat {
+    /// Lines for the terminal
+    Table,
+    /// A JSON object
+    Json,
 }
 
 /// Flags of `metrics`.

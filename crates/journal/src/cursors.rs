@@ -36,6 +36,13 @@ pub struct Cursor {
     pub lost: u64,
 }
 
+/// A cursor that moves in the same transaction as an append, which fails if it is there already.
+pub(crate) struct CursorMove<'a> {
+    pub(crate) output: &'a str,
+    pub(crate) stream: Stream,
+    pub(crate) batch: BatchSeq,
+}
+
 impl Cursor {
     fn checksum(&self) -> i64 {
         RowChecksum::of("cursors")
@@ -131,6 +138,45 @@ fn read_one(
     .map_err(|source| JournalError::sqlite(path, "read", source))?
     .map(|row| checked(path, row))
     .transpose()
+}
+
+/// Moves a cursor within a transaction that also appends what it stands for.
+pub(crate) fn advance(conn: &Connection, path: &Path, to: &CursorMove<'_>) -> Result<()> {
+    let cursor =
+        read_one(conn, path, to.output, to.stream)?.ok_or_else(|| JournalError::UnknownOutput {
+            output: to.output.to_owned(),
+            stream: to.stream,
+        })?;
+    if cursor.batch >= to.batch {
+        return Err(JournalError::CursorMoved {
+            output: to.output.to_owned(),
+            batch: to.batch,
+        });
+    }
+    let sequence = last_sequence_at(conn, to.stream, to.batch)
+        .map_err(|source| JournalError::sqlite(path, "append to", source))?;
+    let moved = Cursor {
+        batch: to.batch,
+        sequence: sequence.unwrap_or(cursor.sequence).max(cursor.sequence),
+        ..cursor
+    };
+    moved
+        .write(conn)
+        .map_err(|source| JournalError::sqlite(path, "append to", source))
+}
+
+/// The sequence of the last record of a stream up to a batch.
+fn last_sequence_at(
+    conn: &Connection,
+    stream: Stream,
+    batch: BatchSeq,
+) -> rusqlite::Result<Option<i64>> {
+    conn.prepare_cached(
+        "SELECT first_sequence + rows - 1 FROM batches WHERE stream = ? AND seq <= ?
+         ORDER BY seq DESC LIMIT 1",
+    )?
+    .query_row(params![stream.code(), batch.to_sql()], |row| row.get(0))
+    .optional()
 }
 
 const ADD: &str = "add an output to";
@@ -299,17 +345,7 @@ impl Journal {
             if cursor.batch >= batch {
                 return Ok(());
             }
-            let last: Option<i64> = transaction
-                .prepare_cached(
-                    "SELECT first_sequence + rows - 1 FROM batches WHERE stream = ? AND seq <= ?
-                     ORDER BY seq DESC LIMIT 1",
-                )
-                .and_then(|mut statement| {
-                    statement
-                        .query_row(params![stream.code(), batch.to_sql()], |row| row.get(0))
-                        .optional()
-                })
-                .map_err(sql)?;
+            let last = last_sequence_at(transaction, stream, batch).map_err(sql)?;
             let sequence = last.unwrap_or(cursor.sequence).max(cursor.sequence);
             Cursor {
                 batch,

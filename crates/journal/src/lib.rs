@@ -18,17 +18,20 @@
 //!
 //! All times are UTC microseconds.
 
+mod charges;
 mod cursors;
 mod error;
 mod ingest;
 mod journal;
 mod log;
 mod maintenance;
+mod rate_decks;
 mod sqlite;
 mod stored_batch;
 mod utc_day;
 
 pub use callmeter_records::{Backlog, BatchId, BatchSeq};
+pub use charges::{NewCharges, RevisedRow};
 pub use cursors::{Cursor, Start};
 pub use error::{JournalError, Result};
 pub use ingest::change_streams::{Changes, DeckExtent};
@@ -43,4 +46,5 @@ pub use log::reader::{Filter, Reader};
 pub use maintenance::retention::{Hold, RetentionPolicy, RetentionReport};
 pub use maintenance::stats::{Stats, StreamStats};
 pub use maintenance::verify::{Finding, Verification};
+pub use rate_decks::DeckState;
 pub use stored_batch::{BatchMeta, StoredBatch};

@@ -15,6 +15,7 @@
 mod amount;
 mod applied;
 mod apply;
+mod charge_totals;
 mod client_facts;
 mod counted_call;
 mod families;

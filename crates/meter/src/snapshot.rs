@@ -198,6 +198,7 @@ fn field_of(family: FamilyId) -> Option<CallField> {
 fn scale_of(family: FamilyId) -> Scale {
     match family {
         FamilyId::CallCorrectionsSeconds => Scale::Milli,
+        FamilyId::Charges | FamilyId::ChargeCorrections => Scale::Nano,
         _ => Scale::One,
     }
 }

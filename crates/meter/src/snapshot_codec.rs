@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use callmeter_records::{CallField, Direction};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::charge_totals::{ChargeKey, ChargeTotals};
 use crate::counted_call::Count;
 use crate::folding::{Folded, Limits};
 use crate::histogram::{BUCKETS, HistogramColumn, NATIVE_SCHEMA};
@@ -17,9 +18,13 @@ use crate::ledger::{Account, Ledger};
 use crate::totals::AccountTotals;
 
 const MAGIC: &[u8; 4] = b"CMtr";
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// The version without the count of calls of which it is unknown whether they were answered.
 const VERSION_WITHOUT_UNKNOWN: u64 = 1;
+/// The last version without charges.
+const VERSION_WITHOUT_CHARGES: u64 = 2;
+/// The groups of folded updates that it had.
+const GROUPS_WITHOUT_CHARGES: usize = 5;
 
 /// The number of a direction is its index here. It is part of the format, unlike the enum's order.
 const DIRECTIONS: [Direction; 5] = [
@@ -174,6 +179,55 @@ fn encode_account(out: &mut Writer, totals: &AccountTotals) {
         out.text(change);
         out.signed(amounts.table.amount(*row));
     }
+    encode_charges(out, &totals.charges);
+}
+
+fn encode_charges(out: &mut Writer, charges: &ChargeTotals) {
+    for (money, seconds) in [
+        (&charges.money, &charges.seconds),
+        (&charges.corrected_money, &charges.corrected_seconds),
+    ] {
+        out.length(money.rows.len());
+        for (key, row) in &money.rows {
+            out.text(&key.0);
+            out.text(&key.1);
+            out.text(&key.2);
+            out.signed(money.table.amount(*row));
+            // Both tables have the same rows.
+            out.signed(seconds.table.amount(*row));
+        }
+    }
+    out.length(charges.not_charged.rows.len());
+    for (reason, row) in &charges.not_charged.rows {
+        out.text(reason);
+        out.signed(charges.not_charged.table.amount(*row));
+    }
+}
+
+fn decode_charges(input: &mut Reader<'_>, totals: &mut AccountTotals) -> Result<(), BlobError> {
+    let since = totals.counting_since;
+    let account = totals.name.clone();
+    let key = |input: &mut Reader<'_>| -> Result<ChargeKey, BlobError> {
+        Ok((
+            input.label()?.into(),
+            input.label()?.into(),
+            input.label()?.into(),
+        ))
+    };
+    let charges = &mut totals.charges;
+    for _ in 0..input.length()? {
+        let key = key(input)?;
+        charges.add(&account, &key, since, input.signed()?, input.signed()?);
+    }
+    for _ in 0..input.length()? {
+        let key = key(input)?;
+        charges.correct(&account, &key, input.signed()?, input.signed()?);
+    }
+    for _ in 0..input.length()? {
+        let reason = input.label()?;
+        charges.add_not_charged(&account, &reason, since, input.signed()?);
+    }
+    Ok(())
 }
 
 fn decode_account(input: &mut Reader<'_>, version: u64) -> Result<AccountTotals, BlobError> {
@@ -184,7 +238,11 @@ fn decode_account(input: &mut Reader<'_>, version: u64) -> Result<AccountTotals,
     totals.set_counting_since(since);
     totals.last_event = input.time()?;
     let mut folded = Folded::default();
-    for updates in &mut folded.0 {
+    let groups = match version {
+        ..=VERSION_WITHOUT_CHARGES => GROUPS_WITHOUT_CHARGES,
+        _ => folded.0.len(),
+    };
+    for updates in folded.0.iter_mut().take(groups) {
         *updates = input.number()?;
     }
     for _ in 0..input.length()? {
@@ -241,6 +299,9 @@ fn decode_account(input: &mut Reader<'_>, version: u64) -> Result<AccountTotals,
     for _ in 0..input.length()? {
         let key = (input.label()?.into(), input.label()?.into());
         totals.add_rate_change(&key, input.signed()?);
+    }
+    if version > VERSION_WITHOUT_CHARGES {
+        decode_charges(input, &mut totals)?;
     }
     totals.folded = folded;
     Ok(totals)

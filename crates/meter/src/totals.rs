@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use callmeter_records::charges::ChargeRow;
 use callmeter_records::{CallField, Change, Direction};
 
+use crate::charge_totals::ChargeTotals;
 use crate::counted_call::{Count, CountedCall, EXPECTED_DIRECTIONS};
 use crate::families::FamilyId;
 use crate::folding::{FOLDED_ID, FoldGroup, Folded, Limits};
@@ -25,6 +27,7 @@ pub(crate) struct AccountTotals {
     pub(crate) corrected_times: Keyed<(Box<str>, Direction, CallField)>,
     pub(crate) corrected_counts: Keyed<(Box<str>, Box<str>, Direction, Count)>,
     pub(crate) rates_changed: Keyed<(Box<str>, Box<str>)>,
+    pub(crate) charges: ChargeTotals,
     pub(crate) revised: u64,
     pub(crate) without_id: u64,
     /// When the first counted record was read, in microseconds since 1970.
@@ -393,6 +396,13 @@ impl AccountTotals {
         self.rates_changed.add(key, family, &labels, since, changes);
     }
 
+    /// Counts a charge.
+    pub(crate) fn charge(&mut self, row: &ChargeRow<'_, '_>, limits: Limits) {
+        let since = self.counting_since;
+        self.charges
+            .count(&self.name, row, since, &mut self.folded, limits);
+    }
+
     /// Whether any record was counted.
     pub(crate) fn has_records(&self) -> bool {
         self.counts.used_rows > 0
@@ -400,6 +410,7 @@ impl AccountTotals {
             || !self.corrected_times.rows.is_empty()
             || !self.corrected_counts.rows.is_empty()
             || !self.rates_changed.rows.is_empty()
+            || self.charges.has_records()
             || self.revised > 0
             || self.without_id > 0
             || self.last_event.is_some()

@@ -10,5 +10,6 @@ pub mod export;
 pub mod journal;
 pub mod metrics;
 pub mod plugin;
+pub mod rate;
 pub mod run;
 mod runtime;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::accounts::accounts;
+use super::charges::charges;
 use super::model::{Account, Api, Config, Journal, Metrics};
 use super::outputs::outputs;
 use super::problem::{ConfigError, Problem};
@@ -73,11 +74,13 @@ fn parse(file: &Path, text: &str, connects: bool) -> Result<(Config, Vec<Problem
     problems.connects = connects;
     let config = Section::new(&problems, String::new(), &root).and_then(|mut root| {
         let accounts = accounts(&mut root);
+        let charges = charges(&mut root, &accounts);
         let journal = journal(&mut root, &accounts);
         let outputs = outputs(&mut root, journal.as_ref());
         let metrics = metrics(&mut root);
         Some(Config {
             accounts,
+            charges,
             journal: journal?,
             outputs,
             metrics: metrics?,

@@ -24,6 +24,7 @@ impl From<StreamArg> for Stream {
             StreamArg::Balances => Self::Balances,
             StreamArg::Rates => Self::Rates,
             StreamArg::Billing => Self::Billing,
+            StreamArg::Charges => Self::Charges,
         }
     }
 }
