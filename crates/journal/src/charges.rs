@@ -2,11 +2,11 @@
 
 use callmeter_records::{BatchSeq, ChargesBuilder, ChargesView, Stream};
 
-use crate::cursors::CursorMove;
 use crate::error::{JournalError, Result};
 use crate::journal::Journal;
 use crate::log::append::{Append, Rows};
 use crate::log::coverage::CoverageChange;
+use crate::log::cursor_rows::CursorMove;
 use crate::log::keys::BatchKeys;
 use crate::log::latest_versions::LatestVersion;
 use crate::stored_batch::StoredBatch;

@@ -32,7 +32,7 @@ mod utc_day;
 
 pub use callmeter_records::{Backlog, BatchId, BatchSeq};
 pub use charges::{NewCharges, RevisedRow};
-pub use cursors::{Cursor, Start};
+pub use cursors::Start;
 pub use error::{JournalError, Result};
 pub use ingest::change_streams::{Changes, DeckExtent};
 pub use ingest::classification::{Classification, PageCounts};
@@ -42,6 +42,7 @@ pub use ingest::session::IngestSession;
 pub use journal::{Journal, Options};
 pub use log::accounts::AccountState;
 pub use log::coverage::{CoverageChange, DayCoverage, WalkPosition};
+pub use log::cursor_rows::Cursor;
 pub use log::reader::{Filter, Reader};
 pub use maintenance::retention::{Hold, RetentionPolicy, RetentionReport};
 pub use maintenance::stats::{Stats, StreamStats};

@@ -75,7 +75,11 @@ impl Engine {
                 Err(error) => {
                     // Everything is read again: the journal says what is charged.
                     self.deck = None;
-                    self.log_waiting(Some(chain(&error)));
+                    let reason = chain(&error);
+                    if self.waiting.as_ref() != Some(&reason) {
+                        warn!(charge = self.entry.name, reason, "calls wait to be charged");
+                    }
+                    self.waiting = Some(reason);
                     self.pause();
                 }
             }
@@ -197,7 +201,7 @@ impl Engine {
             return;
         }
         if let Some(reason) = &reason {
-            warn!(charge = self.entry.name, reason, "calls wait to be charged");
+            info!(charge = self.entry.name, reason, "calls wait to be charged");
         } else {
             info!(charge = self.entry.name, "calls are charged");
         }

@@ -321,19 +321,16 @@ mod tests {
         r5,43\n";
 
     fn rated(number: &str, seconds: &str, format: &str) -> String {
+        rated_by(DECK, number, seconds, format)
+    }
+
+    fn rated_by(deck: &str, number: &str, seconds: &str, format: &str) -> String {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("deck.csv");
-        std::fs::write(&path, DECK).unwrap();
+        std::fs::write(&path, deck).unwrap();
         let deck = format!("--deck={}", path.display());
-        let arguments = [
-            "callmeter",
-            "rate",
-            number,
-            seconds,
-            &deck,
-            "--format",
-            format,
-        ];
+        let format = format!("--format={format}");
+        let arguments = ["callmeter", "rate", number, seconds, &deck, &format];
         let cli = Cli::try_parse_from(arguments).unwrap();
         let Some(Command::Rate(args)) = cli.command else {
             panic!("another command");
@@ -345,6 +342,19 @@ mod tests {
             RateFormat::Json => json(&args, &used, &explained).unwrap(),
         };
         text.replace(&path.display().to_string(), "deck.csv")
+    }
+
+    /// The deck and the answer in docs/CHARGES.md.
+    #[test]
+    fn the_documented_example_is_true() {
+        let page = std::fs::read_to_string("../../docs/CHARGES.md").unwrap();
+        let block = |start: &str| {
+            let (_, rest) = page.split_once(start).unwrap();
+            rest.split_once("```").unwrap().0.to_owned()
+        };
+        let answer = block("$ callmeter rate \"+41 79 555 12 34\" 185 --deck ./deck.csv\n");
+        let shown = rated_by(&block("```csv\n"), "+41 79 555 12 34", "185", "table");
+        assert_eq!(shown.replace("deck.csv", "./deck.csv"), answer);
     }
 
     #[test]

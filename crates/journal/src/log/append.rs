@@ -10,11 +10,11 @@ use callmeter_records::{
 };
 use rusqlite::Transaction;
 
-use crate::cursors::{self, CursorMove};
 use crate::error::{JournalError, Result};
 use crate::log::accounts::{self, AccountRow, AccountState};
 use crate::log::batch_row::BatchRow;
 use crate::log::coverage::{self, CoverageChange};
+use crate::log::cursor_rows::{self, CursorMove};
 use crate::log::epochs;
 use crate::log::keys::BatchKeys;
 use crate::log::latest_versions::LatestVersion;
@@ -117,7 +117,7 @@ impl Writer {
                 batch.store(transaction, account.id, schema).map_err(sql)?;
             }
             if let Some(cursor) = cursor {
-                cursors::advance(transaction, &path, &cursor)?;
+                cursor_rows::advance(transaction, &path, &cursor)?;
             }
             if let Some(epoch) = new_epoch {
                 epochs::write(transaction, first, epoch).map_err(sql)?;

@@ -5,6 +5,7 @@ pub(crate) mod append;
 pub(crate) mod batch_row;
 pub(crate) mod codec;
 pub(crate) mod coverage;
+pub(crate) mod cursor_rows;
 pub(crate) mod epochs;
 pub(crate) mod keys;
 pub(crate) mod latest_versions;

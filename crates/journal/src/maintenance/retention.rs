@@ -6,9 +6,9 @@ use std::time::Duration;
 use callmeter_records::{BatchSeq, Stream};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use crate::cursors::{self, Cursor};
 use crate::error::{JournalError, Result};
 use crate::journal::Journal;
+use crate::log::cursor_rows::{self as cursors, Cursor};
 use crate::log::writer::Writer;
 use crate::log::{accounts, epochs};
 use crate::maintenance::clock;
