@@ -79,6 +79,16 @@ pub enum JournalError {
         /// What is damaged.
         what: String,
     },
+    /// Retention removed a batch while a poll was about to read it.
+    #[error(
+        "retention has just removed batch {seq} of journal {path}: the next poll goes on without it"
+    )]
+    Removed {
+        /// The journal.
+        path: PathBuf,
+        /// The batch.
+        seq: BatchSeq,
+    },
     /// The file system returned an error.
     #[error("cannot {operation} journal {path}")]
     Io {
@@ -146,7 +156,7 @@ impl JournalError {
     /// disk has space again.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Full { .. } | Self::Io { .. } => true,
+            Self::Full { .. } | Self::Io { .. } | Self::Removed { .. } => true,
             Self::Sqlite { source, .. } => matches!(
                 source.sqlite_error_code(),
                 Some(

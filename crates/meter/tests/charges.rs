@@ -9,7 +9,10 @@ use callmeter_meter::{Api, FamilyId, Ledger, Limits, Snapshot, Values, pairs};
 use callmeter_records::{BatchHead, Change, Charge, ChargesBuilder, Reading, RowMark, Stream};
 
 fn ledger(cap: usize) -> Ledger {
-    let mut ledger = Ledger::new(Limits { label_sets: cap });
+    let mut ledger = Ledger::new(Limits {
+        label_sets: cap,
+        ..Limits::default()
+    });
     ledger.configure("acme", Api::HostedSuite);
     ledger
 }
@@ -149,7 +152,7 @@ fn charges_are_summed_exactly_and_edits_are_corrections() {
     let labels = r#"account="acme",reason="no_match""#;
     assert_eq!(snapshot.find(FamilyId::CallsNotCharged, labels), Some(1));
     // The same after a restart.
-    let mut read = Ledger::decode(&ledger.encode(), Limits { label_sets: 10 }).unwrap();
+    let mut read = Ledger::decode(&ledger.encode(), Limits::default()).unwrap();
     assert_eq!(read.encode(), ledger.encode());
     read.configure("acme", Api::HostedSuite);
     let again = read.snapshot();

@@ -13,9 +13,9 @@ use tracing::{info, warn};
 
 use super::charges::{BatchCharges, EarlierCharges, charge_batch};
 use super::current_deck::CurrentDeck;
+use super::cursor::cursor_of;
 use super::deck_file;
 use super::error::ChargingError;
-use super::set::cursor_of;
 use crate::config::{Charging, Deck};
 use crate::context::AppContext;
 use crate::sources::OwnedDeck;

@@ -6,6 +6,7 @@
 
 mod charges;
 mod current_deck;
+mod cursor;
 mod deck_file;
 mod deck_rows;
 mod engine;

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use callmeter_journal::Start;
 use callmeter_records::Stream;
 
+use super::cursor::cursor_of;
 use super::engine::Engine;
 use crate::config::{Charging, OutputFrom};
 use crate::context::AppContext;
@@ -22,11 +23,6 @@ struct Running {
     entry: Charging,
     stopped: Arc<AtomicBool>,
     thread: JoinHandle<()>,
-}
-
-/// The cursor of an entry. No output has a slash in its name.
-pub(super) fn cursor_of(name: &str) -> String {
-    format!("charges/{name}")
 }
 
 /// The cursors of entries: their names, and where new ones start.

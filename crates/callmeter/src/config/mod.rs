@@ -7,6 +7,7 @@ mod charges;
 mod hostedsuite;
 mod link;
 mod load;
+mod metrics;
 mod model;
 mod outputs;
 mod plugin_secrets;

@@ -1,6 +1,6 @@
 //! Records of rates from those of the client.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use callmeter_records::Rate;
 use portsip_client::{Amount, CallRate};
@@ -10,23 +10,30 @@ use super::amount::nano;
 /// The rates that were read, each prefix once.
 pub(crate) struct OwnedDeck {
     rates: Vec<(CallRate, RateTexts)>,
-    /// Rates with the prefix of an earlier one, which counts.
+    /// Rates with the prefix of another one. The same one counts in whatever order they come, or
+    /// else each poll would find an edited rate.
     pub(crate) repeated: u64,
 }
 
 impl OwnedDeck {
     pub(crate) fn new(rates: impl Iterator<Item = CallRate>) -> Self {
-        let mut prefixes = HashSet::new();
+        let mut places = HashMap::new();
         let mut deck = Self {
             rates: Vec::new(),
             repeated: 0,
         };
         for rate in rates {
-            let prefix = text(rate.prefix.as_deref()).unwrap_or_default();
-            if prefixes.insert(prefix.to_owned()) {
-                deck.push(rate);
-            } else {
-                deck.repeated += 1;
+            let prefix = text(rate.prefix.as_deref()).unwrap_or_default().to_owned();
+            let texts = RateTexts::new(&rate);
+            let place = *places.entry(prefix).or_insert(deck.rates.len());
+            match deck.rates.get_mut(place) {
+                None => deck.rates.push((rate, texts)),
+                Some(first) => {
+                    deck.repeated += 1;
+                    if format!("{rate:?}") < format!("{:?}", first.0) {
+                        *first = (rate, texts);
+                    }
+                }
             }
         }
         deck
@@ -34,17 +41,14 @@ impl OwnedDeck {
 
     /// All rates, also those with the prefix of another.
     pub(crate) fn with_repeats(rates: impl Iterator<Item = CallRate>) -> Self {
-        let mut deck = Self {
-            rates: Vec::new(),
-            repeated: 0,
+        let with_texts = |rate| {
+            let texts = RateTexts::new(&rate);
+            (rate, texts)
         };
-        rates.for_each(|rate| deck.push(rate));
-        deck
-    }
-
-    fn push(&mut self, rate: CallRate) {
-        let texts = RateTexts::new(&rate);
-        self.rates.push((rate, texts));
+        Self {
+            rates: rates.map(with_texts).collect(),
+            repeated: 0,
+        }
     }
 
     /// The records of all rates.

@@ -96,12 +96,18 @@ impl Poll for RatesTask {
             1 => waiting = Some("1 rate cannot be read".to_owned()),
             _ => waiting = Some(format!("{unreadable} rates cannot be read")),
         }
-        if missing > unreadable {
+        if missing > 0 {
             let count = self
                 .context
                 .unless_stopped(self.session.count_rates())
                 .await?;
-            waiting = waiting.or(check_count(rows, missing, count)?);
+            if missing > unreadable {
+                waiting = waiting.or(check_count(rows, missing, count)?);
+            }
+            // Then the rows that cannot be read are no rates, but lines of totals or the like.
+            if count == Some(rows - unreadable) {
+                waiting = None;
+            }
         }
         self.log_waiting(waiting.as_deref());
         let context = self.context.clone();
@@ -136,7 +142,7 @@ fn check_count(
                 ),
             };
             let operation = portsip_client::generated::operations::EXPORT_CALL_RATES.id;
-            Err(api_client::Error::new(operation, reason).with_status(200))
+            Err(api_client::Error::new(operation, reason))
         }
         Some(_) => Ok(None),
         None => Ok(Some(format!(
