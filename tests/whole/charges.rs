@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use callmeter_simulator::{ChargeTruth, Edits, Faults, Options, Running, Simulator};
-use callmeter_tests::{Exporter, PbxAccount, SuiteAccount, Web, World, output, plugin, quoted};
+use callmeter_tests::{
+    Exporter, PbxAccount, SuiteAccount, Web, World, callmeter, output, plugin, quoted,
+};
 use jiff::{Timestamp, ToSpan as _};
 
 use crate::site::end;
@@ -202,6 +204,38 @@ async fn spend_is_the_ledgers_across_kills_edits_and_changes_of_the_deck() {
         .await;
     end(exporter);
     assert_eq!(from_csv(&csv), sums_of_calls(&expected));
+
+    // Rated again, every call costs what it was charged; by an empty deck, nothing.
+    let again = rated_again(&config, &[]);
+    assert_eq!(again["differences"], serde_json::json!([]));
+    let mut total = 0;
+    for group in again["groups"].as_array().unwrap() {
+        assert_eq!(group["rated"], group["charged"]);
+        #[expect(clippy::cast_possible_truncation, reason = "far below 2^53")]
+        let units = (group["rated"].as_f64().unwrap() * 100_000.0).round() as i64;
+        total += units;
+    }
+    assert_eq!(total, sums_of_calls(&expected).values().sum::<i64>());
+    let deck = world.write("other.json", "[]");
+    let deck = deck.display().to_string();
+    let nothing = rated_again(&config, &["--deck", &deck, "--group", "day"]);
+    let differences = nothing["differences"].as_array().unwrap();
+    assert_eq!(differences.len(), sums_of_calls(&expected).len());
+    assert_eq!(differences[0]["rated"], serde_json::Value::Null);
+}
+
+/// What `callmeter charges` says of all calls.
+fn rated_again(config: &std::path::Path, flags: &[&str]) -> serde_json::Value {
+    let output = std::process::Command::new(callmeter())
+        .arg("charges")
+        .arg(format!("--config.file={}", config.display()))
+        .args(["--from=2020-01-01", "--to=2100-01-01", "--format=json"])
+        .args(flags)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// Units of 10⁻⁵ by call and rule, of those that are charged.

@@ -1,6 +1,6 @@
 //! The deck of an entry as it is for the calls that are charged next.
 
-use callmeter_journal::{BatchSeq, DeckState, Journal};
+use callmeter_journal::{BatchSeq, DeckState, Journal, Reader, StoredBatch};
 use callmeter_rating::{Built, Deck, Options};
 use callmeter_records::{FieldHasher, Rate};
 use tracing::{info, warn};
@@ -8,6 +8,43 @@ use tracing::{info, warn};
 use super::charges::Priced;
 use super::deck_rows::rating_row;
 use super::error::ChargingError;
+
+/// A journal that is written, or one that is only read.
+pub(crate) trait DeckJournal {
+    /// See [`Reader::deck_state`].
+    fn deck_state(&mut self, account: &str, through: BatchSeq) -> Result<DeckState, ChargingError>;
+    /// See [`Reader::next_deck_change`].
+    fn next_deck_change(
+        &mut self,
+        account: &str,
+        after: BatchSeq,
+    ) -> Result<Option<StoredBatch>, ChargingError>;
+}
+
+macro_rules! deck_journal {
+    ($journal:ident) => {
+        impl DeckJournal for $journal {
+            fn deck_state(
+                &mut self,
+                account: &str,
+                through: BatchSeq,
+            ) -> Result<DeckState, ChargingError> {
+                Ok($journal::deck_state(self, account, through)?)
+            }
+
+            fn next_deck_change(
+                &mut self,
+                account: &str,
+                after: BatchSeq,
+            ) -> Result<Option<StoredBatch>, ChargingError> {
+                Ok($journal::next_deck_change(self, account, after)?)
+            }
+        }
+    };
+}
+
+deck_journal!(Journal);
+deck_journal!(Reader);
 
 /// The deck of an account of the journal, which moves forward with the calls.
 ///
@@ -28,7 +65,7 @@ pub(crate) struct CurrentDeck {
 impl CurrentDeck {
     /// The deck after batch `through`.
     pub(crate) fn new(
-        journal: &Journal,
+        journal: &mut impl DeckJournal,
         account: &str,
         currency: Option<&str>,
         options: &Options,
@@ -51,7 +88,7 @@ impl CurrentDeck {
     /// The deck for a batch of calls; `None` while it was not read yet.
     pub(crate) fn for_calls(
         &mut self,
-        journal: &Journal,
+        journal: &mut impl DeckJournal,
         calls: BatchSeq,
     ) -> Result<Option<&Priced>, ChargingError> {
         while let Some(change) = journal.next_deck_change(&self.account, self.through)? {

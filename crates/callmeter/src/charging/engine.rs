@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use super::charges::{BatchCharges, EarlierCharges, charge_batch};
 use super::current_deck::CurrentDeck;
-use super::cursor::cursor_of;
+use super::cursor::{cursor_of, deck_account};
 use super::deck_file;
 use super::error::ChargingError;
 use crate::config::{Charging, Deck};
@@ -100,7 +100,7 @@ impl Engine {
     /// Charges the calls that have come.
     fn round(&mut self) -> Result<(), ChargingError> {
         let file = self.follow_file();
-        let journal = self.app.journal.clone();
+        let mut journal = self.app.journal.clone();
         if self.deck.is_none() {
             let cursor = journal.cursor(&self.cursor, Stream::Calls)?;
             self.acknowledged = cursor.map_or(BatchSeq::START, |cursor| cursor.batch);
@@ -108,7 +108,7 @@ impl Engine {
             let charged = journal.last_charged(&self.entry.account)?;
             self.position = self.acknowledged.max(charged);
             self.deck = Some(CurrentDeck::new(
-                &journal,
+                &mut journal,
                 deck_account(&self.entry),
                 self.entry.currency.as_deref(),
                 &self.entry.rating,
@@ -141,12 +141,12 @@ impl Engine {
 
     /// Charges a batch of calls; false if the deck was not read yet.
     fn charge(&mut self, batch: &StoredBatch) -> Result<bool, ChargingError> {
-        let journal = &self.app.journal;
+        let mut journal = self.app.journal.clone();
         let calls = batch.meta.seq;
         let Some(deck) = &mut self.deck else {
             return Ok(false);
         };
-        let Some(priced) = deck.for_calls(journal, calls)? else {
+        let Some(priced) = deck.for_calls(&mut journal, calls)? else {
             return Ok(false);
         };
         let mut earlier = EarlierCharges::default();
@@ -257,12 +257,4 @@ impl Engine {
 fn file_state(path: &PathBuf) -> Option<(SystemTime, u64)> {
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
-}
-
-/// Under which account the rates of an entry are journaled.
-pub(super) fn deck_account(entry: &Charging) -> &str {
-    match &entry.deck {
-        Deck::Account(account) => account,
-        Deck::File(_) => &entry.name,
-    }
 }

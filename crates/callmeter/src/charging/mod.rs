@@ -15,7 +15,9 @@ mod numbers;
 mod set;
 mod words;
 
-pub(crate) use current_deck::build;
+pub(crate) use charges::{Priced, charge_call};
+pub(crate) use current_deck::{CurrentDeck, build};
+pub(crate) use cursor::deck_account;
 pub(crate) use deck_file::read as read_deck_file;
 pub(crate) use deck_rows::rating_row;
 pub(crate) use set::{ChargeSet, cursors};

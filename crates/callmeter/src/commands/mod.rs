@@ -1,6 +1,7 @@
 //! One module for each command of the command line.
 
 pub mod backfill;
+pub mod charges;
 pub mod check_config;
 pub mod completions;
 pub mod dead_letters;
