@@ -55,14 +55,14 @@ fn charge(
 }
 
 /// The charge `after`, which was `before`.
-fn edited(before: Charge<'static>, after: Charge<'static>) -> Charge<'static> {
+fn edited(before: &Charge<'static>, after: &Charge<'static>) -> Charge<'static> {
     Charge {
         previous_client_id: before.client_id,
         previous_rate_type: before.rate_type,
         previous_currency: before.currency,
         previous_amount: before.amount,
         previous_billed_seconds: before.billed_seconds,
-        ..after
+        ..*after
     }
 }
 
@@ -102,12 +102,12 @@ fn charges_are_summed_exactly_and_edits_are_corrections() {
         ],
         // Nothing that counts has changed; another client; free; charged at last; removed.
         vec![
-            (Change::Revised, edited(cheap, cheap)),
-            (Change::Revised, edited(cheap, other)),
-            (Change::Revised, edited(dear, free)),
-            (Change::Revised, edited(free, dear)),
-            (Change::Removed, edited(cheap, free)),
-            (Change::Revised, edited(free, free)),
+            (Change::Revised, edited(&cheap, &cheap)),
+            (Change::Revised, edited(&cheap, &other)),
+            (Change::Revised, edited(&dear, &free)),
+            (Change::Revised, edited(&free, &dear)),
+            (Change::Removed, edited(&cheap, &free)),
+            (Change::Revised, edited(&free, &free)),
         ],
     ]
     .into_iter()
