@@ -3,6 +3,7 @@
 #![expect(clippy::float_cmp, reason = "whole numbers")]
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod charges;
 mod commands;
 mod demo;
 mod faults;

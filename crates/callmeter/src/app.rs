@@ -247,7 +247,7 @@ impl App {
         let mut supervisor = Supervisor::new(pipeline.app());
         let changes = supervisor.plan(&config.accounts).map_err(Failure::failed)?;
         pipeline
-            .start_outputs(&config.outputs)
+            .start_outputs(config)
             .await
             .map_err(Failure::failed)?;
         supervisor.apply(changes).await;

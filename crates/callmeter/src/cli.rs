@@ -55,6 +55,10 @@ pub enum Command {
     Journal(JournalCommand),
     /// Write journaled records to standard output or a file
     Export(ExportArgs),
+    /// Rate the calls of the journal again, and compare with what was charged
+    Charges(ChargesArgs),
+    /// Show what a call costs by a rate deck, with every step
+    Rate(RateArgs),
     /// Print the table of all metrics
     Metrics(MetricsArgs),
     /// Inspect output plugins
@@ -331,6 +335,87 @@ pub enum StreamArg {
     Rates,
     /// Billing settings and balance
     Billing,
+    /// What calls cost
+    Charges,
+}
+
+/// Flags of `charges`.
+#[derive(Debug, Clone, Args)]
+pub struct ChargesArgs {
+    /// First day (UTC) or time, such as 2026-01-01 or 2026-01-01T06:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub from: String,
+    /// End, exclusive
+    #[arg(long, value_name = "TIME")]
+    pub to: String,
+    /// Rate by this deck: a file, or a PortSIP account whose rates are in the journal. By default
+    /// by the decks as they were for each call
+    #[arg(long, value_name = "FILE|ACCOUNT")]
+    pub deck: Option<String>,
+    /// The entry of `charges`, if there are several
+    #[arg(long, value_name = "NAME")]
+    pub charge: Option<String>,
+    /// What is added up
+    #[arg(long, value_enum, value_name = "GROUP", default_value_t = ChargeGroup::Client)]
+    pub group: ChargeGroup,
+    /// Format of the report
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = ChargesFormat::Table)]
+    pub format: ChargesFormat,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the type is documented")]
+    pub journal: JournalArg,
+}
+
+/// What `charges` adds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ChargeGroup {
+    /// The charges of a client
+    Client,
+    /// The charges of a center
+    Center,
+    /// The charges of calls that began on a day (UTC)
+    Day,
+}
+
+/// How the report of `charges` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ChargesFormat {
+    /// Lines for the terminal, with the calls that differ
+    Table,
+    /// A header line, then a line per group
+    Csv,
+    /// A JSON object, with the calls that differ
+    Json,
+}
+
+/// Flags of `rate`.
+#[derive(Debug, Clone, Args)]
+pub struct RateArgs {
+    /// The number that is called, such as +41791234567
+    #[arg(value_name = "NUMBER")]
+    pub number: String,
+    /// How long the call lasts, in seconds
+    #[arg(value_name = "SECONDS", value_parser = crate::commands::rate::parse_seconds)]
+    pub seconds: std::time::Duration,
+    /// A file with rates, a PortSIP account whose rates are in the journal, or an entry of
+    /// `charges`
+    #[arg(long, value_name = "FILE|ACCOUNT")]
+    pub deck: String,
+    /// Format of the answer
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = RateFormat::Table)]
+    pub format: RateFormat,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the type is documented")]
+    pub journal: JournalArg,
+}
+
+/// How the answer of `rate` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RateFormat {
+    /// Lines for the terminal
+    Table,
+    /// A JSON object
+    Json,
 }
 
 /// Flags of `metrics`.

@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod build;
+mod charging;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -97,7 +97,7 @@ impl Reloader {
             .map_err(|error| chain(&error))?;
         // Outputs first: they can fail, accounts cannot any more.
         pipeline
-            .set_outputs(&new.outputs)
+            .set_outputs(new)
             .await
             .map_err(|error| chain(&error))?;
         pipeline.set_retention(new);

@@ -27,6 +27,7 @@ pub struct SelfMetrics {
     pub days_incomplete: IntGaugeVec,
     pub complete_until: GaugeVec,
     pub calls_waiting: IntGaugeVec,
+    pub calls_waiting_for_deck: IntGaugeVec,
     pub calls_found_by_audit: IntCounterVec,
     pub calls_implausible: IntCounterVec,
     pub clock_skew: GaugeVec,
@@ -85,6 +86,7 @@ impl SelfMetrics {
             days_incomplete: table.gauges(FamilyId::DaysIncomplete)?,
             complete_until: table.floats(FamilyId::CompleteUntil)?,
             calls_waiting: table.gauges(FamilyId::CallsWaiting)?,
+            calls_waiting_for_deck: table.gauges(FamilyId::CallsWaitingForDeck)?,
             calls_found_by_audit: table.counters(FamilyId::CallsFoundByAudit)?,
             calls_implausible: table.counters(FamilyId::CallsImplausible)?,
             clock_skew: table.floats(FamilyId::ClockSkew)?,
@@ -171,7 +173,12 @@ impl SelfMetrics {
         ] {
             forget(counters, "account", account);
         }
-        for gauges in [&self.task_up, &self.days_incomplete, &self.calls_waiting] {
+        for gauges in [
+            &self.task_up,
+            &self.days_incomplete,
+            &self.calls_waiting,
+            &self.calls_waiting_for_deck,
+        ] {
             forget(gauges, "account", account);
         }
         for gauges in [
@@ -307,7 +314,11 @@ mod tests {
         ] {
             counters.with_label_values(&vec!["x"; labels]).inc();
         }
-        for gauges in [&metrics.days_incomplete, &metrics.calls_waiting] {
+        for gauges in [
+            &metrics.days_incomplete,
+            &metrics.calls_waiting,
+            &metrics.calls_waiting_for_deck,
+        ] {
             gauges.with_label_values(&["x"]).set(1);
         }
         for gauges in [

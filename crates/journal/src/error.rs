@@ -135,6 +135,14 @@ pub enum JournalError {
         /// The stream.
         stream: Stream,
     },
+    /// The cursor has passed the batch: something else has charged it.
+    #[error("the cursor of `{output}` is at batch {batch} or beyond it already")]
+    CursorMoved {
+        /// The owner of the cursor.
+        output: String,
+        /// The batch.
+        batch: BatchSeq,
+    },
     /// The journal has had four billion batches.
     #[error("the journal has no batch numbers left: start a new journal")]
     Exhausted,

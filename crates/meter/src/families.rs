@@ -168,6 +168,20 @@ families! {
     CallRatesChanged: Totals Counter "callmeter_call_rates_changed_total" ["account", "rate_type", "change"] ""
         "Call rates that were added, edited or removed.";
 
+    // ---- charges
+    Charges: Totals Counter "callmeter_charges_total" ["account", "client_id", "rate_type", "currency"] ""
+        "What calls cost by the rate deck, in the currency of the label.";
+    ChargedSeconds: Totals Counter "callmeter_charged_seconds_total" ["account", "client_id", "rate_type", "currency"] "seconds"
+        "Seconds of calls that are charged: whole intervals, without free seconds.";
+    ChargeCorrections: Totals Gauge "callmeter_charge_corrections" ["account", "client_id", "rate_type", "currency"] ""
+        "Signed changes that edits of charged calls make to callmeter_charges_total: counter plus correction is the current value.";
+    ChargeCorrectionsSeconds: Totals Gauge "callmeter_charge_corrections_seconds" ["account", "client_id", "rate_type", "currency"] "seconds"
+        "Signed changes that edits of charged calls make to callmeter_charged_seconds_total: counter plus correction is the current value.";
+    CallsNotCharged: Totals Counter "callmeter_calls_not_charged_total" ["account", "reason"] ""
+        "Calls that a rule of `charges` selects and that are not charged when they are first seen, by reason.";
+    CallsWaitingForDeck: Registry Gauge "callmeter_calls_waiting_for_deck" ["account"] ""
+        "Calls that are not charged yet because the rate deck, or its currency, was not read yet.";
+
     // ---- the meter itself
     SeriesFolded: Totals Counter "callmeter_series_folded_total" ["family"] ""
         "Updates counted under client_id=\"other\" because the family, or one with the same labels, reached the cap on label sets.";

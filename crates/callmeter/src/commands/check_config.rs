@@ -5,6 +5,7 @@ use std::path::Path;
 
 use callmeter_plugin_host::OutputSettings;
 
+use crate::charging;
 use crate::config::{self, Config, ConfigError, Loaded, Output, Problem, SecretSource};
 use crate::exit::Failure;
 use crate::pipeline::plugin_settings;
@@ -31,13 +32,12 @@ pub fn run(file: &Path, web_config_file: Option<&Path>) -> Result<(), Failure> {
     for warning in warnings.chain(web.into_iter().flatten()) {
         eprintln!("warning: {warning}");
     }
-    writeln!(
-        std::io::stdout(),
-        "{}: {}",
-        file.display(),
-        summary(&loaded.config)
-    )
-    .map_err(Failure::stdout)
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}: {}", file.display(), summary(&loaded.config)).map_err(Failure::stdout)?;
+    for entry in &loaded.config.charges {
+        writeln!(out, "{}", charging::describe(entry)).map_err(Failure::stdout)?;
+    }
+    Ok(())
 }
 
 /// Loads each output's plugin, in a process of its own, and lets it check the output's settings.

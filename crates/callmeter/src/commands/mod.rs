@@ -1,6 +1,7 @@
 //! One module for each command of the command line.
 
 pub mod backfill;
+pub mod charges;
 pub mod check_config;
 pub mod completions;
 pub mod dead_letters;
@@ -10,5 +11,6 @@ pub mod export;
 pub mod journal;
 pub mod metrics;
 pub mod plugin;
+pub mod rate;
 pub mod run;
 mod runtime;

@@ -2,6 +2,8 @@
 //! column and key of every mistake.
 
 mod accounts;
+mod charge_model;
+mod charges;
 mod hostedsuite;
 mod link;
 mod load;
@@ -21,6 +23,7 @@ mod tests;
 mod values;
 mod yaml;
 
+pub use charge_model::{Charging, Deck, NumberColumn, Numbers, Rule};
 pub use load::{Loaded, check_text, load, load_for_stored_data};
 pub use model::{
     Account, Api, Balances, Billing, Calls, Clients, Config, Format, HostedSuite, Isolation,

@@ -10,6 +10,7 @@ use callmeter_records::Stream;
 use jiff::tz::TimeZone;
 use url::Url;
 
+use super::charge_model::Charging;
 use super::secret::SecretSource;
 
 /// A whole configuration.
@@ -18,6 +19,8 @@ use super::secret::SecretSource;
 pub struct Config {
     /// The accounts, in the file's order, names unique.
     pub accounts: Vec<Account>,
+    /// What calls cost, in the file's order, names unique.
+    pub charges: Vec<Charging>,
     /// The journal.
     pub journal: Journal,
     /// The outputs, in the file's order, names unique.

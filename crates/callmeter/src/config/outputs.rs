@@ -13,11 +13,12 @@ use super::secret::SecretSource;
 use super::section::Section;
 use super::yaml;
 
-const STREAMS: [(&str, Stream); 4] = [
+const STREAMS: [(&str, Stream); 5] = [
     ("calls", Stream::Calls),
     ("balances", Stream::Balances),
     ("rates", Stream::Rates),
     ("billing", Stream::Billing),
+    ("charges", Stream::Charges),
 ];
 
 /// The number of outputs is limited: each has a thread and a cursor.
