@@ -3,6 +3,7 @@
 #![expect(clippy::float_cmp, reason = "whole numbers")]
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod backup;
 mod commands;
 mod demo;
 mod faults;
@@ -12,6 +13,7 @@ mod hostile;
 mod kills;
 mod outputs;
 mod page;
+mod plugin_test;
 mod prometheus;
 mod proxy;
 mod receiver;
@@ -19,4 +21,5 @@ mod references;
 mod refusals;
 mod secrets;
 mod site;
+mod systemd;
 mod totals;

@@ -79,6 +79,12 @@ pub enum JournalError {
         /// What is damaged.
         what: String,
     },
+    /// The file that a backup should become is there already.
+    #[error("{path} exists already: name a new file for the backup")]
+    BackupExists {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file system returned an error.
     #[error("cannot {operation} journal {path}")]
     Io {

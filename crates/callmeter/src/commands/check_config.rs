@@ -5,7 +5,7 @@ use std::path::Path;
 
 use callmeter_plugin_host::OutputSettings;
 
-use crate::config::{self, Config, ConfigError, Loaded, Output, Problem, SecretSource};
+use crate::config::{self, ConfigError, Loaded, Output, Problem, SecretSource};
 use crate::exit::Failure;
 use crate::pipeline::plugin_settings;
 use crate::web;
@@ -33,9 +33,9 @@ pub fn run(file: &Path, web_config_file: Option<&Path>) -> Result<(), Failure> {
     }
     writeln!(
         std::io::stdout(),
-        "{}: {}",
+        "{}: valid: {}",
         file.display(),
-        summary(&loaded.config)
+        loaded.config.summary()
     )
     .map_err(Failure::stdout)
 }
@@ -70,16 +70,4 @@ fn check_plugin(output: &Output) -> Result<(), String> {
         ..plugin_settings(output)
     };
     callmeter_plugin_host::check_settings(&settings)
-}
-
-fn summary(config: &Config) -> String {
-    let count = |number: usize, word: &str| match number {
-        1 => format!("1 {word}"),
-        number => format!("{number} {word}s"),
-    };
-    format!(
-        "valid: {}, {}",
-        count(config.accounts.len(), "account"),
-        count(config.outputs.len(), "output")
-    )
 }

@@ -22,6 +22,6 @@ mod tests;
 mod words;
 
 pub use access::{Access, AccessError, check, loses_protection};
-pub use listen::{ListenError, bind};
+pub use listen::{ListenError, adopt, bind_all};
 pub use serve::serve;
 pub use state::{Reload, ReloadRequest, WebState};
