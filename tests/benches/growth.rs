@@ -233,7 +233,12 @@ fn configure(world: &World, simulator: &Running, accounts: &[SuiteAccount]) -> s
     );
     let config = world.configure(&accounts, &[format!("{csv}    isolation: none\n")]);
     let mut text = std::fs::read_to_string(&config).unwrap();
-    text.push_str("metrics: { max_label_sets: 1000000 }\n");
+    // The most series: every histogram, also by client.
+    text.push_str(
+        "metrics: { max_label_sets: 1000000, client_histograms: true, \
+         histograms: [answer, abandon, duration, talk, hold, transfer, work], \
+         buckets: [1s, 2s, 5s, 10s, 15s, 20s, 30s, 1m, 2m, 3m, 5m, 10m, 30m, 1h] }\n",
+    );
     std::fs::write(&config, text).unwrap();
     config
 }

@@ -74,6 +74,16 @@ async fn main() {
     }
 }
 
+/// A time zone in which it is five in the afternoon: many calls come, and audits read a long day.
+fn zone_of_the_afternoon() -> String {
+    let hour = jiff::Timestamp::now()
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .hour();
+    let ahead = (17 - i32::from(hour) + 12).rem_euclid(24) - 12;
+    // The names of these zones have the opposite sign.
+    format!("Etc/GMT{:+}", -ahead)
+}
+
 /// An exporter with one account.
 struct Account {
     calls: u64,
@@ -92,6 +102,7 @@ impl Account {
     async fn start(calls: u64) -> Self {
         let simulator = Simulator::start(Options {
             calls_per_day: Some(calls),
+            time_zone: zone_of_the_afternoon(),
             days: 6,
             ..Options::default()
         })

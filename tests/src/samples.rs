@@ -40,6 +40,14 @@ impl Samples {
         self.of(name, labels).count()
     }
 
+    /// The number of samples of all families that have a label.
+    pub fn with_label(&self, label: &str) -> usize {
+        self.0
+            .keys()
+            .filter(|series| series.contains(label))
+            .count()
+    }
+
     /// Such samples, each series with its value.
     pub fn of<'a>(
         &'a self,
@@ -58,38 +66,49 @@ impl Samples {
     }
 
     /// The sums of counters, histograms and corrections with these labels, as the ledger has them.
+    /// A family without one of the labels gives 0.
     pub fn totals(&self, labels: &[&str]) -> Sums {
+        let corrected = |family: &str, label: String| {
+            let mut labels = labels.to_vec();
+            labels.push(&label);
+            self.sum(family, &labels)
+        };
         let count = |name: &str| {
-            let mut with_count = labels.to_vec();
-            let label = format!("count=\"{name}\"");
-            with_count.push(&label);
             let family = match name {
                 "calls" => "callmeter_calls_total".to_owned(),
                 _ => format!("callmeter_calls_{name}_total"),
             };
-            let corrected = self.sum("callmeter_call_corrections_calls", &with_count);
+            let corrected = corrected(
+                "callmeter_call_corrections_calls",
+                format!("count=\"{name}\""),
+            );
             whole(self.sum(&family, labels) + corrected)
         };
-        let millis = |name: &str| {
-            let mut with_field = labels.to_vec();
-            let label = format!("field=\"{name}\"");
-            with_field.push(&label);
-            let counted = self.sum(&format!("callmeter_call_{name}_seconds_sum"), labels);
-            let corrected = self.sum("callmeter_call_corrections_seconds", &with_field);
-            whole((counted + corrected) * 1_000.0)
+        let millis = |family: String, name: &str| {
+            let corrected = corrected(
+                "callmeter_call_corrections_seconds",
+                format!("field=\"{name}\""),
+            );
+            whole((self.sum(&family, labels) + corrected) * 1_000.0)
         };
+        let of_clients =
+            |name: &str| millis(format!("callmeter_client_{name}_seconds_total"), name);
+        let histogram = |name: &str| millis(format!("callmeter_call_{name}_seconds_sum"), name);
         Sums {
             calls: count("calls"),
             unanswered: count("unanswered"),
             answer_unknown: count("answer_unknown"),
             flagged: count("flagged"),
-            duration_ms: millis("duration"),
-            ring_ms: millis("ring"),
-            hold_ms: millis("hold"),
-            talk_ms: millis("talk"),
-            transfer_ms: millis("transfer"),
-            work_ms: millis("work"),
+            duration_ms: of_clients("duration"),
+            ring_ms: of_clients("ring"),
+            hold_ms: of_clients("hold"),
+            talk_ms: of_clients("talk"),
+            transfer_ms: of_clients("transfer"),
+            work_ms: of_clients("work"),
             holds: 0,
+            answer_ms: histogram("answer"),
+            abandon_ms: histogram("abandon"),
+            abandoned: count("abandoned"),
         }
     }
 }
@@ -108,43 +127,52 @@ pub fn published(sums: Sums) -> Sums {
     Sums { holds: 0, ..sums }
 }
 
-/// The differences between an account's totals and the ledger: overall, and by client, center and
-/// direction.
+/// The differences between an account's totals and the ledger: overall, by client, by client,
+/// center and direction, and by center and direction.
 pub fn differences(samples: &Samples, account: &str, truth: &Ledger) -> Vec<String> {
     let account = format!("account=\"{account}\"");
-    let mut pairs = vec![(
-        account.clone(),
-        samples.totals(&[&account]),
-        published(truth.total),
-    )];
+    let mut found = Vec::new();
+    let mut compare = |labels: &[&str], truth: Sums, of: fn(Sums) -> Sums| {
+        let mut all = vec![account.as_str()];
+        all.extend(labels);
+        let (shown, truth) = (of(samples.totals(&all)), of(published(truth)));
+        if shown != truth {
+            found.push(format!("{}: {shown:?} is not {truth:?}", all.join(",")));
+        }
+    };
+    compare(&[], truth.total, |sums| sums);
+    let mut clients: BTreeMap<String, Sums> = BTreeMap::new();
+    let mut centers: BTreeMap<[String; 2], Sums> = BTreeMap::new();
     for group in &truth.groups {
         let client = format!("client_id=\"{}\"", group.client_id);
         let center = format!("center_id=\"{}\"", group.center_id);
         let direction = format!("direction=\"{}\"", group.direction);
-        // A client belongs to one center, so the histograms, which have no center, are the group's.
-        let labels = [account.as_str(), &client, &direction];
-        pairs.push((
-            labels.join(","),
-            samples.totals(&labels),
-            published(group.sums),
-        ));
-        let labels = [account.as_str(), &client, &center, &direction];
-        let counted = |sums: Sums| Sums {
+        compare(&[&client, &center, &direction], group.sums, |sums| Sums {
             calls: sums.calls,
             unanswered: sums.unanswered,
-            answer_unknown: sums.answer_unknown,
             flagged: sums.flagged,
             ..Sums::default()
-        };
-        pairs.push((
-            labels.join(","),
-            counted(samples.totals(&labels)),
-            counted(group.sums),
-        ));
+        });
+        *clients.entry(client).or_default() += group.sums;
+        *centers.entry([center, direction]).or_default() += group.sums;
     }
-    pairs
-        .into_iter()
-        .filter(|(_, shown, truth)| shown != truth)
-        .map(|(labels, shown, truth)| format!("{labels}: {shown:?} is not {truth:?}"))
-        .collect()
+    for (client, sums) in &clients {
+        compare(&[client], *sums, |sums| Sums {
+            answer_unknown: 0,
+            answer_ms: 0,
+            abandon_ms: 0,
+            abandoned: 0,
+            ..sums
+        });
+    }
+    for ([center, direction], sums) in &centers {
+        compare(&[center, direction], *sums, |sums| Sums {
+            answer_unknown: sums.answer_unknown,
+            answer_ms: sums.answer_ms,
+            abandon_ms: sums.abandon_ms,
+            abandoned: sums.abandoned,
+            ..Sums::default()
+        });
+    }
+    found
 }

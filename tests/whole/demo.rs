@@ -80,6 +80,17 @@ async fn the_demo_shows_figures_that_move_rows_and_posts() {
         async || format!("{:?} {}", get(&receiver).await, demo.log()),
     )
     .await;
+    // 40 clients with their allowances: what one Prometheus stores for it stays small.
+    let samples = Samples::read(&get(&metrics).await.unwrap());
+    let series = samples.len();
+    assert!(series <= 1_500, "{series} series");
+    let clients = samples.of("callmeter_client_info", &[]).map(|(one, _)| {
+        let (_, rest) = one.split_once("client_id=").unwrap();
+        rest.split_once(',').unwrap().0
+    });
+    let most = clients.map(|client| samples.with_label(&format!("client_id={client}")));
+    let most = most.max().unwrap();
+    assert!((20..=25).contains(&most), "{most} series of one client");
     let shown = get(&page).await.unwrap();
     for name in ["acme", "hq", "archive", "crm"] {
         assert!(shown.contains(name), "{name} is not on the page: {shown}");

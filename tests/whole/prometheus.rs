@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -12,11 +11,12 @@ use axum::http::HeaderMap;
 use axum::routing::get;
 use callmeter_simulator::{LedgerQuery, Options, Running, Simulator};
 use callmeter_tests::{
-    Answer, Exporter, PbxAccount, Process, SuiteAccount, Web, World, differences, quoted, system,
+    Answer, Exporter, PbxAccount, SuiteAccount, Web, World, differences, quoted, system,
 };
 use jiff::{Timestamp, ToSpan as _};
-use serde_json::Value;
 use tokio::net::TcpListener;
+
+use crate::server::Server;
 
 const TEXT: &str = "text/plain;version=0.0.4";
 const USER: &str = "prometheus";
@@ -49,6 +49,10 @@ async fn prometheus_agrees_with_the_ledger_in_each_format() {
         ],
         &[],
     );
+    let shown =
+        "metrics: { histograms: [answer, abandon, duration, talk, hold, transfer, work] }\n";
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text + shown).unwrap();
     let exporter = Exporter::start(&config, &world.path("callmeter.log"), web).await;
     let exporter = Arc::new(exporter);
     until_exact(&exporter, &simulator).await;
@@ -249,10 +253,12 @@ async fn relay(exporter: Arc<Exporter>) -> SocketAddr {
 
 /// Checks that `scrape_samples_scraped` is the number of samples that callmeter shows.
 async fn samples_agree(server: &Server, job: &str, exporter: &Exporter) {
-    let native: Vec<String> = ["duration", "talk", "ring", "hold", "transfer", "work"]
-        .iter()
-        .map(|time| format!("callmeter_call_{time}_seconds"))
-        .collect();
+    let native: Vec<String> = [
+        "answer", "abandon", "duration", "talk", "hold", "transfer", "work",
+    ]
+    .iter()
+    .map(|time| format!("callmeter_call_{time}_seconds"))
+    .collect();
     callmeter_tests::until(
         "as many samples scraped as shown",
         async || {
@@ -305,81 +311,4 @@ async fn promtool_has_nothing_to_say(exporter: &Exporter) {
     let finding = "callmeter_days_incomplete use base unit \"seconds\" instead of \"days\"\n";
     assert_eq!(String::from_utf8_lossy(&said.stderr), finding);
     assert!(said.stdout.is_empty());
-}
-
-/// A running Prometheus.
-struct Server {
-    process: Process,
-    address: SocketAddr,
-    client: reqwest::Client,
-}
-
-impl Server {
-    fn start(program: &Path, world: &World, name: &str, jobs: &str, flags: &[&str]) -> Self {
-        let config = world.write(
-            &format!("prometheus-{name}.yml"),
-            &format!(
-                "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\nscrape_configs:\n{jobs}"
-            ),
-        );
-        // Prometheus does not report a port that the system chooses.
-        let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let mut command = Command::new(program);
-        command
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!(
-                "--storage.tsdb.path={}",
-                world.path(&format!("tsdb-{name}")).display()
-            ))
-            .arg(format!("--web.listen-address={address}"))
-            .args(flags);
-        let log = world.path(&format!("prometheus-{name}.log"));
-        Self {
-            process: Process::start(&mut command, &log),
-            address,
-            client: reqwest::Client::builder().no_proxy().build().unwrap(),
-        }
-    }
-
-    async fn ask(&self, path: &str, query: &[(&str, &str)]) -> Option<Value> {
-        let url = format!("http://{}/api/v1/{path}", self.address);
-        let response = self.client.get(url).query(query).send().await.ok()?;
-        let answer: Value = response.json().await.ok()?;
-        (answer["status"] == "success").then(|| answer["data"].clone())
-    }
-
-    /// The value of a query with one result, if there is one.
-    async fn value(&self, query: &str) -> Option<f64> {
-        let data = self.ask("query", &[("query", query)]).await?;
-        let result = data["result"].as_array()?;
-        assert!(result.len() <= 1, "{query}: {result:?}");
-        result.first()?["value"][1].as_str()?.parse().ok()
-    }
-
-    /// Waits until a query has this value.
-    async fn until(&self, query: &str, value: f64) {
-        callmeter_tests::until(
-            query,
-            async || (self.value(query).await == Some(value)).then_some(()),
-            async || {
-                let now = self.value(query).await;
-                let targets = self.ask("targets", &[]).await;
-                format!("{now:?}, not {value}\n{targets:?}\n{}", self.process.log())
-            },
-        )
-        .await;
-    }
-
-    /// The metadata of a metric of a job.
-    async fn metadata(&self, job: &str, metric: &str, member: &str) -> String {
-        let target = format!("{{job=\"{job}\"}}");
-        let query = [("match_target", target.as_str()), ("metric", metric)];
-        let data = self.ask("targets/metadata", &query).await.unwrap();
-        data[0][member]
-            .as_str()
-            .unwrap_or_else(|| panic!("{job} {metric}: {data}"))
-            .to_owned()
-    }
 }

@@ -28,7 +28,7 @@ async fn totals_are_the_ledgers_and_a_restart_keeps_them() {
             let metrics = exporter.metrics().await;
             metrics.count("callmeter_portsip_balance", &[]) == 1
                 && metrics.sum("callmeter_call_rates", &[]) == 50.0
-                && metrics.count("callmeter_allowance_balance", &[]) > 0
+                && metrics.count("callmeter_allowance_used_calls", &[]) > 0
         })
         .await;
     let metrics = exporter.metrics().await;
@@ -155,6 +155,53 @@ async fn a_reload_adds_and_removes_accounts_without_touching_the_others() {
     end(exporter);
 }
 
+/// What is shown changes at a reload and back, and no counter decreases. What is counted does not
+/// change at a reload.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_changes_what_is_shown() {
+    let site = Site::with_calls(300).await;
+    let config = site.configure(&[site.suite("acme")], &[]);
+    let plain = std::fs::read_to_string(&config).unwrap();
+    let exporter = site.start().await;
+    exporter
+        .until("counted", async |exporter| {
+            totals(&exporter.metrics().await, "acme").calls == 300
+        })
+        .await;
+    site.simulator.freeze(true);
+    let before = exporter.metrics().await;
+    let talk = "callmeter_call_talk_seconds_count";
+    let info = "callmeter_build_info";
+    assert_eq!(before.count(talk, &[]), 0);
+    let reload = async |metrics: &str| {
+        site.world
+            .write("callmeter.yml", &format!("{plain}metrics: {metrics}\n"));
+        exporter.try_reload().await
+    };
+    let chosen = "{ histograms: [talk, answer], client_histograms: true, buckets: [20s], \
+                  leave_out: [direction], hide: [callmeter_build_info] }";
+    assert_eq!(reload(chosen).await.status, 200);
+    let shown = exporter.metrics().await;
+    assert_eq!(shown.sum(talk, &["client_id="]), 300.0);
+    assert_eq!(shown.with_label("direction="), 0);
+    assert_eq!(shown.with_label("le=\"20\""), shown.count(talk, &[]) * 2);
+    assert_eq!(shown.with_label("le=\"15\""), 0);
+    assert_eq!(shown.count("callmeter_calls_abandoned_total", &[]), 3);
+    assert_eq!((before.count(info, &[]), shown.count(info, &[])), (1, 0));
+    assert_eq!(totals(&shown, "acme").calls, 300);
+
+    assert_eq!(reload("{}").await.status, 200);
+    let after = exporter.metrics().await;
+    assert_eq!(totals(&after, "acme"), totals(&before, "acme"));
+    for (series, value) in before.of("callmeter_call_answer_seconds_bucket", &[]) {
+        assert!(after.of(series, &[]).all(|(_, now)| now >= value));
+    }
+    let refused = reload("{ short_abandon: 10s }").await;
+    assert_eq!(refused.status, 500);
+    assert!(refused.text().contains("metrics.short_abandon"));
+    end(exporter);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_login_is_shown_and_its_repair_noticed() {
     let site = Site::with_calls(50).await;
@@ -204,7 +251,7 @@ async fn what_is_too_old_vanishes_and_counters_stay() {
         .until("read", async |exporter| {
             let metrics = exporter.metrics().await;
             totals(&metrics, "acme").calls == 80
-                && metrics.count("callmeter_allowance_balance", &[]) > 0
+                && metrics.count("callmeter_allowance_used_calls", &[]) > 0
                 && metrics.count("callmeter_portsip_balance", &[]) == 1
         })
         .await;
@@ -213,7 +260,7 @@ async fn what_is_too_old_vanishes_and_counters_stay() {
     exporter
         .until("vanished", async |exporter| {
             let metrics = exporter.metrics().await;
-            metrics.count("callmeter_allowance_balance", &[]) == 0
+            metrics.count("callmeter_allowance_used_calls", &[]) == 0
                 && metrics.count("callmeter_client_info", &[]) == 0
                 && metrics.count("callmeter_portsip_balance", &[]) == 0
                 && metrics.count("callmeter_call_rates", &[]) == 0

@@ -1,5 +1,7 @@
 //! Reads bodies within bounds.
 
+use std::io::ErrorKind;
+
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
 
@@ -16,9 +18,15 @@ impl From<DecodeError> for BodyError {
     fn from(error: DecodeError) -> Self {
         match error {
             DecodeError::TooLarge => Self::TooLarge,
+            DecodeError::Damaged(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                Self::Transport(TransportError {
+                    kind: TransportKind::BodyCut,
+                    detail: "its gzip data end early".to_owned(),
+                })
+            }
             DecodeError::Damaged(error) => Self::Transport(TransportError {
-                kind: TransportKind::BodyCut,
-                detail: format!("its gzip data are damaged or end early: {error}"),
+                kind: TransportKind::Other,
+                detail: format!("the answer is declared as gzip, and its data are not: {error}"),
             }),
         }
     }

@@ -387,9 +387,12 @@ impl fmt::Display for Error {
                 content_type,
                 problem,
             } => {
-                let content_type = content_type.as_deref().unwrap_or("no content type");
-                let status = self.status().unwrap_or_default();
-                write!(f, "unreadable answer ({status}, {content_type}): {problem}")
+                f.write_str("unreadable answer")?;
+                if let Some(status) = self.status() {
+                    let content_type = content_type.as_deref().unwrap_or("no content type");
+                    write!(f, " ({status}, {content_type})")?;
+                }
+                write!(f, ": {problem}")
             }
             Reason::BodyTooLarge { limit } => write!(
                 f,

@@ -329,9 +329,15 @@ pub struct ExportArgs {
     /// Only this account
     #[arg(long, value_name = "NAME")]
     pub account: Option<String>,
-    /// The step between samples of the openmetrics format
-    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = crate::config::parse_duration)]
+    /// The step between samples of the openmetrics format; Prometheus shows a value for five minutes
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = crate::config::parse_duration)]
     pub step: std::time::Duration,
+    /// In the openmetrics format, also write flagged calls and the seconds of clients
+    #[arg(long)]
+    pub details: bool,
+    /// In the openmetrics format, also write the histograms of answer and abandon
+    #[arg(long)]
+    pub buckets: bool,
     /// The file to write; standard output by default
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,

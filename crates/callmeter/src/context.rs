@@ -27,6 +27,26 @@ pub struct AppContext {
 }
 
 impl AppContext {
+    /// The parts around a journal, which nothing else uses yet.
+    #[cfg(test)]
+    pub(crate) fn of(journal: Journal, outputs: Arc<Outputs>) -> Self {
+        let meter = Arc::new(Meter::new(callmeter_meter::Ledger::default()));
+        let metrics = SelfMetrics::new().unwrap();
+        let file = std::path::Path::new("callmeter.yml");
+        let started = jiff::Timestamp::now();
+        let status = StatusStore::new(file, started, Arc::clone(&meter), metrics.clone());
+        Self {
+            journal,
+            meter,
+            outputs,
+            metrics,
+            status: Arc::new(status),
+            redactor: Arc::default(),
+            backfills: BackfillRequests::default(),
+            hosts: HostLimits::default(),
+        }
+    }
+
     /// Counts batches that have just been journaled. Call it right after journaling, so that the
     /// batches of an account are counted in the journal's order. Outputs read the journal on their
     /// own.

@@ -5,6 +5,7 @@
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
@@ -23,6 +24,9 @@ use crate::stop::Stop;
 const LONGEST_REQUEST: u64 = 4096;
 /// The most days of one request.
 pub(crate) const MOST_DAYS: usize = 4000;
+
+/// How long a command waits for an account whose polls fail, without a day having been read.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// A request to the running exporter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,7 +167,15 @@ async fn backfill(
     }
     info!(account, %from, %to, "past days of calls were asked for");
     let mut progress = app.backfills.submit(account, days, again);
-    while progress.changed().await.is_ok() {
+    loop {
+        match tokio::time::timeout(PATIENCE, progress.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => break,
+            Err(_) => match app.status.accounts().failure(account, Task::Calls) {
+                Some(error) => return Ok(Some(unanswered(account, &error))),
+                None => continue,
+            },
+        }
         let now = progress.borrow_and_update().clone();
         let is_done = now.is_done;
         write(stream, &Answer::Progress(now)).await?;
@@ -176,8 +188,56 @@ async fn backfill(
     ))
 }
 
+fn unanswered(account: &str, error: &str) -> String {
+    format!(
+        "account {account:?} cannot be read: {error}\nThe running exporter goes on trying; when it succeeds, the same command follows the rest"
+    )
+}
+
 async fn write(stream: &mut UnixStream, answer: &Answer) -> io::Result<()> {
     let mut line = serde_json::to_vec(answer)?;
     line.push(b'\n');
     stream.write_all(&line).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use callmeter_journal::{Journal, Options};
+    use callmeter_plugin_host::Outputs;
+
+    use super::*;
+    use crate::status::{AccountSetup, PollEnd};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_does_not_wait_for_ever_for_an_account_that_fails() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path().join("j.db"), &Options::default()).unwrap();
+        let outputs = Outputs::new(Arc::new(journal.clone())).unwrap();
+        let app = AppContext::of(journal, Arc::new(outputs));
+        let accounts = app.status.accounts();
+        accounts.add(&AccountSetup {
+            name: "acme",
+            api: callmeter_meter::Api::HostedSuite,
+            stale_after: 3,
+            tasks: &[(Task::Calls, Duration::from_mins(1))],
+            failure_reasons: &["timeout"],
+        });
+        let failing = PollEnd::Failing {
+            error: "the server does not answer".to_owned(),
+            reason: "timeout",
+        };
+        accounts.poll_ended("acme", Task::Calls, &failing, Duration::from_secs(1));
+        let (mut ours, _theirs) = UnixStream::pair().unwrap();
+        let days = (Date::constant(2026, 1, 1), Date::constant(2026, 1, 2));
+        let refusal = backfill(&mut ours, &app, "acme", days, false)
+            .await
+            .unwrap();
+        let refusal = refusal.unwrap();
+        assert!(
+            refusal.starts_with("account \"acme\" cannot be read: the server does not answer\n"),
+            "{refusal}"
+        );
+    }
 }

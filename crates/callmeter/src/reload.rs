@@ -106,6 +106,7 @@ impl Reloader {
             .await
             .map_err(|error| chain(&error))?;
         pipeline.set_retention(new);
+        pipeline.set_view(new);
         supervisor.apply(changes).await;
         self.loaded = loaded;
         Ok(())
@@ -140,9 +141,25 @@ impl Reloader {
 
 /// Rejects changes of keys that take effect only when the program starts.
 fn check_restart_keys(new: &Config, old: &Config) -> Result<(), String> {
+    let (new_metrics, old_metrics) = (&new.metrics, &old.metrics);
     for (key, changed) in [
         ("journal.path", new.journal.path != old.journal.path),
-        ("metrics", new.metrics != old.metrics),
+        (
+            "metrics.max_label_sets",
+            new_metrics.max_label_sets != old_metrics.max_label_sets,
+        ),
+        (
+            "metrics.created_timestamps",
+            new_metrics.created_timestamps != old_metrics.created_timestamps,
+        ),
+        (
+            "metrics.short_abandon",
+            new_metrics.short_abandon != old_metrics.short_abandon,
+        ),
+        (
+            "metrics.answered_by",
+            new_metrics.answered_by != old_metrics.answered_by,
+        ),
     ] {
         if changed {
             return Err(format!(

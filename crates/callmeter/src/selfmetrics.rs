@@ -40,9 +40,7 @@ pub struct SelfMetrics {
 }
 
 /// Buckets of requests and polls, in seconds: from a fast response to the longest timeout.
-const SECONDS: [f64; 12] = [
-    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0,
-];
+const SECONDS: [f64; 6] = [0.05, 0.25, 1.0, 5.0, 30.0, 120.0];
 /// Buckets of commits, in seconds: from a fast disk to an overloaded one.
 const COMMIT_SECONDS: [f64; 10] = [
     0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5,

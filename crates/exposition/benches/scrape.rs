@@ -15,7 +15,7 @@ use callmeter_exposition::{
     Coding, Compressed, Exposition, Format, OpenMetricsVersion, Options, SnapshotCollector,
     TextVersion,
 };
-use callmeter_meter::{Api, Ledger, Limits, Meter};
+use callmeter_meter::{Api, Ledger, Limits, Meter, View};
 use callmeter_records::{BatchHead, Call, CallsBuilder, Reading, Stream};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
@@ -30,6 +30,11 @@ static CALLS: LazyLock<Arc<Meter>> = LazyLock::new(|| meter(900, 1));
 static COUNTERS: LazyLock<Arc<Meter>> = LazyLock::new(|| {
     let mut ledger = Ledger::new(Limits {
         label_sets: 1_000_000,
+        ..Limits::default()
+    });
+    ledger.set_view(View {
+        client_histograms: true,
+        ..View::everything()
     });
     ledger.configure("acme", Api::HostedSuite);
     let clients = (0..16_667).map(|number| callmeter_meter::Client {
@@ -44,6 +49,11 @@ static COUNTERS: LazyLock<Arc<Meter>> = LazyLock::new(|| {
 fn meter(clients: usize, rounds: usize) -> Arc<Meter> {
     let mut ledger = Ledger::new(Limits {
         label_sets: 1_000_000,
+        ..Limits::default()
+    });
+    ledger.set_view(View {
+        client_histograms: true,
+        ..View::everything()
     });
     ledger.configure("acme", Api::HostedSuite);
     let mut builder = CallsBuilder::with_capacity(clients);

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use callmeter_meter::{
-    Amount, BOUNDS_SECONDS, Block, Family, FamilyId, HistogramRow, Meter, MetricType, Scale,
-    Source, Values, pairs,
+    Amount, Block, Family, FamilyId, HistogramRow, Meter, MetricType, Scale, Source, Values, View,
+    pairs,
 };
 use prometheus::core::{Collector, Desc};
 use prometheus::proto;
@@ -52,7 +52,10 @@ impl Collector for SnapshotCollector {
         for (id, family) in families() {
             let mut metrics = Vec::new();
             for block in snapshot.blocks(id) {
-                metrics.extend((0..block.len()).map(|row| metric(family.metric_type, &block, row)));
+                let view = snapshot.view();
+                metrics.extend(
+                    (0..block.len()).map(|row| metric(family.metric_type, &block, row, view)),
+                );
             }
             if !metrics.is_empty() {
                 let mut collected_family = proto::MetricFamily::default();
@@ -71,7 +74,7 @@ impl Collector for SnapshotCollector {
     }
 }
 
-fn metric(kind: MetricType, block: &Block<'_>, row: usize) -> proto::Metric {
+fn metric(kind: MetricType, block: &Block<'_>, row: usize, view: &View) -> proto::Metric {
     let labels = pairs(block.labels.row(row)).map(|(name, value)| {
         let mut pair = proto::LabelPair::default();
         pair.set_name(name.to_owned());
@@ -83,7 +86,7 @@ fn metric(kind: MetricType, block: &Block<'_>, row: usize) -> proto::Metric {
     let value = match block.values {
         Values::Histograms(column) => {
             if let Some(row) = column.row(row) {
-                metric.set_histogram(histogram(&row));
+                metric.set_histogram(histogram(&row, view));
             }
             return metric;
         }
@@ -104,15 +107,14 @@ fn metric(kind: MetricType, block: &Block<'_>, row: usize) -> proto::Metric {
     metric
 }
 
-fn histogram(row: &HistogramRow<'_>) -> proto::Histogram {
+fn histogram(row: &HistogramRow<'_>, view: &View) -> proto::Histogram {
     let sum = Amount {
         units: row.sum_ms,
         scale: Scale::Milli,
     };
-    let mut cumulative = 0;
-    let buckets = BOUNDS_SECONDS.into_iter().zip(row.buckets);
-    let buckets = buckets.map(|(bound, count)| {
-        cumulative += count;
+    let buckets = view.buckets(row.buckets);
+    let finite = buckets.filter(|(bound, _)| bound.is_finite());
+    let buckets = finite.map(|(bound, cumulative)| {
         let mut bucket = proto::Bucket::default();
         bucket.set_upper_bound(bound);
         bucket.set_cumulative_count(cumulative);

@@ -4,9 +4,11 @@
 //! buckets; a server uses those that it is configured for. Field numbers are from
 //! `io/prometheus/client/metrics.proto`.
 
+use std::sync::Arc;
+
 use callmeter_meter::{
-    Amount, BOUNDS_SECONDS, Block, EncodedLabels, Family, HistogramRow, LabelBlock, MetricType,
-    NATIVE_SCHEMA, NATIVE_ZERO_THRESHOLD, Scale, Values, pairs,
+    Amount, Block, EncodedLabels, Family, HistogramRow, LabelBlock, MetricType, NATIVE_SCHEMA,
+    NATIVE_ZERO_THRESHOLD, Scale, Snapshot, Values, View, pairs,
 };
 use prometheus::proto::{self, Metric, MetricFamily};
 
@@ -60,12 +62,21 @@ const UNTYPED: u64 = 3;
 const HISTOGRAM: u64 = 4;
 
 /// Writes families as messages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ProtobufEncoder {
     scratch: Vec<u8>,
+    /// Whose view says which buckets are shown.
+    snapshot: Arc<Snapshot>,
 }
 
 impl ProtobufEncoder {
+    pub(crate) fn new(snapshot: &Arc<Snapshot>) -> Self {
+        Self {
+            scratch: Vec::new(),
+            snapshot: Arc::clone(snapshot),
+        }
+    }
+
     /// Writes the start of a family of the meter. It includes the length of the message, so all
     /// blocks are encoded here once.
     pub(crate) fn header<'a>(
@@ -80,10 +91,11 @@ impl ProtobufEncoder {
             MetricType::Histogram => HISTOGRAM,
         };
         let mut size = 0;
+        let view = self.snapshot.view();
         for block in blocks {
             for row in 0..block.len() {
                 self.scratch.clear();
-                meter_metric(&mut self.scratch, family.metric_type, &block, row);
+                meter_metric(&mut self.scratch, family.metric_type, &block, row, view);
                 let length = self.scratch.len() as u64;
                 size += 1 + wire::varint_len(length) + length;
             }
@@ -93,9 +105,10 @@ impl ProtobufEncoder {
 
     /// Writes the metrics of a block.
     pub(crate) fn block(&mut self, out: &mut Vec<u8>, family: &Family, block: &Block<'_>) {
+        let view = self.snapshot.view();
         for row in 0..block.len() {
             self.scratch.clear();
-            meter_metric(&mut self.scratch, family.metric_type, block, row);
+            meter_metric(&mut self.scratch, family.metric_type, block, row, view);
             wire::bytes(out, family::METRIC, &self.scratch);
         }
     }
@@ -141,14 +154,14 @@ fn head(out: &mut Vec<u8>, name: &str, help: &str, kind: u64, unit: &str, metric
     out.extend_from_slice(&head);
 }
 
-fn meter_metric(out: &mut Vec<u8>, kind: MetricType, block: &Block<'_>, row: usize) {
+fn meter_metric(out: &mut Vec<u8>, kind: MetricType, block: &Block<'_>, row: usize, view: &View) {
     out.extend_from_slice(block.labels.encoded(encode_labels).row(row));
     let created = block.created.get(row).copied().filter(|at| *at > 0);
     let value = match block.values {
         Values::Histograms(column) => {
             if let Some(row) = column.row(row) {
                 wire::message(out, metric::HISTOGRAM, |out| {
-                    meter_histogram(out, &row, created);
+                    meter_histogram(out, &row, created, view);
                 });
             }
             return;
@@ -176,18 +189,17 @@ fn meter_metric(out: &mut Vec<u8>, kind: MetricType, block: &Block<'_>, row: usi
     }
 }
 
-fn meter_histogram(out: &mut Vec<u8>, row: &HistogramRow<'_>, created: Option<i64>) {
+fn meter_histogram(out: &mut Vec<u8>, row: &HistogramRow<'_>, created: Option<i64>, view: &View) {
     let sum = Amount {
         units: row.sum_ms,
         scale: Scale::Milli,
     };
     wire::uint(out, histogram::COUNT, row.count());
     wire::double(out, histogram::SUM, sum.to_f64());
-    let mut cumulative = 0;
-    let bounds = BOUNDS_SECONDS.into_iter().chain([f64::INFINITY]);
-    for (bound, count) in bounds.zip(row.buckets) {
-        cumulative += count;
-        bucket(out, bound, cumulative);
+    if !view.native_only {
+        for (bound, cumulative) in view.buckets(row.buckets) {
+            bucket(out, bound, cumulative);
+        }
     }
     native_buckets(out, row);
     timestamp(out, histogram::CREATED, created);

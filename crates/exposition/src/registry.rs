@@ -1,7 +1,9 @@
 //! Access to the families of the `prometheus` crate, for all formats.
 
+use std::collections::BTreeSet;
+
 use callmeter_meter::{FamilyId, Source};
-use prometheus::proto::{Histogram, Metric};
+use prometheus::proto::{Histogram, Metric, MetricFamily};
 
 /// The unit of a family, from the family table or from its name.
 pub(crate) fn unit(name: &str) -> &'static str {
@@ -19,6 +21,23 @@ pub(crate) fn unit(name: &str) -> &'static str {
     };
     let units = ["seconds", "bytes", "ratio"];
     units.into_iter().find(|unit| ends(unit)).unwrap_or("")
+}
+
+/// The metrics of some accounts, where an empty name stands for metrics of no account.
+pub(crate) fn only(
+    mut registry: Vec<MetricFamily>,
+    accounts: &BTreeSet<String>,
+) -> Vec<MetricFamily> {
+    for family in &mut registry {
+        let mut metrics = family.take_metric();
+        metrics.retain(|metric| {
+            let labels = metric.get_label().iter();
+            let account = labels.clone().find(|label| label.name() == "account");
+            accounts.contains(account.map_or("", |label| label.value()))
+        });
+        family.set_metric(metrics);
+    }
+    registry
 }
 
 /// Whether the meter has a family of this name, which the registry must not repeat.

@@ -20,6 +20,9 @@ const CHUNK: usize = 64 * 1024;
 pub struct Options {
     /// The families named by `name[]`, with or without the `_total` of counters; empty for all.
     pub names: BTreeSet<String>,
+    /// The accounts whose series are written; an empty name stands for series of no account. Empty
+    /// for all.
+    pub accounts: BTreeSet<String>,
     /// Whether to write `_created` lines in OpenMetrics.
     pub created_lines: bool,
     /// The start of the process in microseconds since 1970: the created timestamp of the registry's
@@ -65,13 +68,24 @@ impl Exposition {
         format: Format,
         options: Options,
     ) -> Self {
+        let (snapshot, registry) = if options.accounts.is_empty() {
+            (snapshot, registry)
+        } else {
+            (
+                Arc::new(snapshot.only(&options.accounts)),
+                registry::only(registry, &options.accounts),
+            )
+        };
         let created = options.created_lines;
         let encoder = match format {
-            Format::Text(_) => Encoder::Text(TextEncoder::new(Dialect::Prometheus)),
-            Format::OpenMetrics(_) => {
-                Encoder::Text(TextEncoder::new(Dialect::OpenMetrics { created }))
+            Format::Text(_) => {
+                Encoder::Text(TextEncoder::new(Dialect::Prometheus, snapshot.view()))
             }
-            Format::Protobuf => Encoder::Protobuf(ProtobufEncoder::default()),
+            Format::OpenMetrics(_) => Encoder::Text(TextEncoder::new(
+                Dialect::OpenMetrics { created },
+                snapshot.view(),
+            )),
+            Format::Protobuf => Encoder::Protobuf(ProtobufEncoder::new(&snapshot)),
         };
         Self {
             snapshot,
@@ -149,7 +163,11 @@ impl Exposition {
         };
         let next = At::Registry(place + 1);
         let name = family.name();
-        if family.get_metric().is_empty() || !self.wants(name) || registry::is_meters(name) {
+        if family.get_metric().is_empty()
+            || !self.wants(name)
+            || !self.snapshot.view().shows_name(name)
+            || registry::is_meters(name)
+        {
             return next;
         }
         let created = self.options.process_start;

@@ -1,7 +1,9 @@
 //! The two text formats, Prometheus and OpenMetrics, which differ in headers, bucket bounds and
 //! `_created` lines.
 
-use callmeter_meter::{BOUNDS_SECONDS, Block, Family, HistogramColumn, MetricType, Scale, Values};
+use callmeter_meter::{
+    BOUNDS_SECONDS, Block, Family, HistogramColumn, MetricType, Scale, Values, View,
+};
 use prometheus::proto::{self, LabelPair, Metric, MetricFamily};
 
 use crate::number;
@@ -11,8 +13,9 @@ use crate::registry;
 #[derive(Debug)]
 pub(crate) struct TextEncoder {
     dialect: Dialect,
-    /// The ends of the labels of bucket lines, such as `le="1"} `, written once.
-    bounds: Vec<Vec<u8>>,
+    /// The ends of the labels of bucket lines, such as `le="1"} `, written once; `None` for buckets
+    /// that are not shown.
+    bounds: Vec<Option<Vec<u8>>>,
 }
 
 /// What differs between the two formats.
@@ -27,7 +30,7 @@ pub(crate) enum Dialect {
 }
 
 impl TextEncoder {
-    pub(crate) fn new(dialect: Dialect) -> Self {
+    pub(crate) fn new(dialect: Dialect, view: &View) -> Self {
         let mut encoder = Self {
             dialect,
             bounds: Vec::new(),
@@ -35,11 +38,12 @@ impl TextEncoder {
         encoder.bounds = BOUNDS_SECONDS
             .into_iter()
             .chain([f64::INFINITY])
-            .map(|bound| {
+            .zip(view.bounds.into_iter().chain([true]))
+            .map(|(bound, shown)| {
                 let mut text = b"le=\"".to_vec();
                 encoder.bound(&mut text, bound);
                 text.extend_from_slice(b"\"} ");
-                text
+                shown.then_some(text)
             })
             .collect();
         encoder
@@ -128,6 +132,7 @@ impl TextEncoder {
             let mut cumulative = 0;
             for (bound, observations) in self.bounds.iter().zip(histogram.buckets) {
                 cumulative += observations;
+                let Some(bound) = bound else { continue };
                 bucket.open(out, labels);
                 if !labels.is_empty() {
                     out.push(b',');

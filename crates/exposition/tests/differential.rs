@@ -15,7 +15,9 @@ use std::sync::Arc;
 use callmeter_exposition::{
     Exposition, Format, OpenMetricsVersion, Options, SnapshotCollector, TextVersion,
 };
-use callmeter_meter::{AllowanceUse, Api, Billing, Client, Ledger, Limits, Meter};
+use callmeter_meter::{
+    AllowanceUse, Api, Billing, Client, Ledger, Limits, Meter, OPTIONAL_LABELS, View,
+};
 use callmeter_records::{BatchHead, Call, CallsBuilder, Reading, Stream};
 use prometheus::{
     Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder,
@@ -62,6 +64,23 @@ fn any_call() -> impl Strategy<Value = AnyCall> {
     )
 }
 
+/// What is shown, except that protobuf always has classic buckets: the `prometheus` crate has no
+/// native ones.
+fn any_view() -> impl Strategy<Value = View> {
+    let left_out = proptest::sample::subsequence(OPTIONAL_LABELS.to_vec(), 0..=2);
+    (
+        any::<bool>(),
+        proptest::array::uniform14(any::<bool>()),
+        left_out,
+    )
+        .prop_map(|(client_histograms, bounds, left_out)| View {
+            client_histograms,
+            bounds,
+            left_out,
+            ..View::everything()
+        })
+}
+
 fn any_meter() -> impl Strategy<Value = Arc<Meter>> {
     let calls = proptest::collection::vec(any_call(), 0..60);
     let uses = proptest::collection::vec(
@@ -70,8 +89,12 @@ fn any_meter() -> impl Strategy<Value = Arc<Meter>> {
     );
     let accounts =
         proptest::collection::vec((any_text(), calls, uses, any::<Option<i128>>()), 0..4);
-    accounts.prop_map(|accounts| {
-        let mut ledger = Ledger::new(Limits { label_sets: 20 });
+    (accounts, any_view()).prop_map(|(accounts, view)| {
+        let mut ledger = Ledger::new(Limits {
+            label_sets: 20,
+            ..Limits::default()
+        });
+        ledger.set_view(view);
         for (number, (name, calls, uses, balance)) in accounts.into_iter().enumerate() {
             ledger.configure(
                 &name,

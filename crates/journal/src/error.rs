@@ -85,6 +85,16 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
     },
+    /// Retention removed a batch while a poll was about to read it.
+    #[error(
+        "retention has just removed batch {seq} of journal {path}: the next poll goes on without it"
+    )]
+    Removed {
+        /// The journal.
+        path: PathBuf,
+        /// The batch.
+        seq: BatchSeq,
+    },
     /// The file system returned an error.
     #[error("cannot {operation} journal {path}")]
     Io {
@@ -144,7 +154,7 @@ impl JournalError {
     /// disk has space again.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Full { .. } | Self::Io { .. } => true,
+            Self::Full { .. } | Self::Io { .. } | Self::Removed { .. } => true,
             Self::Sqlite { source, .. } => matches!(
                 source.sqlite_error_code(),
                 Some(

@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use callmeter_meter::{Api, Ledger, Limits, Meter};
+use callmeter_meter::{Api, Ledger, Limits, Meter, View};
 use callmeter_records::{BatchHead, Call, CallsBuilder, Reading, Stream};
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -57,6 +57,11 @@ fn page(clients: usize, seed: usize) -> RecordBatch {
 fn ledger(clients: usize) -> Ledger {
     let mut ledger = Ledger::new(Limits {
         label_sets: 1_000_000,
+        ..Limits::default()
+    });
+    ledger.set_view(View {
+        client_histograms: true,
+        ..View::everything()
     });
     ledger.configure("acme", Api::HostedSuite);
     for number in 0..clients.div_ceil(100) {

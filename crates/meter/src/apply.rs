@@ -2,7 +2,7 @@
 
 use arrow_array::RecordBatch;
 use callmeter_records::calls::CallRow;
-use callmeter_records::{CallsView, Change, CommonView, Previous, RatesView, Stream, ViewError};
+use callmeter_records::{CallsView, Change, CommonView, RatesView, Stream, ViewError};
 
 use crate::counted_call::CountedCall;
 use crate::folding::Limits;
@@ -113,46 +113,45 @@ fn check_changes(stream: Stream, batch: &RecordBatch) -> Result<(), ApplyError> 
 fn apply_call(totals: &mut AccountTotals, row: &CallRow<'_, '_>, limits: Limits) {
     totals.start_counting(row.observed_at());
     totals.note_start(row.start_time());
-    let (client, center) = (row.client_id().map(bounded), row.center_id().map(bounded));
+    let labels = [row.client_id(), row.center_id(), row.answered_by()];
+    let [client, center, answered_by] = labels.map(|label| label.map(bounded));
     let call = CountedCall::new(
         client.as_deref(),
         center.as_deref(),
         row.call_type(),
-        row.answered_by(),
+        answered_by.as_deref(),
         row.flagged(),
         row.counted_durations(),
+        limits.short_abandon_ms,
     );
+    let (start, observed_at) = (row.start_time(), row.observed_at());
     match row.change() {
         Some(Change::Revised) => {
             if let Some(previous) = row.previous() {
-                let labels = [previous.client_id, previous.center_id];
-                let [client, center] = labels.map(|label| label.map(bounded));
-                let before = before(&previous, client.as_deref(), center.as_deref());
-                totals.revise(&before, &call, row.observed_at(), limits);
+                let labels = [previous.client_id, previous.center_id, previous.answered_by];
+                let [client, center, answered_by] = labels.map(|label| label.map(bounded));
+                let before = CountedCall::new(
+                    client.as_deref(),
+                    center.as_deref(),
+                    previous.call_type,
+                    answered_by.as_deref(),
+                    previous.flagged,
+                    previous.durations,
+                    limits.short_abandon_ms,
+                );
+                totals.revise(&before, &call, observed_at, limits);
+                totals.hours.add(&before, start, observed_at, -1);
+                totals.hours.add(&call, start, observed_at, 1);
             }
         }
         Some(Change::New) => {
             if row.id().is_none_or(str::is_empty) {
                 totals.without_id += 1;
             }
-            totals.count(&call, row.observed_at(), limits);
+            totals.count(&call, observed_at, limits);
+            totals.hours.add(&call, start, observed_at, 1);
         }
         // Calls are never removed: a call that the API no longer lists stays counted.
         Some(Change::Removed) | None => {}
     }
-}
-
-fn before<'a>(
-    previous: &Previous<'a>,
-    client: Option<&'a str>,
-    center: Option<&'a str>,
-) -> CountedCall<'a> {
-    CountedCall::new(
-        client,
-        center,
-        previous.call_type,
-        previous.answered_by,
-        previous.flagged,
-        previous.durations,
-    )
 }

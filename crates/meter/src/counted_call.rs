@@ -16,16 +16,28 @@ pub enum Count {
     Flagged,
     /// `calls_answer_unknown_total`
     AnswerUnknown,
+    /// `calls_abandoned_total`
+    Abandoned,
+    /// The count of the histogram `call_answer_seconds`
+    AnswerTime,
+    /// The count of the histogram `call_abandon_seconds`
+    AbandonTime,
 }
 
 impl Count {
     /// All counters, in the order of declaration.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 7] = [
         Self::Calls,
         Self::Unanswered,
         Self::Flagged,
         Self::AnswerUnknown,
+        Self::Abandoned,
+        Self::AnswerTime,
+        Self::AbandonTime,
     ];
+
+    /// Those with a counter of their own. Histograms count the others.
+    pub(crate) const COUNTERS: usize = 5;
 
     /// The label's value.
     pub fn label(self) -> &'static str {
@@ -34,6 +46,53 @@ impl Count {
             Self::Unanswered => "unanswered",
             Self::Flagged => "flagged",
             Self::AnswerUnknown => "answer_unknown",
+            Self::Abandoned => "abandoned",
+            Self::AnswerTime => "answer",
+            Self::AbandonTime => "abandon",
+        }
+    }
+}
+
+/// A time of a call that is summed: a value of the label `field` of
+/// `callmeter_call_corrections_seconds`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CallTime {
+    /// A duration that the API lists.
+    Field(CallField),
+    /// The ring time of a call that somebody answered.
+    Answer,
+    /// The ring time of a call that nobody answered.
+    Abandon,
+}
+
+impl CallTime {
+    /// All times. The first ones are [`CallField::ALL`].
+    pub const ALL: [Self; 8] = [
+        Self::Field(CallField::Duration),
+        Self::Field(CallField::Ring),
+        Self::Field(CallField::Hold),
+        Self::Field(CallField::Talk),
+        Self::Field(CallField::Transfer),
+        Self::Field(CallField::Work),
+        Self::Answer,
+        Self::Abandon,
+    ];
+
+    /// The label's value.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Field(field) => field.name(),
+            Self::Answer => "answer",
+            Self::Abandon => "abandon",
+        }
+    }
+
+    /// Its place in [`ALL`](Self::ALL).
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::Field(field) => field.index(),
+            Self::Answer => 6,
+            Self::Abandon => 7,
         }
     }
 }
@@ -52,6 +111,10 @@ pub(crate) struct CountedCall<'a> {
     pub(crate) flagged: bool,
     /// Milliseconds by [`CallField`]; `None` is unknown, which is not 0.
     pub(crate) times: [Option<i64>; 6],
+    /// Who answered, if the API says so.
+    pub(crate) answered_by: Option<&'a str>,
+    /// A call that nobody answered is abandoned if it rang longer than this.
+    pub(crate) short_abandon_ms: i64,
 }
 
 impl<'a> CountedCall<'a> {
@@ -63,6 +126,7 @@ impl<'a> CountedCall<'a> {
         answered_by: Option<&'a str>,
         flagged: Option<bool>,
         times: [Option<i64>; 6],
+        short_abandon_ms: i64,
     ) -> Self {
         let id = |text: Option<&'a str>| text.filter(|text| !text.is_empty());
         // A negative duration would make a counter decrease: treat it as unknown.
@@ -79,6 +143,18 @@ impl<'a> CountedCall<'a> {
             answered,
             flagged: flagged.unwrap_or(false),
             times,
+            answered_by: id(answered_by),
+            short_abandon_ms,
+        }
+    }
+
+    /// One of its times in milliseconds; `None` if it is unknown or the call has none of the kind.
+    pub(crate) fn time(&self, time: CallTime) -> Option<i64> {
+        let of = |field: CallField| self.times.get(field.index()).copied().flatten();
+        match time {
+            CallTime::Field(field) => of(field),
+            CallTime::Answer => of(CallField::Ring).filter(|_| self.answered == Some(true)),
+            CallTime::Abandon => of(CallField::Ring).filter(|_| self.answered == Some(false)),
         }
     }
 
@@ -89,6 +165,12 @@ impl<'a> CountedCall<'a> {
             Count::Unanswered => self.answered == Some(false),
             Count::Flagged => self.flagged,
             Count::AnswerUnknown => self.answered.is_none(),
+            Count::Abandoned => {
+                let rang = self.time(CallTime::Abandon);
+                rang.is_some_and(|rang| rang > self.short_abandon_ms)
+            }
+            Count::AnswerTime => self.time(CallTime::Answer).is_some(),
+            Count::AbandonTime => self.time(CallTime::Abandon).is_some(),
         }
     }
 }
@@ -101,12 +183,27 @@ mod tests {
     fn a_call_is_unanswered_only_if_its_talk_time_is_known_to_be_zero() {
         let answered = |operator, talk| {
             let times = [None, None, None, talk, None, None];
-            CountedCall::new(None, None, None, operator, None, times).answered
+            CountedCall::new(None, None, None, operator, None, times, 0).answered
         };
         assert_eq!(answered(None, None), None);
         assert_eq!(answered(None, Some(-1)), None);
         assert_eq!(answered(Some(""), Some(0)), Some(false));
         assert_eq!(answered(Some("Eve"), None), Some(true));
         assert_eq!(answered(None, Some(1)), Some(true));
+    }
+
+    #[test]
+    fn a_call_is_abandoned_if_nobody_answered_and_it_rang_longer_than_a_short_one() {
+        let is = |ring, talk| {
+            let times = [None, ring, None, talk, None, None];
+            let call = CountedCall::new(None, None, None, None, None, times, 5_000);
+            [Count::Abandoned, Count::AnswerTime, Count::AbandonTime].map(|count| call.is(count))
+        };
+        assert_eq!(is(Some(5_000), Some(0)), [false, false, true]);
+        assert_eq!(is(Some(5_001), Some(0)), [true, false, true]);
+        assert_eq!(is(Some(9_000), Some(1)), [false, true, false]);
+        // What is unknown is neither answered nor abandoned, nor does it ring for 0 seconds.
+        assert_eq!(is(Some(9_000), None), [false; 3]);
+        assert_eq!(is(None, Some(0)), [false; 3]);
     }
 }

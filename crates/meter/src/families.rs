@@ -65,8 +65,10 @@ families! {
     // ---- allowances, as of the last poll
     ClientInfo: Polled Gauge "callmeter_client_info" ["account", "client_id", "client_name", "third_party_account_id"] ""
         "Always 1. Its labels give the names for a client id. As of the last poll.";
-    AllowanceBalance: Polled Gauge "callmeter_allowance_balance" ["account", "client_id", "allowance"] ""
-        "Balance of the client's call allowance in the current period, as the API reports it, in the unit of the allowance. As of the last poll.";
+    AllowanceBalanceCalls: Polled Gauge "callmeter_allowance_balance_calls" ["account", "client_id", "allowance"] ""
+        "Balance of a client's allowance in calls in the current period, as the API reports it. As of the last poll.";
+    AllowanceBalanceSeconds: Polled Gauge "callmeter_allowance_balance_seconds" ["account", "client_id", "allowance"] "seconds"
+        "Balance of a client's allowance in minutes in the current period, as the API reports it. As of the last poll.";
     AllowanceUsedCalls: Polled Gauge "callmeter_allowance_used_calls" ["account", "client_id", "allowance"] ""
         "Calls billed against the allowance in the current period. As of the last poll.";
     AllowanceUsedSeconds: Polled Gauge "callmeter_allowance_used_seconds" ["account", "client_id", "allowance"] "seconds"
@@ -77,9 +79,10 @@ families! {
         "Time included in the allowance per period, for allowances in minutes. As of the last poll.";
     AllowanceUsedRatio: Polled Gauge "callmeter_allowance_used_ratio" ["account", "client_id"] "ratio"
         "Used share of the allowance in the current period; above 1 when it is exceeded. Not shown for a client with several allowances. As of the last poll.";
-    AllowancePeriodElapsedRatio: Polled Gauge "callmeter_allowance_period_elapsed_ratio" ["account", "client_id"] "ratio"
-        "Share of the current period that has passed, to compare with the used share. As of the last poll.";
-
+    AllowanceForecastRatio: Polled Gauge "callmeter_allowance_forecast_ratio" ["account", "client_id"] "ratio"
+        "Share of the allowance that will be used at the end of the period if its use goes on as before: used share divided by elapsed share. Not shown on the first day of a period. As of the last poll.";
+    AllowancePeriodElapsedRatio: Polled Gauge "callmeter_allowance_period_elapsed_ratio" ["account"] "ratio"
+        "Share of the current period that has passed, to compare with the used share. The period starts at midnight in the account's time zone. As of the last poll.";
     CallsReconciliationDifference: Polled Gauge "callmeter_calls_reconciliation_difference" ["account", "client_id"] ""
         "Calls that the balance bills in the current period minus calls counted here that started in it. Not 0 does not prove an error: the API bills by its own rules and filters, and calls before `calls.history` or not settled are not counted. For clients with one allowance. As of the last poll.";
 
@@ -88,28 +91,52 @@ families! {
         "Calls, each counted once.";
     CallsUnanswered: Totals Counter "callmeter_calls_unanswered_total" ["account", "client_id", "center_id", "direction"] ""
         "Calls that nobody answered: they name no operator and their talk time is 0.";
-    CallsAnswerUnknown: Totals Counter "callmeter_calls_answer_unknown_total" ["account", "client_id", "center_id", "direction"] ""
-        "Calls that may have been answered or not: they name no operator and their talk time is missing or unreadable.";
     CallsFlagged: Totals Counter "callmeter_calls_flagged_total" ["account", "client_id", "center_id", "direction"] ""
         "Calls that were flagged for attention.";
-    CallDuration: Totals Histogram "callmeter_call_duration_seconds" ["account", "client_id", "direction"] "seconds"
+    ClientDuration: Totals Counter "callmeter_client_duration_seconds_total" ["account", "client_id"] "seconds"
+        "Total duration of the client's calls.";
+    ClientTalk: Totals Counter "callmeter_client_talk_seconds_total" ["account", "client_id"] "seconds"
+        "Talk time of the client's calls.";
+    ClientRing: Totals Counter "callmeter_client_ring_seconds_total" ["account", "client_id"] "seconds"
+        "Ring time of the client's calls, answered or not.";
+    ClientHold: Totals Counter "callmeter_client_hold_seconds_total" ["account", "client_id"] "seconds"
+        "Hold time of the client's calls.";
+    ClientTransfer: Totals Counter "callmeter_client_transfer_seconds_total" ["account", "client_id"] "seconds"
+        "Transfer time of the client's calls.";
+    ClientWork: Totals Counter "callmeter_client_work_seconds_total" ["account", "client_id"] "seconds"
+        "Work time of the client's calls.";
+    CallsAbandoned: Totals Counter "callmeter_calls_abandoned_total" ["account", "center_id", "direction"] ""
+        "Calls that nobody answered and that rang longer than `short_abandon`.";
+    CallsAnswerUnknown: Totals Counter "callmeter_calls_answer_unknown_total" ["account", "center_id", "direction"] ""
+        "Calls that may have been answered or not: they name no operator and their talk time is missing or unreadable. They are neither answered nor abandoned.";
+    CallAnswer: Totals Histogram "callmeter_call_answer_seconds" ["account", "center_id", "direction"] "seconds"
+        "Speed of answer: the ring time of calls that somebody answered.";
+    CallAbandon: Totals Histogram "callmeter_call_abandon_seconds" ["account", "center_id", "direction"] "seconds"
+        "The ring time of calls that nobody answered, also if it was short.";
+    CallDuration: Totals Histogram "callmeter_call_duration_seconds" ["account", "center_id", "direction"] "seconds"
         "Total duration of calls.";
-    CallTalk: Totals Histogram "callmeter_call_talk_seconds" ["account", "client_id", "direction"] "seconds"
+    CallTalk: Totals Histogram "callmeter_call_talk_seconds" ["account", "center_id", "direction"] "seconds"
         "Talk time of calls.";
-    CallRing: Totals Histogram "callmeter_call_ring_seconds" ["account", "client_id", "direction"] "seconds"
-        "Ring time of calls.";
-    CallHold: Totals Histogram "callmeter_call_hold_seconds" ["account", "client_id", "direction"] "seconds"
+    CallHold: Totals Histogram "callmeter_call_hold_seconds" ["account", "center_id", "direction"] "seconds"
         "Hold time of calls.";
-    CallTransfer: Totals Histogram "callmeter_call_transfer_seconds" ["account", "client_id", "direction"] "seconds"
+    CallTransfer: Totals Histogram "callmeter_call_transfer_seconds" ["account", "center_id", "direction"] "seconds"
         "Transfer time of calls.";
-    CallWork: Totals Histogram "callmeter_call_work_seconds" ["account", "client_id", "direction"] "seconds"
+    CallWork: Totals Histogram "callmeter_call_work_seconds" ["account", "center_id", "direction"] "seconds"
         "Work time of calls.";
+    OperatorCalls: Totals Counter "callmeter_operator_calls_total" ["account", "answered_by"] ""
+        "Calls by who answered them. Only with `answered_by`.";
+    OperatorTalk: Totals Counter "callmeter_operator_talk_seconds_total" ["account", "answered_by"] "seconds"
+        "Talk time by who answered. Only with `answered_by`.";
+    OperatorCorrectionsCalls: Totals Gauge "callmeter_operator_corrections_calls" ["account", "answered_by"] ""
+        "Signed changes that edits of counted calls make to callmeter_operator_calls_total.";
+    OperatorCorrectionsSeconds: Totals Gauge "callmeter_operator_corrections_seconds" ["account", "answered_by"] "seconds"
+        "Signed changes that edits of counted calls make to callmeter_operator_talk_seconds_total.";
     CallValuesMissing: Totals Counter "callmeter_call_values_missing_total" ["account", "field"] ""
         "Durations of calls that were missing or unreadable when the call was counted.";
-    CallCorrectionsSeconds: Totals Gauge "callmeter_call_corrections_seconds" ["account", "client_id", "direction", "field"] "seconds"
-        "Signed changes that edits of counted calls make to the sums of the histograms: sum plus correction is the current value.";
+    CallCorrectionsSeconds: Totals Gauge "callmeter_call_corrections_seconds" ["account", "client_id", "center_id", "direction", "field"] "seconds"
+        "Signed changes that edits of counted calls make to sums of times, of clients and of histograms: sum plus correction is the current value.";
     CallCorrectionsCalls: Totals Gauge "callmeter_call_corrections_calls" ["account", "client_id", "center_id", "direction", "count"] ""
-        "Signed changes that edits of counted calls make to the call counters: counter plus correction is the current value.";
+        "Signed changes that edits of counted calls make to the call counters, and to the counts of the histograms of answer and abandon: counter plus correction is the current value.";
     CallRecordsLate: State Counter "callmeter_call_records_late_total" ["account"] ""
         "Calls first seen after a later call had been read.";
     CallRecordsRevised: Totals Counter "callmeter_call_records_revised_total" ["account"] ""
@@ -132,8 +159,8 @@ families! {
         "The tenant's balance, in the currency of the label. As of the last poll.";
     CallRates: Polled Gauge "callmeter_call_rates" ["account", "rate_type"] ""
         "Call rates in the rate deck. As of the last poll.";
-    CallRatePrice: Polled Gauge "callmeter_call_rate_price_per_minute" ["account", "rate_type", "interval", "aggregate"] ""
-        "Price per minute of the rates of a type: minimum, maximum and mean, in the first and in the next intervals. As of the last poll.";
+    CallRatePrice: Polled Gauge "callmeter_call_rate_price_per_minute" ["account", "rate_type", "interval", "aggregate", "currency"] ""
+        "Price per minute of the rates of a type: minimum, maximum and mean, in the first and in the next intervals, in the currency of the tenant's balance; empty while it is not known. As of the last poll.";
     CallRatesChanged: Totals Counter "callmeter_call_rates_changed_total" ["account", "rate_type", "change"] ""
         "Call rates that were added, edited or removed.";
 

@@ -6,17 +6,26 @@ use crate::families::FamilyId;
 /// The label value under which label sets beyond the cap are counted together.
 pub const FOLDED_ID: &str = "other";
 
-/// Bounds on what the ledger holds.
+/// How the ledger counts, and bounds on what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Label sets of a family in an account. Further ones are counted together under
     /// `client_id="other"`.
     pub label_sets: usize,
+    /// A call that nobody answered is abandoned if it rang longer than this, in milliseconds. A
+    /// change applies to the calls that are counted from then on.
+    pub short_abandon_ms: i64,
+    /// Whether calls are counted by who answered them.
+    pub operators: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { label_sets: 10_000 }
+        Self {
+            label_sets: 10_000,
+            short_abandon_ms: 5_000,
+            operators: false,
+        }
     }
 }
 
@@ -24,6 +33,8 @@ impl Limits {
     /// For totals read from a snapshot: their label sets were checked when they were counted.
     pub(crate) const NONE: Self = Self {
         label_sets: usize::MAX,
+        short_abandon_ms: 0,
+        operators: true,
     };
 
     /// How many of `label_sets` gauges are folded.
@@ -41,11 +52,11 @@ impl Limits {
 /// order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum FoldGroup {
-    Counts,
-    Times,
+    Calls,
     CorrectedTimes,
     CorrectedCounts,
     RateChanges,
+    Operators,
 }
 
 /// Folded updates of an account by [`FoldGroup`].
@@ -56,10 +67,10 @@ impl Folded {
     /// The family that `callmeter_series_folded_total` names for each group.
     pub(crate) const FAMILIES: [FamilyId; 5] = [
         FamilyId::Calls,
-        FamilyId::CallDuration,
         FamilyId::CallCorrectionsSeconds,
         FamilyId::CallCorrectionsCalls,
         FamilyId::CallRatesChanged,
+        FamilyId::OperatorCalls,
     ];
 
     /// Decides whether an update is folded, and counts it if so.

@@ -200,6 +200,18 @@ impl HistogramColumn {
         self.add_native(row, native_index(milliseconds), 1);
     }
 
+    /// Adds the observations of a row of another column.
+    pub(crate) fn merge(&mut self, row: usize, from: &HistogramRow<'_>) {
+        for (bucket, count) in from.buckets.iter().enumerate() {
+            self.add_classic(row, bucket, *count);
+        }
+        self.add_sum(row, from.sum_ms);
+        for packed in from.native {
+            let (index, count) = unpack(*packed);
+            self.add_native(row, index, count);
+        }
+    }
+
     pub(crate) fn add_classic(&mut self, row: usize, bucket: usize, count: u64) {
         if let Some(slot) = self.classic.get_mut(row * BUCKETS + bucket) {
             *slot += count;

@@ -121,6 +121,15 @@ impl LabelBlock {
         self.encoded = OnceLock::new();
     }
 
+    /// Adds a row with a text that [`push`](Self::push) made, or a part of one.
+    pub(crate) fn push_text(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.shortened += u32::from(pairs(text).any(|(_, value)| is_shortened(&value)));
+        self.ends
+            .push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
+        self.encoded = OnceLock::new();
+    }
+
     /// The encoded labels, which the first call makes.
     pub fn encoded(&self, make: impl FnOnce(&Self) -> EncodedLabels) -> &EncodedLabels {
         self.encoded.get_or_init(|| make(self))
@@ -146,6 +155,27 @@ pub fn pairs(row: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
         rest = rest.strip_prefix(',').unwrap_or(rest);
         Some((name, value))
     })
+}
+
+/// The text of a row without some of its labels.
+pub(crate) fn without_labels(row: &str, left_out: &[&str]) -> String {
+    let mut kept = String::with_capacity(row.len());
+    let mut rest = row;
+    while let Some((name, after)) = rest.split_once("=\"") {
+        let Some(end) = end_of_value(after) else {
+            break;
+        };
+        let length = name.len() + 2 + end + 1;
+        if !left_out.contains(&name) {
+            if !kept.is_empty() {
+                kept.push(',');
+            }
+            kept.push_str(rest.get(..length).unwrap_or_default());
+        }
+        rest = rest.get(length..).unwrap_or_default();
+        rest = rest.strip_prefix(',').unwrap_or(rest);
+    }
+    kept
 }
 
 /// The index of the quote that ends a value: the first unescaped one.
@@ -225,6 +255,16 @@ mod tests {
         for text in ["ü".repeat(1_000), "€".repeat(1_000), "\n".repeat(1_000)] {
             assert!((238..=LONGEST_LABEL).contains(&bounded(&text).len()));
         }
+    }
+
+    #[test]
+    fn labels_are_left_out_of_a_text() {
+        let row = r#"account="a,b=\"c\"",client_id="\\",direction="incoming""#;
+        let left = |labels: &[&str]| without_labels(row, labels);
+        assert_eq!(left(&[]), row);
+        assert_eq!(left(&["client_id", "direction"]), r#"account="a,b=\"c\"""#);
+        assert_eq!(left(&["account", "client_id"]), r#"direction="incoming""#);
+        assert_eq!(left(&["account", "client_id", "direction"]), "");
     }
 
     proptest! {

@@ -7,10 +7,12 @@ use crate::applied::Applied;
 use crate::client_facts::{AllowanceUse, Client};
 use crate::families::FamilyId;
 use crate::folding::{Folded, Limits};
+use crate::operators;
 use crate::polled::{Billing, Polled, RateDeck};
 use crate::snapshot::{Part, Snapshot};
 use crate::table::{Amounts, Chunk, Columns, Floats, Table};
 use crate::totals::AccountTotals;
+use crate::view::View;
 
 /// Which API an account is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,7 @@ pub struct Ledger {
     pub(crate) limits: Limits,
     pub(crate) applied: Applied,
     pub(crate) accounts: BTreeMap<Box<str>, Account>,
+    view: Arc<View>,
     /// Folded gauges of clients and rate types. Not part of the totals.
     folded_gauges: u64,
 }
@@ -190,9 +193,11 @@ impl Ledger {
 
     /// Replaces a tenant's billing settings and balance.
     pub fn set_billing(&mut self, name: &str, billing: &Billing) {
+        let limits = self.limits;
         let account = self.account(name);
-        account.polled.set_billing(name, billing);
+        let folded = account.polled.set_billing(name, billing, limits);
         account.published = None;
+        self.folded_gauges += folded as u64;
     }
 
     /// Replaces the summary of a tenant's rate deck.
@@ -204,23 +209,22 @@ impl Ledger {
         self.folded_gauges += folded as u64;
     }
 
+    /// Changes what snapshots show. Nothing that is counted changes.
+    pub fn set_view(&mut self, view: View) {
+        if *self.view == view {
+            return;
+        }
+        self.view = Arc::new(view);
+        for account in self.accounts.values_mut() {
+            account.published = None;
+        }
+    }
+
     /// Memory of the series and their index, and the share of label text in it, in bytes.
     pub fn resident_bytes(&self) -> (usize, usize) {
-        let mut bytes = 0;
-        let mut text = 0;
-        for account in self.accounts.values() {
-            let totals = &account.totals;
-            bytes += totals.index_bytes()
-                + totals.counts.table.resident_bytes()
-                + totals.times.table.resident_bytes();
-            let counts = totals.counts.table.chunks().iter().map(|one| &one.labels);
-            let times = totals.times.table.chunks().iter().map(|one| &one.labels);
-            text += counts
-                .chain(times)
-                .map(|labels| labels.resident_bytes())
-                .sum::<usize>();
-        }
-        (bytes, text)
+        let accounts = self.accounts.values();
+        let of_each = accounts.map(|account| account.totals.calls.resident_bytes());
+        of_each.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
     pub(crate) fn account(&mut self, name: &str) -> &mut Account {
@@ -247,13 +251,16 @@ impl Ledger {
             if let Some(api) = account.api {
                 let part = match account.published.take() {
                     Some(part) => part,
-                    None => Arc::new(account.part(api)),
+                    None => Arc::new(account.part(api, &self.view)),
                 };
                 parts.push(Arc::clone(account.published.insert(part)));
             }
         }
         parts.push(Arc::new(self.global_part()));
-        Snapshot { parts }
+        Snapshot {
+            parts,
+            view: Arc::clone(&self.view),
+        }
     }
 
     fn global_part(&self) -> Part {
@@ -295,7 +302,7 @@ impl Ledger {
 }
 
 impl Account {
-    fn part(&self, api: Api) -> Part {
+    fn part(&self, api: Api, view: &View) -> Part {
         use FamilyId as F;
         let totals = &self.totals;
         let state = &self.state;
@@ -303,11 +310,11 @@ impl Account {
         let mut amounts = vec![
             (
                 F::CallCorrectionsSeconds,
-                chunks(&totals.corrected_times.table),
+                shown(&totals.corrected_times.table, view),
             ),
             (
                 F::CallCorrectionsCalls,
-                chunks(&totals.corrected_counts.table),
+                shown(&totals.corrected_counts.table, view),
             ),
             (F::CallRatesChanged, chunks(&totals.rates_changed.table)),
         ];
@@ -346,9 +353,24 @@ impl Account {
             let tables = self.polled.tables.iter();
             floats.extend(tables.map(|(family, table)| (*family, chunks(table))));
         }
+        amounts.extend(
+            operators::FAMILIES
+                .into_iter()
+                .zip(&totals.operators.tables)
+                .map(|(family, table)| (family, chunks(&table.table))),
+        );
+        let calls = &totals.calls;
         Part {
-            counts: chunks(&totals.counts.table),
-            times: chunks(&totals.times.table),
+            name: name.to_owned(),
+            counts: shown(&calls.counts.table, view),
+            times: if view.client_histograms {
+                shown(&calls.times, view)
+            } else {
+                Vec::new()
+            },
+            clients: chunks(&calls.clients.table),
+            centers: shown(&calls.centers.table, view),
+            hours: totals.hours.0.clone(),
             amounts,
             floats,
         }
@@ -357,6 +379,15 @@ impl Account {
 
 fn chunks<C: Columns>(table: &Table<C>) -> Vec<Arc<Chunk<C>>> {
     table.chunks().to_vec()
+}
+
+/// The chunks of a table of calls, without the labels that are left out.
+fn shown<C: Columns>(table: &Table<C>, view: &View) -> Vec<Arc<Chunk<C>>> {
+    if view.left_out.is_empty() {
+        chunks(table)
+    } else {
+        chunks(&table.without(&view.left_out))
+    }
 }
 
 /// Converts microseconds to seconds.

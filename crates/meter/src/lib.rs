@@ -15,17 +15,20 @@
 mod amount;
 mod applied;
 mod apply;
+mod call_rows;
 mod client_facts;
 mod counted_call;
 mod families;
 mod family;
 mod folding;
 mod histogram;
+mod hours;
 mod label_text;
 mod ledger;
 #[cfg(test)]
 mod lint;
 mod meter;
+mod operators;
 mod polled;
 pub mod reference;
 mod series_tables;
@@ -33,11 +36,12 @@ mod snapshot;
 mod snapshot_codec;
 mod table;
 mod totals;
+mod view;
 
 pub use amount::{Amount, Scale};
 pub use apply::ApplyError;
 pub use client_facts::{Allowance, AllowanceUse, Client};
-pub use counted_call::{Count, UNKNOWN_ID};
+pub use counted_call::{CallTime, Count, UNKNOWN_ID};
 pub use families::FamilyId;
 pub use family::{Family, MetricType, Source};
 pub use folding::{FOLDED_ID, Limits};
@@ -45,9 +49,11 @@ pub use histogram::{
     BOUNDS_MS, BOUNDS_SECONDS, BUCKETS, HistogramColumn, HistogramRow, NATIVE_SCHEMA,
     NATIVE_ZERO_THRESHOLD, NativeBucket,
 };
+pub use hours::{HOURS_KEPT, HourFigures, IN_TIME_MS};
 pub use label_text::{EncodedLabels, LONGEST_LABEL, LabelBlock, bounded, pairs};
 pub use ledger::{AccountGauges, Api, Ledger};
 pub use meter::Meter;
 pub use polled::{Billing, RateDeck};
 pub use snapshot::{Block, Position, Snapshot, Values};
 pub use snapshot_codec::BlobError;
+pub use view::{DEFAULT_BOUNDS_MS, DEFAULT_HISTOGRAMS, HISTOGRAMS, OPTIONAL_LABELS, View};

@@ -92,6 +92,9 @@ pub(crate) struct Polled {
     /// Start and end of the current period and the time of the poll, in microseconds since 1970.
     period: Option<(i64, i64, i64)>,
     clients: Vec<Client>,
+    deck: RateDeck,
+    /// The currency of the tenant's balance, which is that of the rates.
+    currency: Option<String>,
     pub(crate) tables: Vec<(FamilyId, Table<Floats>)>,
 }
 
@@ -148,6 +151,10 @@ impl Polled {
             }
         };
         let elapsed = self.period.and_then(elapsed_ratio);
+        // The use of a few hours says little of a month.
+        let forecasts = self
+            .period
+            .is_some_and(|(start, _, now)| now - start >= DAY);
         // Amounts can be folded, names and ratios cannot.
         let mut rest = ClientSums::default();
         for (client, facts) in &facts {
@@ -156,12 +163,13 @@ impl Polled {
             let kept = room.min(facts.label_sets());
             room -= kept;
             for (place, (allowance, use_of)) in uses.enumerate() {
+                let unit = AllowanceUnit::of(facts.limit, allowance);
                 if place < kept {
                     let mut one = ClientSums::default();
-                    one.add_use(use_of);
+                    one.add_use(use_of, unit);
                     one.show_use(&[account, client, allowance], &mut show);
                 } else {
-                    rest.add_use(use_of);
+                    rest.add_use(use_of, unit);
                 }
             }
             if kept == 0 {
@@ -178,12 +186,16 @@ impl Polled {
             let mut one = ClientSums::default();
             one.add_limit(facts.limit);
             one.show_limit(&labels, &mut show);
-            show(F::AllowanceUsedRatio, &labels, facts.used_ratio());
+            let used = facts.used_ratio();
+            show(F::AllowanceUsedRatio, &labels, used);
+            let forecast = used.zip(elapsed).filter(|_| forecasts);
+            let forecast = forecast.map(|(used, elapsed)| used / elapsed);
+            show(F::AllowanceForecastRatio, &labels, forecast);
             let difference = facts.reconciliation_difference();
             show(F::CallsReconciliationDifference, &labels, difference);
-            if !facts.uses.is_empty() {
-                show(F::AllowancePeriodElapsedRatio, &labels, elapsed);
-            }
+        }
+        if !self.uses.is_empty() {
+            show(F::AllowancePeriodElapsedRatio, &[account], elapsed);
         }
         if folded > 0 {
             rest.show_use(&[account, FOLDED_ID, FOLDED_ID], &mut show);
@@ -192,12 +204,14 @@ impl Polled {
         self.replace(
             &[
                 F::ClientInfo,
-                F::AllowanceBalance,
+                F::AllowanceBalanceCalls,
+                F::AllowanceBalanceSeconds,
                 F::AllowanceUsedCalls,
                 F::AllowanceUsedSeconds,
                 F::AllowanceLimitCalls,
                 F::AllowanceLimitSeconds,
                 F::AllowanceUsedRatio,
+                F::AllowanceForecastRatio,
                 F::AllowancePeriodElapsedRatio,
                 F::CallsReconciliationDifference,
             ],
@@ -206,7 +220,14 @@ impl Polled {
         folded
     }
 
-    pub(crate) fn set_billing(&mut self, account: &str, billing: &Billing) {
+    /// Shows the billing settings, and the rates in its currency. Returns how many label sets of
+    /// rates were folded, if they are shown anew.
+    pub(crate) fn set_billing(
+        &mut self,
+        account: &str,
+        billing: &Billing,
+        limits: Limits,
+    ) -> usize {
         use FamilyId as F;
         let mut tables: BTreeMap<FamilyId, Table<Floats>> = BTreeMap::new();
         let mut show = |family: F, labels: &[&str], value: f64| {
@@ -235,10 +256,22 @@ impl Polled {
             ],
             tables,
         );
+        if self.currency == billing.currency {
+            return 0;
+        }
+        self.currency.clone_from(&billing.currency);
+        self.fill_rates(account, limits)
     }
 
     pub(crate) fn set_rates(&mut self, account: &str, deck: &RateDeck, limits: Limits) -> usize {
+        self.deck = deck.clone();
+        self.fill_rates(account, limits)
+    }
+
+    fn fill_rates(&mut self, account: &str, limits: Limits) -> usize {
         use FamilyId as F;
+        let deck = &self.deck;
+        let currency = self.currency.as_deref().unwrap_or_default();
         let mut tables: BTreeMap<FamilyId, Table<Floats>> = BTreeMap::new();
         let mut show = |family: F, labels: &[&str], value: f64| {
             let table = tables.entry(family).or_default();
@@ -256,7 +289,7 @@ impl Polled {
                 let mean = nano(prices.sum) / prices.known as f64;
                 for (aggregate, price) in [("min", nano(low)), ("max", nano(high)), ("mean", mean)]
                 {
-                    let labels = [account, rate_type, interval, aggregate];
+                    let labels = [account, rate_type, interval, aggregate, currency];
                     show(F::CallRatePrice, &labels, price);
                 }
             }
@@ -277,10 +310,40 @@ impl Polled {
     }
 }
 
+/// Microseconds of a day.
+const DAY: i64 = 86_400_000_000;
+
+/// What an allowance counts.
+#[derive(Clone, Copy)]
+enum AllowanceUnit {
+    Calls,
+    Minutes,
+    Unknown,
+}
+
+impl AllowanceUnit {
+    /// The unit of an allowance in words. The client list knows that of its own allowance; the
+    /// words tell it otherwise.
+    fn of(limit: Option<Allowance>, words: &str) -> Self {
+        let words = words.to_lowercase();
+        let of_list = match limit {
+            Some(Allowance::Calls(_)) => Self::Calls,
+            Some(Allowance::Minutes(_)) => Self::Minutes,
+            None => Self::Unknown,
+        };
+        match (words.contains("call"), words.contains("min")) {
+            (true, false) => Self::Calls,
+            (false, true) => Self::Minutes,
+            _ => of_list,
+        }
+    }
+}
+
 /// Sums over clients.
 #[derive(Default)]
 struct ClientSums {
-    balance: Option<i128>,
+    balance_calls: Option<i128>,
+    balance_minutes: Option<i128>,
     calls: Option<i128>,
     minutes: Option<i128>,
     limit_calls: Option<i128>,
@@ -288,8 +351,12 @@ struct ClientSums {
 }
 
 impl ClientSums {
-    fn add_use(&mut self, use_of: &UseSum<'_>) {
-        add(&mut self.balance, use_of.balance);
+    fn add_use(&mut self, use_of: &UseSum<'_>, unit: AllowanceUnit) {
+        match unit {
+            AllowanceUnit::Calls => add(&mut self.balance_calls, use_of.balance),
+            AllowanceUnit::Minutes => add(&mut self.balance_minutes, use_of.balance),
+            AllowanceUnit::Unknown => {}
+        }
         add(&mut self.calls, use_of.calls);
         add(&mut self.minutes, use_of.minutes);
     }
@@ -304,7 +371,10 @@ impl ClientSums {
 
     fn show_use(&self, labels: &[&str], show: &mut impl FnMut(FamilyId, &[&str], Option<f64>)) {
         use FamilyId as F;
-        show(F::AllowanceBalance, labels, self.balance.map(nano));
+        let balance = self.balance_calls.map(nano);
+        show(F::AllowanceBalanceCalls, labels, balance);
+        let balance = seconds(self.balance_minutes);
+        show(F::AllowanceBalanceSeconds, labels, balance);
         show(F::AllowanceUsedCalls, labels, self.calls.map(nano));
         show(F::AllowanceUsedSeconds, labels, seconds(self.minutes));
     }

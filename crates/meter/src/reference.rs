@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use crate::families::FamilyId;
 use crate::family::Source;
-use crate::histogram::BOUNDS_SECONDS;
+use crate::histogram::{BOUNDS_SECONDS, BUCKETS};
+use crate::view::View;
 
 /// The page `docs/METRICS.md`.
 pub fn markdown() -> String {
@@ -55,6 +56,12 @@ pub fn markdown() -> String {
         page.push('\n');
     }
     let bounds: Vec<_> = BOUNDS_SECONDS.iter().map(ToString::to_string).collect();
+    let shown: Vec<_> = View::default()
+        .buckets(&[0; BUCKETS])
+        .map(|(bound, _)| bound)
+        .filter(|bound| bound.is_finite())
+        .map(|bound| bound.to_string())
+        .collect();
     let _ = write!(
         page,
         "## How to read them\n\n\
@@ -66,13 +73,29 @@ pub fn markdown() -> String {
          - `client_id=\"other\"`: the account has more label sets than the cap allows, and\n  \
            the further ones are counted together. `callmeter_series_folded_total` counts these updates.\n\
          - Counters never decrease. An edit that lowers or moves a value of a counted call goes to `callmeter_call_corrections_seconds` or\n  \
-           `callmeter_call_corrections_calls`. The current value is the total plus its correction, for example\n  \
-           `callmeter_call_talk_seconds_sum + on (account, client_id, direction) callmeter_call_corrections_seconds{{field=\"talk\"}}`.\n\
+           `callmeter_call_corrections_calls`. The current value is the total plus its correction. A label `field` or `count` names the\n  \
+           family: `talk` is `callmeter_client_talk_seconds_total` and the sum of `callmeter_call_talk_seconds`, `abandoned` is\n  \
+           `callmeter_calls_abandoned_total`, `answer` the sum and the count of `callmeter_call_answer_seconds`. For example:\n  \
+           `callmeter_client_talk_seconds_total + on (account, client_id) sum by (account, client_id) (callmeter_call_corrections_seconds{{field=\"talk\"}})`.\n\
          - A duration that is counted stays as it is while the API does not return it: there is nothing to correct it to.\n\
-         - The classic buckets of the call histograms, in seconds: {}.\n  \
+         - An answered call names an operator or has a talk time above 0. An unanswered call has neither, and its talk time is known to be 0.\n  \
+           Of all other calls it is unknown; they count in `callmeter_calls_answer_unknown_total` and in no ring time. An unanswered call\n  \
+           whose ring time is unknown is not abandoned.\n\
+         - Answered and unanswered calls have two families of ring times, not one with a label: a sum or a quantile over both answers no\n  \
+           question, and would be what a query without a selector gives. Service level within 20 s, of incoming calls:\n  \
+           `sum(rate(callmeter_call_answer_seconds_bucket{{le=\"20\",direction=\"incoming\"}}[1h])) /\n  \
+           (sum(rate(callmeter_call_answer_seconds_count{{direction=\"incoming\"}}[1h])) + sum(rate(callmeter_calls_abandoned_total{{direction=\"incoming\"}}[1h])))`.\n  \
+           In OpenMetrics and in Prometheus 3, the bucket is `le=\"20.0\"`. Short abandons are unanswered calls minus abandoned ones.\n\
+         - By default, clients have counters only, and only answer and abandon have histograms, by center and direction. `metrics` in the\n  \
+           configuration shows more (see [CONFIGURATION.md](CONFIGURATION.md#metrics)). With `client_histograms`, the histograms have the\n  \
+           label `client_id` too.\n\
+         - The classic buckets of the call histograms, in seconds: {}. By default {} are shown.\n  \
            In the protobuf format these histograms also have native buckets (schema 3: eight buckets per power of two).\n\
+         - The unit of an allowance is taken from its words (`calls`, `minutes`) or from the client list. A balance in another unit is not\n  \
+           shown.\n\
          - The call counters of a client start at 0, for incoming and for outgoing calls, as soon as the client is known.\n",
         bounds.join(", "),
+        shown.join(", "),
     );
     page
 }

@@ -56,11 +56,7 @@ impl<C: Columns> Group<C> {
         if let Some(used @ false) = self.used.get_mut(row as usize) {
             *used = true;
             self.used_rows += 1;
-            self.table.change(row, |chunk, place| {
-                if let Some(created) = chunk.created.get_mut(place) {
-                    *created = observed_at;
-                }
-            });
+            self.table.set_created(row, observed_at);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! An immutable snapshot of all values, for readers.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use callmeter_records::CallField;
@@ -7,21 +8,29 @@ use callmeter_records::CallField;
 use crate::amount::Scale;
 use crate::counted_call::Count;
 use crate::families::FamilyId;
-use crate::histogram::{BUCKETS, HistogramColumn};
+use crate::histogram::HistogramColumn;
+use crate::hours::HourFigures;
 use crate::label_text::LabelBlock;
-use crate::table::{Amounts, CallCounts, CallTimes, Chunk, Floats};
+use crate::table::{Amounts, CallCounts, CallTimes, CenterFigures, Chunk, ClientSums, Floats};
+use crate::view::{View, time_of};
 
 /// All values at one moment. Unchanged parts are shared with other snapshots.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     pub(crate) parts: Vec<Arc<Part>>,
+    pub(crate) view: Arc<View>,
 }
 
 /// The series of one account, or those of no account.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
+    pub(crate) name: String,
     pub(crate) counts: Vec<Arc<Chunk<CallCounts>>>,
+    /// Histograms by client; empty unless they are shown.
     pub(crate) times: Vec<Arc<Chunk<CallTimes>>>,
+    pub(crate) clients: Vec<Arc<Chunk<ClientSums>>>,
+    pub(crate) centers: Vec<Arc<Chunk<CenterFigures>>>,
+    pub(crate) hours: BTreeMap<i64, HourFigures>,
     pub(crate) amounts: Vec<(FamilyId, Vec<Arc<Chunk<Amounts>>>)>,
     pub(crate) floats: Vec<(FamilyId, Vec<Arc<Chunk<Floats>>>)>,
 }
@@ -71,10 +80,35 @@ pub struct Position {
 }
 
 impl Snapshot {
+    /// What it shows.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// The series of some accounts; an empty name stands for series of no account.
+    #[must_use]
+    pub fn only(&self, accounts: &BTreeSet<String>) -> Self {
+        let parts = self.parts.iter();
+        let parts = parts.filter(|part| accounts.contains(&part.name));
+        Self {
+            parts: parts.cloned().collect(),
+            view: Arc::clone(&self.view),
+        }
+    }
+
+    /// The accounts that are shown, and what they counted in each hour since 1970.
+    pub fn accounts(&self) -> impl Iterator<Item = (&str, &BTreeMap<i64, HourFigures>)> {
+        let parts = self.parts.iter().filter(|part| !part.name.is_empty());
+        parts.map(|part| (part.name.as_str(), &part.hours))
+    }
+
     /// The block of a family at `position`, which then advances; `None` after the last one.
     pub fn next_block(&self, family: FamilyId, position: &mut Position) -> Option<Block<'_>> {
+        if !self.view.shows(family) {
+            return None;
+        }
         while let Some(part) = self.parts.get(position.part) {
-            if let Some(block) = part.block(family, position.chunk) {
+            if let Some(block) = part.block(family, position.chunk, &self.view) {
                 position.chunk += 1;
                 return Some(block);
             }
@@ -113,14 +147,10 @@ impl Snapshot {
 
     /// The number of series that a server stores; a histogram counts as its buckets, sum and count.
     pub fn series(&self) -> usize {
-        let of_row = |block: &Block<'_>| match block.values {
-            Values::Histograms(_) => BUCKETS + 2,
-            _ => 1,
-        };
+        let label_sets = |family| self.blocks(family).map(|block| block.len()).sum::<usize>();
         FamilyId::ALL
             .iter()
-            .flat_map(|family| self.blocks(*family))
-            .map(|block| block.len() * of_row(&block))
+            .map(|family| label_sets(*family) * self.view.series_of(*family))
             .sum()
     }
 }
@@ -128,39 +158,51 @@ impl Snapshot {
 impl Part {
     /// How many of its label sets have a value that was shortened.
     pub(crate) fn shortened(&self) -> u64 {
-        let counts = self.counts.iter().map(|chunk| &chunk.labels);
-        let times = self.times.iter().map(|chunk| &chunk.labels);
-        let amounts = self.amounts.iter().flat_map(|(_, chunks)| chunks);
-        let floats = self.floats.iter().flat_map(|(_, chunks)| chunks);
-        let amounts = amounts.map(|chunk| &chunk.labels);
-        let floats = floats.map(|chunk| &chunk.labels);
-        let all = counts.chain(times).chain(amounts).chain(floats);
-        all.map(|labels| labels.shortened()).sum()
+        fn of<C>(chunks: &[Arc<Chunk<C>>]) -> u64 {
+            chunks.iter().map(|chunk| chunk.labels.shortened()).sum()
+        }
+        let amounts = self.amounts.iter().map(|(_, chunks)| of(chunks));
+        let floats = self.floats.iter().map(|(_, chunks)| of(chunks));
+        of(&self.counts)
+            + of(&self.times)
+            + of(&self.clients)
+            + of(&self.centers)
+            + amounts.sum::<u64>()
+            + floats.sum::<u64>()
     }
 
-    fn block(&self, family: FamilyId, chunk: usize) -> Option<Block<'_>> {
+    fn block(&self, family: FamilyId, chunk: usize, view: &View) -> Option<Block<'_>> {
         if let Some(count) = count_of(family) {
-            let chunk = self.counts.get(chunk)?;
-            return Some(Block {
-                labels: &chunk.labels,
-                created: &chunk.created,
-                values: Values::Integers(chunk.columns.columns.get(count as usize)?),
+            return match count {
+                Count::Abandoned | Count::AnswerUnknown => block(&self.centers, chunk, |figures| {
+                    let column = figures.counts.columns.get(count as usize)?;
+                    Some(Values::Integers(column))
+                }),
+                _ => block(&self.counts, chunk, |counts| {
+                    Some(Values::Integers(counts.columns.get(count as usize)?))
+                }),
+            };
+        }
+        if let Some(field) = sum_of(family) {
+            return block(&self.clients, chunk, |sums| {
+                let column = sums.columns.get(field.index())?;
+                Some(Values::Amounts(column, Scale::Milli))
             });
         }
-        if let Some(field) = field_of(family) {
-            let chunk = self.times.get(chunk)?;
-            return Some(Block {
-                labels: &chunk.labels,
-                created: &chunk.created,
-                values: Values::Histograms(chunk.columns.columns.get(field.index())?),
-            });
+        if let Some(time) = time_of(family) {
+            return if view.client_histograms {
+                block(&self.times, chunk, |times| {
+                    Some(Values::Histograms(times.columns.get(time.index())?))
+                })
+            } else {
+                block(&self.centers, chunk, |figures| {
+                    Some(Values::Histograms(figures.times.columns.get(time.index())?))
+                })
+            };
         }
         if let Some((_, chunks)) = self.amounts.iter().find(|(id, _)| *id == family) {
-            let chunk = chunks.get(chunk)?;
-            return Some(Block {
-                labels: &chunk.labels,
-                created: &chunk.created,
-                values: Values::Amounts(&chunk.columns.0, scale_of(family)),
+            return block(chunks, chunk, |amounts| {
+                Some(Values::Amounts(&amounts.0, scale_of(family)))
             });
         }
         let (_, chunks) = self.floats.iter().find(|(id, _)| *id == family)?;
@@ -173,31 +215,47 @@ impl Part {
     }
 }
 
+fn block<'a, C>(
+    chunks: &'a [Arc<Chunk<C>>],
+    chunk: usize,
+    values: impl FnOnce(&'a C) -> Option<Values<'a>>,
+) -> Option<Block<'a>> {
+    let chunk = chunks.get(chunk)?;
+    Some(Block {
+        labels: &chunk.labels,
+        created: &chunk.created,
+        values: values(&chunk.columns)?,
+    })
+}
+
 fn count_of(family: FamilyId) -> Option<Count> {
     match family {
         FamilyId::Calls => Some(Count::Calls),
         FamilyId::CallsUnanswered => Some(Count::Unanswered),
         FamilyId::CallsAnswerUnknown => Some(Count::AnswerUnknown),
         FamilyId::CallsFlagged => Some(Count::Flagged),
+        FamilyId::CallsAbandoned => Some(Count::Abandoned),
         _ => None,
     }
 }
 
-fn field_of(family: FamilyId) -> Option<CallField> {
+fn sum_of(family: FamilyId) -> Option<CallField> {
     match family {
-        FamilyId::CallDuration => Some(CallField::Duration),
-        FamilyId::CallTalk => Some(CallField::Talk),
-        FamilyId::CallRing => Some(CallField::Ring),
-        FamilyId::CallHold => Some(CallField::Hold),
-        FamilyId::CallTransfer => Some(CallField::Transfer),
-        FamilyId::CallWork => Some(CallField::Work),
+        FamilyId::ClientDuration => Some(CallField::Duration),
+        FamilyId::ClientTalk => Some(CallField::Talk),
+        FamilyId::ClientRing => Some(CallField::Ring),
+        FamilyId::ClientHold => Some(CallField::Hold),
+        FamilyId::ClientTransfer => Some(CallField::Transfer),
+        FamilyId::ClientWork => Some(CallField::Work),
         _ => None,
     }
 }
 
 fn scale_of(family: FamilyId) -> Scale {
     match family {
-        FamilyId::CallCorrectionsSeconds => Scale::Milli,
+        FamilyId::CallCorrectionsSeconds
+        | FamilyId::OperatorTalk
+        | FamilyId::OperatorCorrectionsSeconds => Scale::Milli,
         _ => Scale::One,
     }
 }

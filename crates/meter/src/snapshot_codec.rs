@@ -9,17 +9,23 @@ use std::borrow::Cow;
 use callmeter_records::{CallField, Direction};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::counted_call::Count;
+use crate::counted_call::{CallTime, Count, UNKNOWN_ID};
 use crate::folding::{Folded, Limits};
 use crate::histogram::{BUCKETS, HistogramColumn, NATIVE_SCHEMA};
+use crate::hours::HourFigures;
 use crate::label_text::bounded;
 use crate::ledger::{Account, Ledger};
+use crate::operators::Operators;
+use crate::table::{CallTimes, Columns as _};
 use crate::totals::AccountTotals;
 
 const MAGIC: &[u8; 4] = b"CMtr";
-const VERSION: u64 = 2;
-/// The version without the count of calls of which it is unknown whether they were answered.
+const VERSION: u64 = 3;
+/// The first version. It has no count of calls of which it is unknown whether they were answered.
 const VERSION_WITHOUT_UNKNOWN: u64 = 1;
+/// Versions up to this one have histograms by client and direction, without the times of answered
+/// and unanswered calls, and nothing by hour or operator.
+const VERSION_BY_CLIENT: u64 = 2;
 
 /// The number of a direction is its index here. It is part of the format, unlike the enum's order.
 const DIRECTIONS: [Direction; 5] = [
@@ -70,7 +76,16 @@ impl Ledger {
         out.0
     }
 
+    /// Whether the bytes are in an older version of the format: they lack figures, which only
+    /// counting the records again gives.
+    pub fn is_outdated(bytes: &[u8]) -> bool {
+        let mut input = Reader(bytes.strip_prefix(MAGIC).unwrap_or_default());
+        input.number().is_ok_and(|version| version < VERSION)
+    }
+
     /// Reads what [`encode`](Self::encode) wrote. No account is configured yet.
+    ///
+    /// Of an older version, all totals are kept. Figures that it lacks start at 0.
     pub fn decode(bytes: &[u8], limits: Limits) -> Result<Self, BlobError> {
         let rest = bytes.strip_prefix(MAGIC).ok_or(BlobError::NotABlob)?;
         let (_, sum) = bytes.split_last_chunk().ok_or(BlobError::Damaged)?;
@@ -95,7 +110,10 @@ impl Ledger {
             ledger.applied.beyond.insert(input.number()?);
         }
         for _ in 0..input.length()? {
-            let totals = decode_account(&mut input, version)?;
+            let mut totals = decode_account(&mut input, version)?;
+            if !limits.operators {
+                totals.operators = Operators::new(&totals.name);
+            }
             let name: Box<str> = totals.name.as_str().into();
             let mut account = Account::new(&name);
             account.totals = totals;
@@ -119,26 +137,19 @@ fn encode_account(out: &mut Writer, totals: &AccountTotals) {
     for folded in totals.folded.0 {
         out.number(folded);
     }
-    let counts = totals.used_counts();
-    out.length(counts.len());
-    for ((client, center, direction), row) in counts {
+    let rows = totals.calls.used();
+    out.length(rows.len());
+    for ((client, center, direction), row) in rows {
         out.text(client);
         out.text(center);
         out.number(direction_number(direction));
-        if let Some((chunk, place)) = totals.counts.table.row(row) {
+        if let Some((chunk, place)) = totals.calls.counts.table.row(row) {
             out.signed(chunk.created.get(place).copied().unwrap_or(0).into());
             for column in &chunk.columns.columns {
                 out.number(column.get(place).copied().unwrap_or(0));
             }
         }
-    }
-    let times = totals.used_times();
-    out.length(times.len());
-    for ((client, direction), row) in times {
-        out.text(client);
-        out.number(direction_number(direction));
-        if let Some((chunk, place)) = totals.times.table.row(row) {
-            out.signed(chunk.created.get(place).copied().unwrap_or(0).into());
+        if let Some((chunk, place)) = totals.calls.times.row(row) {
             for column in &chunk.columns.columns {
                 encode_histogram(out, column, place);
             }
@@ -152,10 +163,11 @@ fn encode_account(out: &mut Writer, totals: &AccountTotals) {
     }
     let amounts = &totals.corrected_times;
     out.length(amounts.rows.len());
-    for ((client, direction, field), row) in &amounts.rows {
+    for ((client, center, direction, time), row) in &amounts.rows {
         out.text(client);
+        out.text(center);
         out.number(direction_number(*direction));
-        out.length(field.index());
+        out.length(time.index());
         out.signed(amounts.table.amount(*row));
     }
     let amounts = &totals.corrected_counts;
@@ -174,6 +186,20 @@ fn encode_account(out: &mut Writer, totals: &AccountTotals) {
         out.text(change);
         out.signed(amounts.table.amount(*row));
     }
+    for amounts in &totals.operators.tables {
+        out.length(amounts.rows.len());
+        for (name, row) in &amounts.rows {
+            out.text(name);
+            out.signed(amounts.table.amount(*row));
+        }
+    }
+    out.length(totals.hours.0.len());
+    for (hour, figures) in &totals.hours.0 {
+        out.signed((*hour).into());
+        for number in [figures.answered, figures.in_time, figures.abandoned] {
+            out.signed(number.into());
+        }
+    }
 }
 
 fn decode_account(input: &mut Reader<'_>, version: u64) -> Result<AccountTotals, BlobError> {
@@ -183,32 +209,11 @@ fn decode_account(input: &mut Reader<'_>, version: u64) -> Result<AccountTotals,
     let since = input.time()?;
     totals.set_counting_since(since);
     totals.last_event = input.time()?;
-    let mut folded = Folded::default();
-    for updates in &mut folded.0 {
-        *updates = input.number()?;
-    }
-    for _ in 0..input.length()? {
-        let (client, center) = (input.label()?, input.label()?);
-        let direction = input.direction()?;
-        let created = input.signed_64()?;
-        let row = totals.counts_row(&client, &center, direction, created, Limits::NONE);
-        for count in Count::ALL {
-            if count != Count::AnswerUnknown || version > VERSION_WITHOUT_UNKNOWN {
-                totals.add_count(row, count, input.number()?);
-            }
-        }
-    }
-    for _ in 0..input.length()? {
-        let client = input.label()?;
-        let direction = input.direction()?;
-        let created = input.signed_64()?;
-        let row = totals.times_row(&client, direction, created, Limits::NONE);
-        let mut result = Ok(());
-        totals.times.table.change(row, |chunk, place| {
-            let mut columns = chunk.columns.columns.iter_mut();
-            result = columns.try_for_each(|column| decode_histogram(input, column, place));
-        });
-        result?;
+    let folded = decode_folded(input, version)?;
+    if version > VERSION_BY_CLIENT {
+        decode_rows(input, &mut totals)?;
+    } else {
+        decode_rows_by_client(input, &mut totals, version)?;
     }
     for _ in 0..input.length()? {
         let field = pick(&CallField::ALL, input.number()?)?;
@@ -219,12 +224,15 @@ fn decode_account(input: &mut Reader<'_>, version: u64) -> Result<AccountTotals,
         );
     }
     for _ in 0..input.length()? {
-        let client = input.label()?.into();
-        let key = (
-            client,
-            input.direction()?,
-            pick(&CallField::ALL, input.number()?)?,
-        );
+        let client = input.label()?;
+        let center = if version > VERSION_BY_CLIENT {
+            input.label()?
+        } else {
+            center_of(&totals, &client).into()
+        };
+        let direction = input.direction()?;
+        let time = pick(&CallTime::ALL, input.number()?)?;
+        let key = (client.into(), center.into(), direction, time);
         totals.add_time_correction(&key, input.signed()?);
     }
     for _ in 0..input.length()? {
@@ -242,8 +250,118 @@ fn decode_account(input: &mut Reader<'_>, version: u64) -> Result<AccountTotals,
         let key = (input.label()?.into(), input.label()?.into());
         totals.add_rate_change(&key, input.signed()?);
     }
+    if version > VERSION_BY_CLIENT {
+        decode_people_and_hours(input, &mut totals)?;
+    }
     totals.folded = folded;
     Ok(totals)
+}
+
+fn decode_folded(input: &mut Reader<'_>, version: u64) -> Result<Folded, BlobError> {
+    let mut folded = Folded::default();
+    let calls = input.number()?;
+    if version <= VERSION_BY_CLIENT {
+        // Updates of histograms were counted on their own; nothing was about operators.
+        input.number()?;
+    }
+    let others = folded.0.len() - 1 - usize::from(version <= VERSION_BY_CLIENT);
+    for (place, updates) in folded.0.iter_mut().enumerate() {
+        *updates = match place {
+            0 => calls,
+            _ if place <= others => input.number()?,
+            _ => 0,
+        };
+    }
+    Ok(folded)
+}
+
+fn decode_rows(input: &mut Reader<'_>, totals: &mut AccountTotals) -> Result<(), BlobError> {
+    for _ in 0..input.length()? {
+        let (client, center) = (input.label()?, input.label()?);
+        let direction = input.direction()?;
+        let created = input.signed_64()?;
+        let row = totals.use_row((&client, &center, direction), created, Limits::NONE);
+        for count in Count::ALL.into_iter().take(Count::COUNTERS) {
+            totals.calls.add_count(row, count, input.number()?);
+        }
+        let mut times = one_row();
+        for column in &mut times.columns {
+            decode_histogram(input, column, 0)?;
+        }
+        totals.calls.merge_times(row, &times, 0);
+    }
+    Ok(())
+}
+
+/// The rows of an older version: counters by client, center and direction, histograms by client and
+/// direction.
+fn decode_rows_by_client(
+    input: &mut Reader<'_>,
+    totals: &mut AccountTotals,
+    version: u64,
+) -> Result<(), BlobError> {
+    for _ in 0..input.length()? {
+        let (client, center) = (input.label()?, input.label()?);
+        let direction = input.direction()?;
+        let created = input.signed_64()?;
+        let row = totals.use_row((&client, &center, direction), created, Limits::NONE);
+        for count in [Count::Calls, Count::Unanswered, Count::Flagged] {
+            totals.calls.add_count(row, count, input.number()?);
+        }
+        if version > VERSION_WITHOUT_UNKNOWN {
+            let calls = input.number()?;
+            totals.calls.add_count(row, Count::AnswerUnknown, calls);
+        }
+    }
+    for _ in 0..input.length()? {
+        let client = input.label()?;
+        let direction = input.direction()?;
+        let created = input.signed_64()?;
+        let center = center_of(totals, &client);
+        let mut times = one_row();
+        for column in times.columns.iter_mut().take(CallField::ALL.len()) {
+            decode_histogram(input, column, 0)?;
+        }
+        let row = totals.use_row((&client, &center, direction), created, Limits::NONE);
+        totals.calls.merge_times(row, &times, 0);
+    }
+    Ok(())
+}
+
+/// The center for figures of an older version, which had none: the client's only one, or unknown.
+fn center_of(totals: &AccountTotals, client: &str) -> String {
+    let only = totals.calls.only_center(client);
+    only.unwrap_or(UNKNOWN_ID).to_owned()
+}
+
+fn one_row() -> CallTimes {
+    let mut times = CallTimes::default();
+    times.push();
+    times
+}
+
+fn decode_people_and_hours(
+    input: &mut Reader<'_>,
+    totals: &mut AccountTotals,
+) -> Result<(), BlobError> {
+    let since = totals.counting_since;
+    for table in 0..totals.operators.tables.len() {
+        for _ in 0..input.length()? {
+            let name: Box<str> = input.label()?.into();
+            let units = input.signed()?;
+            totals.operators.add(table, &name, since, units);
+        }
+    }
+    for _ in 0..input.length()? {
+        let hour = input.signed_64()?;
+        let figures = HourFigures {
+            answered: input.signed_64()?,
+            in_time: input.signed_64()?,
+            abandoned: input.signed_64()?,
+        };
+        totals.hours.0.insert(hour, figures);
+    }
+    Ok(())
 }
 
 fn direction_number(direction: Direction) -> u64 {
@@ -424,7 +542,7 @@ mod tests {
         #[test]
         fn noise_does_not_panic(bytes: Vec<u8>) {
             let mut blob = MAGIC.to_vec();
-            blob.extend_from_slice(&[2, 15, 6]);
+            blob.extend_from_slice(&[3, 15, 6]);
             blob.extend_from_slice(&bytes);
             let sum = xxh3_64(&blob);
             blob.extend_from_slice(&sum.to_le_bytes());

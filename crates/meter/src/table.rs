@@ -1,9 +1,13 @@
 //! Tables of series: rows in chunks, which snapshots share and which are copied on change.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use callmeter_records::CallField;
+
+use crate::counted_call::{CallTime, Count};
 use crate::histogram::HistogramColumn;
-use crate::label_text::LabelBlock;
+use crate::label_text::{LabelBlock, without_labels};
 
 /// The value columns of a table.
 pub(crate) trait Columns: Clone + Default {
@@ -12,6 +16,9 @@ pub(crate) trait Columns: Clone + Default {
 
     /// Adds a row of zeros.
     fn push(&mut self);
+
+    /// Adds a row of other columns to a row.
+    fn merge(&mut self, place: usize, from: &Self, from_place: usize);
 
     /// Memory of the columns, in bytes.
     fn resident_bytes(&self) -> usize;
@@ -53,13 +60,17 @@ impl<C: Columns> Table<C> {
 
     /// Adds a row of zeros and returns its number.
     pub(crate) fn push(&mut self, names: &[&str], values: &[&str], created: i64) -> u32 {
+        self.push_with(created, |labels| labels.push(names, values))
+    }
+
+    fn push_with(&mut self, created: i64, label: impl FnOnce(&mut LabelBlock)) -> u32 {
         let row = self.rows;
         if row.is_multiple_of(C::CHUNK_ROWS) {
             self.chunks.push(Arc::default());
         }
         if let Some(chunk) = self.chunks.last_mut() {
             let chunk = Arc::make_mut(chunk);
-            Arc::make_mut(&mut chunk.labels).push(names, values);
+            label(Arc::make_mut(&mut chunk.labels));
             chunk.created.push(created);
             chunk.columns.push();
         }
@@ -83,6 +94,45 @@ impl<C: Columns> Table<C> {
         Some((chunk, row % C::CHUNK_ROWS))
     }
 
+    /// Sets since when a row is counted.
+    pub(crate) fn set_created(&mut self, row: u32, created: i64) {
+        self.change(row, |chunk, place| {
+            if let Some(slot) = chunk.created.get_mut(place) {
+                *slot = created;
+            }
+        });
+    }
+
+    /// The same figures without these labels: rows that become the same are added up.
+    pub(crate) fn without(&self, labels: &[&str]) -> Self {
+        let mut reduced = Self::default();
+        let mut rows: HashMap<String, u32> = HashMap::new();
+        for chunk in &self.chunks {
+            for place in 0..chunk.labels.len() {
+                let text = without_labels(chunk.labels.row(place), labels);
+                let created = chunk.created.get(place).copied().unwrap_or(0);
+                let row = rows.get(&text).copied().unwrap_or_else(|| {
+                    let row = reduced.push_with(created, |labels| labels.push_text(&text));
+                    rows.insert(text, row);
+                    row
+                });
+                reduced.change(row, |into, at| {
+                    into.columns.merge(at, &chunk.columns, place);
+                    if let Some(slot) = into.created.get_mut(at) {
+                        *slot = (*slot).min(created);
+                    }
+                });
+            }
+        }
+        reduced
+    }
+
+    /// Memory of the label text, in bytes.
+    pub(crate) fn label_bytes(&self) -> usize {
+        let labels = self.chunks.iter().map(|chunk| &chunk.labels);
+        labels.map(|labels| labels.resident_bytes()).sum()
+    }
+
     pub(crate) fn resident_bytes(&self) -> usize {
         let chunks: usize = self
             .chunks
@@ -102,7 +152,7 @@ impl<C: Columns> Table<C> {
 /// The call counters, in the order of [`Count::ALL`](crate::Count::ALL).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallCounts {
-    pub(crate) columns: [Vec<u64>; 4],
+    pub(crate) columns: [Vec<u64>; Count::COUNTERS],
 }
 
 impl Columns for CallCounts {
@@ -112,17 +162,22 @@ impl Columns for CallCounts {
         self.columns.iter_mut().for_each(|column| column.push(0));
     }
 
+    fn merge(&mut self, place: usize, from: &Self, from_place: usize) {
+        for (column, from) in self.columns.iter_mut().zip(&from.columns) {
+            add_number(column, place, from, from_place);
+        }
+    }
+
     fn resident_bytes(&self) -> usize {
         let rows: usize = self.columns.iter().map(Vec::capacity).sum();
         rows * size_of::<u64>()
     }
 }
 
-/// The histograms of call times, in the order of
-/// [`CallField::ALL`](callmeter_records::CallField::ALL).
+/// The histograms of call times, in the order of [`CallTime::ALL`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallTimes {
-    pub(crate) columns: [HistogramColumn; 6],
+    pub(crate) columns: [HistogramColumn; CallTime::ALL.len()],
 }
 
 impl Columns for CallTimes {
@@ -133,9 +188,68 @@ impl Columns for CallTimes {
         self.columns.iter_mut().for_each(HistogramColumn::push);
     }
 
+    fn merge(&mut self, place: usize, from: &Self, from_place: usize) {
+        for (column, from) in self.columns.iter_mut().zip(&from.columns) {
+            if let Some(row) = from.row(from_place) {
+                column.merge(place, &row);
+            }
+        }
+    }
+
     fn resident_bytes(&self) -> usize {
         let columns = self.columns.iter().map(HistogramColumn::resident_bytes);
         columns.sum()
+    }
+}
+
+/// The sums of a client's times in milliseconds, in the order of
+/// [`CallField::ALL`](callmeter_records::CallField::ALL).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ClientSums {
+    pub(crate) columns: [Vec<i128>; CallField::ALL.len()],
+}
+
+impl Columns for ClientSums {
+    const CHUNK_ROWS: usize = 64;
+
+    fn push(&mut self) {
+        self.columns.iter_mut().for_each(|column| column.push(0));
+    }
+
+    fn merge(&mut self, place: usize, from: &Self, from_place: usize) {
+        for (column, from) in self.columns.iter_mut().zip(&from.columns) {
+            add_number(column, place, from, from_place);
+        }
+    }
+
+    fn resident_bytes(&self) -> usize {
+        let rows: usize = self.columns.iter().map(Vec::capacity).sum();
+        rows * size_of::<i128>()
+    }
+}
+
+/// The figures of a center and direction: sums over its clients.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CenterFigures {
+    pub(crate) counts: CallCounts,
+    pub(crate) times: CallTimes,
+}
+
+impl Columns for CenterFigures {
+    const CHUNK_ROWS: usize = 16;
+
+    fn push(&mut self) {
+        self.counts.push();
+        self.times.push();
+    }
+
+    fn merge(&mut self, place: usize, from: &Self, from_place: usize) {
+        self.counts.merge(place, &from.counts, from_place);
+        self.times.merge(place, &from.times, from_place);
+    }
+
+    fn resident_bytes(&self) -> usize {
+        self.counts.resident_bytes() + self.times.resident_bytes()
     }
 }
 
@@ -148,6 +262,10 @@ impl Columns for Amounts {
 
     fn push(&mut self) {
         self.0.push(0);
+    }
+
+    fn merge(&mut self, place: usize, from: &Self, from_place: usize) {
+        add_number(&mut self.0, place, &from.0, from_place);
     }
 
     fn resident_bytes(&self) -> usize {
@@ -166,8 +284,23 @@ impl Columns for Floats {
         self.0.push(0.0);
     }
 
+    fn merge(&mut self, place: usize, from: &Self, from_place: usize) {
+        add_number(&mut self.0, place, &from.0, from_place);
+    }
+
     fn resident_bytes(&self) -> usize {
         self.0.capacity() * size_of::<f64>()
+    }
+}
+
+fn add_number<N: Copy + std::ops::AddAssign>(
+    column: &mut [N],
+    place: usize,
+    from: &[N],
+    from_place: usize,
+) {
+    if let (Some(slot), Some(number)) = (column.get_mut(place), from.get(from_place)) {
+        *slot += *number;
     }
 }
 

@@ -29,6 +29,7 @@ fn allowances_are_shown_one_by_one() {
     let row = |client: Option<&str>, allowance: Option<&str>, balance: i128| AllowanceUse {
         client_id: client.map(str::to_owned),
         allowance: allowance.map(str::to_owned),
+        calls_nano: Some(balance * 1_000_000_000),
         balance_nano: Some(balance * 1_000_000_000),
         ..AllowanceUse::default()
     };
@@ -63,8 +64,8 @@ fn allowances_are_shown_one_by_one() {
         }],
     );
     ledger.set_allowances("acme", (0, 100), 50, uses);
-    let balances = shown(&mut ledger, FamilyId::AllowanceBalance);
-    insta::assert_snapshot!(balances.join("\n"), @r#"
+    let used = shown(&mut ledger, FamilyId::AllowanceUsedCalls);
+    insta::assert_snapshot!(used.join("\n"), @r#"
     account="acme",client_id="c1",allowance="calls" 1
     account="acme",client_id="c1",allowance="minutes" 20
     account="acme",client_id="c2",allowance="unknown" 9
@@ -73,17 +74,36 @@ fn allowances_are_shown_one_by_one() {
     account="acme",client_id="unknown: Acme",allowance="calls" 6
     account="acme",client_id="unknown: Bolt",allowance="calls" 7
     "#);
+    // The words say what an allowance counts, or else the client list; a balance without a unit is
+    // not shown.
+    let balances = [
+        FamilyId::AllowanceBalanceCalls,
+        FamilyId::AllowanceBalanceSeconds,
+    ]
+    .map(|family| shown(&mut ledger, family).join("\n"))
+    .join("\n\n");
+    insta::assert_snapshot!(balances, @r#"
+    account="acme",client_id="c1",allowance="calls" 1
+    account="acme",client_id="unknown",allowance="calls" 9
+    account="acme",client_id="unknown: Acme",allowance="calls" 6
+    account="acme",client_id="unknown: Bolt",allowance="calls" 7
+
+    account="acme",client_id="c1",allowance="minutes" 1200
+    "#);
     // It is not known which of its allowances the client list means.
     assert!(shown(&mut ledger, FamilyId::AllowanceUsedRatio).is_empty());
     assert_eq!(shown(&mut ledger, FamilyId::AllowanceLimitCalls).len(), 1);
 
     // Each label set counts towards the cap.
-    let mut ledger = Ledger::new(Limits { label_sets: 3 });
+    let mut ledger = Ledger::new(Limits {
+        label_sets: 3,
+        ..Limits::default()
+    });
     ledger.configure("acme", Api::HostedSuite);
     let uses = (0..10).map(|number| row(Some("c"), Some(&number.to_string()), 1));
     ledger.set_allowances("acme", (0, 100), 50, uses.collect());
-    let balances = shown(&mut ledger, FamilyId::AllowanceBalance);
-    insta::assert_snapshot!(balances.join("\n"), @r#"
+    let used = shown(&mut ledger, FamilyId::AllowanceUsedCalls);
+    insta::assert_snapshot!(used.join("\n"), @r#"
     account="acme",client_id="c",allowance="0" 1
     account="acme",client_id="c",allowance="1" 1
     account="acme",client_id="c",allowance="2" 1

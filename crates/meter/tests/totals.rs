@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 
 use arrow_array::RecordBatch;
-use callmeter_meter::{Api, FamilyId, Ledger, Limits, Snapshot, Values, pairs};
+use callmeter_meter::{
+    Api, CallTime, FamilyId, HistogramColumn, Ledger, Limits, Snapshot, Values, View, pairs,
+};
 use callmeter_records::{
     BatchHead, Call, CallField, CallsBuilder, Direction, Previous, Reading, Stream,
 };
@@ -160,8 +162,17 @@ fn batches(history: &[Event], rows: usize) -> (Vec<RecordBatch>, BTreeMap<(u8, u
     (batches, last.collect())
 }
 
+fn limits(cap: usize) -> Limits {
+    Limits {
+        label_sets: cap,
+        operators: true,
+        ..Limits::default()
+    }
+}
+
 fn ledger(cap: usize) -> Ledger {
-    let mut ledger = Ledger::new(Limits { label_sets: cap });
+    let mut ledger = Ledger::new(limits(cap));
+    ledger.set_view(View::everything());
     for account in ACCOUNTS {
         ledger.configure(account, Api::HostedSuite);
     }
@@ -183,6 +194,17 @@ fn count_all(cap: usize, batches: &[RecordBatch]) -> Ledger {
 
 /// Sums of all series of a family by these labels.
 fn sums(snapshot: &Snapshot, family: FamilyId, by: &[&str]) -> BTreeMap<Vec<String>, i128> {
+    sums_of(snapshot, family, by, |column, row| {
+        column.row(row).unwrap().sum_ms
+    })
+}
+
+fn sums_of(
+    snapshot: &Snapshot,
+    family: FamilyId,
+    by: &[&str],
+    of_histogram: impl Fn(&HistogramColumn, usize) -> i128,
+) -> BTreeMap<Vec<String>, i128> {
     let mut sums = BTreeMap::new();
     for block in snapshot.blocks(family) {
         for row in 0..block.len() {
@@ -191,7 +213,7 @@ fn sums(snapshot: &Snapshot, family: FamilyId, by: &[&str]) -> BTreeMap<Vec<Stri
             let value = match block.values {
                 Values::Integers(values) => i128::from(values[row]),
                 Values::Amounts(values, _) => values[row],
-                Values::Histograms(column) => column.row(row).unwrap().sum_ms,
+                Values::Histograms(column) => of_histogram(column, row),
                 Values::Floats(_) => unreachable!("totals are no floats"),
             };
             *sums.entry(key).or_insert(0) += value;
@@ -217,103 +239,168 @@ fn merged(
     one
 }
 
-const HISTOGRAMS: [FamilyId; 6] = [
-    FamilyId::CallDuration,
-    FamilyId::CallRing,
-    FamilyId::CallHold,
-    FamilyId::CallTalk,
-    FamilyId::CallTransfer,
-    FamilyId::CallWork,
+const HISTOGRAMS: [(FamilyId, CallTime); 7] = [
+    (FamilyId::CallDuration, CallTime::Field(CallField::Duration)),
+    (FamilyId::CallHold, CallTime::Field(CallField::Hold)),
+    (FamilyId::CallTalk, CallTime::Field(CallField::Talk)),
+    (FamilyId::CallTransfer, CallTime::Field(CallField::Transfer)),
+    (FamilyId::CallWork, CallTime::Field(CallField::Work)),
+    (FamilyId::CallAnswer, CallTime::Answer),
+    (FamilyId::CallAbandon, CallTime::Abandon),
 ];
 
+const CLIENT_SUMS: [FamilyId; 6] = [
+    FamilyId::ClientDuration,
+    FamilyId::ClientRing,
+    FamilyId::ClientHold,
+    FamilyId::ClientTalk,
+    FamilyId::ClientTransfer,
+    FamilyId::ClientWork,
+];
+
+/// The counters and the counts of histograms, with their labels in the corrections, and whether
+/// they are by client.
+const COUNTS: [(FamilyId, &str, bool); 7] = [
+    (FamilyId::Calls, "calls", true),
+    (FamilyId::CallsUnanswered, "unanswered", true),
+    (FamilyId::CallsFlagged, "flagged", true),
+    (FamilyId::CallsAnswerUnknown, "answer_unknown", false),
+    (FamilyId::CallsAbandoned, "abandoned", false),
+    (FamilyId::CallAnswer, "answer", false),
+    (FamilyId::CallAbandon, "abandon", false),
+];
+
+type Sums = BTreeMap<Vec<String>, i128>;
+
+fn known(time: Option<i64>) -> Option<i128> {
+    time.filter(|time| *time >= 0).map(i128::from)
+}
+
+/// The times of a call by [`CallTime::ALL`], and whether each of [`COUNTS`] counts it.
+fn figures(face: &Face) -> ([Option<i128>; 8], [bool; 7]) {
+    let [duration, ring, hold, talk, transfer, work] = face.times.map(known);
+    let answered = match (face.answered, talk) {
+        (true, _) => Some(true),
+        (false, talk) => talk.map(|talk| talk > 0),
+    };
+    let answer = ring.filter(|_| answered == Some(true));
+    let abandon = ring.filter(|_| answered == Some(false));
+    let times = [duration, ring, hold, talk, transfer, work, answer, abandon];
+    let counts = [
+        true,
+        answered == Some(false),
+        face.flagged == Some(true),
+        answered.is_none(),
+        abandon.is_some_and(|rang| rang > 5_000),
+        answer.is_some(),
+        abandon.is_some(),
+    ];
+    (times, counts)
+}
+
 /// Compares totals plus corrections with the last contents of every call. `by_client` is off where
-/// clients were folded.
+/// clients were folded, and centers with them.
 fn check_truth(snapshot: &Snapshot, faces: &BTreeMap<(u8, u8), Face>, by_client: bool) {
-    let all = ["account", "client_id", "center_id", "direction"];
-    let counts_by: &[&str] = if by_client {
-        &all
+    let (by_all, by_center, by_one): (&[&str], &[&str], &[&str]) = if by_client {
+        (
+            &["account", "client_id", "center_id", "direction"],
+            &["account", "center_id", "direction"],
+            &["account", "client_id"],
+        )
     } else {
-        &["account", "direction"]
+        (
+            &["account", "direction"],
+            &["account", "direction"],
+            &["account"],
+        )
     };
-    let times_by: &[&str] = if by_client {
-        &["account", "client_id", "direction"]
-    } else {
-        &["account", "direction"]
-    };
-    let mut truth = [const { BTreeMap::new() }; 4];
-    let mut times = [const { BTreeMap::new() }; 6];
+    let mut counts = [const { Sums::new() }; COUNTS.len()];
+    let mut times = [const { Sums::new() }; 8];
+    let mut clients = [const { Sums::new() }; 6];
+    let mut operators = [const { Sums::new() }; 2];
     for ((account, _), face) in faces {
         let account = ACCOUNTS[usize::from(*account)];
         let client = id(face.client, "client").unwrap_or_else(|| "unknown".into());
         let center = id(face.center, "center").unwrap_or_else(|| "unknown".into());
         let direction = Direction::of_type(face.call_type).as_str();
-        let counts_key = [account, &client, &center, direction];
-        let counts_key: &[&str] = if by_client {
-            &counts_key
-        } else {
-            &[account, direction]
+        let of = |labels: &[&str]| -> Vec<&str> {
+            let value = |label: &&str| match *label {
+                "account" => account,
+                "client_id" => client.as_str(),
+                "center_id" => center.as_str(),
+                _ => direction,
+            };
+            labels.iter().map(value).collect()
         };
-        let times_key = [account, &client, direction];
-        let times_key: &[&str] = if by_client {
-            &times_key
-        } else {
-            &[account, direction]
-        };
-        let talk = face.times[CallField::Talk.index()];
-        add(&mut truth[0], counts_key, 1);
-        add(
-            &mut truth[1],
-            counts_key,
-            i128::from(!face.answered && talk == Some(0)),
-        );
-        add(
-            &mut truth[3],
-            counts_key,
-            i128::from(!face.answered && talk.is_none()),
-        );
-        add(
-            &mut truth[2],
-            counts_key,
-            i128::from(face.flagged == Some(true)),
-        );
-        for (field, time) in face.times.iter().enumerate() {
-            add(
-                &mut times[field],
-                times_key,
-                i128::from(time.unwrap_or(0).max(0)),
-            );
+        let (call_times, call_counts) = figures(face);
+        for ((sums, counted), (_, _, is_client)) in counts.iter_mut().zip(call_counts).zip(COUNTS) {
+            let by = if is_client { by_all } else { by_center };
+            add(sums, &of(by), i128::from(counted));
+        }
+        for (sums, time) in times.iter_mut().zip(call_times) {
+            add(sums, &of(by_center), time.unwrap_or(0));
+        }
+        for (sums, time) in clients.iter_mut().zip(call_times) {
+            add(sums, &of(by_one), time.unwrap_or(0));
+        }
+        if face.answered {
+            let [calls, talk] = &mut operators;
+            add(calls, &[account], 1);
+            add(talk, &[account], call_times[3].unwrap_or(0));
         }
     }
-    let mut by = counts_by.to_vec();
-    by.push("count");
-    let corrections = sums(snapshot, FamilyId::CallCorrectionsCalls, &by);
-    for ((family, name), mut truth) in [
-        (FamilyId::Calls, "calls"),
-        (FamilyId::CallsUnanswered, "unanswered"),
-        (FamilyId::CallsFlagged, "flagged"),
-        (FamilyId::CallsAnswerUnknown, "answer_unknown"),
+    let corrections = |family, by: &[&str], label: &'static str, value: &str| {
+        let mut by = by.to_vec();
+        by.push(label);
+        of_last_label(&sums(snapshot, family, &by), value)
+    };
+    let nonzero = |mut truth: Sums| {
+        truth.retain(|_, value| *value != 0);
+        truth
+    };
+    for ((family, name, is_client), truth) in COUNTS.into_iter().zip(counts) {
+        let by = if is_client { by_all } else { by_center };
+        let counted = merged(
+            counts_of(snapshot, family, by),
+            corrections(FamilyId::CallCorrectionsCalls, by, "count", name),
+        );
+        assert_eq!(counted, nonzero(truth), "{name}");
+    }
+    let place = |time| CallTime::ALL.iter().position(|one| *one == time).unwrap();
+    for (family, time) in HISTOGRAMS {
+        let name = time.label();
+        let counted = merged(
+            sums(snapshot, family, by_center),
+            corrections(FamilyId::CallCorrectionsSeconds, by_center, "field", name),
+        );
+        assert_eq!(counted, nonzero(times[place(time)].clone()), "{name}");
+    }
+    for ((family, field), truth) in CLIENT_SUMS.into_iter().zip(CallField::ALL).zip(clients) {
+        let name = field.name();
+        let counted = merged(
+            sums(snapshot, family, by_one),
+            corrections(FamilyId::CallCorrectionsSeconds, by_one, "field", name),
+        );
+        assert_eq!(counted, nonzero(truth), "{name} by client");
+    }
+    for ((total, corrected), truth) in [
+        (FamilyId::OperatorCalls, FamilyId::OperatorCorrectionsCalls),
+        (FamilyId::OperatorTalk, FamilyId::OperatorCorrectionsSeconds),
     ]
     .into_iter()
-    .zip(truth)
+    .zip(operators)
     {
-        truth.retain(|_, value| *value != 0);
-        let counted = merged(
-            sums(snapshot, family, counts_by),
-            of_last_label(&corrections, name),
-        );
-        assert_eq!(counted, truth, "{name}");
+        let by = &["account"];
+        let counted = merged(sums(snapshot, total, by), sums(snapshot, corrected, by));
+        assert_eq!(counted, nonzero(truth), "{total:?}");
     }
-    let mut by = times_by.to_vec();
-    by.push("field");
-    let corrections = sums(snapshot, FamilyId::CallCorrectionsSeconds, &by);
-    for ((family, field), mut truth) in HISTOGRAMS.into_iter().zip(CallField::ALL).zip(times) {
-        truth.retain(|_, value| *value != 0);
-        let counted = merged(
-            sums(snapshot, family, times_by),
-            of_last_label(&corrections, field.name()),
-        );
-        assert_eq!(counted, truth, "{}", field.name());
-    }
+}
+
+/// The counters of a family by these labels, or the counts of a histogram.
+fn counts_of(snapshot: &Snapshot, family: FamilyId, by: &[&str]) -> Sums {
+    sums_of(snapshot, family, by, |column, row| {
+        i128::from(column.row(row).unwrap().count())
+    })
 }
 
 fn of_last_label(sums: &BTreeMap<Vec<String>, i128>, value: &str) -> BTreeMap<Vec<String>, i128> {
@@ -331,7 +418,7 @@ fn rising(snapshot: &Snapshot) -> BTreeMap<String, Vec<i128>> {
     let totals = FamilyId::ALL
         .iter()
         .filter(|id| id.family().name.ends_with("_total"));
-    for family in totals.chain(&HISTOGRAMS) {
+    for family in totals.chain(HISTOGRAMS.iter().map(|(family, _)| family)) {
         for block in snapshot.blocks(*family) {
             for row in 0..block.len() {
                 let values = match block.values {
@@ -407,7 +494,7 @@ proptest! {
             }
             prop_assert!(apply(&mut broken, number, &batches[number]));
             if *restart {
-                broken = Ledger::decode(&broken.encode(), Limits { label_sets: cap }).unwrap();
+                broken = Ledger::decode(&broken.encode(), limits(cap)).unwrap();
                 prop_assert!(!apply(&mut broken, number, &batches[number]));
             }
         }
@@ -446,8 +533,8 @@ fn a_duration_that_comes_and_goes_is_observed_once() {
     let batches = polls(&[Some(10_000), None, Some(12_000), None, Some(13_000)]);
     let snapshot = count_all(10, &batches).snapshot();
     assert_eq!(counter(&snapshot, FamilyId::Calls, "incoming"), Some(1));
-    let labels = r#"account="acme",client_id="client1",direction="incoming""#;
-    for (family, field) in HISTOGRAMS.into_iter().zip(CallField::ALL) {
+    for (family, time) in HISTOGRAMS {
+        let field = time.label();
         let observed: u64 = (snapshot.blocks(family))
             .map(|block| match block.values {
                 Values::Histograms(column) => (0..column.len())
@@ -456,14 +543,23 @@ fn a_duration_that_comes_and_goes_is_observed_once() {
                 _ => unreachable!("a histogram"),
             })
             .sum();
-        assert_eq!(observed, 1, "{}", field.name());
+        if time == CallTime::Abandon {
+            assert_eq!(observed, 0);
+            continue;
+        }
+        assert_eq!(observed, 1, "{field}");
+        let labels = r#"account="acme",center_id="center1",direction="incoming""#;
         assert_eq!(snapshot.find(family, labels), Some(10_000));
-        let corrected = format!("{labels},field=\"{}\"", field.name());
+        let labels =
+            r#"account="acme",client_id="client1",center_id="center1",direction="incoming""#;
+        let corrected = format!("{labels},field=\"{field}\"");
         let corrected = snapshot.find(FamilyId::CallCorrectionsSeconds, &corrected);
         assert_eq!(corrected, Some(3_000));
-        let missing = format!("account=\"acme\",field=\"{}\"", field.name());
-        let missing = snapshot.find(FamilyId::CallValuesMissing, &missing);
-        assert_eq!(missing, Some(0), "it was counted");
+        if let CallTime::Field(_) = time {
+            let missing = format!("account=\"acme\",field=\"{field}\"");
+            let missing = snapshot.find(FamilyId::CallValuesMissing, &missing);
+            assert_eq!(missing, Some(0), "it was counted");
+        }
     }
 }
 
@@ -471,9 +567,14 @@ fn a_duration_that_comes_and_goes_is_observed_once() {
 fn a_call_without_talk_time_is_neither_answered_nor_unanswered_until_it_is_known() {
     let shown = |talk_times: &[Option<i64>]| {
         let snapshot = count_all(10, &polls(talk_times)).snapshot();
-        let corrections = sums(&snapshot, FamilyId::CallCorrectionsCalls, &["count"]);
+        let mut corrections = sums(&snapshot, FamilyId::CallCorrectionsCalls, &["count"]);
+        corrections.retain(|count, _| count[0] != "answer" && count[0] != "abandon");
         let counts = [FamilyId::CallsUnanswered, FamilyId::CallsAnswerUnknown];
-        let counts = counts.map(|family| counter(&snapshot, family, "incoming"));
+        let counts = counts.map(|family| {
+            let of_center = r#"account="acme",center_id="center1",direction="incoming""#;
+            let by_center = snapshot.find(family, of_center);
+            by_center.or_else(|| counter(&snapshot, family, "incoming"))
+        });
         (counts, corrections.into_iter().collect::<Vec<_>>())
     };
     let unknown_left = vec![(vec!["answer_unknown".to_owned()], -1)];
@@ -487,23 +588,152 @@ fn a_call_without_talk_time_is_neither_answered_nor_unanswered_until_it_is_known
     assert_eq!(shown(&[None, Some(5)]), ([Some(0), Some(1)], unknown_left));
 }
 
-/// A snapshot of version 1 has no count of unknown answers.
-#[test]
-fn totals_of_the_first_version_are_read() {
-    let ledger = count_all(10, &polls(&[Some(0)]));
-    let mut bytes = ledger.encode();
-    bytes.truncate(bytes.len() - 8);
-    assert_eq!(bytes[4], 2, "the version");
-    bytes[4] = 1;
-    // Calls, unanswered, flagged and unknown of the only series.
-    let counts = bytes.windows(4).position(|bytes| bytes == [1, 1, 0, 0]);
-    bytes.remove(counts.unwrap() + 3);
+/// The bytes of an older version: one account, in which a client with one center and one with two
+/// had a call of 8 seconds each.
+fn old_totals(version: u8) -> Vec<u8> {
+    let mut bytes = b"CMtr".to_vec();
+    // Version, buckets, native schema, two batches counted in order, one account.
+    bytes.extend([version, 15, 6, 2, 0, 1]);
+    let text = |bytes: &mut Vec<u8>, text: &str| {
+        bytes.push(u8::try_from(text.len()).unwrap());
+        bytes.extend(text.as_bytes());
+    };
+    text(&mut bytes, "acme");
+    // Revised, without id, no times, nothing folded.
+    bytes.extend([1, 0, 0, 0, 0, 0]);
+    bytes.extend([0; 5]);
+    let counts = [
+        ("client1", "center1", [1, 0, 1, 0]),
+        ("client2", "center1", [1, 0, 0, 0]),
+        ("client2", "center2", [0, 0, 0, 0]),
+    ];
+    bytes.push(3);
+    for (client, center, counts) in counts {
+        text(&mut bytes, client);
+        text(&mut bytes, center);
+        bytes.extend([0, 10]);
+        bytes.extend(counts.iter().take(if version == 1 { 3 } else { 4 }));
+    }
+    bytes.push(2);
+    for client in ["client1", "client2"] {
+        text(&mut bytes, client);
+        bytes.extend([0, 10]);
+        for _ in CallField::ALL {
+            // One observation of 8 s in the bucket of 10 s, and in native bucket 24.
+            bytes.extend([0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+            bytes.extend([0x80, 0x7d, 1, 48, 1]);
+        }
+    }
+    // A correction of the first client's talk time by -1 ms. Nothing is missing or else corrected.
+    bytes.extend([0, 1]);
+    text(&mut bytes, "client1");
+    bytes.extend([0, 3, 1, 0, 0]);
     let sum = xxhash_rust::xxh3::xxh3_64(&bytes);
     bytes.extend_from_slice(&sum.to_le_bytes());
-    let read = Ledger::decode(&bytes, Limits { label_sets: 10 }).unwrap();
-    assert_eq!(read.encode(), ledger.encode());
+    bytes
 }
 
+/// Older versions have histograms by client only. Nothing of them is lost.
+#[test]
+fn totals_of_older_versions_are_kept() {
+    for version in [1, 2] {
+        let bytes = old_totals(version);
+        assert!(Ledger::is_outdated(&bytes));
+        let mut read = Ledger::decode(&bytes, limits(10)).unwrap();
+        assert!(!Ledger::is_outdated(&read.encode()));
+        assert_eq!(read.applied_through(), 2);
+        read.set_view(View::everything());
+        read.configure("acme", Api::HostedSuite);
+        let snapshot = read.snapshot();
+        let by = |family, labels: &[&str]| {
+            let sums = sums(&snapshot, family, labels).into_iter();
+            sums.map(|(key, sum)| format!("{} {sum}", key.join(",")))
+                .collect::<Vec<_>>()
+        };
+        let calls = by(FamilyId::Calls, &["client_id", "center_id"]);
+        assert_eq!(calls, ["client1,center1 1", "client2,center1 1"]);
+        let talk = by(FamilyId::ClientTalk, &["client_id"]);
+        assert_eq!(talk, ["client1 8000", "client2 8000"]);
+        // It is not known at which center the second client's call was.
+        let talk = by(FamilyId::CallTalk, &["center_id", "direction"]);
+        assert_eq!(talk, ["center1,incoming 8000", "unknown,incoming 8000"]);
+        let corrected = by(
+            FamilyId::CallCorrectionsSeconds,
+            &["client_id", "center_id", "field"],
+        );
+        assert_eq!(corrected, ["client1,center1,talk -1"]);
+        assert!(by(FamilyId::CallAnswer, &["center_id"]).is_empty());
+        let again = Ledger::decode(&read.encode(), limits(10)).unwrap();
+        assert_eq!(again.encode(), read.encode());
+    }
+}
+
+/// Names of people are counted only if the configuration asks for them, and forgotten if not.
+#[test]
+fn operators_are_forgotten_when_they_are_no_longer_counted() {
+    let event = Event {
+        account: 0,
+        call: 1,
+        face: Face {
+            answered: true,
+            times: [Some(10_000); 6],
+            ..Face::default()
+        },
+    };
+    let (batches, _) = batches(&[event], 1);
+    let counted = count_all(10, &batches);
+    assert!(counted.encode().windows(3).any(|three| three == b"Eve"));
+    let off = Limits {
+        operators: false,
+        ..limits(10)
+    };
+    let forgotten = Ledger::decode(&counted.encode(), off).unwrap();
+    assert!(!forgotten.encode().windows(3).any(|three| three == b"Eve"));
+    let mut never = Ledger::new(off);
+    for (number, batch) in batches.iter().enumerate() {
+        apply(&mut never, number, batch);
+    }
+    assert_eq!(never.encode(), forgotten.encode());
+}
+
+/// What is shown is a choice among what is counted: it can be changed back and forth.
+#[test]
+fn a_view_changes_no_total() {
+    let history = [("center1", 1), ("center2", 2)].map(|(_, center)| Event {
+        account: 0,
+        call: center,
+        face: Face {
+            client: Some(1),
+            center: Some(center),
+            call_type: Some("Incoming"),
+            answered: true,
+            times: [Some(10_000); 6],
+            ..Face::default()
+        },
+    });
+    let mut ledger = count_all(10, &batches(&history, 1).0);
+    let bytes = ledger.encode();
+    let all = rising(&ledger.snapshot());
+    let of = |snapshot: &Snapshot, family, labels: &str| snapshot.find(family, labels);
+    ledger.set_view(View::default());
+    let snapshot = ledger.snapshot();
+    assert_eq!(snapshot.blocks(FamilyId::CallTalk).count(), 0);
+    assert!(snapshot.blocks(FamilyId::CallAnswer).count() > 0);
+    ledger.set_view(View {
+        client_histograms: true,
+        left_out: vec!["center_id", "direction"],
+        ..View::everything()
+    });
+    let snapshot = ledger.snapshot();
+    let labels = r#"account="acme",client_id="client1""#;
+    assert_eq!(of(&snapshot, FamilyId::Calls, labels), Some(2));
+    assert_eq!(of(&snapshot, FamilyId::CallTalk, labels), Some(20_000));
+    let labels = r#"account="acme""#;
+    assert_eq!(of(&snapshot, FamilyId::CallsAbandoned, labels), Some(0));
+    ledger.set_view(View::everything());
+    assert_eq!(rising(&ledger.snapshot()), all);
+    assert_eq!(ledger.encode(), bytes);
+}
 #[test]
 fn a_batch_that_cannot_be_read_counts_nothing() {
     let mut counted = ledger(10);
@@ -530,6 +760,9 @@ fn a_client_shows_at_zero_before_its_first_call() {
         snapshot.find(FamilyId::Calls, &labels.replace("incoming", "outgoing")),
         Some(0)
     );
-    let labels = r#"account="acme",client_id="42",direction="incoming""#;
-    assert_eq!(snapshot.find(FamilyId::CallTalk, labels), Some(0));
+    let labels = r#"account="acme",client_id="42""#;
+    assert_eq!(snapshot.find(FamilyId::ClientTalk, labels), Some(0));
+    let labels = r#"account="acme",center_id="7",direction="incoming""#;
+    assert_eq!(snapshot.find(FamilyId::CallAnswer, labels), Some(0));
+    assert_eq!(snapshot.find(FamilyId::CallsAbandoned, labels), Some(0));
 }

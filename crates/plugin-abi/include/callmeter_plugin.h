@@ -24,7 +24,7 @@ extern "C" {
 #endif
 
 #define CALLMETER_ABI_MAJOR 1
-#define CALLMETER_ABI_MINOR 0
+#define CALLMETER_ABI_MINOR 1
 
 /* The Arrow C Data Interface, with the include guard from its specification. */
 #ifndef ARROW_C_DATA_INTERFACE
@@ -139,6 +139,8 @@ typedef struct callmeter_output_plugin {
                      callmeter_error *error);
     void (*cancel)(void *instance); /* may overlap another call; NULL = none */
     void (*destroy)(void *instance); /* joins its threads */
+    /* Checks a configuration without an instance, and changes nothing. Since minor 1; NULL = none. */
+    int32_t (*check)(const callmeter_host *host, callmeter_str config_json, callmeter_error *error);
 } callmeter_output_plugin;
 
 #if defined(__GNUC__)

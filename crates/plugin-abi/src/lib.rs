@@ -40,7 +40,7 @@ pub use output::{
 pub const ABI_MAJOR: u16 = 1;
 
 /// The minor of the ABI: for messages, and for a plugin that needs at least this much of the host.
-pub const ABI_MINOR: u16 = 0;
+pub const ABI_MINOR: u16 = 1;
 
 /// The one function that a plugin exports.
 pub const INIT_SYMBOL: &core::ffi::CStr = c"callmeter_output_plugin_init_v1";

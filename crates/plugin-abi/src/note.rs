@@ -2,7 +2,7 @@
 //!
 //! Loading a library runs its constructors, so a check after loading comes too late. The note is
 //! data in the file: owner `callmeter`, type 1, and a text of at most [`DESC_LEN`] bytes such as
-//! `abi=1.0;kind=output;name=csv;ver=0.3.1`, padded with zero bytes. A file without it is refused.
+//! `abi=1.1;kind=output;name=csv;ver=0.3.1`, padded with zero bytes. A file without it is refused.
 
 /// The note's section in the file.
 pub const SECTION: &str = ".note.callmeter";
@@ -124,7 +124,7 @@ mod tests {
         let end = note.desc.iter().position(|&b| b == 0).unwrap_or(DESC_LEN);
         assert_eq!(
             core::str::from_utf8(&note.desc[..end]),
-            Ok("abi=1.0;kind=output;name=csv;ver=0.3.1")
+            Ok("abi=1.1;kind=output;name=csv;ver=0.3.1")
         );
     }
 

@@ -195,6 +195,10 @@ pub struct OutputPlugin {
     pub cancel: Option<unsafe extern "C" fn(*mut c_void)>,
     /// Destroys the instance. All its threads must have ended when this returns.
     pub destroy: Option<unsafe extern "C" fn(*mut c_void)>,
+    /// Checks a configuration in JSON, without an instance: it changes nothing, opens no connection
+    /// and does not wait. [`Status::Ok`], or any other number and why in the box. Since minor 1;
+    /// may be null.
+    pub check: Option<unsafe extern "C" fn(*const Host, Str, *mut ErrorBox) -> i32>,
 }
 
 impl OutputPlugin {
@@ -214,6 +218,7 @@ impl OutputPlugin {
             flush: None,
             cancel: None,
             destroy: None,
+            check: None,
         }
     }
 }

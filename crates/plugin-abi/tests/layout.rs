@@ -102,7 +102,8 @@ fn layouts() -> Vec<Layout> {
                 write_batch,
                 flush,
                 cancel,
-                destroy
+                destroy,
+                check
             ]
         ),
         ("callmeter_note", size_of::<abi::note::Note>(), vec![]),

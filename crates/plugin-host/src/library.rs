@@ -102,9 +102,10 @@ type Create = unsafe extern "C" fn(
 ) -> i32;
 type Write = unsafe extern "C" fn(*mut std::ffi::c_void, *const abi::Batch, *mut ErrorBox) -> i32;
 type Flush = unsafe extern "C" fn(*mut std::ffi::c_void, u64, *mut u64, *mut ErrorBox) -> i32;
+type Check = unsafe extern "C" fn(*const abi::Host, abi::Str, *mut ErrorBox) -> i32;
 type OnInstance = unsafe extern "C" fn(*mut std::ffi::c_void);
 
-/// The plugin's functions. All but `cancel` are required.
+/// The plugin's functions. All but `cancel` and `check` are required.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Functions {
     pub(crate) create: Create,
@@ -112,6 +113,7 @@ pub(crate) struct Functions {
     pub(crate) flush: Flush,
     pub(crate) cancel: Option<OnInstance>,
     pub(crate) destroy: OnInstance,
+    pub(crate) check: Option<Check>,
 }
 
 impl PartialEq for Functions {
@@ -148,6 +150,34 @@ impl Plugin {
             }
         }
         Ok(plugin)
+    }
+
+    /// Lets the plugin check settings in JSON, if it can, without an instance.
+    pub(crate) fn check_itself(
+        &self,
+        config: &str,
+        host: &'static HostContext,
+    ) -> Result<(), String> {
+        let Some(check) = self.functions.check else {
+            return Ok(());
+        };
+        let mut error = ErrorBox::new();
+        host.set_cancelled(false);
+        let config = abi::Str {
+            ptr: config.as_ptr().cast(),
+            len: config.len(),
+        };
+        // SAFETY: everything is live for the call, and the host's table is never freed.
+        let code = unsafe { check(host.table(), config, &raw mut error) };
+        if Status::from_code(code) == Some(Status::Ok) {
+            return Ok(());
+        }
+        let why = plugin_answer::message(&error);
+        Err(if why.is_empty() {
+            format!("the plugin refuses its settings with status {code} and gives no reason")
+        } else {
+            format!("its settings are not valid: {why}")
+        })
     }
 
     /// Checks settings in JSON against the plugin's schema, if it has one.
@@ -219,6 +249,7 @@ impl Plugin {
                 flush: table.flush.ok_or(LoadError::Missing("flush"))?,
                 cancel: table.cancel,
                 destroy: table.destroy.ok_or(LoadError::Missing("destroy"))?,
+                check: table.check,
             },
             name,
             version,

@@ -94,6 +94,7 @@ pub unsafe extern "C" fn init<P: Exported>(
             flush: Some(flush::<P>),
             cancel: Some(cancel::<P>),
             destroy: Some(destroy::<P>),
+            check: Some(check::<P>),
         };
         let bytes = room.min(size_of::<abi::OutputPlugin>());
         #[expect(clippy::cast_possible_truncation, reason = "no larger than the table")]
@@ -108,6 +109,20 @@ pub unsafe extern "C" fn init<P: Exported>(
                 bytes,
             );
         }
+        Ok(Status::Ok)
+    })
+}
+
+unsafe extern "C" fn check<P: OutputPlugin>(
+    _: *const abi::Host,
+    config: Str,
+    error: *mut ErrorBox,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: live for the call.
+        let config = unsafe { bytes(&config) };
+        let config = P::Config::from_config(config).map_err(Fail::fatal)?;
+        P::check(&config)?;
         Ok(Status::Ok)
     })
 }

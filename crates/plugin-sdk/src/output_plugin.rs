@@ -24,6 +24,14 @@ pub trait OutputPlugin: Sized + Send + 'static {
     /// [`RawConfig`](crate::config::RawConfig).
     type Config: FromConfig;
 
+    /// Checks a configuration: what its type and the schema cannot say. It opens no connection,
+    /// writes nothing and does not wait: `callmeter check-config` calls it while another instance
+    /// works.
+    fn check(config: &Self::Config) -> Result<(), Fatal> {
+        let _ = config;
+        Ok(())
+    }
+
     /// Creates an instance and checks its configuration in full. It does not wait for other
     /// systems, which may be available again when the first batch comes.
     fn create(host: Host, config: Self::Config) -> Result<Self, Fatal>;

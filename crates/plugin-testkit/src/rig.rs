@@ -72,6 +72,21 @@ impl RigOptions {
         self.child_command = vec![child_command.into()];
         self
     }
+
+    /// The settings of an output for every stream.
+    pub fn settings(self) -> OutputSettings {
+        OutputSettings {
+            name: OUTPUT.to_owned(),
+            source: self.source,
+            streams: Stream::ALL.to_vec(),
+            config: self.config,
+            isolation: self.isolation,
+            dead_letters: DeadLetters::new(self.dead_letters, 1 << 30),
+            limits: self.limits,
+            child_command: self.child_command,
+            scrub: self.scrub,
+        }
+    }
 }
 
 /// A running output.
@@ -96,18 +111,7 @@ impl Rig {
     /// # Panics
     /// If no thread can be started.
     pub fn start_over(batches: Arc<MemoryLog>, options: RigOptions) -> Self {
-        let dead_letters = DeadLetters::new(options.dead_letters, 1 << 30);
-        let settings = OutputSettings {
-            name: OUTPUT.to_owned(),
-            source: options.source,
-            streams: Stream::ALL.to_vec(),
-            config: options.config,
-            isolation: options.isolation,
-            dead_letters: dead_letters.clone(),
-            limits: options.limits,
-            child_command: options.child_command,
-            scrub: options.scrub,
-        };
+        let settings = options.settings();
         let log: Arc<dyn BatchLog> = Arc::clone(&batches) as _;
         let outputs = Outputs::new(log).unwrap_or_else(|error| panic!("{error}"));
         outputs
@@ -116,7 +120,7 @@ impl Rig {
         Self {
             outputs,
             batches,
-            dead_letters,
+            dead_letters: settings.dead_letters,
         }
     }
 

@@ -1,6 +1,6 @@
 //! All call rates with all their members: from the export, or rate by rate.
 
-use api_client::{Error, ErrorKind, Reason, ResourceId};
+use api_client::{Amount, Error, ErrorKind, Reason, ResourceId};
 
 use crate::csv_export::ExportedRates;
 use crate::export_columns::MissingColumns;
@@ -65,7 +65,7 @@ impl Session {
                     rates.push(rate?);
                 }
                 return Ok(Deck {
-                    rates,
+                    rates: checked(rates),
                     source: DeckSource::Export,
                 });
             }
@@ -80,7 +80,7 @@ impl Session {
             },
         };
         Ok(Deck {
-            rates: self.list_and_details().await?,
+            rates: checked(self.list_and_details().await?),
             source: DeckSource::ListAndDetails(why),
         })
     }
@@ -136,7 +136,7 @@ impl Session {
                 content_type: None,
                 problem: format!("the list ended {missing} rates short of the server's count"),
             };
-            return Err(Error::new(operations::LIST_CALL_RATES.id, reason).with_status(200));
+            return Err(Error::new(operations::LIST_CALL_RATES.id, reason));
         }
         Ok(rates)
     }
@@ -183,6 +183,46 @@ impl Session {
             _ => Err(error),
         }
     }
+}
+
+/// Turns rates that nobody can be charged by into errors.
+fn checked(rates: Vec<Result<CallRate, RowError>>) -> Vec<Result<CallRate, RowError>> {
+    let check = |(index, rate): (usize, Result<CallRate, RowError>)| {
+        rate.and_then(|rate| match problem(&rate) {
+            None => Ok(rate),
+            Some(reason) => Err(RowError { index, reason }),
+        })
+    };
+    rates.into_iter().enumerate().map(check).collect()
+}
+
+/// Why a rate is none: it has none of its numbers, as a line of totals does not, or a negative one.
+fn problem(rate: &CallRate) -> Option<String> {
+    let spans = [rate.interval_1, rate.interval_n];
+    let prices = [rate.price_1, rate.price_n];
+    if spans.iter().all(Option::is_none) && prices.iter().all(Option::is_none) {
+        return Some("it has neither intervals nor prices".to_owned());
+    }
+    let seconds = [
+        ("interval_1", rate.interval_1),
+        ("interval_n", rate.interval_n),
+        ("free_seconds", rate.free_seconds),
+        ("grace_period", rate.grace_period),
+    ];
+    let money = [
+        ("price_1", rate.price_1),
+        ("price_n", rate.price_n),
+        ("connect_fee", rate.connect_fee),
+        ("postcall_surcharge", rate.postcall_surcharge),
+    ];
+    let negative_seconds = (seconds.iter())
+        .find(|(_, value)| value.is_some_and(|value| value < 0))
+        .map(|(member, _)| member);
+    let negative_money = (money.iter())
+        .find(|(_, value)| value.is_some_and(|value| value < Amount::default()))
+        .map(|(member, _)| member);
+    let member = negative_seconds.or(negative_money)?;
+    Some(format!("{member} is negative"))
 }
 
 /// How many requests for details may fail one after the other before the server counts as failed.

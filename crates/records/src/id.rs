@@ -3,10 +3,10 @@
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 /// An id in the form in which ids are compared: a GUID as 32 lower-case hexadecimal digits, any
-/// other text as it is.
+/// other text without the spaces around it.
 ///
-/// The usual spellings of a GUID are recognised: digits alone or with dashes (8-4-4-4-12), in
-/// either case, also between braces or parentheses.
+/// The spellings of a GUID are recognised that .NET writes (N, D, B, P and X), in either case, and
+/// `urn:uuid:…` of RFC 9562.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CanonicalId<'a>(Form<'a>);
 
@@ -19,6 +19,7 @@ enum Form<'a> {
 impl<'a> CanonicalId<'a> {
     /// The canonical form of an id.
     pub fn new(id: &'a str) -> Self {
+        let id = id.trim();
         Self(guid_digits(id).map_or(Form::Text(id), Form::Guid))
     }
 
@@ -42,11 +43,43 @@ pub fn id_hash_128(id: &str) -> u128 {
     xxh3_128(CanonicalId::new(id).as_bytes())
 }
 
+const URN: &[u8] = b"urn:uuid:";
+
+/// The digits of `{0x01234567,0x0123,0x0123,{0x01,0x01,0x01,0x01,0x01,0x01,0x01,0x01}}`.
+fn digits_in_parts(text: &str) -> Option<[u8; 32]> {
+    const WIDTHS: [usize; 11] = [8, 4, 4, 2, 2, 2, 2, 2, 2, 2, 2];
+    let (first, last) = text
+        .strip_prefix('{')?
+        .strip_suffix("}}")?
+        .split_once('{')?;
+    let parts = first.strip_suffix(',')?.split(',').chain(last.split(','));
+    let mut digits = [0; 32];
+    let mut next = digits.iter_mut();
+    let mut widths = WIDTHS.iter();
+    for part in parts {
+        let hex = part
+            .strip_prefix("0x")
+            .or_else(|| part.strip_prefix("0X"))?
+            .as_bytes();
+        if hex.len() != *widths.next()? || !hex.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        for byte in hex {
+            *next.next()? = byte.to_ascii_lowercase();
+        }
+    }
+    widths.next().is_none().then_some(digits)
+}
+
 /// The digits of a GUID in lower case; `None` if the text is not a GUID.
 fn guid_digits(text: &str) -> Option<[u8; 32]> {
     let bytes = match text.as_bytes() {
+        [b'{', b'0', b'x' | b'X', ..] => return digits_in_parts(text),
         [b'{', inner @ .., b'}'] | [b'(', inner @ .., b')'] => inner,
-        bytes => bytes,
+        bytes => match bytes.split_at_checked(URN.len()) {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(URN) => rest,
+            _ => bytes,
+        },
     };
     let dashed = match bytes.len() {
         32 => false,
@@ -83,6 +116,11 @@ mod tests {
             "{0f8fad5b-d9cb-469f-a165-70867728950e}",
             "(0F8FAD5B-D9CB-469F-A165-70867728950E)",
             "{0f8fad5bd9cb469fa16570867728950e}",
+            "{0x0f8fad5b,0xd9cb,0x469f,{0xa1,0x65,0x70,0x86,0x77,0x28,0x95,0x0e}}",
+            "{0X0F8FAD5B,0XD9CB,0X469F,{0XA1,0X65,0X70,0X86,0X77,0X28,0X95,0X0E}}",
+            "urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e",
+            "URN:UUID:0F8FAD5B-D9CB-469F-A165-70867728950E",
+            " 0f8fad5b-d9cb-469f-a165-70867728950e\r\n",
         ] {
             assert_eq!(
                 CanonicalId::new(spelling),
@@ -113,9 +151,14 @@ mod tests {
             "0f8fad5bd9cb469fa16570867728950g",
             "0f8fad5bd9cb469fa16570867728950é",
             "------------------------------------",
+            "{0x0f8fad5b,0xd9cb,0x469f,{0xa1,0x65,0x70,0x86,0x77,0x28,0x95}}",
+            "{0x0f8fad5b,0xd9cb,0x469f,{0xa1,0x65,0x70,0x86,0x77,0x28,0x95,0x0e,0x0}}",
+            "{0x0f8fad5b,0xd9cb,0x469f,0xa1,0x65,0x70,0x86,0x77,0x28,0x95,0x0e}",
+            "urn:uuid:call-1",
         ] {
             assert_eq!(CanonicalId::new(text).as_bytes(), text.as_bytes());
         }
         assert_ne!(CanonicalId::new("call-1"), CanonicalId::new("CALL-1"));
+        assert_eq!(CanonicalId::new(" call-1\t"), CanonicalId::new("call-1"));
     }
 }

@@ -73,6 +73,12 @@ pub struct Sums {
     pub work_ms: u64,
     /// `HoldCount`.
     pub holds: u64,
+    /// `RingTimeInSeconds` of the calls that somebody answered.
+    pub answer_ms: u64,
+    /// `RingTimeInSeconds` of the calls that nobody answered.
+    pub abandon_ms: u64,
+    /// Calls that nobody answered and that rang longer than 5 seconds.
+    pub abandoned: u64,
 }
 
 /// The state of the PBX.
@@ -107,6 +113,34 @@ impl Sums {
         self.transfer_ms += u64::from(facts.transfer);
         self.work_ms += u64::from(facts.work);
         self.holds += u64::from(facts.hold_count);
+        if facts.talk_known {
+            let ring = u64::from(facts.ring);
+            if facts.answered() {
+                self.answer_ms += ring;
+            } else {
+                self.abandon_ms += ring;
+                self.abandoned += u64::from(ring > 5_000);
+            }
+        }
+    }
+}
+
+impl std::ops::AddAssign for Sums {
+    fn add_assign(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.unanswered += other.unanswered;
+        self.answer_unknown += other.answer_unknown;
+        self.flagged += other.flagged;
+        self.duration_ms += other.duration_ms;
+        self.ring_ms += other.ring_ms;
+        self.hold_ms += other.hold_ms;
+        self.talk_ms += other.talk_ms;
+        self.transfer_ms += other.transfer_ms;
+        self.work_ms += other.work_ms;
+        self.holds += other.holds;
+        self.answer_ms += other.answer_ms;
+        self.abandon_ms += other.abandon_ms;
+        self.abandoned += other.abandoned;
     }
 }
 

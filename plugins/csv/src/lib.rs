@@ -48,6 +48,11 @@ impl OutputPlugin for CsvOutput {
     const CONFIG_SCHEMA: Option<&'static str> = Some(config::SCHEMA);
     type Config = Config;
 
+    fn check(config: &Config) -> Result<(), Fatal> {
+        config.place()?;
+        Ok(())
+    }
+
     fn create(host: Host, config: Config) -> Result<Self, Fatal> {
         let (sender, messages) = mpsc::channel();
         let files = Files {

@@ -41,8 +41,25 @@ pub(crate) struct Sender {
 
 impl Sender {
     pub(crate) fn new(host: Host, config: &Config) -> Result<Self, ConfigError> {
-        let setup =
-            |error: &(dyn std::error::Error + 'static)| ConfigError::Client(error_chain(error));
+        let (client, url, signer) = Self::client(config)?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| ConfigError::Client(error_chain(&error)))?;
+        let (raise, cancel) = watch::channel(0_u64);
+        host.on_cancel(move || raise.send_modify(|times| *times = times.wrapping_add(1)));
+        Ok(Self {
+            runtime,
+            client,
+            url,
+            signer,
+            cancel,
+            host,
+        })
+    }
+
+    /// The parts that the configuration determines.
+    pub(crate) fn client(config: &Config) -> Result<(Client, Url, Signer), ConfigError> {
         let url = config.address()?;
         let signer = Signer::new(&config.secrets())?;
         let mut builder = Client::builder()
@@ -78,21 +95,8 @@ impl Sender {
         };
         let client = builder
             .build()
-            .map_err(|error| setup(&error.without_url()))?;
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| setup(&error))?;
-        let (raise, cancel) = watch::channel(0_u64);
-        host.on_cancel(move || raise.send_modify(|times| *times = times.wrapping_add(1)));
-        Ok(Self {
-            runtime,
-            client,
-            url,
-            signer,
-            cancel,
-            host,
-        })
+            .map_err(|error| ConfigError::Client(error_chain(&error.without_url())))?;
+        Ok((client, url, signer))
     }
 
     /// The address without its secret parts.

@@ -227,6 +227,39 @@ fn cases() -> Vec<Case> {
             words: "1 with the prefix of another",
         },
         Case {
+            name: "a-prefix-twice-in-another-order",
+            before: deck(3, "0.05") + &row(1, "7"),
+            after: export(deck(1, "0.05") + &row(1, "7") + &row(1, "0.05") + &row(2, "0.05")),
+            list: list(4),
+            wanted: seen(3.0, 3.0, 0.0, 0.0),
+            words: "1 with the prefix of another",
+        },
+        Case {
+            name: "a-line-of-totals",
+            before: deck(4, "0.05"),
+            after: export(deck(3, "0.05") + ",Total,,,,,,,,,,3 rates\n"),
+            list: list(4),
+            // One of the four may be the line that cannot be read.
+            wanted: unreadable(seen(3.0, 4.0, 0.0, 0.0)),
+            words: "1 rate cannot be read",
+        },
+        Case {
+            name: "a-line-of-totals-that-the-list-does-not-count",
+            before: deck(4, "0.05"),
+            after: export(deck(3, "0.05") + ",Total,,,,,,,,,,3 rates\n"),
+            list: list(3),
+            wanted: unreadable(seen(3.0, 4.0, 0.0, 1.0)),
+            words: "3 rates by export",
+        },
+        Case {
+            name: "a-negative-interval",
+            before: deck(3, "0.05"),
+            after: export(deck(3, "0.05").replacen(",60,1,", ",60,-1,", 1)),
+            list: list(3),
+            wanted: unreadable(seen(2.0, 3.0, 0.0, 0.0)),
+            words: "1 rate cannot be read",
+        },
+        Case {
             name: "br",
             before: deck(3, "0.05"),
             after: with_headers("200 OK", &[("Content-Encoding", "br")], "xyz"),
@@ -282,8 +315,10 @@ async fn damaged_decks_change_nothing_that_nobody_said() {
         .until("first decks", async |exporter| {
             let metrics = exporter.metrics().await;
             servers.iter().all(|(server, _, _, before)| {
+                let prefixes = before.lines().skip(1).map(|row| row.split(',').nth(1));
+                let prefixes: std::collections::BTreeSet<_> = prefixes.collect();
                 #[expect(clippy::cast_precision_loss, reason = "a small count")]
-                let rates = (before.lines().count() - 1) as f64;
+                let rates = prefixes.len() as f64;
                 Seen::of(&metrics, server.name).rates == rates
                     && server.seen("call_rates/export") > 0
             })

@@ -60,10 +60,10 @@ async fn balances_are_told_apart_and_labels_are_bounded() {
     let world = World::new();
     let long = |end: &str| "x".repeat(1_000_000) + end;
     let body = format!(
-        r#"[{{"ClientName":"Acme","Balance":1}},{{"ClientName":"Bolt","Balance":20}},{{"Balance":300}},
-        {{"ClientId":"c","AllowanceDescription":"10 calls","Balance":4}},
-        {{"ClientId":"c","AllowanceDescription":"60 minutes","Balance":50}},
-        {{"ClientId":"{}","ClientName":"{}","Balance":6}},{{"ClientId":"{}","Balance":70}}]"#,
+        r#"[{{"ClientName":"Acme","NumCalls":1,"Balance":1}},{{"ClientName":"Bolt","NumCalls":20,"Balance":20}},{{"NumCalls":300,"Balance":300}},
+        {{"ClientId":"c","AllowanceDescription":"10 calls","NumCalls":4,"Balance":4}},
+        {{"ClientId":"c","AllowanceDescription":"60 minutes","NumCalls":50,"Balance":50}},
+        {{"ClientId":"{}","ClientName":"{}","NumCalls":6,"Balance":6}},{{"ClientId":"{}","NumCalls":70,"Balance":70}}]"#,
         long("1"),
         long("name"),
         long("2"),
@@ -73,7 +73,7 @@ async fn balances_are_told_apart_and_labels_are_bounded() {
     exporter
         .until("balances", async |exporter| {
             let metrics = exporter.metrics().await;
-            metrics.count("callmeter_allowance_balance", &[]) > 0
+            metrics.count("callmeter_allowance_used_calls", &[]) > 0
         })
         .await;
     let page = exporter.get("/metrics").await.text();
@@ -81,12 +81,12 @@ async fn balances_are_told_apart_and_labels_are_bounded() {
     assert!(longest < 1_500, "a line of {longest} bytes");
     let metrics = exporter.metrics().await;
     let balances: Vec<_> = metrics
-        .of("callmeter_allowance_balance", &[])
+        .of("callmeter_allowance_used_calls", &[])
         .map(|(series, value)| {
             let short = series.replace(&"x".repeat(239), "x…");
             format!(
                 "{} {value}",
-                short.trim_start_matches("callmeter_allowance_balance")
+                short.trim_start_matches("callmeter_allowance_used_calls")
             )
         })
         .collect();

@@ -41,6 +41,8 @@ const ATTEMPTS: u32 = 5;
 /// First and longest pause between attempts.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// The longest wait that a server can ask for.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// Reads the days of the flags.
 ///
@@ -118,6 +120,7 @@ async fn follow(
         )
     };
     stream.write_all(&line).await.map_err(|_| gone())?;
+    bar.set_message("the running exporter reads the days");
     let mut lines = BufReader::new(stream).lines();
     while let Some(line) = lines.next_line().await.map_err(|_| gone())? {
         match serde_json::from_str(&line).map_err(Failure::failed)? {
@@ -151,11 +154,18 @@ async fn read_here(
         .await
         .map_err(|error| Failure::failed(chain(&error)))?;
     let mut progress = BackfillProgress::new(days.len(), left.len());
-    for day in left {
+    let mut left = left.into_iter();
+    while let Some(day) = left.next() {
         show(bar, &progress);
         match read_day(&mut backfill, day, &stop, &mut progress).await? {
             DayEnd::Proven => progress.read += 1,
             DayEnd::NotProven(why) => progress.not_proven.push((day, why)),
+            DayEnd::AccountFails(why) => {
+                let days = std::iter::once(day).chain(left.by_ref());
+                progress
+                    .not_proven
+                    .extend(days.map(|day| (day, why.clone())));
+            }
             DayEnd::Stopped => {
                 bar.abandon();
                 return Err(Failure::failed(format!(
@@ -213,6 +223,8 @@ fn stop_on_signals() -> Result<Stop, Failure> {
 enum DayEnd {
     Proven,
     NotProven(String),
+    /// No other day can be read either.
+    AccountFails(String),
     Stopped,
 }
 
@@ -243,11 +255,16 @@ async fn read_day(
             return Err(Failure::failed(format!("{day}: {}", chain(&error))));
         }
         if attempts == ATTEMPTS || !error.is_transient() {
-            return Ok(DayEnd::NotProven(chain(&error)));
+            let why = chain(&error);
+            return Ok(match error {
+                PollError::Day(_) => DayEnd::NotProven(why),
+                _ => DayEnd::AccountFails(why),
+            });
         }
         tracing::warn!(%day, error = %chain(&error), "cannot read the day; trying again");
         let pause = error
             .retry_after()
+            .map(|wait| wait.min(LONGEST_RETRY_AFTER))
             .unwrap_or_else(|| callmeter_backoff::wait(attempts, FIRST_PAUSE, LONGEST_PAUSE));
         let paused = stop.unless_stopped(tokio::time::sleep(pause)).await;
         if paused.is_none() {
@@ -315,13 +332,46 @@ fn report(progress: &BackfillProgress) -> Result<(), Failure> {
     if not_proven.is_empty() {
         return Ok(());
     }
-    let days: Vec<String> = not_proven
-        .iter()
-        .map(|(day, why)| format!("  {day}: {why}"))
-        .collect();
     Err(Failure::failed(format!(
         "not proven complete, and still due: {}\n{}",
-        days_of(days.len() as u64),
-        days.join("\n")
+        days_of(not_proven.len() as u64),
+        reasons(not_proven)
     )))
+}
+
+/// A line for each day with the reason, or for each run of days with the same one.
+fn reasons(not_proven: &[(Date, String)]) -> String {
+    let is_next = |a: &(Date, String), b: &(Date, String)| {
+        a.1 == b.1 && a.0.tomorrow().is_ok_and(|day| day == b.0)
+    };
+    let mut lines = Vec::new();
+    for run in not_proven.chunk_by(is_next) {
+        match run {
+            [(day, why)] => lines.push(format!("  {day}: {why}")),
+            [(first, why), .., (last, _)] => lines.push(format!("  {first} to {last}: {why}")),
+            [] => {}
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_with_the_same_reason_stand_in_one_line() {
+        let day = |day| Date::constant(2026, 1, day);
+        let days = [
+            (day(1), "timeout".to_owned()),
+            (day(2), "timeout".to_owned()),
+            (day(4), "timeout".to_owned()),
+            (day(5), "server error".to_owned()),
+        ];
+        let text = reasons(&days);
+        assert_eq!(
+            text,
+            "  2026-01-01 to 2026-01-02: timeout\n  2026-01-04: timeout\n  2026-01-05: server error"
+        );
+    }
 }

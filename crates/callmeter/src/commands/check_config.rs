@@ -40,15 +40,14 @@ pub fn run(file: &Path, web_config_file: Option<&Path>) -> Result<(), Failure> {
     .map_err(Failure::stdout)
 }
 
-/// Loads each output's plugin, in a process of its own, and checks the output's settings against
-/// the plugin's JSON Schema.
+/// Loads each output's plugin, in a process of its own, and lets it check the output's settings.
 fn check_plugins(loaded: &Loaded) -> Result<(), Failure> {
     let mut problems = Vec::new();
     for (index, output) in loaded.config.outputs.iter().enumerate() {
         if let Err(message) = check_plugin(output) {
             problems.push(Problem {
                 file: loaded.file.clone(),
-                place: None,
+                place: loaded.settings_places.get(index).copied().flatten(),
                 key: format!("outputs[{index}].config"),
                 message: format!("output {}: {message}", output.name),
                 hint: Some("`callmeter plugin check` shows the settings of a plugin".to_owned()),

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::accounts::accounts;
-use super::model::{Account, Api, Config, Journal, Metrics};
-use super::outputs::outputs;
-use super::problem::{ConfigError, Problem};
+use super::metrics::metrics;
+use super::model::{Account, Api, Config, Journal};
+use super::outputs::{outputs, places};
+use super::problem::{ConfigError, Place, Problem};
 use super::problems::Problems;
 use super::section::{DAY, Section};
 use super::yaml;
@@ -15,6 +16,8 @@ use super::yaml;
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
+    /// Where the settings of each output's plugin are.
+    pub settings_places: Vec<Option<Place>>,
     /// What is valid but unwise.
     pub warnings: Vec<Problem>,
     /// The content of the file, from which the page `/config` is made.
@@ -50,10 +53,11 @@ fn load_to(file: &Path, connects: bool) -> Result<Loaded, ConfigError> {
     let bytes = api_client::read_file(file, yaml::MAX_FILE_BYTES)
         .map_err(|error| unreadable(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8".to_owned()))?;
-    let (config, warnings) = parse(file, &text, connects)?;
+    let parsed = parse(file, &text, connects)?;
     Ok(Loaded {
-        config,
-        warnings,
+        config: parsed.config,
+        settings_places: parsed.settings_places,
+        warnings: parsed.warnings,
         text,
         file: file.to_path_buf(),
     })
@@ -64,10 +68,16 @@ fn load_to(file: &Path, connects: bool) -> Result<Loaded, ConfigError> {
 /// # Errors
 /// With every mistake in the text.
 pub fn check_text(file: &Path, text: &str) -> Result<Vec<Problem>, ConfigError> {
-    parse(file, text, true).map(|(_, warnings)| warnings)
+    parse(file, text, true).map(|parsed| parsed.warnings)
 }
 
-fn parse(file: &Path, text: &str, connects: bool) -> Result<(Config, Vec<Problem>), ConfigError> {
+pub(super) struct Parsed {
+    pub(super) config: Config,
+    settings_places: Vec<Option<Place>>,
+    warnings: Vec<Problem>,
+}
+
+pub(super) fn parse(file: &Path, text: &str, connects: bool) -> Result<Parsed, ConfigError> {
     let root = yaml::parse(file, text)?;
     let mut problems = Problems::new(file, text);
     problems.connects = connects;
@@ -76,16 +86,22 @@ fn parse(file: &Path, text: &str, connects: bool) -> Result<(Config, Vec<Problem
         let journal = journal(&mut root, &accounts);
         let outputs = outputs(&mut root, journal.as_ref());
         let metrics = metrics(&mut root);
-        Some(Config {
+        let places = places(&mut root);
+        let config = Config {
             accounts,
             journal: journal?,
             outputs,
             metrics: metrics?,
-        })
+        };
+        Some((config, places))
     });
     let (mistakes, warnings) = problems.finish();
     match config {
-        Some(config) if mistakes.is_empty() => Ok((config, warnings)),
+        Some((config, settings_places)) if mistakes.is_empty() => Ok(Parsed {
+            config,
+            settings_places,
+            warnings,
+        }),
         _ => Err(ConfigError::new(mistakes)),
     }
 }
@@ -148,12 +164,4 @@ fn usable(path: &Path) -> Result<(), (String, String)> {
         message,
         format!("create it, such as by mkdir -p {directory}"),
     ))
-}
-
-fn metrics(root: &mut Section<'_>) -> Option<Metrics> {
-    let mut metrics = root.section("metrics")?;
-    Some(Metrics {
-        max_label_sets: metrics.number("max_label_sets", 20_000, 1..=2_000_000),
-        created_timestamps: metrics.boolean("created_timestamps", false),
-    })
 }

@@ -5,6 +5,7 @@ mod accounts;
 mod hostedsuite;
 mod link;
 mod load;
+mod metrics;
 mod model;
 mod outputs;
 mod plugin_secrets;

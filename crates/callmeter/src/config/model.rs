@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use callmeter_meter::View;
 use callmeter_records::Stream;
 use jiff::tz::TimeZone;
 use url::Url;
@@ -21,7 +22,7 @@ pub struct Config {
     pub journal: Journal,
     /// The outputs, in the file's order, names unique.
     pub outputs: Vec<Output>,
-    /// Limits and options of the metrics.
+    /// What is counted and shown.
     pub metrics: Metrics,
 }
 
@@ -307,11 +308,17 @@ pub struct Output {
     pub dead_letters: PathBuf,
 }
 
-/// Limits and options of the metrics.
+/// What is counted and shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metrics {
     /// Maximum label sets per family and account; the rest is folded into one.
     pub max_label_sets: usize,
     /// Whether OpenMetrics responses contain `_created` samples.
     pub created_timestamps: bool,
+    /// A call that nobody answered is abandoned if it rang longer.
+    pub short_abandon: Duration,
+    /// Whether calls are counted by who answered them.
+    pub answered_by: bool,
+    /// What of the figures is shown.
+    pub view: View,
 }

@@ -8,6 +8,7 @@ use serde_json::Map;
 use super::accounts::sections;
 use super::model::{Isolation, Journal, Output, OutputFrom};
 use super::plugin_secrets;
+use super::problem::Place;
 use super::secret::SecretSource;
 use super::section::Section;
 use super::yaml;
@@ -34,6 +35,19 @@ pub(super) fn outputs(file: &mut Section<'_>, journal: Option<&Journal>) -> Vec<
         .into_iter()
         .filter_map(|(name, mut section)| output(&mut section, name, journal))
         .collect()
+}
+
+/// Where the plugins' settings are, or the outputs without any.
+pub(super) fn places(file: &mut Section<'_>) -> Vec<Option<Place>> {
+    let outputs = file.list("outputs").unwrap_or_default().iter();
+    let place = |output: &yaml::Node| {
+        let config = match &output.value {
+            yaml::Value::Map(members) => members.iter().find(|(key, _)| key.value == "config"),
+            _ => None,
+        };
+        Place::of(config.map_or(output.referenced, |(key, _)| key.referenced))
+    };
+    outputs.map(place).collect()
 }
 
 fn output(

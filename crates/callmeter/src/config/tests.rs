@@ -160,3 +160,26 @@ fn scalars_keep_their_spelling_and_a_plugins_settings_their_types() {
         })
     );
 }
+
+#[test]
+fn what_is_shown_is_chosen_by_names() {
+    let path = Path::new(DIRECTORY).join("valid.yml");
+    let text = std::fs::read_to_string(&path).unwrap()
+        + "metrics:\n  histograms: [talk]\n  buckets: [20s, 1m]\n  client_histograms: true\n  \
+           leave_out: [center_id]\n  hide: [callmeter_client_info]\n  short_abandon: 10s\n";
+    let parsed = load::parse(&path, &text, true).unwrap();
+    let metrics = parsed.config.metrics;
+    assert_eq!(metrics.short_abandon, std::time::Duration::from_secs(10));
+    let view = metrics.view;
+    assert!(view.client_histograms && view.left_out == ["center_id"]);
+    let shows = [
+        callmeter_meter::FamilyId::CallTalk,
+        callmeter_meter::FamilyId::CallAnswer,
+        callmeter_meter::FamilyId::ClientInfo,
+        callmeter_meter::FamilyId::Calls,
+    ]
+    .map(|family| view.shows(family));
+    assert_eq!(shows, [true, false, false, true]);
+    let bounds: Vec<f64> = view.buckets(&[0; 15]).map(|(bound, _)| bound).collect();
+    assert_eq!(bounds, [20.0, 60.0, f64::INFINITY]);
+}

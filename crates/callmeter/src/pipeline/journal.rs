@@ -23,9 +23,11 @@ pub fn journal_failure(error: JournalError) -> Failure {
     Failure::Journal(chain(&error))
 }
 
-/// The limits of the meter in the configuration.
+/// How the meter counts, by the configuration.
 pub fn meter_limits(metrics: &config::Metrics) -> Limits {
     Limits {
         label_sets: metrics.max_label_sets,
+        short_abandon_ms: i64::try_from(metrics.short_abandon.as_millis()).unwrap_or(i64::MAX),
+        operators: metrics.answered_by,
     }
 }

@@ -185,17 +185,13 @@ fn file_bytes(path: &std::path::Path) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
 
     use callmeter_journal::{Journal, Options};
-    use callmeter_meter::{Ledger, Limits, Meter};
+
     use callmeter_plugin_host::Outputs;
     use callmeter_records::{Billing, Stream};
 
     use super::*;
-    use crate::secret_redactor::SecretRedactor;
-    use crate::selfmetrics::SelfMetrics;
-    use crate::status::StatusStore;
 
     #[test]
     fn retention_counts_the_records_that_it_drops() {
@@ -207,24 +203,8 @@ mod tests {
             .record_billing("pbx", observed_at, &billing)
             .unwrap();
         journal.store_snapshot(journal.head(), b"counted").unwrap();
-        let meter = Arc::new(Meter::new(Ledger::new(Limits::default())));
-        let metrics = SelfMetrics::new().unwrap();
-        let status = StatusStore::new(
-            Path::new("callmeter.yml"),
-            Timestamp::UNIX_EPOCH,
-            Arc::clone(&meter),
-            metrics.clone(),
-        );
-        let app = AppContext {
-            meter,
-            outputs: Arc::new(Outputs::new(Arc::new(journal.clone())).unwrap()),
-            metrics,
-            status: Arc::new(status),
-            redactor: Arc::new(SecretRedactor::new()),
-            journal,
-            backfills: crate::sources::BackfillRequests::default(),
-            hosts: crate::sources::HostLimits::default(),
-        };
+        let outputs = Outputs::new(Arc::new(journal.clone())).unwrap();
+        let app = AppContext::of(journal, Arc::new(outputs));
         let policy = RetentionPolicy {
             keep: Some(Duration::ZERO),
             ..RetentionPolicy::default()

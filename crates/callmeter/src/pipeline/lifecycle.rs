@@ -58,6 +58,8 @@ impl Pipeline {
         })
         .await
         .map_err(Failure::failed)??;
+        let mut ledger = ledger;
+        ledger.set_view(config.metrics.view.clone());
         meter.restore(ledger);
         let backlog = Arc::new(journal.clone());
         let app = AppContext {
@@ -128,6 +130,12 @@ impl Pipeline {
             }
             self.secrets_refused = refusal;
         }
+    }
+
+    /// Sets what the metrics show.
+    pub fn set_view(&self, config: &Config) {
+        let view = config.metrics.view.clone();
+        self.app.meter.update(|ledger| ledger.set_view(view));
     }
 
     /// Sets how long and how much the journal keeps.

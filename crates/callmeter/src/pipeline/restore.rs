@@ -38,19 +38,34 @@ pub(super) fn ledger(journal: &Journal, limits: Limits) -> Result<Ledger, Failur
 }
 
 /// The stored totals. Without usable ones, empty totals if the journal still has all batches.
+///
+/// An older version of callmeter stored fewer figures. If the journal has all batches, they are
+/// counted again. Otherwise the stored totals are kept, and the new figures start at 0.
 fn stored(journal: &Journal, limits: Limits) -> Result<Ledger, Failure> {
+    let first = journal
+        .next_of_any(BatchSeq::START)
+        .map_err(journal_failure)?
+        .map_or(journal.head().0 + 1, |batch| batch.meta.seq.0);
     if let Some((seq, bytes)) = journal.latest_snapshot().map_err(journal_failure)? {
         match Ledger::decode(&bytes, limits) {
-            Ok(ledger) => return Ok(ledger),
+            Ok(_) if first == 1 && Ledger::is_outdated(&bytes) => {
+                info!("totals of an older version; counting the whole journal");
+            }
+            Ok(ledger) => {
+                if Ledger::is_outdated(&bytes) {
+                    warn!(
+                        first,
+                        "totals of an older version, and retention has removed old batches: \
+                         totals are kept, figures that they do not have start at 0"
+                    );
+                }
+                return Ok(ledger);
+            }
             Err(error) => {
                 warn!(batch = seq.0, %error, "the stored totals cannot be read; counting the whole journal");
             }
         }
     }
-    let first = journal
-        .next_of_any(BatchSeq::START)
-        .map_err(journal_failure)?
-        .map_or(journal.head().0 + 1, |batch| batch.meta.seq.0);
     if first > 1 {
         return Err(Failure::Journal(format!(
             "journal {}: the stored totals cannot be read, and retention has removed the batches before {first}: \
@@ -90,5 +105,47 @@ mod tests {
             refused.to_string().contains("restore a backup"),
             "{refused}"
         );
+    }
+
+    /// Totals that an older version stored, with one account and one call of one client.
+    fn old_totals(batches: u8) -> Vec<u8> {
+        let mut bytes = b"CMtr".to_vec();
+        bytes.extend([2, 15, 6, batches, 0, 1, 4]);
+        bytes.extend(b"acme");
+        bytes.extend([
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, b'c', 1, b'z', 0, 10, 1, 0, 0, 0,
+        ]);
+        bytes.extend([0, 0, 0, 0, 0]);
+        let sum = xxhash_rust::xxh3::xxh3_64(&bytes);
+        bytes.extend(sum.to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn an_upgrade_counts_again_what_the_journal_has_and_keeps_the_totals_of_what_it_lacks() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path().join("journal.db"), &Options::default()).unwrap();
+        journal
+            .record_billing("pbx", 1, &Billing::default())
+            .unwrap();
+        let head = journal.head();
+        let calls = |ledger: &mut Ledger| {
+            ledger.configure("acme", callmeter_meter::Api::HostedSuite);
+            let labels = r#"account="acme",client_id="c",center_id="z",direction="incoming""#;
+            let snapshot = ledger.snapshot();
+            snapshot.find(callmeter_meter::FamilyId::Calls, labels)
+        };
+        let bytes = old_totals(u8::try_from(head.0).unwrap());
+        journal.store_snapshot(head, &bytes).unwrap();
+        // The journal has all batches, and no call in them.
+        let mut counted = ledger(&journal, Limits::default()).unwrap();
+        assert_eq!(calls(&mut counted), None);
+        let policy = RetentionPolicy {
+            keep: Some(Duration::ZERO),
+            ..RetentionPolicy::default()
+        };
+        assert_eq!(journal.retain(&policy, 2).unwrap().batches, 1);
+        let mut kept = ledger(&journal, Limits::default()).unwrap();
+        assert_eq!(calls(&mut kept), Some(1));
     }
 }

@@ -147,6 +147,12 @@ impl AccountStore {
         account.is_some_and(|account| account.tasks.contains_key(&task))
     }
 
+    /// The error of an account's task, if its last poll failed.
+    pub fn failure(&self, name: &str, task: Task) -> Option<String> {
+        let inner = self.inner();
+        inner.accounts.get(name)?.tasks.get(&task)?.error.clone()
+    }
+
     /// Sets when the next poll starts.
     pub fn poll_planned(&self, name: &str, task: Task, next: Option<Timestamp>) {
         self.change_task(name, task, |status| status.next = next);

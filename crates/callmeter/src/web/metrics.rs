@@ -123,7 +123,8 @@ pub(super) async fn scrape(
     let coding = Coding::negotiate(text(header::ACCEPT_ENCODING));
     let started = state.status.started();
     let options = Options {
-        names: names(&uri),
+        names: values(&uri, &["name[]"]),
+        accounts: values(&uri, &["account[]", "account"]),
         created_lines: state.created_lines,
         process_start: Some(started.as_microsecond()),
     };
@@ -155,10 +156,10 @@ pub(super) async fn scrape(
     response
 }
 
-/// The families selected by `name[]` in the query.
-fn names(uri: &Uri) -> BTreeSet<String> {
+/// The values of these parameters of the query.
+fn values(uri: &Uri, names: &[&str]) -> BTreeSet<String> {
     url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
-        .filter(|(key, _)| key == "name[]")
+        .filter(|(key, _)| names.contains(&key.as_ref()))
         .map(|(_, value)| value.into_owned())
         .collect()
 }

@@ -7,6 +7,7 @@
 mod access;
 mod calls_card;
 mod connections;
+mod discovery;
 mod listen;
 mod metrics;
 mod page;

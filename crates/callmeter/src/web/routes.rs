@@ -15,7 +15,7 @@ use tracing::debug;
 use super::metrics::{self, Scrapes};
 use super::rendered::Rendered;
 use super::state::WebState;
-use super::{access, page};
+use super::{access, discovery, page};
 use crate::status::Status;
 
 /// All paths, behind the access rules.
@@ -28,7 +28,8 @@ pub(super) fn router(state: WebState) -> Router {
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload).put(reload))
-        .route("/config", get(config));
+        .route("/config", get(config))
+        .route("/sd", get(discovery::targets));
     let mut expensive = Router::new().route("/api/v1/status", get(status));
     if state.args.telemetry_path != "/" {
         expensive = expensive.route("/", get(landing));

@@ -205,6 +205,66 @@ async fn a_scrape_in_each_format() {
     assert_eq!((head.code, head.body.len()), (200, 0));
 }
 
+/// `/sd` lists the accounts, and each target's scrape has the series of that account only.
+#[tokio::test]
+async fn accounts_are_targets_of_their_own() {
+    let server = start(args()).await;
+    assert_eq!(server.get("/sd").await.code, 503);
+    server.state.status.set_ready(true);
+    let found = server.get("/sd").await;
+    assert_eq!(found.header("content-type"), Some("application/json"));
+    let targets: serde_json::Value = serde_json::from_slice(&found.body).unwrap();
+    assert_eq!(
+        targets[0],
+        serde_json::json!({
+            "targets": ["callmeter"],
+            "labels": {
+                "__metrics_path__": "/metrics",
+                "__param_account": "acme",
+                "instance": "callmeter/acme",
+            },
+        })
+    );
+    assert_eq!(targets.as_array().unwrap().len(), 2);
+    server
+        .state
+        .metrics
+        .polls
+        .with_label_values(&["acme", "calls"])
+        .inc();
+    server
+        .state
+        .metrics
+        .polls
+        .with_label_values(&["hq", "rates"])
+        .inc();
+    let lines = async |query: &str| {
+        let page = server.get(&format!("/metrics{query}")).await;
+        let lines = page.text().lines().filter(|line| !line.starts_with('#'));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let of_acme = lines("?account[]=acme").await;
+    assert!(of_acme.iter().any(|line| line.contains("callmeter_up{")));
+    assert!(
+        of_acme
+            .iter()
+            .any(|line| line.contains("callmeter_polls_total{"))
+    );
+    let others = |line: &&String| !line.contains("account=\"acme\"");
+    assert_eq!(of_acme.iter().find(others), None);
+    let of_none = lines("?account=").await;
+    assert!(
+        of_none
+            .iter()
+            .any(|line| line.starts_with("callmeter_ready "))
+    );
+    assert_eq!(of_none.iter().find(|line| line.contains("account=")), None);
+    let all = lines("").await.len();
+    let each = lines("?account=hq").await.len() + of_acme.len() + of_none.len();
+    // Each request adds to the requests that are counted.
+    assert!(all.abs_diff(each) <= 2, "{all} {each}");
+}
+
 #[tokio::test]
 async fn health_readiness_and_what_is_not_there() {
     let server = start(args()).await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use callmeter_meter::{
     Allowance, AllowanceUse, Api, Billing, Client, Family, FamilyId, Ledger, Limits, Meter,
-    RateDeck,
+    RateDeck, View,
 };
 use callmeter_records::{BatchHead, Call, CallsBuilder, Previous, Reading, Stream};
 use prometheus::{GaugeVec, HistogramVec, IntCounterVec, Opts, Registry};
@@ -24,7 +24,11 @@ fn known(seconds: f64) -> Reading<'static, i64> {
 
 /// Three calls, one of them edited, of which one shows each kind of value.
 pub(crate) fn small_meter() -> Arc<Meter> {
-    let mut ledger = Ledger::new(Limits::default());
+    let mut ledger = Ledger::new(Limits {
+        operators: true,
+        ..Limits::default()
+    });
+    ledger.set_view(View::everything());
     ledger.configure("acme", Api::HostedSuite);
     ledger.configure("hq", Api::PortSip);
     let call = Call {

@@ -118,6 +118,7 @@ mod tests {
     use crate::ingest::classification::Classification;
     use crate::journal::{Journal, Options};
     use crate::log::keys::{CallKey, RowAddress};
+    use crate::maintenance::retention::RetentionPolicy;
 
     /// No two ids with the same hash are available, so the test adds an entry under the hash of
     /// another id.
@@ -176,6 +177,27 @@ mod tests {
         assert!(matches!(
             page.add(&call("c")),
             Err(JournalError::Corrupt { .. })
+        ));
+        drop(page);
+        // If retention has removed the row, its entry is about to go.
+        let everything = RetentionPolicy {
+            keep: Some(std::time::Duration::ZERO),
+            ..RetentionPolicy::default()
+        };
+        journal.store_snapshot(journal.head(), b"counted").unwrap();
+        journal.retain(&everything, 2_000_000).unwrap();
+        let planted = CallKey {
+            hash: id_hash("d"),
+            fingerprint: 0,
+            day: 0,
+        };
+        let address = RowAddress { batch: 1, row: 0 };
+        let memory = poll.memory.clone();
+        let mut stored = StoredCalls::new(&poll.log);
+        memory.lock().insert(planted, address);
+        assert!(matches!(
+            stored.read(address, |_| ()),
+            Err(JournalError::Removed { .. })
         ));
     }
 }

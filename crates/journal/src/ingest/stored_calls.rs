@@ -7,6 +7,7 @@ use callmeter_records::{BatchSeq, CallsView, Stream};
 
 use crate::error::{JournalError, Result};
 use crate::log::keys::RowAddress;
+use crate::log::reader::oldest_batch;
 use crate::log::shared::SharedLog;
 use crate::stored_batch::StoredBatch;
 
@@ -35,7 +36,11 @@ impl<'p> StoredCalls<'p> {
     ) -> Result<T> {
         let seq = BatchSeq(address.batch.into());
         if !self.cache.contains_key(&seq) {
-            let stored = self.log.batch(seq)?.ok_or_else(|| self.missing(address))?;
+            let stored = match self.log.batch(seq)? {
+                Some(stored) => stored,
+                None if self.is_removed(seq)? => return Err(self.removed(seq)),
+                None => return Err(self.missing(address)),
+            };
             if self.cache.len() >= CACHED {
                 self.cache.clear();
             }
@@ -50,6 +55,22 @@ impl<'p> StoredCalls<'p> {
         match view.row(usize::from(address.row)) {
             Some(row) => Ok(read(&row)),
             None => Err(self.missing(address)),
+        }
+    }
+
+    /// Whether retention has removed the batch since the keys were read.
+    fn is_removed(&self, seq: BatchSeq) -> Result<bool> {
+        let first = self.log.with_reader(|reader| {
+            oldest_batch(&reader.conn)
+                .map_err(|source| JournalError::sqlite(self.log.path(), "read", source))
+        })?;
+        Ok(first.is_none_or(|(first, _)| seq < first))
+    }
+
+    fn removed(&self, seq: BatchSeq) -> JournalError {
+        JournalError::Removed {
+            path: self.log.path().to_owned(),
+            seq,
         }
     }
 

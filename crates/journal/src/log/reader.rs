@@ -376,3 +376,10 @@ impl Reader {
 fn start_of(day: Option<i16>) -> Option<i64> {
     day.map(|day| i64::from(day) * DAY)
 }
+
+/// The oldest batch and when it was observed.
+pub(crate) fn oldest_batch(conn: &Connection) -> rusqlite::Result<Option<(BatchSeq, i64)>> {
+    conn.prepare_cached("SELECT seq, observed_at FROM batches ORDER BY seq LIMIT 1")?
+        .query_row([], |row| Ok((BatchSeq::from_sql(row.get(0)?), row.get(1)?)))
+        .optional()
+}

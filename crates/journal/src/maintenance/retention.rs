@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use crate::cursors::{self, Cursor};
 use crate::error::{JournalError, Result};
 use crate::journal::Journal;
+use crate::log::reader::oldest_batch;
 use crate::log::writer::Writer;
 use crate::log::{accounts, epochs};
 use crate::maintenance::clock;
@@ -398,10 +399,4 @@ fn last_unneeded(
 fn first_seq(conn: &Connection, condition: &str, value: i64) -> rusqlite::Result<Option<i64>> {
     conn.prepare_cached(&format!("SELECT min(seq) FROM batches WHERE {condition}"))?
         .query_row([value], |row| row.get(0))
-}
-
-fn oldest_batch(conn: &Connection) -> rusqlite::Result<Option<(BatchSeq, i64)>> {
-    conn.prepare_cached("SELECT seq, observed_at FROM batches ORDER BY seq LIMIT 1")?
-        .query_row([], |row| Ok((BatchSeq::from_sql(row.get(0)?), row.get(1)?)))
-        .optional()
 }

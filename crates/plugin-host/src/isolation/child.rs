@@ -57,6 +57,7 @@ fn serve() -> io::Result<()> {
     let host = HostContext::leak(log);
     let made = load_plugin(&create, host).and_then(|(plugin, identity)| {
         let instance = if create.check_only {
+            plugin.check_itself(&create.config, host)?;
             None
         } else {
             Some(Instance::create(

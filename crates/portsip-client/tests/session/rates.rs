@@ -135,10 +135,14 @@ async fn details_that_cannot_be_read() {
         "GET /api/call_rates/2" => json(r#"{"connect_fee":0.5}"#),
         "GET /api/call_rates/4" => with_headers("500 Internal Server Error", &[], ""),
         line if line.contains('?') => json(
-            r#"{"count":6,"items":[{"id":"0","prefix":"0"},{"id":"1","prefix":"1"},
-            {"id":"2","prefix":"2","price_1":0.1},{"id":"3","prefix":" "},{"id":"4","prefix":"4"},{"prefix":"5"}]}"#,
+            r#"{"count":7,"items":[{"id":"0","prefix":"0","interval_n":1},{"id":"1","prefix":"1"},
+            {"id":"2","prefix":"2","price_1":0.1},{"id":"3","prefix":" "},{"id":"4","prefix":"4"},
+            {"prefix":"5","price_n":0.2},{"prefix":"6"}]}"#,
         ),
-        line => json(format!(r#"{{"prefix":"{}"}}"#, line.rsplit('/').next().unwrap())),
+        line => json(format!(
+            r#"{{"prefix":"{}"}}"#,
+            line.rsplit('/').next().unwrap()
+        )),
     })
     .await;
     let deck = session(&server).deck().await.unwrap();
@@ -160,6 +164,7 @@ async fn details_that_cannot_be_read() {
     row 3 cannot be read: it has no prefix
     row 4 cannot be read: get_call_rate: server error (500)
     Some("5") None None
+    row 6 cannot be read: it has neither intervals nor prices
     "#);
 
     let server = signed_in(|request| match request.line() {

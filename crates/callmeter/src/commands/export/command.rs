@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
 use callmeter_journal::{BatchSeq, Filter, Reader};
+use callmeter_meter::Limits;
 use callmeter_records::Stream;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -14,8 +15,9 @@ use super::batches::{Batches, Window};
 use super::error::ExportError;
 use super::{openmetrics, records};
 use crate::cli::{ExportArgs, ExportFormat, StreamArg};
+use crate::config;
 use crate::exit::Failure;
-use crate::pipeline::journal_failure;
+use crate::pipeline::{journal_failure, meter_limits};
 
 impl From<StreamArg> for Stream {
     fn from(arg: StreamArg) -> Self {
@@ -74,7 +76,13 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
                 to: window.to.min(now),
                 ..window
             };
-            openmetrics::write(batches, window, args.step, &mut out)
+            let choice = openmetrics::Choice {
+                step: args.step,
+                details: args.details,
+                buckets: args.buckets,
+                limits: limits(args)?,
+            };
+            openmetrics::write(batches, window, choice, &mut out)
         }
         ExportFormat::Openmetrics => {
             return Err(Failure::failed(
@@ -87,6 +95,15 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
         Err(error) if error.is_broken_pipe() => Err(Failure::ReaderGone),
         result => result.map_err(Failure::failed),
     }
+}
+
+/// How calls are counted: as the configuration says, if there is one.
+fn limits(args: &ExportArgs) -> Result<Limits, Failure> {
+    if args.journal.journal.is_some() {
+        return Ok(Limits::default());
+    }
+    let file = &args.journal.config.config_file;
+    Ok(meter_limits(&config::load_for_stored_data(file)?.metrics))
 }
 
 /// A time, or the start of a day in UTC.

@@ -1,27 +1,64 @@
-//! The calls counters as OpenMetrics text with timestamps, at a steady step, for
+//! The figures of calls as OpenMetrics text with timestamps, at a steady step, for
 //! `promtool tsdb create-blocks-from openmetrics`.
 //!
 //! A call counts at its start, an edit when it was read. So counters never decrease, and end at the
-//! value of `/metrics`. Every series starts with a sample of 0, so that `increase()` includes its
-//! first call. Counters start at 0 with the window, not with the journal.
+//! value of `/metrics`. A series begins with a sample of 0 one step before its first call, so that
+//! `increase()` includes that call. Counters start at 0 with the window, not with the journal.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use callmeter_meter::{Api, FamilyId, Ledger, Limits, Snapshot, Values};
+use callmeter_meter::{Amount, Api, Block, FamilyId, Ledger, Limits, Scale, Snapshot, Values};
 use callmeter_records::{CallsView, Change, Stream};
 
 use super::batches::{Batches, Window};
 use super::error::ExportError;
 
-const FAMILIES: [FamilyId; 4] = [
+/// What is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Choice {
+    /// The time between the samples of a series.
+    pub(super) step: Duration,
+    /// Whether flagged calls and the seconds of clients are written.
+    pub(super) details: bool,
+    /// Whether the histograms of answer and abandon are written.
+    pub(super) buckets: bool,
+    /// How calls are counted.
+    pub(super) limits: Limits,
+}
+
+impl Choice {
+    fn families(self) -> impl Iterator<Item = FamilyId> {
+        let of = |wanted: bool, families: &'static [FamilyId]| {
+            let families = families.iter().copied();
+            families.filter(move |_| wanted)
+        };
+        of(true, &COUNTS)
+            .chain(of(self.details, &DETAILS))
+            .chain(of(self.buckets, &HISTOGRAMS))
+    }
+}
+
+const COUNTS: [FamilyId; 4] = [
     FamilyId::Calls,
     FamilyId::CallsUnanswered,
+    FamilyId::CallsAbandoned,
     FamilyId::CallsAnswerUnknown,
-    FamilyId::CallsFlagged,
 ];
+
+const DETAILS: [FamilyId; 7] = [
+    FamilyId::CallsFlagged,
+    FamilyId::ClientDuration,
+    FamilyId::ClientTalk,
+    FamilyId::ClientRing,
+    FamilyId::ClientHold,
+    FamilyId::ClientTransfer,
+    FamilyId::ClientWork,
+];
+
+const HISTOGRAMS: [FamilyId; 2] = [FamilyId::CallAnswer, FamilyId::CallAbandon];
 
 /// More samples than this mean that the step is wrong: 100 million lines, about 10 GB.
 const MAX_SAMPLES: u64 = 100_000_000;
@@ -33,16 +70,17 @@ struct Event {
     row: usize,
 }
 
-/// The changes of a series: end of the step and new value.
-type Changes = Vec<(i64, u64)>;
+/// The series by family and by name with labels, and the changes of each: end of the step and new
+/// value.
+type Series = BTreeMap<(FamilyId, String), Vec<(i64, Amount)>>;
 
 pub(super) fn write(
     batches: Batches,
     window: Window,
-    step: Duration,
+    choice: Choice,
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
-    let step = i64::try_from(step.as_micros())
+    let step = i64::try_from(choice.step.as_micros())
         .unwrap_or(i64::MAX)
         .max(1_000_000);
     let mut kept: Vec<RecordBatch> = Vec::new();
@@ -71,7 +109,7 @@ pub(super) fn write(
     // The sort is stable: rows of the same time stay in the journal's order, an edit after its
     // call.
     events.sort_by_key(|event| event.time);
-    let series = count(&kept, &events, window, step)?;
+    let series = count(&kept, &events, window, (step, choice))?;
     check_size(&series, window, step)?;
     print(&series, window, step, out)
 }
@@ -81,10 +119,10 @@ fn count(
     batches: &[RecordBatch],
     events: &[Event],
     window: Window,
-    step: i64,
-) -> Result<BTreeMap<(FamilyId, String), Changes>, ExportError> {
-    let mut ledger = Ledger::new(Limits::default());
-    let mut series: BTreeMap<(FamilyId, String), Changes> = BTreeMap::new();
+    (step, choice): (i64, Choice),
+) -> Result<Series, ExportError> {
+    let mut ledger = Ledger::new(choice.limits);
+    let mut series = Series::new();
     let mut number = 0;
     let mut events = events.iter().peekable();
     while let Some(first) = events.peek() {
@@ -103,7 +141,7 @@ fn count(
             number += 1;
             ledger.apply(number, Stream::Calls, &row)?;
         }
-        record_changes(&ledger.snapshot(), end, &mut series);
+        record_changes(&ledger.snapshot(), end, choice, &mut series);
     }
     Ok(series)
 }
@@ -115,34 +153,85 @@ fn step_end(time: i64, window: Window, step: i64) -> i64 {
     end.min(window.to)
 }
 
-fn record_changes(
-    snapshot: &Snapshot,
-    time: i64,
-    series: &mut BTreeMap<(FamilyId, String), Changes>,
-) {
-    for family in FAMILIES {
+fn record_changes(snapshot: &Snapshot, time: i64, choice: Choice, series: &mut Series) {
+    for family in choice.families() {
         for block in snapshot.blocks(family) {
-            let Values::Integers(values) = block.values else {
-                continue;
-            };
-            for (row, value) in values.iter().enumerate() {
-                let key = (family, block.labels.row(row).to_owned());
-                let changes = series.entry(key).or_default();
-                if changes.last().map_or(0, |(_, last)| *last) != *value {
-                    changes.push((time, *value));
-                }
+            for row in 0..block.len() {
+                each_sample(family, snapshot, &block, row, |name, value| {
+                    let changes = series.get_mut(&(family, name.clone()));
+                    match changes {
+                        Some(changes) if changes.last().is_some_and(|(_, last)| *last == value) => {
+                        }
+                        Some(changes) => changes.push((time, value)),
+                        // A series begins with its first call.
+                        None if value.units == 0 => {}
+                        None => {
+                            series.insert((family, name), vec![(time, value)]);
+                        }
+                    }
+                });
             }
         }
     }
 }
 
-fn check_size(
-    series: &BTreeMap<(FamilyId, String), Changes>,
-    window: Window,
-    step: i64,
-) -> Result<(), ExportError> {
-    let steps = u64::try_from((window.to - window.from) / step + 2).unwrap_or(u64::MAX);
-    let samples = steps.saturating_mul(series.len() as u64);
+/// The samples of a row: one, or those of a histogram.
+fn each_sample(
+    family: FamilyId,
+    snapshot: &Snapshot,
+    block: &Block<'_>,
+    row: usize,
+    mut found: impl FnMut(String, Amount),
+) {
+    let (name, labels) = (family.family().name, block.labels.row(row));
+    let mut one = |suffix: &str, bound: &str, units: i128, scale: Scale| {
+        found(
+            format!("{name}{suffix}{{{labels}{bound}}}"),
+            Amount { units, scale },
+        );
+    };
+    match block.values {
+        Values::Integers(values) => {
+            if let Some(value) = values.get(row) {
+                one("", "", (*value).into(), Scale::One);
+            }
+        }
+        Values::Amounts(values, scale) => {
+            if let Some(value) = values.get(row) {
+                one("", "", *value, scale);
+            }
+        }
+        Values::Histograms(column) => {
+            let Some(row) = column.row(row) else { return };
+            for (bound, count) in snapshot.view().buckets(row.buckets) {
+                let bound = if bound.is_finite() {
+                    format!(",le=\"{bound:?}\"")
+                } else {
+                    ",le=\"+Inf\"".to_owned()
+                };
+                one("_bucket", &bound, count.into(), Scale::One);
+            }
+            one("_sum", "", row.sum_ms, Scale::Milli);
+            one("_count", "", row.count().into(), Scale::One);
+        }
+        Values::Floats(_) => {}
+    }
+}
+
+/// The time of the first sample of a series, which is 0.
+fn begin(changes: &[(i64, Amount)], window: Window, step: i64) -> i64 {
+    let first = changes.first().map_or(window.to, |(time, _)| *time);
+    // The last step may be shorter.
+    let steps = (first - window.from + step - 1) / step;
+    window.from + (steps - 1).max(0) * step
+}
+
+fn check_size(series: &Series, window: Window, step: i64) -> Result<(), ExportError> {
+    let samples = series.values().map(|changes| {
+        let steps = (window.to - begin(changes, window, step)) / step + 2;
+        u64::try_from(steps).unwrap_or(u64::MAX)
+    });
+    let samples = samples.fold(0, u64::saturating_add);
     if samples > MAX_SAMPLES {
         return Err(ExportError::Column(format!(
             "{samples} samples are more than {MAX_SAMPLES}; choose a longer --step or a shorter time span"
@@ -152,32 +241,31 @@ fn check_size(
 }
 
 fn print(
-    series: &BTreeMap<(FamilyId, String), Changes>,
+    series: &Series,
     window: Window,
     step: i64,
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
     let mut header_of = None;
-    for ((family, labels), changes) in series {
+    for ((family, name), changes) in series {
         if header_of != Some(*family) {
             let entry = family.family();
-            writeln!(out, "# HELP {} {}", entry.base_name(), entry.help)?;
-            writeln!(out, "# TYPE {} counter", entry.base_name())?;
+            let (base, kind) = (entry.base_name(), entry.metric_type.name());
+            writeln!(out, "# HELP {base} {}", entry.help)?;
+            writeln!(out, "# TYPE {base} {kind}")?;
             header_of = Some(*family);
         }
+        let mut time = begin(changes, window, step);
         let mut changes = changes.iter().peekable();
-        let mut value = 0;
-        let mut time = window.from;
+        let mut value = Amount {
+            units: 0,
+            scale: Scale::One,
+        };
         loop {
             while let Some((_, new)) = changes.next_if(|(at, _)| *at <= time) {
                 value = *new;
             }
-            writeln!(
-                out,
-                "{}{{{labels}}} {value} {}",
-                family.family().name,
-                Seconds(time)
-            )?;
+            writeln!(out, "{name} {value} {}", Seconds(time))?;
             if time == window.to {
                 break;
             }
@@ -245,7 +333,13 @@ mod tests {
             to: 230_000_000,
         };
         let step = 60_000_000;
-        let series = count(&[batch], &events, window, step).unwrap();
+        let choice = Choice {
+            step: Duration::from_secs(60),
+            details: false,
+            buckets: false,
+            limits: Limits::default(),
+        };
+        let series = count(&[batch], &events, window, (step, choice)).unwrap();
         let mut text = Vec::new();
         print(&series, window, step, &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
@@ -256,6 +350,11 @@ mod tests {
             .map(|(_, sample)| sample.trim())
             .collect();
         assert_eq!(values, ["0 0", "1 60", "3 120", "3 180", "4 230"], "{text}");
+        // Nothing else has begun, not even at 0.
+        assert!(
+            !text.contains("outgoing") && !text.contains("flagged"),
+            "{text}"
+        );
         assert!(text.ends_with("# EOF\n"));
     }
 }

@@ -288,10 +288,13 @@ impl CallsPoll<'_> {
         let Some(yesterday) = self.memory.coverage.day(yesterday) else {
             return Ok(());
         };
-        let query = tail::query(yesterday, today, self.reader.config.page_size);
+        let most_rows = self.reader.config.page_size.min(tail::PAGE_ROWS);
+        let mut page_rows = self.memory.tail.page_rows().min(most_rows);
+        let mut query = tail::query(yesterday, today, page_rows);
         let now = self.clocks().of_records().as_microsecond();
         let mut run = self.memory.tail.start(yesterday, now);
-        let mut number = tail::first_number(self.memory.first_page);
+        let mut first = tail::first_number(self.memory.first_page);
+        let mut number = first;
         let mut refusal = None;
         loop {
             if !self.may_send(Purpose::Tail).await? {
@@ -313,7 +316,8 @@ impl CallsPoll<'_> {
                 Ok(Err(error)) if number == 0 && self.memory.first_page == FirstPage::Unknown => {
                     // A server whose pages count from 1 may refuse page 0.
                     refusal = Some(error);
-                    number = 1;
+                    first = 1;
+                    number = first;
                     continue;
                 }
                 Ok(Err(error)) => return self.tail_failed(error, today),
@@ -326,10 +330,16 @@ impl CallsPoll<'_> {
             let taken = self.take(Purpose::Tail, today, page, asked).await?;
             if is_first_empty && !has_no_calls && self.memory.first_page != FirstPage::Zero {
                 // The pages may count from 1.
-                number = 1;
+                first = 1;
+                number = first;
                 continue;
             }
             match self.memory.tail.page(&mut run, &taken.rows, Instant::now()) {
+                NextPage::Request if page_rows < most_rows && run.restart(page_rows) => {
+                    page_rows = most_rows;
+                    query = tail::query(yesterday, today, page_rows);
+                    number = first;
+                }
                 NextPage::Request => number += 1,
                 NextPage::Done => break,
                 NextPage::GiveUp => {

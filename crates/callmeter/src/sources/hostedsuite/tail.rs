@@ -13,8 +13,10 @@ use tokio::time::Instant;
 
 use super::days::Day;
 
-/// Rows requested per page, at most.
-const PAGE_ROWS: u32 = 500;
+/// Rows requested per page, at least and at most. In between, it is as many as were listed in the
+/// time that a tail goes back, and half of that again.
+const FEWEST_ROWS: u32 = 32;
+pub(super) const PAGE_ROWS: u32 = 500;
 /// The most pages of one tail; reading the whole day costs little more.
 const MAX_PAGES: usize = 10;
 /// A call is listed when it has ended, behind those that started later. So a tail goes back this
@@ -37,6 +39,8 @@ pub(super) struct Tail {
     is_prepared: bool,
     /// What the last tail has seen.
     seen: Option<Seen>,
+    /// Rows that the last tail had to see; `None` if that is not known.
+    needed_rows: Option<u32>,
     /// New calls that tails have found since a whole day was read.
     found: u64,
     /// Calls that had not settled, by a hash of their ids.
@@ -111,6 +115,9 @@ pub(super) struct TailRun {
     /// How far back it goes in any case, within some pages.
     reach: i64,
     pages: usize,
+    /// Rows up to the last one that it had to see.
+    needed_rows: u32,
+    rows: u32,
     /// The first start of the last page.
     page_start: Option<i64>,
     oldest: i64,
@@ -141,7 +148,7 @@ impl Tail {
 
     fn distrust(&mut self, why: &'static str, now: Instant) {
         self.distrusted = Some((now + DISTRUST, why));
-        self.seen = None;
+        self.has_not_looked();
     }
 
     /// Starts a run over the days from `yesterday` on; `now` is UTC, microseconds.
@@ -158,6 +165,8 @@ impl Tail {
             reach: now.saturating_sub(REACH),
             depth: settled.map(|call| call.start).min().unwrap_or(i64::MAX),
             pages: 0,
+            needed_rows: 0,
+            rows: 0,
             page_start: None,
             oldest: i64::MAX,
             waiting: Vec::new(),
@@ -168,9 +177,15 @@ impl Tail {
     pub(super) fn page(&mut self, run: &mut TailRun, rows: &[TailRow], now: Instant) -> NextPage {
         // Calls that are listed in between push rows down to this page that the last one had.
         let mut last_start = None;
+        let deep = run.depth.min(run.reach);
         for row in rows {
             run.waiting.extend(row.waiting);
-            self.found += u64::from(matches!(row.classification, Classification::New { .. }));
+            let is_new = matches!(row.classification, Classification::New { .. });
+            self.found += u64::from(is_new);
+            run.rows = run.rows.saturating_add(1);
+            if is_new || row.start.is_some_and(|start| start > deep) {
+                run.needed_rows = run.rows;
+            }
             let Some(start) = row.start else { continue };
             let first = last_start.is_none();
             let is_later = |than: i64| start > than;
@@ -198,7 +213,7 @@ impl Tail {
                 .is_some_and(|call| self.waiting.contains_key(&call.id)),
             _ => true,
         };
-        let is_deep = run.oldest <= run.depth.min(run.reach) || run.pages >= REACH_PAGES;
+        let is_deep = run.oldest <= deep || run.pages >= REACH_PAGES;
         if older_half.iter().all(is_known) && is_deep {
             return NextPage::Done;
         }
@@ -208,8 +223,16 @@ impl Tail {
         NextPage::Request
     }
 
+    /// Rows to request per page.
+    pub(super) fn page_rows(&self) -> u32 {
+        self.needed_rows.map_or(PAGE_ROWS, |needed| {
+            (needed + needed / 2).clamp(FEWEST_ROWS, PAGE_ROWS)
+        })
+    }
+
     /// Ends a run that found everything new.
     pub(super) fn end(&mut self, run: TailRun) {
+        self.needed_rows = Some(run.needed_rows.min(PAGE_ROWS));
         let oldest = run.oldest;
         self.waiting
             .retain(|_, call| call.start < oldest && call.start >= run.from);
@@ -263,15 +286,30 @@ impl Tail {
     /// Notes that the last tail did not come to its end, so that nothing says what it missed.
     pub(super) fn has_not_looked(&mut self) {
         self.seen = None;
+        self.needed_rows = None;
+    }
+}
+
+impl TailRun {
+    /// Starts again with larger pages, if the first page was as small as requested and not enough:
+    /// pages of two sizes do not join. True if it did.
+    pub(super) fn restart(&mut self, page_rows: u32) -> bool {
+        let restarts = self.pages == 1 && self.rows >= page_rows;
+        if restarts {
+            self.page_start = None;
+            self.rows = 0;
+            self.needed_rows = 0;
+        }
+        restarts
     }
 }
 
 /// The request of a tail from `yesterday` to the day after `today`.
-pub(super) fn query(yesterday: Day, today: Day, page_size: u32) -> CallsQuery {
+pub(super) fn query(yesterday: Day, today: Day, page_rows: u32) -> CallsQuery {
     let last = today.date.tomorrow().unwrap_or(today.date);
     CallsQuery::days(yesterday.date, last)
         .sort("StartTime", SortDir::Desc)
-        .page_size(page_size.min(PAGE_ROWS))
+        .page_size(page_rows)
 }
 
 /// The number of the first page to request.
@@ -345,6 +383,37 @@ mod tests {
             ..call
         };
         assert_eq!(tail.finding(deeper), Finding::Deeper);
+    }
+
+    #[test]
+    fn pages_are_as_large_as_the_tail_needs() {
+        let mut tail = Tail::default();
+        let now = Instant::now();
+        assert_eq!(tail.page_rows(), PAGE_ROWS);
+        // Eighty rows of the last 40 minutes, two a minute; 60 of them are in reach.
+        let rows: Vec<TailRow> = (0..80)
+            .map(|n| row(NOON - n * MINUTE / 2, Classification::Known))
+            .collect();
+        let mut full = run(&tail, NOON);
+        assert_eq!(tail.page(&mut full, &rows, now), NextPage::Done);
+        tail.end(full);
+        assert_eq!(tail.page_rows(), 90);
+        // A page of 40 is not enough: again with full pages, from the first one on.
+        let mut small = run(&tail, NOON);
+        assert_eq!(tail.page(&mut small, &rows[..40], now), NextPage::Request);
+        assert!(!small.restart(90), "the server gave fewer rows than that");
+        assert!(small.restart(40));
+        assert_eq!(tail.page(&mut small, &rows, now), NextPage::Done);
+        assert!(!small.restart(80), "only the first page");
+        tail.end(small);
+        assert_eq!(tail.page_rows(), 90);
+        // Nobody calls: few rows are enough. After a failure it is not known how many are.
+        let mut quiet = run(&tail, NOON + 60 * MINUTE);
+        assert_eq!(tail.page(&mut quiet, &rows, now), NextPage::Done);
+        tail.end(quiet);
+        assert_eq!(tail.page_rows(), FEWEST_ROWS);
+        tail.has_not_looked();
+        assert_eq!(tail.page_rows(), PAGE_ROWS);
     }
 
     #[test]

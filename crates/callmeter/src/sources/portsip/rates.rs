@@ -1,6 +1,6 @@
 //! The poll of a tenant's rate deck.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -97,12 +97,18 @@ impl Poll for RatesTask {
             1 => waiting = Some("1 rate cannot be read".to_owned()),
             _ => waiting = Some(format!("{unreadable} rates cannot be read")),
         }
-        if missing > unreadable {
+        if missing > 0 {
             let count = self
                 .context
                 .unless_stopped(self.session.count_rates())
                 .await?;
-            waiting = waiting.or(check_count(rows, missing, count)?);
+            if missing > unreadable {
+                waiting = waiting.or(check_count(rows, missing, count)?);
+            }
+            // Then the rows that cannot be read are no rates, but lines of totals or the like.
+            if count == Some(rows - unreadable) {
+                waiting = None;
+            }
         }
         self.log_waiting(waiting.as_deref());
         let context = self.context.clone();
@@ -137,7 +143,7 @@ fn check_count(
                 ),
             };
             let operation = portsip_client::generated::operations::EXPORT_CALL_RATES.id;
-            Err(api_client::Error::new(operation, reason).with_status(200))
+            Err(api_client::Error::new(operation, reason))
         }
         Some(_) => Ok(None),
         None => Ok(Some(format!(
@@ -195,24 +201,30 @@ fn record_deck(
 /// The rates that were read, each prefix once.
 struct OwnedDeck {
     rates: Vec<(CallRate, RateTexts)>,
-    /// Rates with the prefix of an earlier one, which counts.
+    /// Rates with the prefix of another one. The same one counts in whatever order they come, or
+    /// else each poll would find an edited rate.
     repeated: u64,
 }
 
 impl OwnedDeck {
     fn new(rates: impl Iterator<Item = CallRate>) -> Self {
-        let mut prefixes = HashSet::new();
+        let mut places = HashMap::new();
         let mut deck = Self {
             rates: Vec::new(),
             repeated: 0,
         };
         for rate in rates {
-            let prefix = text(rate.prefix.as_deref()).unwrap_or_default();
-            if prefixes.insert(prefix.to_owned()) {
-                let texts = RateTexts::new(&rate);
-                deck.rates.push((rate, texts));
-            } else {
-                deck.repeated += 1;
+            let prefix = text(rate.prefix.as_deref()).unwrap_or_default().to_owned();
+            let texts = RateTexts::new(&rate);
+            let place = *places.entry(prefix).or_insert(deck.rates.len());
+            match deck.rates.get_mut(place) {
+                None => deck.rates.push((rate, texts)),
+                Some(first) => {
+                    deck.repeated += 1;
+                    if format!("{rate:?}") < format!("{:?}", first.0) {
+                        *first = (rate, texts);
+                    }
+                }
             }
         }
         deck

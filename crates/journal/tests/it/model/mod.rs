@@ -387,13 +387,11 @@ impl World {
             };
             calls += values.iter().sum::<u64>();
         }
-        for block in snapshot.blocks(FamilyId::CallTalk) {
-            let Values::Histograms(column) = block.values else {
-                panic!("histograms")
+        for block in snapshot.blocks(FamilyId::ClientTalk) {
+            let Values::Amounts(values, _) = block.values else {
+                panic!("exact sums")
             };
-            talk += (0..column.len())
-                .map(|row| column.row(row).unwrap().sum_ms)
-                .sum::<i128>();
+            talk += values.iter().sum::<i128>();
         }
         for block in snapshot.blocks(FamilyId::CallCorrectionsSeconds) {
             let Values::Amounts(values, _) = block.values else {

@@ -1,13 +1,11 @@
 //! Polls of a server that answers from a script.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
 use callmeter_journal::{Journal, Options};
-use callmeter_meter::{Ledger, Limits, Meter};
 use callmeter_plugin_host::Outputs;
 use hostedsuite_client::{Client, RetryPolicy, Secret};
 use jiff::civil::Date;
@@ -21,11 +19,7 @@ use super::*;
 use crate::config::Calls;
 use crate::config::SecretSource;
 use crate::context::AppContext;
-use crate::secret_redactor::SecretRedactor;
-use crate::selfmetrics::SelfMetrics;
 use crate::sources::poll::AccountContext;
-use crate::sources::{BackfillRequests, HostLimits};
-use crate::status::StatusStore;
 use crate::stop::{StopSender, stop};
 use callmeter_error_chain::chain;
 
@@ -85,20 +79,8 @@ async fn serve(answer: Arc<Mutex<Answer>>, asked: Arc<Mutex<Vec<i64>>>) -> Strin
 async fn rig(answer: Answer) -> Rig {
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::open(dir.path().join("journal.db"), &Options::default()).unwrap();
-    let meter = Arc::new(Meter::new(Ledger::new(Limits::default())));
-    let metrics = SelfMetrics::new().unwrap();
-    let file = Path::new("callmeter.yml");
-    let status = StatusStore::new(file, Timestamp::now(), Arc::clone(&meter), metrics.clone());
-    let app = AppContext {
-        meter,
-        outputs: Arc::new(Outputs::new(Arc::new(journal.clone())).unwrap()),
-        metrics,
-        status: Arc::new(status),
-        redactor: Arc::new(SecretRedactor::new()),
-        journal: journal.clone(),
-        backfills: BackfillRequests::default(),
-        hosts: HostLimits::default(),
-    };
+    let outputs = Outputs::new(Arc::new(journal.clone())).unwrap();
+    let app = AppContext::of(journal.clone(), Arc::new(outputs));
     let answer = Arc::new(Mutex::new(answer));
     let asked = Arc::new(Mutex::new(Vec::new()));
     let url = serve(Arc::clone(&answer), Arc::clone(&asked)).await;

@@ -1,13 +1,11 @@
 //! Runs a case: draws it from a seed, polls in simulated time, and checks the laws.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use callmeter_journal::{Journal, Options};
-use callmeter_meter::{Ledger, Limits, Meter};
 use callmeter_plugin_host::Outputs;
 use fastrand::Rng;
 use hostedsuite_client::{Client, RetryPolicy, Secret};
@@ -22,10 +20,7 @@ use super::laws::{Observed, SETTLE};
 use super::server::{Habits, InMemory, Outage, Server, TrueTime};
 use crate::config::{Calls, SecretSource};
 use crate::context::AppContext;
-use crate::secret_redactor::SecretRedactor;
-use crate::selfmetrics::SelfMetrics;
 use crate::sources::poll::{AccountContext, Poll as _};
-use crate::sources::{BackfillRequests, HostLimits};
 use crate::status::{AccountSetup, StatusStore, Task};
 use crate::stop::{StopSender, stop};
 
@@ -103,11 +98,8 @@ struct Case {
 impl Case {
     fn start(&self) -> Process {
         let journal = Journal::open(self.dir.path().join("j.db"), &Options::default()).unwrap();
-        let meter = Arc::new(Meter::new(Ledger::new(Limits::default())));
-        let metrics = SelfMetrics::new().unwrap();
-        let file = Path::new("callmeter.yml");
-        let status = StatusStore::new(file, Timestamp::now(), Arc::clone(&meter), metrics.clone());
-        let status = Arc::new(status);
+        let app = AppContext::of(journal.clone(), Arc::clone(&self.outputs));
+        let status = Arc::clone(&app.status);
         status.accounts().add(&AccountSetup {
             name: "acme",
             api: callmeter_meter::Api::HostedSuite,
@@ -115,16 +107,6 @@ impl Case {
             tasks: &[(Task::Calls, self.config.every)],
             failure_reasons: &[],
         });
-        let app = AppContext {
-            meter,
-            outputs: Arc::clone(&self.outputs),
-            metrics,
-            status: Arc::clone(&status),
-            redactor: Arc::new(SecretRedactor::new()),
-            journal: journal.clone(),
-            backfills: BackfillRequests::default(),
-            hosts: HostLimits::default(),
-        };
         let client = Client::builder("http://memory/api")
             .credentials("c", "u", Secret::from("p"))
             .transport(Arc::new(InMemory(Arc::clone(&self.server))))

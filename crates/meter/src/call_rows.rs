@@ -1,0 +1,281 @@
+//! The series of calls: a row for each client, center and direction, and what is shown of them:
+//! sums by client, and figures by center and direction.
+//!
+//! The sums are made of the rows, so they are not encoded: a start adds the rows up again.
+
+use std::collections::{BTreeMap, HashMap};
+
+use callmeter_records::Direction;
+
+use crate::counted_call::{CallTime, Count, CountedCall, EXPECTED_DIRECTIONS};
+use crate::series_tables::Group;
+use crate::table::{CallCounts, CallTimes, CenterFigures, ClientSums, Columns as _, Table};
+
+const ROW_LABELS: [&str; 4] = ["account", "client_id", "center_id", "direction"];
+const CLIENT_LABELS: [&str; 2] = ["account", "client_id"];
+const CENTER_LABELS: [&str; 3] = ["account", "center_id", "direction"];
+
+/// The rows of an account's calls.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallRows {
+    account: String,
+    index: HashMap<Box<str>, ClientRows>,
+    center_index: BTreeMap<(Box<str>, Direction), u32>,
+    /// The sums that each row is part of, as rows of `clients` and `centers`.
+    parts: Vec<(u32, u32)>,
+    pub(crate) counts: Group<CallCounts>,
+    /// With the same rows as `counts`.
+    pub(crate) times: Table<CallTimes>,
+    pub(crate) clients: Group<ClientSums>,
+    pub(crate) centers: Group<CenterFigures>,
+}
+
+/// The rows of one client.
+#[derive(Clone, Debug)]
+struct ClientRows {
+    /// Its row in `clients`.
+    sums: u32,
+    centers: Vec<CenterRows>,
+}
+
+/// The rows of one client at one center, by direction.
+#[derive(Clone, Debug)]
+struct CenterRows {
+    center: Box<str>,
+    rows: [Option<u32>; 5],
+}
+
+impl CallRows {
+    pub(crate) fn new(account: &str) -> Self {
+        Self {
+            account: account.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// The row of these labels, if it exists.
+    pub(crate) fn find(&self, client: &str, center: &str, direction: Direction) -> Option<u32> {
+        let centers = &self.index.get(client)?.centers;
+        let found = centers.iter().find(|rows| &*rows.center == center)?;
+        found.rows.get(direction as usize).copied().flatten()
+    }
+
+    /// The row of these labels. A new one is at 0.
+    pub(crate) fn find_or_push(
+        &mut self,
+        client: &str,
+        center: &str,
+        direction: Direction,
+        created: i64,
+    ) -> u32 {
+        if let Some(row) = self.find(client, center, direction) {
+            return row;
+        }
+        let sums = self.client(client, created);
+        let figures = self.center(center, direction, created);
+        let values = [self.account.as_str(), client, center, direction.as_str()];
+        let row = self.counts.push(&ROW_LABELS, &values, created);
+        self.times.push(&ROW_LABELS, &values, created);
+        self.parts.push((sums, figures));
+        if let Some(rows) = self.index.get_mut(client) {
+            let found = rows.centers.iter().position(|rows| &*rows.center == center);
+            let at = found.unwrap_or_else(|| {
+                rows.centers.push(CenterRows {
+                    center: center.into(),
+                    rows: [None; 5],
+                });
+                rows.centers.len() - 1
+            });
+            let slots = rows.centers.get_mut(at).map(|center| &mut center.rows);
+            if let Some(slot) = slots.and_then(|rows| rows.get_mut(direction as usize)) {
+                *slot = Some(row);
+            }
+        }
+        row
+    }
+
+    /// The client's row of sums. A new one is at 0.
+    pub(crate) fn client(&mut self, client: &str, created: i64) -> u32 {
+        if let Some(rows) = self.index.get(client) {
+            return rows.sums;
+        }
+        let values = [self.account.as_str(), client];
+        let sums = self.clients.push(&CLIENT_LABELS, &values, created);
+        let centers = Vec::new();
+        self.index
+            .insert(client.into(), ClientRows { sums, centers });
+        sums
+    }
+
+    fn center(&mut self, center: &str, direction: Direction, created: i64) -> u32 {
+        let key = (Box::from(center), direction);
+        if let Some(row) = self.center_index.get(&key) {
+            return *row;
+        }
+        let values = [self.account.as_str(), center, direction.as_str()];
+        let row = self.centers.push(&CENTER_LABELS, &values, created);
+        self.center_index.insert(key, row);
+        row
+    }
+
+    /// Adds the rows of a client at a center for the expected directions, at 0.
+    pub(crate) fn expect(&mut self, client: &str, center: &str, created: i64) {
+        for direction in EXPECTED_DIRECTIONS {
+            self.find_or_push(client, center, direction, created);
+        }
+    }
+
+    fn parts_of(&self, row: u32) -> (u32, u32) {
+        let none = (u32::MAX, u32::MAX);
+        self.parts.get(row as usize).copied().unwrap_or(none)
+    }
+
+    /// Marks a row and its sums as used, see [`Group::mark_used`].
+    pub(crate) fn mark_used(&mut self, row: u32, observed_at: i64) {
+        if self.counts.is_used(row) {
+            return;
+        }
+        self.counts.mark_used(row, observed_at);
+        self.times.set_created(row, observed_at);
+        let (client, center) = self.parts_of(row);
+        self.clients.mark_used(client, observed_at);
+        self.centers.mark_used(center, observed_at);
+    }
+
+    /// Counts a call in a row.
+    pub(crate) fn count(&mut self, row: u32, call: &CountedCall<'_>) {
+        let (client, center) = self.parts_of(row);
+        self.counts.table.change(row, |chunk, place| {
+            count_in(&mut chunk.columns, place, call);
+        });
+        self.times.change(row, |chunk, place| {
+            observe_in(&mut chunk.columns, place, call);
+        });
+        self.centers.table.change(center, |chunk, place| {
+            count_in(&mut chunk.columns.counts, place, call);
+            observe_in(&mut chunk.columns.times, place, call);
+        });
+        self.clients.table.change(client, |chunk, place| {
+            for (column, time) in chunk.columns.columns.iter_mut().zip(call.times) {
+                if let (Some(slot), Some(time)) = (column.get_mut(place), time) {
+                    *slot += i128::from(time);
+                }
+            }
+        });
+    }
+
+    /// Adds to a counter of a row.
+    pub(crate) fn add_count(&mut self, row: u32, count: Count, calls: u64) {
+        let (_, center) = self.parts_of(row);
+        self.counts.table.change(row, |chunk, place| {
+            add_to(&mut chunk.columns, place, count, calls);
+        });
+        self.centers.table.change(center, |chunk, place| {
+            add_to(&mut chunk.columns.counts, place, count, calls);
+        });
+    }
+
+    /// Observes a time in a row.
+    pub(crate) fn observe(&mut self, row: u32, time: CallTime, milliseconds: i64) {
+        let mut one = Table::<CallTimes>::default();
+        one.push(&[], &[], 0);
+        one.change(0, |chunk, place| {
+            if let Some(column) = chunk.columns.columns.get_mut(time.index()) {
+                column.observe(place, milliseconds);
+            }
+        });
+        if let Some((chunk, place)) = one.row(0) {
+            self.merge_times(row, &chunk.columns, place);
+        }
+    }
+
+    /// Adds the histograms of a row of other times.
+    pub(crate) fn merge_times(&mut self, row: u32, from: &CallTimes, from_place: usize) {
+        let (client, center) = self.parts_of(row);
+        self.times.change(row, |chunk, place| {
+            chunk.columns.merge(place, from, from_place);
+        });
+        self.centers.table.change(center, |chunk, place| {
+            chunk.columns.times.merge(place, from, from_place);
+        });
+        self.clients.table.change(client, |chunk, place| {
+            for (column, from) in chunk.columns.columns.iter_mut().zip(&from.columns) {
+                let sum = from.row(from_place).map_or(0, |row| row.sum_ms);
+                if let Some(slot) = column.get_mut(place) {
+                    *slot += sum;
+                }
+            }
+        });
+    }
+
+    /// The center of a client, if it has exactly one.
+    pub(crate) fn only_center(&self, client: &str) -> Option<&str> {
+        match self.index.get(client)?.centers.as_slice() {
+            [only] => Some(&only.center),
+            _ => None,
+        }
+    }
+
+    /// The rows in use, sorted by their labels.
+    pub(crate) fn used(&self) -> Vec<((&str, &str, Direction), u32)> {
+        let mut found = Vec::with_capacity(self.counts.used_rows);
+        for (client, rows) in &self.index {
+            for center in &rows.centers {
+                for (direction, row) in Direction::ALL.into_iter().zip(center.rows) {
+                    if let Some(row) = row.filter(|row| self.counts.is_used(*row)) {
+                        found.push(((&**client, &*center.center, direction), row));
+                    }
+                }
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// Approximate memory of the tables and their index, and the share of label text, in bytes.
+    pub(crate) fn resident_bytes(&self) -> (usize, usize) {
+        let clients = self.index.iter().map(|(client, rows)| {
+            let centers = rows.centers.iter().map(|center| center.center.len());
+            client.len()
+                + centers.sum::<usize>()
+                + rows.centers.capacity() * size_of::<CenterRows>()
+        });
+        let index = clients.sum::<usize>()
+            + self.index.capacity() * (size_of::<(Box<str>, ClientRows)>() + 1)
+            + self.parts.capacity() * size_of::<(u32, u32)>()
+            + self.counts.used.capacity()
+            + self.clients.used.capacity();
+        let tables = self.counts.table.resident_bytes()
+            + self.times.resident_bytes()
+            + self.clients.table.resident_bytes()
+            + self.centers.table.resident_bytes();
+        let text = self.counts.table.label_bytes()
+            + self.times.label_bytes()
+            + self.clients.table.label_bytes()
+            + self.centers.table.label_bytes();
+        (index + tables, text)
+    }
+}
+
+fn count_in(counts: &mut CallCounts, place: usize, call: &CountedCall<'_>) {
+    for (column, count) in counts.columns.iter_mut().zip(Count::ALL) {
+        if let Some(slot) = column.get_mut(place) {
+            *slot += u64::from(call.is(count));
+        }
+    }
+}
+
+fn observe_in(times: &mut CallTimes, place: usize, call: &CountedCall<'_>) {
+    for (column, time) in times.columns.iter_mut().zip(CallTime::ALL) {
+        if let Some(time) = call.time(time) {
+            column.observe(place, time);
+        }
+    }
+}
+
+fn add_to(counts: &mut CallCounts, place: usize, count: Count, calls: u64) {
+    let column = counts.columns.get_mut(count as usize);
+    if let Some(slot) = column.and_then(|column| column.get_mut(place)) {
+        *slot += calls;
+    }
+}
