@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use callmeter_error_chain::chain;
 use callmeter_meter::Meter;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -252,11 +253,11 @@ impl App {
         let reloader = shown.reloader;
         let config = reloader.config();
         let mut supervisor = Supervisor::new(pipeline.app());
-        let changes = supervisor.plan(&config.accounts).map_err(Failure::failed)?;
+        let changes = supervisor.plan(&config.accounts).map_err(with_causes)?;
         pipeline
             .start_outputs(&config.outputs)
             .await
-            .map_err(Failure::failed)?;
+            .map_err(with_causes)?;
         supervisor.apply(changes).await;
         let control = control::serve(pipeline.app(), stopped.clone());
         let app = Self {
@@ -333,6 +334,12 @@ impl App {
         info!("callmeter has shut down");
         Shutdown { late_outputs }
     }
+}
+
+/// A failure with all its causes: an account's name alone says nothing.
+#[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
+fn with_causes(error: impl std::error::Error + 'static) -> Failure {
+    Failure::failed(chain(&error))
 }
 
 /// Starts a server for each socket.

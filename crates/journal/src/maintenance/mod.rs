@@ -1,4 +1,5 @@
-//! Work on the whole journal: retention, verification, statistics, backups, and snapshots of the totals.
+//! Work on the whole journal: retention, verification, statistics, backups, and snapshots of the
+//! totals.
 
 pub(crate) mod backup;
 pub(crate) mod clock;
