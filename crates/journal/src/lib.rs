@@ -14,8 +14,8 @@
 //!   ([`Journal::retain`]) keeps the batches that an output has not acknowledged, that are within
 //!   the lookback of an account, or that the last snapshot of the totals
 //!   ([`Journal::store_snapshot`]) does not include.
-//! - [`Reader::backup`] copies it while it is written. [`Reader::verify`] reads all of it and checks
-//!   that it is consistent.
+//! - [`Reader::backup`] copies it while it is written. [`Reader::verify`] reads all of it and
+//!   checks that it is consistent.
 //!
 //! All times are UTC microseconds.
 
