@@ -423,7 +423,11 @@ impl Error {
 
     fn retry_text(&self) -> String {
         self.retry_after()
-            .map(|after| format!(": retry after {} s", after.as_secs()))
+            .map(|after| match after.as_secs() {
+                // A day.
+                seconds @ ..=86_400 => format!(": retry after {seconds} s"),
+                _ => ": retry after more than a day".to_owned(),
+            })
             .unwrap_or_default()
     }
 }

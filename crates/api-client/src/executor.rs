@@ -271,7 +271,16 @@ impl Executor {
             .execute(request)
             .await
             .map_err(|error| transport(exchange.operation(), error))?;
-        exchange.set_status(response.status().as_u16());
+        let status = response.status();
+        exchange.set_status(status.as_u16());
+        // Not made yet, cleared, a part: none of them is the answer.
+        if matches!(status.as_u16(), 202 | 205 | 206) {
+            let reason = Reason::Unreadable {
+                content_type: None,
+                problem: format!("an answer has status 200 or 204, not {status}"),
+            };
+            return Err(Error::new(exchange.operation(), reason).with_status(status.as_u16()));
+        }
         Ok(response)
     }
 

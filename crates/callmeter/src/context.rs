@@ -9,7 +9,7 @@ use callmeter_records::Stream;
 
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
-use crate::sources::{BackfillRequests, HostLimits};
+use crate::sources::{BackfillRequests, Budgets, HostLimits};
 use crate::status::StatusStore;
 
 /// Handles to the parts. They are cheap to clone.
@@ -24,6 +24,7 @@ pub struct AppContext {
     pub redactor: Arc<SecretRedactor>,
     pub backfills: BackfillRequests,
     pub hosts: HostLimits,
+    pub budgets: Budgets,
 }
 
 impl AppContext {
@@ -44,6 +45,7 @@ impl AppContext {
             redactor: Arc::default(),
             backfills: BackfillRequests::default(),
             hosts: HostLimits::default(),
+            budgets: Budgets::default(),
         }
     }
 

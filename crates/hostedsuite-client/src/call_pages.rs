@@ -76,6 +76,8 @@ pub struct CallPages {
     refusal: Option<Error>,
     last_was_refused: bool,
     failed: bool,
+    /// Whether the server said of a page that there is no content.
+    no_content: bool,
     summary: Summary,
     date: Option<Timestamp>,
     started: Option<Instant>,
@@ -93,6 +95,7 @@ impl CallPages {
             refusal: None,
             last_was_refused: false,
             failed: false,
+            no_content: false,
             summary: Summary::default(),
             date: None,
             started: None,
@@ -212,6 +215,12 @@ impl CallPages {
         self.walk.count()
     }
 
+    /// Whether nothing says that there are no rows: no count, and no answer that stands for an
+    /// empty list (204). A server that counts rows says so of an empty range, too.
+    pub fn is_unstated(&self) -> bool {
+        self.walk.count().is_none() && !self.no_content
+    }
+
     /// The time of the server's clock in its last answer.
     pub fn date(&self) -> Option<Timestamp> {
         self.date
@@ -246,6 +255,7 @@ impl CallPages {
 
     fn receive(&mut self, page: &CallsPage) {
         self.date = page.date().or(self.date);
+        self.no_content |= page.is_no_content();
         self.summary.pages += 1;
         self.summary.rows += page.len() as u64;
         self.summary.bytes += page.bytes();

@@ -19,6 +19,8 @@ pub struct CallsPage {
     number: i64,
     bytes: u64,
     date: Option<Timestamp>,
+    /// Whether the server said that there is no content (204).
+    no_content: bool,
 }
 
 impl CallsPage {
@@ -40,18 +42,25 @@ impl CallsPage {
     pub fn parse(body: Bytes, format: Format) -> Result<Self, String> {
         let bytes = body.len() as u64;
         match crate::raw_table::read(COLUMNS, body, format) {
-            Ok(table) if table.is_page() => Ok(Self::new(table, bytes, 0, None)),
+            Ok(table) if table.is_page() => Ok(Self::new(table, bytes, 0, None, false)),
             Ok(_) => Err("no list of records".to_owned()),
             Err(Unreadable(reason)) => Err(reason),
         }
     }
 
-    pub(crate) fn new(table: RawTable, bytes: u64, number: i64, date: Option<Timestamp>) -> Self {
+    pub(crate) fn new(
+        table: RawTable,
+        bytes: u64,
+        number: i64,
+        date: Option<Timestamp>,
+        no_content: bool,
+    ) -> Self {
         Self {
             table,
             number,
             bytes,
             date,
+            no_content,
         }
     }
 
@@ -90,6 +99,11 @@ impl CallsPage {
     fn count(&self, member: usize) -> Option<i64> {
         let number = self.table.envelope().number(member).whole().ok().flatten();
         number.filter(|&count| count >= 0)
+    }
+
+    /// Whether the server said that there is no content: status 204.
+    pub fn is_no_content(&self) -> bool {
+        self.no_content
     }
 
     /// The time of the server's clock when it sent the page, from the `Date` header.
@@ -136,13 +150,28 @@ impl CallsPage {
         (0..self.table.len())
             .map(|index| {
                 let id = match self.table.row(index) {
-                    Some(Ok(row)) => CallRef(row).id(),
+                    Some(Ok(row)) => CallRef(row).id().filter(|id| !is_no_id(id)),
                     _ => None,
                 };
                 xxh3_64(id.unwrap_or(self.table.row_text(index)).as_bytes())
             })
             .collect()
     }
+}
+
+/// Whether an id is what systems write that have none: nothing, `null`, 0, or the GUID of zeros in
+/// any of its spellings.
+///
+/// ```
+/// use hostedsuite_client::is_no_id;
+/// assert!(is_no_id("{00000000-0000-0000-0000-000000000000}"));
+/// assert!(is_no_id(" null "));
+/// assert!(!is_no_id("10"));
+/// ```
+pub fn is_no_id(id: &str) -> bool {
+    let id = id.trim();
+    let of_zeros = |c: char| matches!(c, '0' | '-' | '{' | '}' | '(' | ')' | 'x' | 'X' | ',');
+    id.eq_ignore_ascii_case("null") || id.chars().all(of_zeros)
 }
 
 call_record_info! { row

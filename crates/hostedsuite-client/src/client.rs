@@ -338,9 +338,10 @@ impl Client {
         let reply = self.api.list_calls(&request).await?;
         let bytes = reply.body.len() as u64;
         let date = date(&reply.headers);
+        let no_content = reply.status.as_u16() == 204;
         let table =
             reply.read_with(|reply| read_table(calls::COLUMNS, reply, RawTable::is_page))?;
-        Ok(CallsPage::new(table, bytes, number, date))
+        Ok(CallsPage::new(table, bytes, number, date, no_content))
     }
 
     /// Removes this client's password from any text.

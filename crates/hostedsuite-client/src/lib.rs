@@ -54,7 +54,7 @@ pub use api_client::{
 
 pub use balances::{BalanceRef, Balances};
 pub use call_pages::{CallPages, LIST_CALLS_ID, Summary};
-pub use calls::{CallRef, CallsPage, InteractionRef};
+pub use calls::{CallRef, CallsPage, InteractionRef, is_no_id};
 pub use client::{Client, ClientBuilder};
 pub use clients::{ClientRef, Clients};
 pub use generated::types::{CallRoundingType as CallRounding, SortDir, UserInfo};

@@ -180,6 +180,22 @@ use crate::raw_table::Row;
 #[derive(Debug, Clone, Copy)]
 pub struct Member(pub(crate) usize);
 
+/// Milliseconds from 1970 to 1971.
+const YEAR_1971: u64 = 31_536_000_000;
+
+/// Whether a time is one of those that stand for none.
+fn is_unset_time(text: &str) -> bool {
+    if let Some(millis) = text.strip_prefix("/Date(") {
+        let digits = millis.split(|c: char| !c.is_ascii_digit()).next();
+        let is_early = digits.and_then(|digits| digits.parse().ok()) < Some(YEAR_1971);
+        return millis.starts_with('-') || (is_early && digits != Some(""));
+    }
+    let bytes = text.as_bytes();
+    let year = bytes.get(..4).filter(|_| bytes.get(4) == Some(&b'-'));
+    let is_year = |year: &&[u8]| year.iter().all(u8::is_ascii_digit);
+    year.filter(is_year).is_some_and(|year| year < &b"1971"[..])
+}
+
 /// A member of a row, to be read as what it should hold.
 #[derive(Clone, Copy)]
 pub struct MemberValue<'a> {
@@ -200,15 +216,10 @@ impl<'a> MemberValue<'a> {
         self.row.text(self.member.0)
     }
 
-    /// Its text as a time; also `None` for .NET's `DateTime.MinValue`, which the service writes for
-    /// a time that is not set.
+    /// Its text as a time; also `None` for what systems write for a time that is not set: the first
+    /// moment of .NET, SQL Server, OLE, Excel and Unix, and any other time before 1971.
     pub fn time(self) -> Option<&'a str> {
-        self.text().filter(|text| {
-            let text = text.trim_ascii();
-            let is_unset =
-                text.starts_with("0001-01-01") || text.starts_with("/Date(-62135596800000");
-            !is_unset
-        })
+        self.text().filter(|text| !is_unset_time(text.trim_ascii()))
     }
 
     /// Its number.

@@ -305,7 +305,7 @@ impl Walk {
         } else if number == 1
             && self.zero == PageZero::Empty
             && self.first == FirstPage::Zero
-            && self.count().is_none()
+            && self.count().is_none_or(|count| count == 0)
         {
             // Page 0 comes first on this server, so it has rows on a day with a page 1.
             Next::Ended(Ending::Incomplete(Shortfall::Gap { page: 0 }))

@@ -30,7 +30,9 @@ use crate::logging;
 use crate::pipeline::{meter_limits, open_journal};
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
-use crate::sources::{self, Backfill, BackfillProgress, BackfillRequests, HostLimits, PollError};
+use crate::sources::{
+    self, Backfill, BackfillProgress, BackfillRequests, Budgets, HostLimits, PollError,
+};
 use crate::status::StatusStore;
 use crate::stop::{Stop, stop};
 
@@ -155,11 +157,20 @@ async fn read_here(
         .map_err(|error| Failure::failed(chain(&error)))?;
     let mut progress = BackfillProgress::new(days.len(), left.len());
     let mut left = left.into_iter();
+    // One day may fail in a way in which all would; when two in a row do, all are given up.
+    let mut failed_before = false;
     while let Some(day) = left.next() {
         show(bar, &progress);
         match read_day(&mut backfill, day, &stop, &mut progress).await? {
-            DayEnd::Proven => progress.read += 1,
+            DayEnd::Proven => {
+                progress.read += 1;
+                failed_before = false;
+            }
             DayEnd::NotProven(why) => progress.not_proven.push((day, why)),
+            DayEnd::AccountFails(why) if !failed_before => {
+                progress.not_proven.push((day, why));
+                failed_before = true;
+            }
             DayEnd::AccountFails(why) => {
                 let days = std::iter::once(day).chain(left.by_ref());
                 progress
@@ -202,6 +213,7 @@ fn app(
         journal,
         backfills: BackfillRequests::default(),
         hosts: HostLimits::default(),
+        budgets: Budgets::default(),
     })
 }
 
@@ -223,7 +235,7 @@ fn stop_on_signals() -> Result<Stop, Failure> {
 enum DayEnd {
     Proven,
     NotProven(String),
-    /// No other day can be read either.
+    /// Perhaps no other day can be read either.
     AccountFails(String),
     Stopped,
 }
@@ -276,7 +288,8 @@ async fn read_day(
 fn show(bar: &ProgressBar, progress: &BackfillProgress) {
     let not_proven = progress.not_proven.len() as u64;
     let position = progress.read_before + progress.read + not_proven;
-    let advanced = position > bar.position();
+    let last_failed = progress.not_proven.last().map(|(day, _)| *day);
+    let advanced = position > bar.position() && last_failed != progress.day;
     bar.set_position(position);
     if let Some(day) = progress.day {
         if bar.is_hidden() && advanced {

@@ -19,7 +19,7 @@ use crate::context::AppContext;
 use crate::exit::Failure;
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
-use crate::sources::{BackfillRequests, HostLimits};
+use crate::sources::{BackfillRequests, Budgets, HostLimits};
 use crate::status::StatusStore;
 use crate::stop::{StopSender, stop};
 use callmeter_error_chain::chain;
@@ -71,6 +71,7 @@ impl Pipeline {
             redactor: Arc::clone(redactor),
             backfills: BackfillRequests::default(),
             hosts: HostLimits::default(),
+            budgets: Budgets::default(),
         };
         let retention = Arc::new(Mutex::new(RetentionPolicy::default()));
         let (stop_keeper, stopped) = stop();

@@ -27,6 +27,15 @@ pub enum PollError {
         /// Calls of the reading that the journal did not have.
         new: u64,
     },
+    /// A server that counts rows, or may do so, answers without rows and without a count.
+    #[error("no calls came, and no count that says that there are none")]
+    Unstated,
+    /// Rows of a day cannot be read, so that their calls do not count.
+    #[error("{rows} of its records cannot be read")]
+    UnreadableRows {
+        /// How many.
+        rows: u64,
+    },
     /// A day that had calls has none.
     #[error("had no calls, but the last reading had {before}")]
     Emptied {
@@ -120,7 +129,11 @@ impl PollError {
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::Api(error) => error.kind().as_str(),
-            Self::Incomplete(_) | Self::Reordered { .. } | Self::Emptied { .. } => INCOMPLETE,
+            Self::Incomplete(_)
+            | Self::Reordered { .. }
+            | Self::Emptied { .. }
+            | Self::Unstated
+            | Self::UnreadableRows { .. } => INCOMPLETE,
             Self::Days { source, .. } | Self::Day(source) => source.reason(),
             Self::Tail { source, .. } => source.reason(),
             Self::Journal(_) => JOURNAL,
@@ -153,7 +166,11 @@ impl PollError {
         match self {
             Self::Api(error) => error.is_retryable(),
             // The list changed, or more of it is there a little later.
-            Self::Incomplete(_) | Self::Reordered { .. } | Self::Emptied { .. } => true,
+            Self::Incomplete(_)
+            | Self::Reordered { .. }
+            | Self::Emptied { .. }
+            | Self::Unstated
+            | Self::UnreadableRows { .. } => true,
             Self::Days { source, .. } | Self::Day(source) => source.is_transient(),
             Self::Tail { source, .. } => source.is_transient(),
             Self::Journal(error) => error.is_transient(),

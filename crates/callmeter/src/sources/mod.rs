@@ -21,5 +21,5 @@ mod supervisor;
 pub use account::{BackfillError, backfill};
 pub use error::PollError;
 pub use host_limits::HostLimits;
-pub use hostedsuite::{Backfill, BackfillProgress, BackfillRequests, Day, DayRead};
+pub use hostedsuite::{Backfill, BackfillProgress, BackfillRequests, Budgets, Day, DayRead};
 pub use supervisor::{AccountError, Changes, Supervisor};

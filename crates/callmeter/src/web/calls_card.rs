@@ -18,7 +18,7 @@ pub(super) fn calls_card(calls: &CallsProgress, now: Timestamp) -> Markup {
             p.fact { "Calls read up to " (moment(watermark, now)) }
         }
         @if !calls.unproven.is_empty() {
-            p.fact { (calls.unproven.len()) " days may miss calls:" }
+            p.fact { (days(calls.unproven.len())) " may miss calls:" }
             ul {
                 @for day in calls.unproven.iter().take(LISTED) { li { (day.date) ": " (day.reason) } }
                 @if beyond > 0 { li { "and " (beyond) " more" } }
@@ -43,5 +43,13 @@ pub(super) fn calls_card(calls: &CallsProgress, now: Timestamp) -> Markup {
                 "; reading all days in time needs " (number(calls.requests_needed_per_hour))
             }
         }
+    }
+}
+
+/// A number of days in words.
+fn days(number: usize) -> String {
+    match number {
+        1 => "1 day".to_owned(),
+        number => format!("{number} days"),
     }
 }

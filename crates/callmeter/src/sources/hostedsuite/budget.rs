@@ -1,8 +1,10 @@
 //! How many requests for an account's calls may be sent: `calls.max_requests_per_minute`.
 //!
-//! A minute's requests may be sent at once, and then one at a time as the minute goes on.
+//! A minute's requests may be sent at once. Then each waits until a minute has passed since the one
+//! that it follows by so many.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,12 +16,33 @@ const SLOWED: Duration = Duration::from_mins(15);
 /// The longest `Retry-After` that is followed.
 const LONGEST_PAUSE: Duration = HOUR;
 
+/// The budgets of accounts that a reload restarts: a restart gives no further minute.
+#[derive(Debug, Clone, Default)]
+pub struct Budgets(Arc<Mutex<HashMap<Arc<str>, Budget>>>);
+
+impl Budgets {
+    /// The budget of an account, with this limit from now on.
+    pub(super) fn take(&self, account: &str, per_minute: u32) -> Budget {
+        let mut budgets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = budgets.remove(account);
+        let mut budget = kept.unwrap_or_else(|| Budget::new(per_minute, Instant::now()));
+        budget.per_minute = per_minute.max(1);
+        budget
+    }
+
+    /// Keeps a budget for the account's next start.
+    pub(super) fn keep(&self, account: &Arc<str>, budget: Budget) {
+        let mut budgets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        budgets.insert(Arc::clone(account), budget);
+    }
+}
+
 /// The budget of one account.
 #[derive(Debug)]
 pub(super) struct Budget {
     per_minute: u32,
-    /// When the requests so far would all have been sent, one at a time.
-    spent_until: Instant,
+    /// When the requests of the last minute were sent.
+    sent: VecDeque<Instant>,
     paused_until: Option<Instant>,
     slowed_until: Option<Instant>,
     /// Requests of the last hour, in minutes since the first one.
@@ -31,7 +54,7 @@ impl Budget {
     pub(super) fn new(per_minute: u32, now: Instant) -> Self {
         Self {
             per_minute: per_minute.max(1),
-            spent_until: now,
+            sent: VecDeque::new(),
             paused_until: None,
             slowed_until: None,
             minutes: VecDeque::new(),
@@ -41,14 +64,20 @@ impl Budget {
 
     /// When the next request may be sent.
     pub(super) fn ready_at(&self, now: Instant) -> Instant {
-        let spare = MINUTE.saturating_sub(self.step(now));
-        let ready = self.spent_until.checked_sub(spare).unwrap_or(now).max(now);
+        let limit = self.limit(now);
+        let before = self.sent.len().checked_sub(limit);
+        let before = before.and_then(|index| self.sent.get(index));
+        let ready = before.map_or(now, |before| (*before + MINUTE).max(now));
         self.paused_until.map_or(ready, |until| ready.max(until))
     }
 
     /// Counts requests that were sent.
     pub(super) fn spend(&mut self, requests: u32, now: Instant) {
-        self.spent_until = self.spent_until.max(now) + self.step(now) * requests;
+        let is_over = |sent: &Instant| now.saturating_duration_since(*sent) >= MINUTE;
+        while self.sent.front().is_some_and(is_over) {
+            self.sent.pop_front();
+        }
+        self.sent.extend((0..requests).map(|_| now));
         let minute = now.saturating_duration_since(self.since).as_secs() / 60;
         match self.minutes.back_mut() {
             Some((last, count)) if *last == minute => *count += u64::from(requests),
@@ -90,13 +119,13 @@ impl Budget {
             .sum()
     }
 
-    /// The time that one request takes of the budget.
-    fn step(&self, now: Instant) -> Duration {
-        let step = MINUTE / self.per_minute;
+    /// Requests that may be sent in a minute, as things are now.
+    fn limit(&self, now: Instant) -> usize {
+        let limit = self.per_minute as usize;
         if self.is_slowed(now) {
-            return step * 2;
+            return (limit / 2).max(1);
         }
-        step
+        limit
     }
 
     fn is_slowed(&self, now: Instant) -> bool {
@@ -123,13 +152,17 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_is_sent_at_once_and_the_rest_evenly() {
+    fn no_minute_has_more_than_its_requests() {
         let start = Instant::now();
         let mut budget = Budget::new(30, start);
         let sent = sent(&mut budget, start, 2 * MINUTE);
         assert_eq!(sent.iter().filter(|second| **second == 0).count(), 30);
-        assert_eq!(sent.len(), 30 + 59);
-        assert_eq!(budget.used(start + 2 * MINUTE), 89);
+        for second in 0..60 {
+            let of_minute = |at: &&u64| (second..second + 60).contains(*at);
+            assert!(sent.iter().filter(of_minute).count() <= 30);
+        }
+        assert_eq!(sent.len(), 60);
+        assert_eq!(budget.used(start + 2 * MINUTE), 60);
         assert_eq!(budget.used(start + HOUR), 30);
         assert_eq!(budget.used(start + 3 * HOUR), 0);
     }
@@ -141,8 +174,19 @@ mod tests {
         budget.spend(60, start);
         budget.throttled(Some(Duration::from_secs(30)), start);
         let sent = sent(&mut budget, start, 3 * MINUTE);
-        assert_eq!(sent.first(), Some(&30));
-        assert!((80..=120).contains(&sent.len()), "{}", sent.len());
+        assert_eq!(sent.first(), Some(&60), "the minute's requests were sent");
+        assert!((60..=90).contains(&sent.len()), "{}", sent.len());
         assert!(budget.ready_at(start + HOUR) == start + HOUR);
+    }
+
+    #[test]
+    fn a_reload_gives_no_further_minute() {
+        let (budgets, account) = (Budgets::default(), Arc::from("acme"));
+        let mut budget = budgets.take("acme", 30);
+        budget.spend(30, Instant::now());
+        budgets.keep(&account, budget);
+        let now = Instant::now();
+        assert!(budgets.take("acme", 30).ready_at(now) > now);
+        assert_eq!(budgets.take("acme", 30).ready_at(now), now);
     }
 }

@@ -1,5 +1,6 @@
 //! The poll of an account's calls: first the tail, then the days that are due.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use callmeter_journal::PageCounts;
@@ -29,7 +30,12 @@ pub(in crate::sources) struct CallsTask {
 
 impl CallsTask {
     pub(in crate::sources) fn new(reader: CallsReader) -> Self {
-        let budget = Budget::new(reader.config.max_requests_per_minute, Instant::now());
+        let limit = reader.config.max_requests_per_minute;
+        let budget = reader
+            .context
+            .app
+            .budgets
+            .take(&reader.context.account, limit);
         Self {
             reader,
             memory: None,
@@ -66,6 +72,7 @@ impl CallsTask {
             deadline,
             intake: None,
             has_asked_for_days: false,
+            read: BTreeSet::new(),
             summary: PollSummary::default(),
         };
         poll.update_days();
@@ -73,6 +80,14 @@ impl CallsTask {
             poll.make_recent_days_due();
         }
         Ok(poll)
+    }
+}
+
+impl Drop for CallsTask {
+    fn drop(&mut self) {
+        let context = &self.reader.context;
+        let budget = std::mem::replace(&mut self.budget, Budget::new(1, Instant::now()));
+        context.app.budgets.keep(&context.account, budget);
     }
 }
 
@@ -112,11 +127,7 @@ impl CallsPoll<'_> {
             self.read_tail().await?;
         }
         let result = self.read_due_days().await;
-        let is_due = self
-            .memory
-            .coverage
-            .next(self.started, &self.rules)
-            .is_some();
+        let is_due = self.next_day(None).is_some();
         self.memory.is_starved = is_due && !self.has_asked_for_days;
         result
     }
@@ -125,7 +136,9 @@ impl CallsPoll<'_> {
         loop {
             // The server's clock is known after the first answer.
             self.update_days();
-            let next = self.memory.coverage.next(self.started, &self.rules);
+            // The day that ended the last poll comes last, in case that only it fails.
+            let blamed = self.memory.blamed;
+            let next = self.next_day(blamed).or_else(|| self.next_day(None));
             let Some(day) = next.and_then(|date| self.memory.coverage.day(date)) else {
                 return Ok(());
             };
@@ -133,6 +146,14 @@ impl CallsPoll<'_> {
                 return Ok(());
             }
         }
+    }
+
+    /// The next day that is due and was not read in this poll, other than one.
+    fn next_day(&self, except: Option<Date>) -> Option<Date> {
+        let coverage = &self.memory.coverage;
+        coverage.next(self.started, self.clocks(), &self.rules, |date| {
+            self.read.contains(&date) || except == Some(date)
+        })
     }
 
     /// Makes the days due that operators asked for.
@@ -161,7 +182,10 @@ impl CallsPoll<'_> {
     /// Reads a day and notes how that ended. False if the poll's time is over.
     pub(super) async fn read_one(&mut self, day: Day) -> Result<bool, PollError> {
         let before = self.summary.counts;
+        self.read.insert(day.date);
+        self.memory.blamed = Some(day.date);
         let end = self.read_day(day).await?;
+        self.memory.blamed = None;
         self.compare_clocks();
         let is_proven = matches!(end, DayEnd::Proven(_));
         let clocks = self.clocks();
@@ -191,7 +215,8 @@ impl CallsPoll<'_> {
             DayEnd::Failed(error) => {
                 let text = callmeter_error_chain::chain(&error);
                 let text = self.reader.context.app.redactor.scrub(&text);
-                coverage.failed(day.date, text, clocks.local, &self.rules);
+                let lasting = matches!(error, PollError::UnreadableRows { .. });
+                coverage.failed(day.date, text, lasting, clocks, &self.rules);
                 self.memory.failing.insert(day.date, Arc::new(error));
                 true
             }

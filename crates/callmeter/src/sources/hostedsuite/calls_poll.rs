@@ -1,6 +1,6 @@
 //! What a poll of calls works on: what is known between polls, the clocks, the budget, the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use callmeter_journal::{AccountState, Purpose};
@@ -41,8 +41,12 @@ pub(super) struct CallsMemory {
     pub(super) failing: BTreeMap<Date, Arc<PollError>>,
     /// Days with fewer rows than before, and how many.
     pub(super) fewer: BTreeMap<Date, u64>,
+    /// Whether a reading since the start had rows.
+    pub(super) has_seen_rows: bool,
     /// Whether days were due in the last poll, and none could be read.
     pub(super) is_starved: bool,
+    /// The day whose reading ended the last poll.
+    pub(super) blamed: Option<Date>,
     /// Whether the last poll that asked got rows.
     pub(super) had_rows: bool,
     /// Past days that operators wait for.
@@ -63,6 +67,8 @@ pub(super) struct CallsPoll<'t> {
     pub(super) intake: Option<Intake>,
     /// Whether a request for a day was sent.
     pub(super) has_asked_for_days: bool,
+    /// The days that were read in this poll, to their ends or not.
+    pub(super) read: BTreeSet<Date>,
     pub(super) summary: PollSummary,
 }
 
@@ -86,7 +92,9 @@ impl CallsMemory {
             open: BTreeMap::new(),
             failing: BTreeMap::new(),
             fewer: BTreeMap::new(),
+            has_seen_rows: false,
             is_starved: false,
+            blamed: None,
             had_rows: true,
             requests: Vec::new(),
         })

@@ -224,13 +224,22 @@ impl Coverage {
     }
 
     /// The day to read next of those that were due when a poll `started`: today, then the days that
-    /// have been due for the longest time, then those that an operator asked for.
-    pub(super) fn next(&self, started: Timestamp, rules: &Rules) -> Option<Date> {
+    /// have been due for the longest time, then those that an operator asked for. Not those that
+    /// `is_read` says were read in this poll: by a clock that jumps they may be due again at once.
+    pub(super) fn next(
+        &self,
+        started: Timestamp,
+        clocks: Clocks,
+        rules: &Rules,
+        is_read: impl Fn(Date) -> bool,
+    ) -> Option<Date> {
         let today = self.days.last_key_value().map(|(date, _)| *date);
-        let due = self
-            .days
-            .iter()
-            .filter(|(_, day)| is_due(day, started, rules));
+        let due = self.days.iter().filter(|(date, day)| {
+            let interval = rules.interval(self.kind(**date, clocks));
+            let is_remembered = day.asked && self.is_read(**date);
+            let is_due = rules.all_each_poll || is_due(day, started, interval.max(rules.every));
+            !is_read(**date) && is_due && !is_remembered
+        });
         due.min_by_key(|(date, day)| {
             // A reading of today that was interrupted comes after the other days.
             let is_today = Some(**date) == today && day.position.is_none();
@@ -299,17 +308,31 @@ impl Coverage {
         });
     }
 
-    /// Notes that the reading of a day failed.
-    pub(super) fn failed(&mut self, date: Date, failure: String, now: Timestamp, rules: &Rules) {
+    /// Notes that the reading of a day failed. If the failure is lasting, the day is read again no
+    /// more often than others.
+    pub(super) fn failed(
+        &mut self,
+        date: Date,
+        failure: String,
+        lasting: bool,
+        clocks: Clocks,
+        rules: &Rules,
+    ) {
+        let least = if lasting {
+            rules.interval(self.kind(date, clocks))
+        } else {
+            Duration::ZERO
+        };
+        let now = clocks.local;
         self.change(date, |day| {
             day.failures = day.failures.saturating_add(1);
             day.failure = Some(failure);
             day.position = None;
             let pause = match day.failures.saturating_sub(QUICK_RETRIES) {
-                1.. if rules.all_each_poll => Duration::ZERO,
                 0 => Duration::ZERO,
                 more => callmeter_backoff::wait(more, rules.every, LONGEST_RETRY.max(rules.every)),
             };
+            let pause = pause.max(least);
             day.due_at = now.as_microsecond().saturating_add(micros(pause).max(1));
         });
     }
@@ -402,6 +425,10 @@ impl Coverage {
                     {
                         "its next reading is overdue".to_owned()
                     }
+                    (None, Some(_)) if waits_for_clock(day, clocks) => format!(
+                        "{} of its calls wait because the server's clock is behind this machine's",
+                        day.waiting
+                    ),
                     (None, Some(_)) => return None,
                 };
                 Some(Incomplete {
@@ -489,10 +516,22 @@ impl Coverage {
     }
 }
 
+/// Calls wait for the server's clock if they settled so long ago by this machine's.
+const LONG_SETTLED: Duration = Duration::from_hours(1);
+
+/// Whether calls that have settled by this machine's clock wait for the server's.
+fn waits_for_clock(day: &DayCoverage, clocks: Clocks) -> bool {
+    let long_ago = clocks
+        .local
+        .as_microsecond()
+        .saturating_sub(micros(LONG_SETTLED));
+    day.waiting > 0 && !clocks.agree() && day.waits_until.is_some_and(|at| at < long_ago)
+}
+
 /// Whether a day was due when a poll started. A time far ahead comes from a clock that was ahead.
-fn is_due(day: &DayCoverage, started: Timestamp, rules: &Rules) -> bool {
+fn is_due(day: &DayCoverage, started: Timestamp, interval: Duration) -> bool {
     let started = started.as_microsecond();
-    let farthest = (rules.audit * OLDER).max(LONGEST_RETRY).max(rules.every) * 2;
+    let farthest = interval.max(LONGEST_RETRY) * 2;
     day.due_at <= started || day.due_at > started.saturating_add(micros(farthest))
 }
 

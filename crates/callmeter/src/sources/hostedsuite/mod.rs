@@ -24,6 +24,7 @@ mod tail;
 
 pub use backfill::{Backfill, DayRead};
 pub use backfill_requests::{BackfillProgress, BackfillRequests};
+pub use budget::Budgets;
 pub(super) use clocks::WallClock;
 pub use days::Day;
 pub(super) use polls::add_polls;

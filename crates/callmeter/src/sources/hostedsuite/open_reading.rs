@@ -15,6 +15,8 @@ pub(super) struct OpenReading {
     pub(super) was_proven: bool,
     /// The rows received.
     pub(super) rows: u64,
+    /// Those of them that cannot be read.
+    pub(super) unreadable: u64,
     /// The calls that started on the day, by hashes of their ids; `None` if the reading began where
     /// another process stopped.
     pub(super) own: Option<HashSet<u64>>,

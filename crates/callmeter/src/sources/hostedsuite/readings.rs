@@ -18,6 +18,11 @@ use crate::sources::error::PollError;
 
 /// Readings without calls of a day that had some, after which the day may be empty: about a day.
 const EMPTY_READINGS: u32 = 100;
+/// Days of a poll that may fail because no answer comes; with one more, the account fails.
+const MOST_UNANSWERED: u32 = 3;
+/// Readings without rows and without a count, after which the day is empty if nothing is known of
+/// the server yet.
+const UNSTATED_READINGS: u32 = 2;
 const TIME_LIMIT: &str = "calls.time_limit was reached";
 
 impl CallsPoll<'_> {
@@ -57,7 +62,9 @@ impl CallsPoll<'_> {
             }
         }
         self.memory.first_page = open.pages.first_page();
-        self.memory.server_counts = open.pages.server_counts();
+        // Rows without a count: it does not, or no longer.
+        let counts_no_rows = open.rows > 0 && open.pages.count().is_none();
+        self.memory.server_counts = open.pages.server_counts() && !counts_no_rows;
         Ok(self.ended(day, open))
     }
 
@@ -99,6 +106,7 @@ impl CallsPoll<'_> {
                 .entry(day.date)
                 .is_some_and(|entry| entry.proven_at.is_some()),
             rows: 0,
+            unreadable: 0,
             own,
             new: 0,
             missed_by_tail: 0,
@@ -167,6 +175,7 @@ impl CallsPoll<'_> {
         }
         open.new += taken.counts.new;
         open.rows += taken.counts.total() + taken.unreadable;
+        open.unreadable += taken.unreadable;
         if let Some(own) = &mut open.own {
             let day = span(&[day]);
             let of_day = |row: &&TailRow| row.start.is_some_and(|start| day.contains(&start));
@@ -203,14 +212,32 @@ impl CallsPoll<'_> {
         }
         self.note_throttling(&error);
         self.memory.first_page = open.pages.first_page();
-        if concerns_day(&error, self.summary.has_answer) {
+        if concerns_day(&error) || self.is_alone(&error) {
             return Ok(DayEnd::Failed(error.into()));
         }
         Err(error.into())
     }
 
+    /// Whether only this day's request may fail in this way: the server has answered others in this
+    /// poll, and few have failed.
+    fn is_alone(&mut self, error: &api_client::Error) -> bool {
+        let may_be = matches!(
+            error.kind(),
+            ErrorKind::Timeout
+                | ErrorKind::Transport
+                | ErrorKind::PermissionDenied
+                | ErrorKind::Throttled
+                | ErrorKind::Redirected
+        );
+        if !may_be || !self.summary.has_answer || self.summary.unanswered == MOST_UNANSWERED {
+            return false;
+        }
+        self.summary.unanswered += 1;
+        true
+    }
+
     fn note_throttling(&mut self, error: &api_client::Error) {
-        if error.kind() == ErrorKind::Throttled {
+        if error.kind() == ErrorKind::Throttled || error.retry_after().is_some() {
             self.budget.throttled(error.retry_after(), Instant::now());
         }
     }
@@ -221,6 +248,7 @@ impl CallsPoll<'_> {
             mut reading,
             was_proven: _,
             rows,
+            unreadable,
             own,
             new,
             missed_by_tail,
@@ -235,6 +263,18 @@ impl CallsPoll<'_> {
                 return DayEnd::Failed(PollError::Internal(text));
             }
         }
+        let failures = self.memory.coverage.entry(day.date);
+        let failures = failures.map_or(0, |entry| entry.failures);
+        // A server that counts says 0 of a day without calls.
+        self.memory.has_seen_rows |= rows > 0;
+        let may_count = !self.memory.has_seen_rows && failures < UNSTATED_READINGS;
+        let is_unstated = rows == 0 && pages.is_unstated();
+        if is_unstated && (self.memory.server_counts || may_count) {
+            return DayEnd::Failed(PollError::Unstated);
+        }
+        if unreadable > 0 {
+            return DayEnd::Failed(PollError::UnreadableRows { rows: unreadable });
+        }
         // The next reading finds what the order hid from this one.
         if pages.is_reordered() && new > 0 {
             return DayEnd::Failed(PollError::Reordered { new });
@@ -242,8 +282,6 @@ impl CallsPoll<'_> {
         let before = self.memory.coverage.entry(day.date);
         let before = before.map_or(0, |entry| entry.received);
         if let Some(had) = had.filter(|_| before > 0) {
-            let failures = self.memory.coverage.entry(day.date);
-            let failures = failures.map_or(0, |entry| entry.failures);
             // A server that fails may answer as if there were no calls at all.
             let has_others = self.memory.had_rows || self.summary.counts.total() > 0;
             if rows == 0 && !has_others && failures < EMPTY_READINGS {
@@ -359,7 +397,7 @@ impl CallsPoll<'_> {
         self.memory.tail.has_not_looked();
         self.memory.coverage.make_due(today.date);
         let is_of_tail = matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Transport);
-        if !is_of_tail && !concerns_day(&error, self.summary.has_answer) {
+        if !is_of_tail && !concerns_day(&error) {
             return Err(error.into());
         }
         self.summary.tail_failed(error.into());
@@ -367,17 +405,15 @@ impl CallsPoll<'_> {
     }
 }
 
-/// Whether other requests may succeed although this one failed. A time-out concerns the request if
-/// the server has answered another one.
-fn concerns_day(error: &api_client::Error, has_answer: bool) -> bool {
-    match error.kind() {
+/// Whether other requests may succeed although this one failed.
+fn concerns_day(error: &api_client::Error) -> bool {
+    matches!(
+        error.kind(),
         ErrorKind::Server
-        | ErrorKind::Validation
-        | ErrorKind::NotFound
-        | ErrorKind::Html
-        | ErrorKind::Unreadable
-        | ErrorKind::BodyTooLarge => true,
-        ErrorKind::Timeout => has_answer,
-        _ => false,
-    }
+            | ErrorKind::Validation
+            | ErrorKind::NotFound
+            | ErrorKind::Html
+            | ErrorKind::Unreadable
+            | ErrorKind::BodyTooLarge
+    )
 }

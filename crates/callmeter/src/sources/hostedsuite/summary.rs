@@ -24,6 +24,8 @@ pub(super) struct PollSummary {
     pub(super) has_asked: bool,
     /// Whether the server has returned a page.
     pub(super) has_answer: bool,
+    /// Days whose requests had no answer although others had.
+    pub(super) unanswered: u32,
     reported: (PageCounts, NotableCalls),
     tail_failure: Option<PollError>,
     cap: Option<(Date, String)>,
