@@ -3,6 +3,7 @@
 #![expect(clippy::float_cmp, reason = "whole numbers")]
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod backup;
 mod charges;
 mod commands;
 mod demo;
@@ -15,6 +16,7 @@ mod kills;
 mod mixin;
 mod outputs;
 mod page;
+mod plugin_test;
 mod prometheus;
 mod proxy;
 mod receiver;
@@ -23,4 +25,5 @@ mod refusals;
 mod secrets;
 mod server;
 mod site;
+mod systemd;
 mod totals;

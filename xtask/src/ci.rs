@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
 }
 
 /// The steps in order.
-const STEPS: [&str; 15] = [
+const STEPS: [&str; 16] = [
     "format",
     "typos",
     "dependencies",
@@ -29,8 +29,18 @@ const STEPS: [&str; 15] = [
     "mixin",
     "specs",
     "documentation",
+    "packages",
     "prism",
     "schemathesis",
+];
+
+/// The crates that others can use from a registry.
+const PUBLISHED: [&str; 5] = [
+    "jsv",
+    "callmeter-error-chain",
+    "callmeter-record-tables",
+    "callmeter-plugin-abi",
+    "callmeter-plugin-sdk",
 ];
 
 pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
@@ -62,6 +72,7 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
     report.step("mixin", || mixin::check(shell).into());
     report.step("specs", || lints::specs(shell).into());
     report.step("documentation", || documentation(shell).into());
+    report.step("packages", || packages(shell).into());
     conformance::steps(shell, &conformance::Arguments::default(), &mut report);
 
     let result = report.finish();
@@ -106,6 +117,17 @@ fn documentation(shell: &Shell) -> Result<(), Error> {
         shell
             .cargo(["doc", "--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "--deny=warnings"),
+    )
+}
+
+/// Whether the published crates build from what a registry would get, in the order of their
+/// dependencies. Nothing is downloaded.
+fn packages(shell: &Shell) -> Result<(), Error> {
+    let packages = PUBLISHED.map(|name| format!("--package={name}"));
+    run_command(
+        shell
+            .cargo(["package", "--offline", "--locked", "--allow-dirty"])
+            .args(packages),
     )
 }
 

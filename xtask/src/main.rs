@@ -5,6 +5,7 @@ mod ci;
 mod codegen;
 mod conformance;
 mod demo;
+mod dist;
 mod lints;
 mod mixin;
 mod report;
@@ -67,6 +68,11 @@ enum Task {
     /// missing installs it or fails. Only the check of security advisories is skipped if their
     /// database cannot be downloaded.
     Ci(ci::Arguments),
+    /// Make the packages of a release in target/dist
+    ///
+    /// An archive, a Debian package, an RPM package, an image, the list of all crates (SBOM) and
+    /// checksums. `--check` installs and runs them in a clean Debian; it needs root.
+    Dist(dist::Arguments),
     /// Check the clients and the simulator against specs/ with Prism and Schemathesis
     ///
     /// Prism mocks both APIs: the clients call every operation, then make thousands of calls with
@@ -86,6 +92,7 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => demo::run(&shell, &arguments),
         Task::Test(arguments) => test::run(&shell, &arguments),
         Task::Ci(arguments) => ci::run(&shell, &arguments),
+        Task::Dist(arguments) => dist::run(&shell, &arguments),
         Task::Conformance(arguments) => conformance::run(&shell, &arguments),
         Task::Bench(arguments) => bench::run(&shell, &arguments),
         Task::Miri => test::miri(&shell),

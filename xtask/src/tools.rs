@@ -31,6 +31,8 @@ pub(crate) const PRISM: Pinned = ("@stoplight/prism-cli", "5.14.2");
 
 /// The licence and source checker.
 const CARGO_DENY: Pinned = ("cargo-deny", "0.20.2");
+/// It lists the crates of a program.
+const CARGO_SBOM: Pinned = ("cargo-sbom", "0.10.0");
 
 /// The oldest Node that all of them run on.
 const NODE_MAJOR: u32 = 20;
@@ -272,7 +274,15 @@ fn install(
 
 /// cargo-deny, built under target/xtask if it is not installed.
 pub(crate) fn cargo_deny(shell: &Shell) -> Result<PathBuf, Error> {
-    let (name, version) = CARGO_DENY;
+    cargo_tool(shell, CARGO_DENY)
+}
+
+/// cargo-sbom, built likewise.
+pub(crate) fn cargo_sbom(shell: &Shell) -> Result<PathBuf, Error> {
+    cargo_tool(shell, CARGO_SBOM)
+}
+
+fn cargo_tool(shell: &Shell, (name, version): Pinned) -> Result<PathBuf, Error> {
     if let Some(found) = on_path(name) {
         return Ok(found);
     }

@@ -67,6 +67,17 @@ pub enum Command {
     /// List the batches that an output rejected, or deliver them again
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Ask a running exporter whether it is ready, such as for the health check of a container
+    Healthcheck {
+        /// Its address
+        #[arg(value_name = "ADDRESS", default_value = "127.0.0.1:10177")]
+        address: String,
+    },
+    /// Write man pages, one for each command
+    Man {
+        /// The directory that receives them
+        directory: PathBuf,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -134,6 +145,9 @@ pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "the type is documented")]
     pub config: ConfigFileArg,
+    /// Use the sockets of systemd's socket activation instead of listening on addresses
+    #[arg(long = "web.systemd-socket", conflicts_with = "listen_address")]
+    pub systemd_socket: bool,
     /// Only check the configuration, like the command check-config
     #[arg(long = "config.check")]
     pub check: bool,
@@ -222,7 +236,8 @@ pub struct DemoArgs {
     /// Seed of the simulated world; the same seed gives the same calls
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
-    /// Directory of the plugin libraries; by default, that of callmeter
+    /// Directory of the plugin libraries; by default, that of callmeter or
+    /// of its package
     #[arg(long, value_name = "DIRECTORY")]
     pub plugins: Option<PathBuf>,
     #[command(flatten)]
@@ -274,6 +289,18 @@ pub enum JournalCommand {
     Verify(JournalArg),
     /// Print its contents: records, time spans, sizes, and what each output has yet to deliver
     Stats(JournalArg),
+    /// Copy it into a new file. The exporter may run meanwhile
+    ///
+    /// To restore the copy: stop the exporter, move the journal and the files beside it away, put
+    /// the copy in its place, start the exporter.
+    Backup {
+        #[command(flatten)]
+        #[expect(missing_docs, reason = "the type is documented")]
+        journal: JournalArg,
+        /// The new file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 /// How records are written by `export`.
@@ -308,9 +335,8 @@ pub struct ExportArgs {
     /// Only this account
     #[arg(long, value_name = "NAME")]
     pub account: Option<String>,
-    /// The step between samples of the openmetrics format
-    ///
-    /// Prometheus shows a value for five minutes.
+    /// The step between samples of the openmetrics format. Prometheus shows a value for five
+    /// minutes
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = crate::config::parse_duration)]
     pub step: std::time::Duration,
     /// In the openmetrics format, also write flagged calls and the seconds of clients
@@ -445,6 +471,22 @@ pub enum PluginCommand {
     },
     /// List the configured outputs and describe their libraries
     List(ConfigFileArg),
+    /// Check that a plugin keeps the rules, whatever its language
+    ///
+    /// Feeds the library what callmeter may send: every stream, empty and large batches, columns
+    /// of nulls, unknown columns, repeated batches, a stop in the middle. Each check starts the
+    /// plugin in a process of its own with an empty directory, for which `{directory}` stands.
+    Test {
+        /// The library
+        path: PathBuf,
+        /// The plugin's settings as JSON, such as '{"path": "{directory}/lines"}'
+        #[arg(long, value_name = "JSON", default_value = "{}")]
+        config: String,
+        /// The file or directory that the plugin writes, such as '{directory}/lines': check that
+        /// the id of every call is in it
+        #[arg(long, value_name = "PATH")]
+        written: Option<String>,
+    },
 }
 
 /// Commands on dead letters.

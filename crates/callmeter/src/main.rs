@@ -49,6 +49,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Metrics(args) => commands::metrics::run(&args),
         Command::Plugin(command) => commands::plugin::run(command),
         Command::DeadLetters(command) => commands::dead_letters::run(command),
+        Command::Healthcheck { address } => commands::healthcheck::run(&address),
+        Command::Man { directory } => commands::man::run(&directory),
         Command::Completions { shell } => commands::completions::run(shell),
     }
 }

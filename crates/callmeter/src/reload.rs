@@ -47,6 +47,11 @@ impl Reloader {
         &self.loaded.config
     }
 
+    /// What runs, in one line.
+    pub(crate) fn summary(&self) -> String {
+        self.loaded.config.summary()
+    }
+
     /// The text of the page `/config`, always of the configuration in effect.
     pub(crate) fn config_page(&self) -> Arc<ArcSwap<String>> {
         Arc::clone(&self.config_page)

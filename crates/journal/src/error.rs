@@ -79,6 +79,12 @@ pub enum JournalError {
         /// What is damaged.
         what: String,
     },
+    /// The file that a backup should become is there already.
+    #[error("{path} exists already: name a new file for the backup")]
+    BackupExists {
+        /// The file.
+        path: PathBuf,
+    },
     /// Retention removed a batch while a poll was about to read it.
     #[error(
         "retention has just removed batch {seq} of journal {path}: the next poll goes on without it"

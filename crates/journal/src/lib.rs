@@ -14,7 +14,8 @@
 //!   ([`Journal::retain`]) keeps the batches that an output has not acknowledged, that are within
 //!   the lookback of an account, or that the last snapshot of the totals
 //!   ([`Journal::store_snapshot`]) does not include.
-//! - [`Reader::verify`] reads all of it and checks that it is consistent.
+//! - [`Reader::backup`] copies it while it is written. [`Reader::verify`] reads all of it and
+//!   checks that it is consistent.
 //!
 //! All times are UTC microseconds.
 
@@ -44,6 +45,7 @@ pub use log::accounts::AccountState;
 pub use log::coverage::{CoverageChange, DayCoverage, WalkPosition};
 pub use log::cursor_rows::Cursor;
 pub use log::reader::{Filter, Reader};
+pub use maintenance::backup::BackedUp;
 pub use maintenance::retention::{Hold, RetentionPolicy, RetentionReport};
 pub use maintenance::stats::{Stats, StreamStats};
 pub use maintenance::verify::{Finding, Verification};

@@ -6,7 +6,7 @@ use std::path::Path;
 use callmeter_plugin_host::OutputSettings;
 
 use crate::charging;
-use crate::config::{self, Config, ConfigError, Loaded, Output, Problem, SecretSource};
+use crate::config::{self, ConfigError, Loaded, Output, Problem, SecretSource};
 use crate::exit::Failure;
 use crate::pipeline::plugin_settings;
 use crate::web;
@@ -33,7 +33,8 @@ pub fn run(file: &Path, web_config_file: Option<&Path>) -> Result<(), Failure> {
         eprintln!("warning: {warning}");
     }
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}: {}", file.display(), summary(&loaded.config)).map_err(Failure::stdout)?;
+    let summary = loaded.config.summary();
+    writeln!(out, "{}: valid: {summary}", file.display()).map_err(Failure::stdout)?;
     for entry in &loaded.config.charges {
         writeln!(out, "{}", charging::describe(entry)).map_err(Failure::stdout)?;
     }
@@ -69,16 +70,4 @@ fn check_plugin(output: &Output) -> Result<(), String> {
         ..plugin_settings(output)
     };
     callmeter_plugin_host::check_settings(&settings)
-}
-
-fn summary(config: &Config) -> String {
-    let count = |number: usize, word: &str| match number {
-        1 => format!("1 {word}"),
-        number => format!("{number} {word}s"),
-    };
-    format!(
-        "valid: {}, {}",
-        count(config.accounts.len(), "account"),
-        count(config.outputs.len(), "output")
-    )
 }

@@ -8,7 +8,9 @@ pub mod dead_letters;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod export;
+pub mod healthcheck;
 pub mod journal;
+pub mod man;
 pub mod metrics;
 pub mod plugin;
 pub mod rate;

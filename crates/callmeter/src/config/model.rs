@@ -29,6 +29,21 @@ pub struct Config {
     pub metrics: Metrics,
 }
 
+impl Config {
+    /// What is configured, in a few words.
+    pub fn summary(&self) -> String {
+        let count = |number: usize, word: &str| match number {
+            1 => format!("1 {word}"),
+            number => format!("{number} {word}s"),
+        };
+        format!(
+            "{}, {}",
+            count(self.accounts.len(), "account"),
+            count(self.outputs.len(), "output")
+        )
+    }
+}
+
 /// One account at one API.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {

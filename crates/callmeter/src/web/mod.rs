@@ -26,6 +26,6 @@ mod usage_figures;
 mod words;
 
 pub use access::{Access, AccessError, check, loses_protection};
-pub use listen::{ListenError, bind};
+pub use listen::{ListenError, adopt, bind_all};
 pub use serve::serve;
 pub use state::{Reload, ReloadRequest, WebState};

@@ -69,7 +69,7 @@ async fn start_with(
     bounds: Bounds,
 ) -> (Running, tokio::sync::mpsc::Receiver<ReloadRequest>) {
     let (state, reloads) = state(args);
-    let listener = bind("127.0.0.1:0").await.unwrap().remove(0);
+    let listener = super::listen::bind("127.0.0.1:0").await.unwrap().remove(0);
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = stop();
     let app = routes::router(state.clone());
