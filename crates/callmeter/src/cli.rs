@@ -421,7 +421,7 @@ pub struct RateArgs {
     #[arg(value_name = "NUMBER")]
     pub number: String,
     /// How long the call lasts, in seconds
-    #[arg(value_name = "SECONDS", value_parser = crate::commands::rate::parse_seconds)]
+    #[arg(value_name = "SECONDS", value_parser = parse_seconds)]
     pub seconds: std::time::Duration,
     /// A file with rates, a PortSIP account whose rates are in the journal, or an entry of
     /// `charges`
@@ -509,6 +509,19 @@ pub struct DeadLettersArgs {
     pub output: Option<String>,
 }
 
+/// Reads seconds with up to three decimal places.
+fn parse_seconds(text: &str) -> Result<std::time::Duration, String> {
+    let teach = || "write seconds, such as 185 or 0.5".to_owned();
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(fraction) || fraction.len() > 3 {
+        return Err(teach());
+    }
+    let millis: u64 = format!("{fraction:0<3}").parse().map_err(|_| teach())?;
+    let seconds: u64 = whole.parse().map_err(|_| teach())?;
+    Ok(std::time::Duration::from_secs(seconds) + std::time::Duration::from_millis(millis))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -555,5 +568,27 @@ mod tests {
         assert!(cli.command.is_none());
         assert_eq!(cli.run.config.config_file, PathBuf::from("a.yml"));
         assert_eq!(cli.run.web.listen_address, [":1", ":2"]);
+    }
+
+    #[test]
+    fn seconds_may_have_a_fraction() {
+        for (text, millis) in [("185", 185_000), ("0.5", 500), ("1.25", 1_250), ("0", 0)] {
+            assert_eq!(
+                parse_seconds(text),
+                Ok(std::time::Duration::from_millis(millis))
+            );
+        }
+        for text in [
+            "",
+            "-1",
+            "1e3",
+            "1.2345",
+            ".5",
+            "1.",
+            "a",
+            "99999999999999999999",
+        ] {
+            assert!(parse_seconds(text).is_err(), "{text}");
+        }
     }
 }

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
-use std::time::Duration;
 
 use callmeter_journal::{BatchSeq, Reader};
 use callmeter_rating::{Built, Deck, Explanation, FreeSeconds, Options, Tariff};
@@ -290,22 +289,6 @@ fn json(args: &RateArgs, used: &UsedDeck, explained: &Explanation<'_>) -> Result
     Ok(text)
 }
 
-/// Reads seconds with up to three decimal places.
-///
-/// # Errors
-/// If the text is no such number.
-pub fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let teach = || "write seconds, such as 185 or 0.5".to_owned();
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_digits(whole) || !is_digits(fraction) || fraction.len() > 3 {
-        return Err(teach());
-    }
-    let millis: u64 = format!("{fraction:0<3}").parse().map_err(|_| teach())?;
-    let seconds: u64 = whole.parse().map_err(|_| teach())?;
-    Ok(Duration::from_secs(seconds) + Duration::from_millis(millis))
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
@@ -368,24 +351,5 @@ mod tests {
         insta::assert_snapshot!("unusable_json", rated("42", "60", "json"));
         insta::assert_snapshot!("no_match", rated("+1 555", "60", "table"));
         insta::assert_snapshot!("no_number", rated("anonymous", "60", "table"));
-    }
-
-    #[test]
-    fn seconds_may_have_a_fraction() {
-        for (text, millis) in [("185", 185_000), ("0.5", 500), ("1.25", 1_250), ("0", 0)] {
-            assert_eq!(parse_seconds(text), Ok(Duration::from_millis(millis)));
-        }
-        for text in [
-            "",
-            "-1",
-            "1e3",
-            "1.2345",
-            ".5",
-            "1.",
-            "a",
-            "99999999999999999999",
-        ] {
-            assert!(parse_seconds(text).is_err(), "{text}");
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use callmeter_rating::Options;
 use callmeter_records::{CallField, Direction};
 
-use super::model::OutputFrom;
+use super::output_from::OutputFrom;
 
 /// What the calls of an account cost.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,7 +8,8 @@ use callmeter_records::{CallField, Direction};
 
 use super::accounts::sections;
 use super::charge_model::{Charging, Deck, NumberColumn, Numbers, Rule};
-use super::model::{Account, Api, OutputFrom};
+use super::model::{Account, Api};
+use super::output_from::OutputFrom;
 use super::section::{Section, Text};
 
 const DIRECTIONS: [(&str, Direction); 5] = [

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use url::Url;
 
 use super::charge_model::Charging;
+use super::output_from::OutputFrom;
 use super::secret::SecretSource;
 
 /// A whole configuration.
@@ -270,15 +271,6 @@ pub struct Journal {
     pub max_bytes: u64,
     /// Whether batches are removed that an output has not acknowledged.
     pub drop_undelivered: bool,
-}
-
-/// Where a new output starts in the journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputFrom {
-    /// At the oldest record.
-    Oldest,
-    /// After the newest record.
-    Now,
 }
 
 /// Where a plugin's code runs.

@@ -6,7 +6,8 @@ use callmeter_records::Stream;
 use serde_json::Map;
 
 use super::accounts::sections;
-use super::model::{Isolation, Journal, Output, OutputFrom};
+use super::model::{Isolation, Journal, Output};
+use super::output_from::OutputFrom;
 use super::plugin_secrets;
 use super::problem::Place;
 use super::secret::SecretSource;
