@@ -334,7 +334,6 @@ impl App {
 }
 
 /// A failure with all its causes: an account's name alone says nothing.
-#[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
 fn with_causes(error: impl std::error::Error + 'static) -> Failure {
     Failure::failed(chain(&error))
 }

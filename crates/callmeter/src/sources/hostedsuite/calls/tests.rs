@@ -293,7 +293,7 @@ async fn a_clock_that_is_put_right_while_a_poll_reads_leads_to_no_day_twice() {
     let readings = Arc::new(std::sync::atomic::AtomicU32::new(0));
     rig.task.reader.clock = WallClock::new(move || {
         let is_right = readings.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 2;
-        let ahead = if is_right { 0 } else { 1 };
+        let ahead = i32::from(!is_right);
         Timestamp::now() + ahead.hours()
     });
     rig.task.run().await.unwrap();
