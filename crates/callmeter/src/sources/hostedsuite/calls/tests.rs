@@ -215,8 +215,8 @@ async fn a_day_that_is_forbidden_or_throttled_stops_no_other_day() {
         );
         assert_eq!(rig.take_asked(), [0, 3, 2, 1]);
     }
-    // If nothing was answered before, nothing shows that only this day fails. Another one comes first
-    // in the next poll.
+    // If nothing was answered before, nothing shows that only this day fails. Then another one
+    // comes first in the next poll.
     let mut rig = rig(|days_ago, _| match days_ago {
         0 => (StatusCode::FORBIDDEN, json!({})),
         _ => page(days_ago, 0..1, 1),
