@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use callmeter_plugin_sdk::Stream;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
@@ -43,7 +44,7 @@ pub struct Config {
     /// Headers of every request.
     #[serde(default)]
     pub headers: BTreeMap<String, Header>,
-    /// The columns to send. Without it, all are sent.
+    /// The columns to send, besides `account` and `sequence`. Without it, all are sent.
     #[serde(default)]
     pub fields: Option<Vec<String>>,
     /// Columns with personal data to send unredacted.
@@ -203,6 +204,8 @@ pub(crate) enum ConfigError {
     Header { name: String, problem: &'static str },
     #[error("`fields`: the list is empty; leave it out to send every column")]
     NoFields,
+    #[error("`fields`: no stream has the column {name:?}; {hint}")]
+    Field { name: String, hint: String },
     #[error("`reveal`: {0:?} is no column with personal data; those are {known}", known = redact::PERSONAL.join(", "))]
     Reveal(String),
     #[error("`{key}`: {}: {problem}", path.display())]
@@ -300,6 +303,10 @@ impl Config {
         if self.fields.as_ref().is_some_and(Vec::is_empty) {
             return Err(ConfigError::NoFields);
         }
+        let fields = self.fields.iter().flatten();
+        if let Some(unknown) = fields.filter_map(|name| unknown_column(name)).next() {
+            return Err(unknown);
+        }
         if let Some(unknown) = self
             .reveal
             .iter()
@@ -318,4 +325,32 @@ impl Config {
         }
         Ok(())
     }
+}
+
+const STREAMS: [Stream; 4] = [
+    Stream::Calls,
+    Stream::Balances,
+    Stream::Rates,
+    Stream::Billing,
+];
+
+/// The problem with a column that no stream has.
+fn unknown_column(name: &str) -> Option<ConfigError> {
+    let known = || STREAMS.into_iter().flat_map(Stream::columns);
+    if known().any(|column| column == name) {
+        return None;
+    }
+    let written = name.to_lowercase();
+    let likeness = |column| (strsim::jaro_winkler(&written, column), column);
+    let closest = known()
+        .map(likeness)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness > 0.75);
+    Some(ConfigError::Field {
+        name: name.to_owned(),
+        hint: match closest {
+            Some((_, column)) => format!("did you mean {column:?}?"),
+            None => "docs/RECORDS.md lists them".to_owned(),
+        },
+    })
 }
