@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use callmeter_error_chain::one_line;
 use callmeter_plugin_abi::InitFn;
 use callmeter_records::Stream;
 
@@ -90,7 +91,7 @@ pub struct OutputSettings {
     pub scrub: Scrub,
 }
 
-/// Removes secrets from a text.
+/// Removes secrets from a text of a plugin, which is one line afterwards.
 #[derive(Clone)]
 pub struct Scrub(Arc<dyn Fn(&str) -> String + Send + Sync>);
 
@@ -101,7 +102,9 @@ impl Scrub {
     }
 
     pub(crate) fn scrub(&self, text: &str) -> String {
-        (self.0)(text)
+        // Before, because a secret may have line breaks; and again, because characters that are
+        // left out may have parted one.
+        (self.0)(&one_line(&(self.0)(text)))
     }
 }
 
@@ -169,5 +172,19 @@ impl Default for Limits {
             retry_most: Duration::from_mins(1),
             failures_until_down: 3,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Scrub;
+
+    #[test]
+    fn a_secret_is_found_before_and_after_a_text_becomes_one_line() {
+        let scrub = Scrub::new(|text| text.replace("two\nlines", "***").replace("hunter2", "***"));
+        assert_eq!(
+            scrub.scrub("two\nlines, hun\u{202e}ter2\nand more"),
+            "***, *** and more"
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use callmeter_plugin_testkit::host::{
-    LoadDecision, PluginFile, PluginSource, Trust, check_settings, inspect,
+    LoadDecision, PluginFile, PluginSource, Scrub, Trust, check_settings, inspect,
 };
 use callmeter_plugin_testkit::{Rig, RigOptions};
 use common::{CHILD, PATIENCE, append_calls, compile_c, hazard, odd, own_process, talk_times_c};
@@ -55,6 +55,27 @@ fn a_plugin_checks_its_settings_itself() {
     assert_eq!(check(&["-DCHECK_STATUS=0"]), Ok(()));
     assert_eq!(check(&[]), Ok(()));
     assert_eq!(check(&["-DSHORT_TABLE"]), Ok(()), "minor 0 has no check");
+}
+
+/// Somebody reads it in a terminal, or pastes it into a ticket.
+#[test]
+fn what_a_check_says_is_one_line_without_secrets() {
+    let dir = tempfile::tempdir().unwrap();
+    let plugin = odd(
+        dir.path(),
+        &[
+            "-DCHECK_STATUS=3",
+            "-DCHECK_TEXT=\"hun\\033ter2 hunter2\\ncallmeter.yml: valid\\342\\200\\256!\"",
+        ],
+    );
+    let mut settings = RigOptions::library(plugin, dir.path())
+        .isolated(CHILD)
+        .settings();
+    settings.scrub = Scrub::new(|text| text.replace("hunter2", "***"));
+    assert_eq!(
+        check_settings(&settings).unwrap_err(),
+        "its settings are not valid: *** *** callmeter.yml: valid!"
+    );
 }
 
 #[test]

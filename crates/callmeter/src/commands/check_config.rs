@@ -2,12 +2,14 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
-use callmeter_plugin_host::OutputSettings;
+use callmeter_plugin_host::{OutputSettings, Scrub};
 
 use crate::config::{self, Config, ConfigError, Loaded, Output, Problem, SecretSource};
 use crate::exit::Failure;
 use crate::pipeline::plugin_settings;
+use crate::secret_redactor::SecretRedactor;
 use crate::web;
 
 /// Reads the files, prints warnings and a summary.
@@ -62,10 +64,15 @@ fn check_plugins(loaded: &Loaded) -> Result<(), Failure> {
 }
 
 fn check_plugin(output: &Output) -> Result<(), String> {
-    let mut read = |source: &SecretSource| source.read().map(|secret| secret.expose().to_owned());
+    let redactor = Arc::new(SecretRedactor::new());
+    let mut read = |source: &SecretSource| {
+        let secret = redactor.read(source)?;
+        Ok::<_, api_client::SecretError>(secret.expose().to_owned())
+    };
     let config = config::resolve_plugin_secrets(&output.config, &mut read)?;
     let settings = OutputSettings {
         config: serde_json::Value::Object(config).to_string(),
+        scrub: Scrub::new(move |text| redactor.scrub(text)),
         ..plugin_settings(output)
     };
     callmeter_plugin_host::check_settings(&settings)

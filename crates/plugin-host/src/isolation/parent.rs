@@ -100,9 +100,10 @@ impl ChildMaker {
 }
 
 /// Loads the plugin of an output in a child process and checks the output's configuration against
-/// the plugin's JSON Schema. Creates no instance. The error is a text for the operator.
+/// the plugin's JSON Schema. Creates no instance. The error is a line for the operator, without
+/// secrets.
 pub fn check_settings(settings: &OutputSettings) -> Result<(), String> {
-    let (sink, _) = ChildMaker::new(settings).ask_to_create(true, |interrupt| {
+    let made = ChildMaker::new(settings).ask_to_create(true, |interrupt| {
         // Ends a plugin that hangs while it is loaded.
         let limit = settings.limits.call_timeout;
         let _ = std::thread::Builder::new().spawn(move || {
@@ -111,9 +112,9 @@ pub fn check_settings(settings: &OutputSettings) -> Result<(), String> {
                 interrupt.kill();
             }
         });
-    })?;
-    drop(sink);
-    Ok(())
+    });
+    made.map(drop)
+        .map_err(|reason| settings.scrub.scrub(&reason))
 }
 
 impl MakeSink for ChildMaker {
