@@ -1,6 +1,7 @@
 //! The output against a server: what it sends, what it makes of answers, what it never tells.
 
 mod fields;
+mod files;
 mod server;
 
 use std::fmt::Write as _;
