@@ -156,6 +156,9 @@ pub struct Limits {
     pub retry_most: Duration,
     /// The output is down after this many failures in a row.
     pub failures_until_down: u32,
+    /// The output is down while it waits for another attempt and nothing became durable for this
+    /// long after the first failure. A server may ask for a wait of an hour.
+    pub down_after: Duration,
 }
 
 impl Default for Limits {
@@ -171,6 +174,7 @@ impl Default for Limits {
             retry_least: Duration::from_millis(500),
             retry_most: Duration::from_mins(1),
             failures_until_down: 3,
+            down_after: Duration::from_mins(1),
         }
     }
 }
