@@ -1,6 +1,7 @@
 //! The configuration of a webhook output, checked in full before the first record.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -77,7 +78,7 @@ pub struct SecretItem {
 
 /// The value of a header.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a text, or `secret_file` with a path")]
 pub enum Header {
     /// A plain text.
     Plain(Secret),
@@ -137,7 +138,10 @@ pub struct Span(pub Duration);
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged)]
+        #[serde(
+            untagged,
+            expecting = "expected a time up to an hour such as 500ms, 30s or 2m"
+        )]
         enum Written {
             Seconds(u64),
             Text(String),
@@ -226,6 +230,25 @@ pub(crate) enum ConfigError {
     Client(String),
 }
 
+/// Everything that is wrong with a configuration.
+#[derive(Debug)]
+pub(crate) struct ConfigErrors(pub(crate) Vec<ConfigError>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&texts.join("; "))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl From<ConfigError> for ConfigErrors {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error])
+    }
+}
+
 /// Headers that the output sets itself, or that belong to the connection.
 const RESERVED: [&str; 10] = [
     "connection",
@@ -273,57 +296,59 @@ impl Config {
     }
 
     /// The headers of the configuration, none shown when requests are logged.
-    pub(crate) fn header_map(&self) -> Result<HeaderMap, ConfigError> {
+    pub(crate) fn header_map(&self, wrong: &mut Vec<ConfigError>) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, header) in &self.headers {
-            let wrong = |problem| ConfigError::Header {
-                name: name.clone(),
-                problem,
+            let mut refuse = |problem| {
+                wrong.push(ConfigError::Header {
+                    name: name.clone(),
+                    problem,
+                });
             };
-            let key = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| wrong("is no name of a header"))?;
+            let Ok(key) = HeaderName::from_bytes(name.as_bytes()) else {
+                refuse("is no name of a header");
+                continue;
+            };
             if RESERVED.contains(&key.as_str()) {
-                return Err(wrong("is set by the output itself"));
+                refuse("is set by the output itself");
+                continue;
             }
-            let mut value = HeaderValue::from_str(header.value())
-                .map_err(|_| wrong("has a value that no header can have"))?;
+            let Ok(mut value) = HeaderValue::from_str(header.value()) else {
+                refuse("has a value that no header can have");
+                continue;
+            };
             value.set_sensitive(true);
             if map.insert(key, value).is_some() {
-                return Err(wrong("is there twice"));
+                refuse("is there twice");
             }
         }
-        Ok(map)
+        map
     }
 
     /// Checks what neither the types nor the functions above say.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Vec<ConfigError> {
+        let mut wrong = Vec::new();
         if !(1..=100_000).contains(&self.batch) {
-            return Err(ConfigError::Batch);
+            wrong.push(ConfigError::Batch);
         }
         if self.fields.as_ref().is_some_and(Vec::is_empty) {
-            return Err(ConfigError::NoFields);
+            wrong.push(ConfigError::NoFields);
         }
         let fields = self.fields.iter().flatten();
-        if let Some(unknown) = fields.filter_map(|name| unknown_column(name)).next() {
-            return Err(unknown);
-        }
-        if let Some(unknown) = self
-            .reveal
-            .iter()
-            .find(|name| !redact::PERSONAL.contains(&name.as_str()))
-        {
-            return Err(ConfigError::Reveal(unknown.clone()));
-        }
+        wrong.extend(fields.filter_map(|name| unknown_column(name)));
+        let unknown = |name: &&String| !redact::PERSONAL.contains(&name.as_str());
+        let reveal = self.reveal.iter().filter(unknown).cloned();
+        wrong.extend(reveal.map(ConfigError::Reveal));
         if self.client_cert_file.is_some() != self.client_key_file.is_some() {
-            return Err(ConfigError::HalfIdentity);
+            wrong.push(ConfigError::HalfIdentity);
         }
         if self.timeout.0 > LONGEST_TIMEOUT {
-            return Err(ConfigError::Timeout);
+            wrong.push(ConfigError::Timeout);
         }
         if self.circuit.failures == 0 {
-            return Err(ConfigError::Circuit);
+            wrong.push(ConfigError::Circuit);
         }
-        Ok(())
+        wrong
     }
 }
 

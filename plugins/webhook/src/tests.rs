@@ -434,12 +434,23 @@ fn configurations_that_cannot_work() {
         json!({"url": url, "proxy": {"url": "http://proxy:3128", "username": "u"}}),
         json!({"url": url, "circuit": {"failures": 0}}),
         json!({"url": url, "redirects": true}),
+        json!({"url": "h", "secret": "x", "batch": 0, "fields": [], "circuit": {"failures": 0},
+            "headers": {"X Y": "x", "Host": "x"}, "ca_file": "/no/such/file"}),
+        json!({"url": url, "batch": 5.5}),
+        json!({"url": url, "timeout": 30.0}),
+        json!({"url": url, "headers": {"X": 7}}),
+        json!({"url": url, "circuit": {"failures": 4_294_967_296_u64}}),
     ] {
         let error = create(&config).unwrap_err();
         assert!(!error.contains("path-token"), "{config}: {error}");
         writeln!(seen, "{config}\n    {error}").unwrap();
     }
     insta::assert_snapshot!(seen);
+}
+
+#[test]
+fn the_scheme_of_an_address_may_be_in_capitals() {
+    assert!(create(&json!({"url": "HTTPS://crm.example.com/"})).is_ok());
 }
 
 #[test]

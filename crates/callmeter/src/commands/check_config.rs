@@ -28,9 +28,9 @@ pub fn run(file: &Path, web_config_file: Option<&Path>) -> Result<(), Failure> {
         (_, web) => web.transpose().map_err(Failure::WebConfig)?,
     };
     let loaded = loaded?;
-    check_plugins(&loaded)?;
+    let plugins = check_plugins(&loaded)?;
     let warnings = loaded.warnings.iter().map(ToString::to_string);
-    for warning in warnings.chain(web.into_iter().flatten()) {
+    for warning in warnings.chain(plugins).chain(web.into_iter().flatten()) {
         eprintln!("warning: {warning}");
     }
     writeln!(
@@ -43,27 +43,33 @@ pub fn run(file: &Path, web_config_file: Option<&Path>) -> Result<(), Failure> {
 }
 
 /// Loads each output's plugin, in a process of its own, and lets it check the output's settings.
-fn check_plugins(loaded: &Loaded) -> Result<(), Failure> {
+/// Returns warnings.
+fn check_plugins(loaded: &Loaded) -> Result<Vec<String>, Failure> {
     let mut problems = Vec::new();
+    let mut warnings = Vec::new();
     for (index, output) in loaded.config.outputs.iter().enumerate() {
-        if let Err(message) = check_plugin(output) {
-            problems.push(Problem {
+        match check_plugin(output) {
+            Ok(found) => {
+                let named = found.into_iter();
+                warnings.extend(named.map(|text| format!("output {}: {text}", output.name)));
+            }
+            Err(message) => problems.push(Problem {
                 file: loaded.file.clone(),
                 place: loaded.settings_places.get(index).copied().flatten(),
                 key: format!("outputs[{index}].config"),
                 message: format!("output {}: {message}", output.name),
                 hint: Some("`callmeter plugin check` shows the settings of a plugin".to_owned()),
-            });
+            }),
         }
     }
     if problems.is_empty() {
-        Ok(())
+        Ok(warnings)
     } else {
         Err(ConfigError::new(problems).into())
     }
 }
 
-fn check_plugin(output: &Output) -> Result<(), String> {
+fn check_plugin(output: &Output) -> Result<Vec<String>, String> {
     let redactor = Arc::new(SecretRedactor::new());
     let mut read = |source: &SecretSource| {
         let secret = redactor.read(source)?;

@@ -23,6 +23,7 @@ use crate::status::PluginIdentity;
 
 /// A longer line of standard error is logged in pieces.
 const MAX_LINE: u64 = 8 * 1024;
+const OTHER_ANSWER: &str = "the plugin's process gave another answer than it was asked for";
 /// How long a child that closed its output may take to end.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
@@ -99,11 +100,12 @@ impl ChildMaker {
     }
 }
 
-/// Loads the plugin of an output in a child process and checks the output's configuration against
-/// the plugin's JSON Schema. Creates no instance. The error is a line for the operator, without
-/// secrets.
-pub fn check_settings(settings: &OutputSettings) -> Result<(), String> {
-    let made = ChildMaker::new(settings).ask_to_create(true, |interrupt| {
+/// Loads the plugin of an output in a child process, and checks the output's configuration with the
+/// plugin's JSON Schema and by the plugin itself. Creates no instance. Returns warnings. They and
+/// the error are lines for the operator, without secrets.
+pub fn check_settings(settings: &OutputSettings) -> Result<Vec<String>, String> {
+    let maker = ChildMaker::new(settings);
+    let answer = maker.start(|interrupt| {
         // Ends a plugin that hangs while it is loaded.
         let limit = settings.limits.call_timeout;
         let _ = std::thread::Builder::new().spawn(move || {
@@ -113,28 +115,45 @@ pub fn check_settings(settings: &OutputSettings) -> Result<(), String> {
             }
         });
     });
-    made.map(drop)
-        .map_err(|reason| settings.scrub.scrub(&reason))
+    let checked = answer
+        .and_then(|(sink, create)| {
+            let create = Create {
+                check_only: true,
+                ..create
+            };
+            sink.ask("check", &Request::Create(Box::new(create)), &[])
+        })
+        .and_then(|reply| match reply {
+            Reply::Checked(checked) => checked,
+            _ => Err(OTHER_ANSWER.to_owned()),
+        });
+    let clean = |text: String| settings.scrub.scrub(&text);
+    checked
+        .map(|warnings| warnings.into_iter().map(clean).collect())
+        .map_err(clean)
 }
 
 impl MakeSink for ChildMaker {
     fn make(&self, shared: &Shared) -> Result<(Box<dyn Sink>, PluginIdentity), String> {
-        let (sink, identity) = self.ask_to_create(false, |interrupt| {
+        let (sink, create) = self.start(|interrupt| {
             if let Some(interrupt) = interrupt.upgrade() {
                 shared.set_interrupt(interrupt);
             }
         })?;
-        Ok((Box::new(sink), identity))
+        match sink.ask("create", &Request::Create(Box::new(create)), &[])? {
+            Reply::Created(Ok(identity)) => Ok((Box::new(sink), identity)),
+            Reply::Created(Err(reason)) => Err(reason),
+            _ => Err(OTHER_ANSWER.to_owned()),
+        }
     }
 }
 
 impl ChildMaker {
-    /// Starts a child and sends it the first request. `started` gets a handle to end it by.
-    fn ask_to_create(
+    /// Starts a child. Returns the first request for it, too. `started` gets a handle to end it by.
+    fn start(
         &self,
-        check_only: bool,
         started: impl FnOnce(Weak<dyn Interrupt>),
-    ) -> Result<(ChildSink, PluginIdentity), String> {
+    ) -> Result<(ChildSink, Create), String> {
         let PluginSource::File {
             path,
             sha256,
@@ -156,13 +175,9 @@ impl ChildMaker {
             name: self.name.clone(),
             config: self.config.clone(),
             log_level: callbacks::most_detailed(),
-            check_only,
+            check_only: false,
         };
-        match sink.ask("create", &Request::Create(Box::new(create)), &[])? {
-            Reply::Created(Ok(identity)) => Ok((sink, identity)),
-            Reply::Created(Err(reason)) => Err(reason),
-            _ => Err("the plugin's process gave another answer than it was asked for".to_owned()),
-        }
+        Ok((sink, create))
     }
 }
 
