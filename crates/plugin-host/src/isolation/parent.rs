@@ -13,9 +13,10 @@ use serde::Serialize;
 
 use super::child::CHILD_ARGUMENT;
 use super::protocol::{self, Create, Reply, Request};
-use crate::callbacks::{self, LogSink as _, ToTracing};
+use crate::callbacks::{self, LogSink};
 use crate::delivery::MakeSink;
 use crate::delivery::shared::Shared;
+use crate::line_limit;
 use crate::plugin_answer::PluginAnswer;
 use crate::settings::{OutputSettings, PluginSource};
 use crate::sink::{BatchRequest, Interrupt, Sink};
@@ -202,13 +203,13 @@ impl ChildSink {
         let (Some(requests), Some(replies), Some(errors)) = pipes else {
             return Err("the plugin's process has no pipes".to_owned());
         };
-        let log = ToTracing::new(output);
+        let log = Arc::new(line_limit::plugin_log(output));
+        let errors_log = Arc::clone(&log);
         std::thread::Builder::new()
             .name(format!("err {output}"))
-            .spawn(move || log_lines(errors, &log))
+            .spawn(move || log_lines(errors, errors_log.as_ref()))
             .map_err(|error| format!("cannot start a thread for the plugin's process: {error}"))?;
         let (sender, receiver) = mpsc::channel();
-        let log = ToTracing::new(output);
         std::thread::Builder::new()
             .name(format!("from {output}"))
             .spawn(move || {
@@ -280,7 +281,7 @@ impl ChildSink {
 }
 
 /// Logs what a child writes to standard error, line by line: callmeter's log has no secrets.
-fn log_lines(errors: ChildStderr, log: &ToTracing) {
+fn log_lines(errors: ChildStderr, log: &impl LogSink) {
     let mut errors = BufReader::new(errors);
     let mut line = Vec::new();
     loop {
