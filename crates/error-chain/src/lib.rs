@@ -87,3 +87,8 @@ mod tests {
         assert_eq!(chain(&error), "cannot poll: refused: by the server");
     }
 }
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

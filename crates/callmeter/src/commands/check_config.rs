@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use callmeter_plugin_host::{OutputSettings, Scrub};
 
-use crate::config::{self, Config, ConfigError, Loaded, Output, Problem, SecretSource};
+use crate::charging;
+use crate::config::{self, ConfigError, Loaded, Output, Problem, SecretSource};
 use crate::exit::Failure;
 use crate::pipeline::plugin_settings;
 use crate::secret_redactor::SecretRedactor;
@@ -33,13 +34,13 @@ pub fn run(file: &Path, web_config_file: Option<&Path>) -> Result<(), Failure> {
     for warning in warnings.chain(plugins).chain(web.into_iter().flatten()) {
         eprintln!("warning: {warning}");
     }
-    writeln!(
-        std::io::stdout(),
-        "{}: {}",
-        file.display(),
-        summary(&loaded.config)
-    )
-    .map_err(Failure::stdout)
+    let mut out = std::io::stdout().lock();
+    let summary = loaded.config.summary();
+    writeln!(out, "{}: valid: {summary}", file.display()).map_err(Failure::stdout)?;
+    for entry in &loaded.config.charges {
+        writeln!(out, "{}", charging::describe(entry)).map_err(Failure::stdout)?;
+    }
+    Ok(())
 }
 
 /// Loads each output's plugin, in a process of its own, and lets it check the output's settings.
@@ -82,16 +83,4 @@ fn check_plugin(output: &Output) -> Result<Vec<String>, String> {
         ..plugin_settings(output)
     };
     callmeter_plugin_host::check_settings(&settings)
-}
-
-fn summary(config: &Config) -> String {
-    let count = |number: usize, word: &str| match number {
-        1 => format!("1 {word}"),
-        number => format!("{number} {word}s"),
-    };
-    format!(
-        "valid: {}, {}",
-        count(config.accounts.len(), "account"),
-        count(config.outputs.len(), "output")
-    )
 }

@@ -20,7 +20,7 @@ use crate::line_limit;
 use crate::plugin_answer::PluginAnswer;
 use crate::settings::{OutputSettings, PluginSource};
 use crate::sink::{BatchRequest, Interrupt, Sink};
-use crate::status::PluginIdentity;
+use crate::status::{OWN_PROCESS, PluginIdentity};
 
 /// A longer line of standard error is logged in pieces.
 const MAX_LINE: u64 = 8 * 1024;
@@ -254,12 +254,10 @@ impl ChildSink {
         let how = self.handle.how_it_ended();
         if self.handle.killed.load(Ordering::SeqCst) {
             return Err(format!(
-                "the plugin's process did not return from {operation} and was killed ({how})"
+                "{OWN_PROCESS} did not return from {operation} and was killed ({how})"
             ));
         }
-        Err(format!(
-            "the plugin's process ended during {operation} ({how})"
-        ))
+        Err(format!("{OWN_PROCESS} ended during {operation} ({how})"))
     }
 
     fn call(&self, operation: &str, request: &Request, bytes: &[u8]) -> (PluginAnswer, u64) {
