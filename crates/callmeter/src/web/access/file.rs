@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::protection::Protection;
-use super::raw::{RawFile, RawLimit, RawTls};
+use super::raw::{RawFile, RawLimit, RawTls, interval};
 use crate::config::{ConfigError, Place, Problem, Problems, Section, Text, parse_yaml};
 use axum::http::{HeaderName, HeaderValue};
 use serde_saphyr::Location;
@@ -464,13 +464,4 @@ fn rate_limit(
     }
     let burst = raw.burst;
     Ok(interval.map(|interval| RateLimit { interval, burst }))
-}
-
-/// The interval of a rate limit; `None` for 0, which stands for no limit.
-pub(super) fn interval(text: &Text) -> Result<Option<Duration>, String> {
-    if text.value == "0" {
-        return Ok(None);
-    }
-    let interval = crate::config::parse_duration(&text.value)?;
-    Ok(Some(interval).filter(|interval| !interval.is_zero()))
 }

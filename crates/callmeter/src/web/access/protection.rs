@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::raw::{RawFile, RawTls};
+use super::raw::{RawFile, RawTls, interval};
 
 /// The keys of a file that protect the server.
 #[derive(Default)]
@@ -149,7 +149,7 @@ impl Protection {
             }
         }
         if let Some(limit) = &raw.rate_limit {
-            let value = match limit.interval.as_ref().map(super::file::interval) {
+            let value = match limit.interval.as_ref().map(interval) {
                 None if limit.is_empty => Some(Said::Off),
                 Some(Ok(None)) => Some(Said::Off),
                 Some(Ok(Some(interval))) => Some(Said::Limit {

@@ -1,6 +1,7 @@
 //! The keys of the web configuration file as they are written, before they are checked.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_saphyr::Location;
 
@@ -153,4 +154,13 @@ impl RawTls {
 fn texts(entries: Vec<(&str, Text)>) -> BTreeMap<String, Text> {
     let entries = entries.into_iter();
     entries.map(|(key, text)| (key.to_owned(), text)).collect()
+}
+
+/// The interval of a rate limit; `None` for 0, which stands for no limit.
+pub(super) fn interval(text: &Text) -> Result<Option<Duration>, String> {
+    if text.value == "0" {
+        return Ok(None);
+    }
+    let interval = crate::config::parse_duration(&text.value)?;
+    Ok(Some(interval).filter(|interval| !interval.is_zero()))
 }
