@@ -96,6 +96,16 @@ pub const ALERTS: &[Alert] = alerts! {
         "{{ $value }} {{ $labels.rate_type }} call rates of {{ $labels.account }} were changed ({{ $labels.change }})."
         "The rate deck is not as it was an hour ago. Check that the change is yours."
         fires ["{CallRatesChanged}{account=\"a\", rate_type=\"local\", change=\"revised\"}" "0x590 1x10"] quiet ["{CallRatesChanged}{account=\"a\", rate_type=\"local\", change=\"revised\"}" "7x600"];
+    CallsWaitForDeck warning "1h"
+        "{CallsWaitingForDeck} > 0"
+        "{{ $value }} calls of {{ $labels.account }} wait for a rate deck."
+        "For an hour, calls are not charged, because the rate deck or its currency was not read."
+        fires ["{CallsWaitingForDeck}{account=\"a\"}" "3x600"] quiet ["{CallsWaitingForDeck}{account=\"a\"}" "0x600"];
+    CallsNotCharged warning "1h"
+        "sum by (account, reason) (increase({CallsNotCharged}{reason=~\"no_match|no_number|unreadable_number|no_duration|unusable_rate|duplicate_prefix|too_large\"}[1d])) > 10 > on (account) group_left () (0.05 * sum by (account) (increase({Calls}[1d])))"
+        "{{ $value }} calls of {{ $labels.account }} are not charged ({{ $labels.reason }})."
+        "In the last day, more than 5 % of the calls were not charged for a reason that a change of the rate deck or of `charges` may remove."
+        fires ["{CallsNotCharged}{account=\"a\", reason=\"no_match\"}" "0+1x600", "{Calls}{account=\"a\", client_id=\"c\"}" "0+10x600"] quiet ["{CallsNotCharged}{account=\"a\", reason=\"no_match\"}" "0+1x600", "{CallsNotCharged}{account=\"a\", reason=\"internal\"}" "0+20x600", "{Calls}{account=\"a\", client_id=\"c\"}" "0+30x600"];
     OutputLagging warning "15m"
         "{OutputLag} > 0 and on (output, stream) {OutputOldest} > 0 and on (output, stream) (time() - {OutputOldest}) > 900"
         "The output {{ $labels.output }} is behind with {{ $labels.stream }}."

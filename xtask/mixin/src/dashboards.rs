@@ -348,6 +348,57 @@ fn allowances() -> Result<Value, UnknownFamily> {
             )],
         ),
         graph(
+            "Spend an hour",
+            "What calls cost by the rate deck, as `charges` says. Later edits are not in it.",
+            "short",
+            &[(
+                "topk(15, sum by (client_id, currency) (increase({Charges}{account=~\"$account\", client_id=~\"$client\"}[1h])))",
+                "{{client_id}} {{currency}}",
+            )],
+        ),
+        Panel {
+            kind: "bargauge",
+            ..graph(
+                "Spend in the last 30 days, by client",
+                "What calls cost by the rate deck. Later edits are not in it.",
+                "short",
+                &[(
+                    "topk(15, sum by (client_id, currency) (increase({Charges}{account=~\"$account\", client_id=~\"$client\"}[30d])))",
+                    "{{client_id}} {{currency}}",
+                )],
+            )
+        },
+        Panel {
+            kind: "bargauge",
+            ..graph(
+                "Spend in the last day, by rate type",
+                "The destinations that cost the most.",
+                "short",
+                &[(
+                    "topk(15, sum by (rate_type, currency) (increase({Charges}{account=~\"$account\", client_id=~\"$client\"}[1d])))",
+                    "{{rate_type}} {{currency}}",
+                )],
+            )
+        },
+        graph(
+            "Calls not charged, by reason",
+            "In an hour. docs/CHARGES.md says what the reasons mean.",
+            "short",
+            &[(
+                "sum by (account, reason) (increase({CallsNotCharged}{account=~\"$account\"}[1h]))",
+                "{{account}} {{reason}}",
+            )],
+        ),
+        graph(
+            "Calls waiting for a deck",
+            "They are charged when the rate deck and its currency have been read.",
+            "short",
+            &[(
+                "{CallsWaitingForDeck}{account=~\"$account\"}",
+                "{{account}}",
+            )],
+        ),
+        graph(
             "Mean price per minute",
             "",
             "short",
