@@ -43,4 +43,5 @@ pub use log::reader::{Filter, Reader};
 pub use maintenance::retention::{Hold, RetentionPolicy, RetentionReport};
 pub use maintenance::stats::{Stats, StreamStats};
 pub use maintenance::verify::{Finding, Verification};
+pub use sqlite::format::APPLICATION_ID;
 pub use stored_batch::{BatchMeta, StoredBatch};

@@ -8,6 +8,7 @@ mod load;
 mod metrics;
 mod model;
 mod outputs;
+mod paths;
 mod plugin_secrets;
 mod portsip;
 mod problem;
@@ -26,6 +27,7 @@ pub use model::{
     Account, Api, Balances, Billing, Calls, Clients, Config, Format, HostedSuite, Isolation,
     Journal, Link, Metrics, Output, OutputFrom, PortSip, Proxy, Rates, Rounding, Tls,
 };
+pub(crate) use paths::holds_no_other_file;
 pub use plugin_secrets::{has_secrets as has_plugin_secrets, resolve as resolve_plugin_secrets};
 pub use problem::{ConfigError, Place, Problem};
 pub(crate) use problems::Problems;
