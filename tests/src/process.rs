@@ -19,9 +19,14 @@ pub struct Process {
 impl Process {
     /// Starts `command`; the file `log` receives both of its outputs.
     pub fn start(command: &mut Command, log: &Path) -> Self {
+        Self::start_with_input(command, Stdio::null(), log)
+    }
+
+    /// Like [`Process::start`], with a standard input.
+    pub fn start_with_input(command: &mut Command, input: Stdio, log: &Path) -> Self {
         let file = std::fs::File::create(log).unwrap();
         let child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(file.try_clone().unwrap())
             .stderr(file)
             // Ctrl-C at the terminal stops the test only, which then drops this.

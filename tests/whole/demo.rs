@@ -62,6 +62,11 @@ async fn the_demo_shows_figures_that_move_rows_and_posts() {
             let samples = Samples::read(&get(&metrics).await?);
             let up = samples.sum("callmeter_up", &[]) == 2.0
                 && samples.sum("callmeter_output_up", &[]) == 2.0;
+            let spent = samples.sum("callmeter_charges_total", &["client_id="]) > 0.0;
+            let charged = std::fs::read_dir(&csv)
+                .ok()?
+                .flatten()
+                .any(|entry| entry.file_name().to_string_lossy().starts_with("charges"));
             let posts = get(&receiver).await?;
             let posted = posts.split(' ').next()?.parse::<u64>().ok()? > 0;
             let rows: usize = std::fs::read_dir(&csv)
@@ -75,7 +80,7 @@ async fn the_demo_shows_figures_that_move_rows_and_posts() {
                         .count()
                 })
                 .sum();
-            (up && posted && rows > 10).then_some(())
+            (up && spent && charged && posted && rows > 10).then_some(())
         },
         async || format!("{:?} {}", get(&receiver).await, demo.log()),
     )

@@ -3,6 +3,8 @@
 #![expect(clippy::float_cmp, reason = "whole numbers")]
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod backup;
+mod charges;
 mod commands;
 mod demo;
 mod faults;
@@ -11,8 +13,10 @@ mod hangs;
 mod history;
 mod hostile;
 mod kills;
+mod mixin;
 mod outputs;
 mod page;
+mod plugin_test;
 mod prometheus;
 mod proxy;
 mod receiver;
@@ -21,4 +25,5 @@ mod refusals;
 mod secrets;
 mod server;
 mod site;
+mod systemd;
 mod totals;

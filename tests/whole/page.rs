@@ -1,4 +1,4 @@
-//! The status page in a real browser.
+//! The pages in a real browser.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +12,7 @@ use callmeter_tests::{
 const WIDTHS: [u32; 2] = [390, 1280];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_status_page_fits_a_telephone_and_a_desk() {
+async fn the_pages_fit_a_telephone_and_a_desk() {
     let chromium = system("chromium", "chromium");
     let simulator = Simulator::start(Options {
         calls: Some(200),
@@ -37,7 +37,10 @@ async fn the_status_page_fits_a_telephone_and_a_desk() {
     let csv = quoted(&world.path("csv").display().to_string());
     let config = world.configure(
         &[
-            SuiteAccount::of("acme", &simulator).yaml(&world, "simulated"),
+            SuiteAccount::of("acme", &simulator)
+                .with("balances", "{ every: 1s }")
+                .with("clients", "{ every: 1s }")
+                .yaml(&world, "simulated"),
             SuiteAccount::of("an-account-with-a-name-as-long-as-people-give", &broken)
                 .yaml(&world, "simulated"),
             PbxAccount::of("hq", &simulator).yaml(&world, "simulated"),
@@ -56,31 +59,40 @@ async fn the_status_page_fits_a_telephone_and_a_desk() {
             metrics.sum("callmeter_up", &[]) == 2.0
                 && metrics.sum("callmeter_poll_failures_total", &["reason=\"html\""]) > 0.0
                 && metrics.sum("callmeter_output_up", &[]) == 1.0
+                && metrics.count("callmeter_allowance_used_ratio", &[]) > 0
                 && metrics.sum("callmeter_output_records_delivered_total", &[]) > 0.0
         })
         .await;
 
-    let page = exporter.get("/").await.text();
-    assert!(!page.contains("<script"), "the page needs a script");
-    let pictures = pictures(&world);
+    for (name, path) in [("status", "/"), ("usage", "/usage")] {
+        let page = exporter.get(path).await.text();
+        assert!(!page.contains("<script"), "the page needs a script");
+        fits(&chromium, &world, name, &page).await;
+    }
+    assert!(exporter.terminate().success());
+}
+
+/// Takes pictures of a page at each width, and checks that it does not scroll sideways.
+async fn fits(chromium: &Path, world: &World, name: &str, page: &str) {
+    let pictures = pictures(world);
     for width in WIDTHS {
-        let framed = world.write(&format!("status-{width}.html"), &framed(&page, width));
+        let framed = world.write(&format!("{name}-{width}.html"), &framed(page, width));
         let framed = format!("file://{}", framed.display());
-        let picture = pictures.join(format!("status-{width}.png"));
-        let mut command = browser(&chromium, &world);
+        let picture = pictures.join(format!("{name}-{width}.png"));
+        let mut command = browser(chromium, world);
         command
             .arg(format!("--screenshot={}", picture.display()))
             .arg(&framed);
-        run(&mut command, &world).await;
+        run(&mut command, world).await;
         let bytes = std::fs::read(&picture).unwrap();
         assert!(bytes.starts_with(b"\x89PNG"));
         // A picture of a blank page is smaller.
         assert!(bytes.len() > 15_000, "{} bytes at {width}", bytes.len());
         println!("{}", picture.display());
 
-        let mut command = browser(&chromium, &world);
+        let mut command = browser(chromium, world);
         command.arg("--dump-dom").arg(&framed);
-        let dom = run(&mut command, &world).await;
+        let dom = run(&mut command, world).await;
         let title = dom
             .split("<title>")
             .nth(1)
@@ -88,7 +100,6 @@ async fn the_status_page_fits_a_telephone_and_a_desk() {
         // As wide as the frame, so it does not scroll sideways.
         assert_eq!(title, Some(format!("{width} of {width}").as_str()));
     }
-    assert!(exporter.terminate().success());
 }
 
 /// A page that shows the status page in a frame of this width, because a window has a minimum

@@ -25,7 +25,7 @@ impl Server {
         let config = world.write(
             &format!("prometheus-{name}.yml"),
             &format!(
-                "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\nscrape_configs:\n{jobs}"
+                "global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }}\nscrape_configs:\n{jobs}"
             ),
         );
         // Prometheus does not report a port that the system chooses.
@@ -42,6 +42,7 @@ impl Server {
             .arg(format!("--web.listen-address={address}"))
             .args(flags);
         let log = world.path(&format!("prometheus-{name}.log"));
+        let _already = rustls::crypto::ring::default_provider().install_default();
         Self {
             process: Process::start(&mut command, &log),
             address,
@@ -62,6 +63,12 @@ impl Server {
         let result = data["result"].as_array()?;
         assert!(result.len() <= 1, "{query}: {result:?}");
         result.first()?["value"][1].as_str()?.parse().ok()
+    }
+
+    /// The results of a query; `None` if it fails.
+    pub(crate) async fn now(&self, query: &str) -> Option<Vec<Value>> {
+        let data = self.ask("query", &[("query", query)]).await?;
+        data["result"].as_array().cloned()
     }
 
     /// The results of a query at a time: labels and value of each.

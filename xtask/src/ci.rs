@@ -4,7 +4,7 @@ use crate::report::{Outcome, Report};
 use crate::shell::{Error, Shell, run as run_command, succeeds};
 use crate::test::{self, Summaries};
 use crate::tools::{self, TYPOS};
-use crate::{codegen, conformance, lints};
+use crate::{codegen, conformance, lints, mixin};
 
 /// Which steps.
 #[derive(Debug, clap::Args)]
@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
 }
 
 /// The steps in order.
-const STEPS: [&str; 14] = [
+const STEPS: [&str; 16] = [
     "format",
     "typos",
     "dependencies",
@@ -26,10 +26,21 @@ const STEPS: [&str; 14] = [
     "examples",
     "authors",
     "codegen",
+    "mixin",
     "specs",
     "documentation",
+    "packages",
     "prism",
     "schemathesis",
+];
+
+/// The crates that others can use from a registry.
+const PUBLISHED: [&str; 5] = [
+    "jsv",
+    "callmeter-error-chain",
+    "callmeter-record-tables",
+    "callmeter-plugin-abi",
+    "callmeter-plugin-sdk",
 ];
 
 pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
@@ -58,8 +69,10 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
     report.step("codegen", || {
         codegen::run(shell, &["--check".to_owned()]).into()
     });
+    report.step("mixin", || mixin::check(shell).into());
     report.step("specs", || lints::specs(shell).into());
     report.step("documentation", || documentation(shell).into());
+    report.step("packages", || packages(shell).into());
     conformance::steps(shell, &conformance::Arguments::default(), &mut report);
 
     let result = report.finish();
@@ -104,6 +117,17 @@ fn documentation(shell: &Shell) -> Result<(), Error> {
         shell
             .cargo(["doc", "--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "--deny=warnings"),
+    )
+}
+
+/// Whether the published crates build from what a registry would get, in the order of their
+/// dependencies. Nothing is downloaded.
+fn packages(shell: &Shell) -> Result<(), Error> {
+    let packages = PUBLISHED.map(|name| format!("--package={name}"));
+    run_command(
+        shell
+            .cargo(["package", "--offline", "--locked", "--allow-dirty"])
+            .args(packages),
     )
 }
 

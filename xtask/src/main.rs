@@ -5,7 +5,9 @@ mod ci;
 mod codegen;
 mod conformance;
 mod demo;
+mod dist;
 mod lints;
+mod mixin;
 mod report;
 mod shell;
 mod test;
@@ -40,6 +42,16 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Write alerts, recording rules and dashboards to mixin/
+    ///
+    /// With `--check`, write nothing and fail if a file is not up to date. The tests of the package
+    /// callmeter-mixin run promtool over the files.
+    #[command(disable_help_flag = true)]
+    Mixin {
+        /// Arguments for the writer
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Build callmeter with both plugins and run `callmeter demo`
     ///
     /// The demo simulates HostedSuite and PortSIP, polls both, and prints the URLs of its pages. It
@@ -56,6 +68,11 @@ enum Task {
     /// missing installs it or fails. Only the check of security advisories is skipped if their
     /// database cannot be downloaded.
     Ci(ci::Arguments),
+    /// Make the packages of a release in target/dist
+    ///
+    /// An archive, a Debian package, an RPM package, an image, the list of all crates (SBOM) and
+    /// checksums. `--check` installs and runs them in a clean Debian; it needs root.
+    Dist(dist::Arguments),
     /// Check the clients and the simulator against specs/ with Prism and Schemathesis
     ///
     /// Prism mocks both APIs: the clients call every operation, then make thousands of calls with
@@ -71,9 +88,11 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = Shell::new().and_then(|shell| match arguments.task {
         Task::Codegen { arguments } => codegen::run(&shell, &arguments),
+        Task::Mixin { arguments } => mixin::run(&shell, &arguments),
         Task::Demo(arguments) => demo::run(&shell, &arguments),
         Task::Test(arguments) => test::run(&shell, &arguments),
         Task::Ci(arguments) => ci::run(&shell, &arguments),
+        Task::Dist(arguments) => dist::run(&shell, &arguments),
         Task::Conformance(arguments) => conformance::run(&shell, &arguments),
         Task::Bench(arguments) => bench::run(&shell, &arguments),
         Task::Miri => test::miri(&shell),

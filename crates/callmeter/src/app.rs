@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use callmeter_error_chain::chain;
 use callmeter_meter::Meter;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -23,6 +24,7 @@ use crate::pipeline::Pipeline;
 use crate::reload::Reloader;
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
+use crate::service_manager;
 use crate::sources::Supervisor;
 use crate::status::StatusStore;
 use crate::stop::{Stop, StopSender, stop};
@@ -39,13 +41,15 @@ pub struct Startup {
 }
 
 impl Startup {
-    /// Reads the configurations and listens on the addresses of the flags.
+    /// Reads the configurations and listens: on the sockets of the service manager, or without any
+    /// on the addresses of the flags.
     ///
     /// # Errors
     /// If a configuration is not valid, or an address is invalid, in use, or not permitted.
     pub async fn new(
         config_file: &Path,
         web: WebArgs,
+        sockets: Vec<std::net::TcpListener>,
         redactor: Arc<SecretRedactor>,
     ) -> Result<Self, Failure> {
         descriptors::raise_limit();
@@ -58,10 +62,12 @@ impl Startup {
             config = %config_file.display(),
             "callmeter is starting"
         );
-        let mut listeners = Vec::new();
-        for address in &web.listen_address {
-            listeners.extend(web::bind(address).await.map_err(Failure::failed)?);
-        }
+        let listeners = if sockets.is_empty() {
+            web::bind_all(&web.listen_address).await
+        } else {
+            web::adopt(sockets)
+        };
+        let listeners = listeners.map_err(Failure::failed)?;
         Ok(Self {
             loaded,
             web,
@@ -118,7 +124,7 @@ pub async fn run(
     let servers = serve(listeners, &state, &stopped);
     // The journal may be large: counting it takes minutes, in which pages say so.
     let pipeline = tokio::select! {
-        opened = shown.open_pipeline() => opened?,
+        opened = service_manager::while_starting(shown.open_pipeline()) => opened?,
         () = signals.shutdown() => return Ok(shut_down_early()),
         () = ended.stopped() => return Ok(shut_down_early()),
     };
@@ -232,6 +238,8 @@ struct App {
     servers: JoinSet<std::io::Result<()>>,
     control: JoinSet<()>,
     stop_servers: StopSender,
+    /// Runs until the program has shut down.
+    _watchdog: JoinSet<()>,
 }
 
 impl App {
@@ -245,11 +253,8 @@ impl App {
         let reloader = shown.reloader;
         let config = reloader.config();
         let mut supervisor = Supervisor::new(pipeline.app());
-        let changes = supervisor.plan(&config.accounts).map_err(Failure::failed)?;
-        pipeline
-            .start_outputs(&config.outputs)
-            .await
-            .map_err(Failure::failed)?;
+        let changes = supervisor.plan(&config.accounts).map_err(with_causes)?;
+        pipeline.start_outputs(config).await.map_err(with_causes)?;
         supervisor.apply(changes).await;
         let control = control::serve(pipeline.app(), stopped.clone());
         let app = Self {
@@ -260,8 +265,10 @@ impl App {
             servers,
             control,
             stop_servers,
+            _watchdog: service_manager::feed_watchdog(),
         };
         app.set_ready(true);
+        service_manager::ready(&app.reloader.summary());
         Ok(app)
     }
 
@@ -298,13 +305,18 @@ impl App {
     }
 
     async fn reload(&mut self) -> Result<(), String> {
-        self.reloader
+        service_manager::reloading();
+        let result = self
+            .reloader
             .reload(&mut self.pipeline, &mut self.supervisor)
-            .await
+            .await;
+        service_manager::ready(&self.reloader.summary());
+        result
     }
 
     async fn shut_down(mut self) -> Shutdown {
         info!("callmeter is shutting down");
+        service_manager::stopping();
         self.set_ready(false);
         self.supervisor.stop(POLLS_LIMIT).await;
         let late_outputs = self.pipeline.close(OUTPUTS_LIMIT).await;
@@ -319,6 +331,11 @@ impl App {
         info!("callmeter has shut down");
         Shutdown { late_outputs }
     }
+}
+
+/// A failure with all its causes: an account's name alone says nothing.
+fn with_causes(error: impl std::error::Error + 'static) -> Failure {
+    Failure::failed(chain(&error))
 }
 
 /// Starts a server for each socket.

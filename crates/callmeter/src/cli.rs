@@ -55,6 +55,10 @@ pub enum Command {
     Journal(JournalCommand),
     /// Write journaled records to standard output or a file
     Export(ExportArgs),
+    /// Rate the calls of the journal again, and compare with what was charged
+    Charges(ChargesArgs),
+    /// Show what a call costs by a rate deck, with every step
+    Rate(RateArgs),
     /// Print the table of all metrics
     Metrics(MetricsArgs),
     /// Inspect output plugins
@@ -63,6 +67,17 @@ pub enum Command {
     /// List the batches that an output rejected, or deliver them again
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Ask a running exporter whether it is ready, such as for the health check of a container
+    Healthcheck {
+        /// Its address
+        #[arg(value_name = "ADDRESS", default_value = "127.0.0.1:10177")]
+        address: String,
+    },
+    /// Write man pages, one for each command
+    Man {
+        /// The directory that receives them
+        directory: PathBuf,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -130,6 +145,9 @@ pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "the type is documented")]
     pub config: ConfigFileArg,
+    /// Use the sockets of systemd's socket activation instead of listening on addresses
+    #[arg(long = "web.systemd-socket", conflicts_with = "listen_address")]
+    pub systemd_socket: bool,
     /// Only check the configuration, like the command check-config
     #[arg(long = "config.check")]
     pub check: bool,
@@ -143,7 +161,9 @@ pub struct RunArgs {
 
 /// A path that no other page has: `/` takes the place of the status page.
 fn telemetry_path(text: &str) -> Result<String, String> {
-    let is_taken = text == "/config" || text.starts_with("/-/") || text.starts_with("/api/");
+    let is_taken = ["/config", "/sd", "/usage"].contains(&text)
+        || text.starts_with("/-/")
+        || text.starts_with("/api/");
     let is_unclear = text.contains("//") || text.split('/').any(|part| part == "." || part == "..");
     if !text.starts_with('/') {
         Err("it must start with a slash, such as /metrics".to_owned())
@@ -216,7 +236,8 @@ pub struct DemoArgs {
     /// Seed of the simulated world; the same seed gives the same calls
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
-    /// Directory of the plugin libraries; by default, that of callmeter
+    /// Directory of the plugin libraries; by default, that of callmeter or
+    /// of its package
     #[arg(long, value_name = "DIRECTORY")]
     pub plugins: Option<PathBuf>,
     #[command(flatten)]
@@ -268,6 +289,18 @@ pub enum JournalCommand {
     Verify(JournalArg),
     /// Print its contents: records, time spans, sizes, and what each output has yet to deliver
     Stats(JournalArg),
+    /// Copy it into a new file. The exporter may run meanwhile
+    ///
+    /// To restore the copy: stop the exporter, move the journal and the files beside it away, put
+    /// the copy in its place, start the exporter.
+    Backup {
+        #[command(flatten)]
+        #[expect(missing_docs, reason = "the type is documented")]
+        journal: JournalArg,
+        /// The new file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 /// How records are written by `export`.
@@ -302,7 +335,8 @@ pub struct ExportArgs {
     /// Only this account
     #[arg(long, value_name = "NAME")]
     pub account: Option<String>,
-    /// The step between samples of the openmetrics format; Prometheus shows a value for five minutes
+    /// The step between samples of the openmetrics format. Prometheus shows a value for five
+    /// minutes
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = crate::config::parse_duration)]
     pub step: std::time::Duration,
     /// In the openmetrics format, also write flagged calls and the seconds of clients
@@ -327,6 +361,87 @@ pub enum StreamArg {
     Rates,
     /// Billing settings and balance
     Billing,
+    /// What calls cost
+    Charges,
+}
+
+/// Flags of `charges`.
+#[derive(Debug, Clone, Args)]
+pub struct ChargesArgs {
+    /// First day (UTC) or time, such as 2026-01-01 or 2026-01-01T06:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub from: String,
+    /// End, exclusive
+    #[arg(long, value_name = "TIME")]
+    pub to: String,
+    /// Rate by this deck: a file, or a PortSIP account whose rates are in the journal. By default
+    /// by the decks as they were for each call
+    #[arg(long, value_name = "FILE|ACCOUNT")]
+    pub deck: Option<String>,
+    /// The entry of `charges`, if there are several
+    #[arg(long, value_name = "NAME")]
+    pub charge: Option<String>,
+    /// What is added up
+    #[arg(long, value_enum, value_name = "GROUP", default_value_t = ChargeGroup::Client)]
+    pub group: ChargeGroup,
+    /// Format of the report
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = ChargesFormat::Table)]
+    pub format: ChargesFormat,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the type is documented")]
+    pub journal: JournalArg,
+}
+
+/// What `charges` adds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ChargeGroup {
+    /// The charges of a client
+    Client,
+    /// The charges of a center
+    Center,
+    /// The charges of calls that began on a day (UTC)
+    Day,
+}
+
+/// How the report of `charges` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ChargesFormat {
+    /// Lines for the terminal, with the calls that differ
+    Table,
+    /// A header line, then a line per group
+    Csv,
+    /// A JSON object, with the calls that differ
+    Json,
+}
+
+/// Flags of `rate`.
+#[derive(Debug, Clone, Args)]
+pub struct RateArgs {
+    /// The number that is called, such as +41791234567
+    #[arg(value_name = "NUMBER")]
+    pub number: String,
+    /// How long the call lasts, in seconds
+    #[arg(value_name = "SECONDS", value_parser = parse_seconds)]
+    pub seconds: std::time::Duration,
+    /// A file with rates, a PortSIP account whose rates are in the journal, or an entry of
+    /// `charges`
+    #[arg(long, value_name = "FILE|ACCOUNT")]
+    pub deck: String,
+    /// Format of the answer
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = RateFormat::Table)]
+    pub format: RateFormat,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the type is documented")]
+    pub journal: JournalArg,
+}
+
+/// How the answer of `rate` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RateFormat {
+    /// Lines for the terminal
+    Table,
+    /// A JSON object
+    Json,
 }
 
 /// Flags of `metrics`.
@@ -356,6 +471,22 @@ pub enum PluginCommand {
     },
     /// List the configured outputs and describe their libraries
     List(ConfigFileArg),
+    /// Check that a plugin keeps the rules, whatever its language
+    ///
+    /// Feeds the library what callmeter may send: every stream, empty and large batches, columns
+    /// of nulls, unknown columns, repeated batches, a stop in the middle. Each check starts the
+    /// plugin in a process of its own with an empty directory, for which `{directory}` stands.
+    Test {
+        /// The library
+        path: PathBuf,
+        /// The plugin's settings as JSON, such as '{"path": "{directory}/lines"}'
+        #[arg(long, value_name = "JSON", default_value = "{}")]
+        config: String,
+        /// The file or directory that the plugin writes, such as '{directory}/lines': check that
+        /// the id of every call is in it
+        #[arg(long, value_name = "PATH")]
+        written: Option<String>,
+    },
 }
 
 /// Commands on dead letters.
@@ -376,6 +507,19 @@ pub struct DeadLettersArgs {
     /// Only this output
     #[arg(long, value_name = "NAME")]
     pub output: Option<String>,
+}
+
+/// Reads seconds with up to three decimal places.
+fn parse_seconds(text: &str) -> Result<std::time::Duration, String> {
+    let teach = || "write seconds, such as 185 or 0.5".to_owned();
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(fraction) || fraction.len() > 3 {
+        return Err(teach());
+    }
+    let millis: u64 = format!("{fraction:0<3}").parse().map_err(|_| teach())?;
+    let seconds: u64 = whole.parse().map_err(|_| teach())?;
+    Ok(std::time::Duration::from_secs(seconds) + std::time::Duration::from_millis(millis))
 }
 
 #[cfg(test)]
@@ -424,5 +568,27 @@ mod tests {
         assert!(cli.command.is_none());
         assert_eq!(cli.run.config.config_file, PathBuf::from("a.yml"));
         assert_eq!(cli.run.web.listen_address, [":1", ":2"]);
+    }
+
+    #[test]
+    fn seconds_may_have_a_fraction() {
+        for (text, millis) in [("185", 185_000), ("0.5", 500), ("1.25", 1_250), ("0", 0)] {
+            assert_eq!(
+                parse_seconds(text),
+                Ok(std::time::Duration::from_millis(millis))
+            );
+        }
+        for text in [
+            "",
+            "-1",
+            "1e3",
+            "1.2345",
+            ".5",
+            "1.",
+            "a",
+            "99999999999999999999",
+        ] {
+            assert!(parse_seconds(text).is_err(), "{text}");
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod build;
+mod charging;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -19,6 +20,7 @@ pub mod pipeline;
 mod reload;
 pub mod secret_redactor;
 pub mod selfmetrics;
+mod service_manager;
 pub mod sources;
 pub mod status;
 pub mod stop;

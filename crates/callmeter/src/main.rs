@@ -44,9 +44,13 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Backfill(args) => commands::backfill::run(&args),
         Command::Journal(command) => commands::journal::run(command),
         Command::Export(args) => commands::export::run(&args),
+        Command::Charges(args) => commands::charges::run(&args),
+        Command::Rate(args) => commands::rate::run(&args),
         Command::Metrics(args) => commands::metrics::run(&args),
         Command::Plugin(command) => commands::plugin::run(command),
         Command::DeadLetters(command) => commands::dead_letters::run(command),
+        Command::Healthcheck { address } => commands::healthcheck::run(&address),
+        Command::Man { directory } => commands::man::run(&directory),
         Command::Completions { shell } => commands::completions::run(shell),
     }
 }

@@ -47,6 +47,11 @@ impl Reloader {
         &self.loaded.config
     }
 
+    /// What runs, in one line.
+    pub(crate) fn summary(&self) -> String {
+        self.loaded.config.summary()
+    }
+
     /// The text of the page `/config`, always of the configuration in effect.
     pub(crate) fn config_page(&self) -> Arc<ArcSwap<String>> {
         Arc::clone(&self.config_page)
@@ -97,7 +102,7 @@ impl Reloader {
             .map_err(|error| chain(&error))?;
         // Outputs first: they can fail, accounts cannot any more.
         pipeline
-            .set_outputs(&new.outputs)
+            .set_outputs(new)
             .await
             .map_err(|error| chain(&error))?;
         pipeline.set_retention(new);

@@ -27,10 +27,14 @@ pub struct SelfMetrics {
     pub days_incomplete: IntGaugeVec,
     pub complete_until: GaugeVec,
     pub calls_waiting: IntGaugeVec,
+    pub calls_waiting_for_deck: IntGaugeVec,
     pub calls_found_by_audit: IntCounterVec,
     pub calls_implausible: IntCounterVec,
     pub clock_skew: GaugeVec,
     pub journal_bytes: IntGauge,
+    pub journal_limit: IntGauge,
+    pub calls_budget_used: GaugeVec,
+    pub calls_budget_needed: GaugeVec,
     pub journal_append_duration: Histogram,
     pub journal_pruned: IntCounterVec,
     pub http_requests: IntCounterVec,
@@ -82,10 +86,14 @@ impl SelfMetrics {
             days_incomplete: table.gauges(FamilyId::DaysIncomplete)?,
             complete_until: table.floats(FamilyId::CompleteUntil)?,
             calls_waiting: table.gauges(FamilyId::CallsWaiting)?,
+            calls_waiting_for_deck: table.gauges(FamilyId::CallsWaitingForDeck)?,
             calls_found_by_audit: table.counters(FamilyId::CallsFoundByAudit)?,
             calls_implausible: table.counters(FamilyId::CallsImplausible)?,
             clock_skew: table.floats(FamilyId::ClockSkew)?,
             journal_bytes: table.gauge(FamilyId::JournalBytes)?,
+            journal_limit: table.gauge(FamilyId::JournalLimit)?,
+            calls_budget_used: table.floats(FamilyId::CallsBudgetUsed)?,
+            calls_budget_needed: table.floats(FamilyId::CallsBudgetNeeded)?,
             journal_append_duration: table.histogram(FamilyId::JournalAppendDuration)?,
             journal_pruned: table.counters(FamilyId::JournalPruned)?,
             http_requests: table.counters(FamilyId::HttpRequests)?,
@@ -117,6 +125,14 @@ impl SelfMetrics {
         self.calls_implausible
             .with_label_values(&labels)
             .inc_by(notable.implausible);
+        for (gauge, requests) in [
+            (&self.calls_budget_used, progress.requests_last_hour),
+            (&self.calls_budget_needed, progress.requests_needed_per_hour),
+        ] {
+            #[expect(clippy::cast_precision_loss, reason = "a share of two counts")]
+            let share = requests as f64 / progress.requests_per_hour.max(1) as f64;
+            gauge.with_label_values(&labels).set(share);
+        }
         if let Some(until) = progress.complete_until {
             self.complete_until
                 .with_label_values(&labels)
@@ -157,13 +173,20 @@ impl SelfMetrics {
         ] {
             forget(counters, "account", account);
         }
-        for gauges in [&self.task_up, &self.days_incomplete, &self.calls_waiting] {
+        for gauges in [
+            &self.task_up,
+            &self.days_incomplete,
+            &self.calls_waiting,
+            &self.calls_waiting_for_deck,
+        ] {
             forget(gauges, "account", account);
         }
         for gauges in [
             &self.task_last_success,
             &self.complete_until,
             &self.clock_skew,
+            &self.calls_budget_used,
+            &self.calls_budget_needed,
         ] {
             forget(gauges, "account", account);
         }
@@ -291,10 +314,19 @@ mod tests {
         ] {
             counters.with_label_values(&vec!["x"; labels]).inc();
         }
-        for gauges in [&metrics.days_incomplete, &metrics.calls_waiting] {
+        for gauges in [
+            &metrics.days_incomplete,
+            &metrics.calls_waiting,
+            &metrics.calls_waiting_for_deck,
+        ] {
             gauges.with_label_values(&["x"]).set(1);
         }
-        for gauges in [&metrics.complete_until, &metrics.clock_skew] {
+        for gauges in [
+            &metrics.complete_until,
+            &metrics.clock_skew,
+            &metrics.calls_budget_used,
+            &metrics.calls_budget_needed,
+        ] {
             gauges.with_label_values(&["x"]).set(1.0);
         }
         metrics.task_up.with_label_values(&["x"; 2]).set(1);

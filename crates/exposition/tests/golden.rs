@@ -89,3 +89,32 @@ fn nothing_at_all_is_a_valid_body() {
     assert_eq!(empty(OPEN_METRICS), "# EOF\n");
     assert_eq!(empty(Format::Protobuf), "");
 }
+
+/// With native histograms only, protobuf has no classic buckets; text has them, because it has no
+/// others.
+#[test]
+fn native_histograms_alone() {
+    let meter = world::small_meter();
+    meter.update(|ledger| {
+        ledger.set_view(callmeter_meter::View {
+            native_only: true,
+            ..callmeter_meter::View::default()
+        });
+    });
+    let body = |format| {
+        let chunks = Exposition::new(meter.snapshot(), Vec::new(), format, options());
+        chunks.collect::<Vec<_>>().concat()
+    };
+    let families = world::proto::decode(&body(Format::Protobuf));
+    let answer = families
+        .iter()
+        .find(|family| family.name == "callmeter_call_answer_seconds")
+        .unwrap();
+    for metric in &answer.metric {
+        let histogram = metric.histogram.as_ref().unwrap();
+        assert!(histogram.bucket.is_empty());
+        assert!(!histogram.positive_span.is_empty());
+    }
+    let text = String::from_utf8(body(Format::Text(TextVersion::V0_0_4))).unwrap();
+    assert!(text.contains("callmeter_call_answer_seconds_bucket{"));
+}

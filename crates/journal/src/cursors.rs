@@ -1,15 +1,13 @@
-//! How far each output has acknowledged each of its streams: the table `cursors`.
-
-use std::path::Path;
+//! How far each output has acknowledged each of its streams.
 
 use callmeter_records::{Backlog, BatchSeq, Stream};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::error::{JournalError, Result};
 use crate::journal::Journal;
 use crate::log::batch_row::COLUMNS;
+use crate::log::cursor_rows::{Cursor, last_sequence_at, read_all, read_one};
 use crate::log::reader::Reader;
-use crate::sqlite::checksum::RowChecksum;
 use crate::sqlite::format;
 
 /// Where a new output starts.
@@ -19,118 +17,6 @@ pub enum Start {
     Oldest,
     /// At the next batch that is appended.
     Newest,
-}
-
-/// How far an output has acknowledged a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    /// The output.
-    pub output: String,
-    /// The stream.
-    pub stream: Stream,
-    /// The last batch that the output acknowledged.
-    pub batch: BatchSeq,
-    /// The `sequence` of the last record of that batch.
-    pub sequence: i64,
-    /// How many records retention deleted before the output acknowledged them.
-    pub lost: u64,
-}
-
-impl Cursor {
-    fn checksum(&self) -> i64 {
-        RowChecksum::of("cursors")
-            .text(&self.output)
-            .int(self.stream.code().into())
-            .int(self.batch.to_sql())
-            .int(self.sequence)
-            .int(self.lost.cast_signed())
-            .finish()
-    }
-
-    pub(crate) fn write(&self, conn: &Connection) -> rusqlite::Result<()> {
-        conn.prepare_cached(
-            "INSERT OR REPLACE INTO cursors (output, stream, batch, sequence, lost, checksum)
-             VALUES (?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            self.output,
-            self.stream.code(),
-            self.batch.to_sql(),
-            self.sequence,
-            self.lost.cast_signed(),
-            self.checksum()
-        ])?;
-        Ok(())
-    }
-}
-
-type RawCursor = (String, u8, i64, i64, i64, i64);
-
-fn read_raw(row: &Row<'_>) -> rusqlite::Result<RawCursor> {
-    Ok((
-        row.get(0)?,
-        row.get(1)?,
-        row.get(2)?,
-        row.get(3)?,
-        row.get(4)?,
-        row.get(5)?,
-    ))
-}
-
-fn checked(
-    path: &Path,
-    (output, stream, batch, sequence, lost, checksum): RawCursor,
-) -> Result<Cursor> {
-    let corrupt = |output: &str| {
-        JournalError::corrupt(
-            path,
-            format!("a cursor of output `{output}` does not match its checksum"),
-        )
-    };
-    let Some(stream) = Stream::from_code(stream) else {
-        return Err(corrupt(&output));
-    };
-    let batch = BatchSeq::from_sql(batch);
-    let cursor = Cursor {
-        output,
-        stream,
-        batch,
-        sequence,
-        lost: lost.cast_unsigned(),
-    };
-    if cursor.checksum() == checksum {
-        Ok(cursor)
-    } else {
-        Err(corrupt(&cursor.output))
-    }
-}
-
-/// All cursors, by output and stream.
-pub(crate) fn read_all(conn: &Connection, path: &Path) -> Result<Vec<Cursor>> {
-    let read = || -> rusqlite::Result<Vec<_>> {
-        conn.prepare_cached(
-            "SELECT output, stream, batch, sequence, lost, checksum FROM cursors ORDER BY output, stream",
-        )?
-        .query_map([], read_raw)?
-        .collect()
-    };
-    let rows = read().map_err(|source| JournalError::sqlite(path, "read", source))?;
-    rows.into_iter().map(|row| checked(path, row)).collect()
-}
-
-fn read_one(
-    conn: &Connection,
-    path: &Path,
-    output: &str,
-    stream: Stream,
-) -> Result<Option<Cursor>> {
-    conn.prepare_cached(
-        "SELECT output, stream, batch, sequence, lost, checksum FROM cursors WHERE output = ? AND stream = ?",
-    )
-    .and_then(|mut statement| statement.query_row(params![output, stream.code()], read_raw).optional())
-    .map_err(|source| JournalError::sqlite(path, "read", source))?
-    .map(|row| checked(path, row))
-    .transpose()
 }
 
 const ADD: &str = "add an output to";
@@ -299,17 +185,7 @@ impl Journal {
             if cursor.batch >= batch {
                 return Ok(());
             }
-            let last: Option<i64> = transaction
-                .prepare_cached(
-                    "SELECT first_sequence + rows - 1 FROM batches WHERE stream = ? AND seq <= ?
-                     ORDER BY seq DESC LIMIT 1",
-                )
-                .and_then(|mut statement| {
-                    statement
-                        .query_row(params![stream.code(), batch.to_sql()], |row| row.get(0))
-                        .optional()
-                })
-                .map_err(sql)?;
+            let last = last_sequence_at(transaction, stream, batch).map_err(sql)?;
             let sequence = last.unwrap_or(cursor.sequence).max(cursor.sequence);
             Cursor {
                 batch,

@@ -79,6 +79,12 @@ pub enum JournalError {
         /// What is damaged.
         what: String,
     },
+    /// The file that a backup should become is there already.
+    #[error("{path} exists already: name a new file for the backup")]
+    BackupExists {
+        /// The file.
+        path: PathBuf,
+    },
     /// Retention removed a batch while a poll was about to read it.
     #[error(
         "retention has just removed batch {seq} of journal {path}: the next poll goes on without it"
@@ -134,6 +140,14 @@ pub enum JournalError {
         output: String,
         /// The stream.
         stream: Stream,
+    },
+    /// The cursor has passed the batch: something else has charged it.
+    #[error("the cursor of `{output}` is at batch {batch} or beyond it already")]
+    CursorMoved {
+        /// The owner of the cursor.
+        output: String,
+        /// The batch.
+        batch: BatchSeq,
     },
     /// The journal has had four billion batches.
     #[error("the journal has no batch numbers left: start a new journal")]

@@ -14,22 +14,26 @@
 //!   ([`Journal::retain`]) keeps the batches that an output has not acknowledged, that are within
 //!   the lookback of an account, or that the last snapshot of the totals
 //!   ([`Journal::store_snapshot`]) does not include.
-//! - [`Reader::verify`] reads all of it and checks that it is consistent.
+//! - [`Reader::backup`] copies it while it is written. [`Reader::verify`] reads all of it and
+//!   checks that it is consistent.
 //!
 //! All times are UTC microseconds.
 
+mod charges;
 mod cursors;
 mod error;
 mod ingest;
 mod journal;
 mod log;
 mod maintenance;
+mod rate_decks;
 mod sqlite;
 mod stored_batch;
 mod utc_day;
 
 pub use callmeter_records::{Backlog, BatchId, BatchSeq};
-pub use cursors::{Cursor, Start};
+pub use charges::{NewCharges, RevisedRow};
+pub use cursors::Start;
 pub use error::{JournalError, Result};
 pub use ingest::change_streams::{Changes, DeckExtent};
 pub use ingest::classification::{Classification, PageCounts};
@@ -39,9 +43,12 @@ pub use ingest::session::IngestSession;
 pub use journal::{Journal, Options};
 pub use log::accounts::AccountState;
 pub use log::coverage::{CoverageChange, DayCoverage, WalkPosition};
+pub use log::cursor_rows::Cursor;
 pub use log::reader::{Filter, Reader};
+pub use maintenance::backup::BackedUp;
 pub use maintenance::retention::{Hold, RetentionPolicy, RetentionReport};
 pub use maintenance::stats::{Stats, StreamStats};
 pub use maintenance::verify::{Finding, Verification};
+pub use rate_decks::DeckState;
 pub use sqlite::format::APPLICATION_ID;
 pub use stored_batch::{BatchMeta, StoredBatch};

@@ -2,7 +2,7 @@
 
 use arrow_array::RecordBatch;
 use callmeter_records::calls::CallRow;
-use callmeter_records::{CallsView, Change, CommonView, RatesView, Stream, ViewError};
+use callmeter_records::{CallsView, Change, ChargesView, CommonView, RatesView, Stream, ViewError};
 
 use crate::counted_call::CountedCall;
 use crate::folding::Limits;
@@ -70,6 +70,11 @@ impl Ledger {
                 check_changes(stream, batch)?;
                 self.apply_rates(&view);
             }
+            Stream::Charges => {
+                let view = ChargesView::new(batch).map_err(columns)?;
+                check_changes(stream, batch)?;
+                self.apply_charges(&view);
+            }
             // Shown as gauges, which the poller sets.
             Stream::Balances | Stream::Billing => {}
         }
@@ -86,6 +91,15 @@ impl Ledger {
             while let Some(row) = rows.next_if(|row| row.account() == account) {
                 apply_call(totals, &row, limits);
             }
+        }
+    }
+
+    fn apply_charges(&mut self, view: &ChargesView<'_>) {
+        let limits = self.limits;
+        for row in view.rows() {
+            let totals = self.totals(row.account());
+            totals.start_counting(row.observed_at());
+            totals.charge(&row, limits);
         }
     }
 

@@ -49,6 +49,10 @@ families! {
         "Unix time before which no day misses calls that the server lists. Moves back when a day turns out to miss some. Days that an operator asked for do not count.";
     CallsWaiting: Registry Gauge "callmeter_calls_waiting" ["account"] ""
         "Calls that were read but do not count yet, because they have not settled. As of the last reading of each day as a whole.";
+    CallsBudgetUsed: Registry Gauge "callmeter_calls_budget_used_ratio" ["account"] "ratio"
+        "Requests for calls in the last hour, as a share of those that `calls.max_requests_per_minute` allows.";
+    CallsBudgetNeeded: Registry Gauge "callmeter_calls_budget_needed_ratio" ["account"] "ratio"
+        "Requests for calls that reading all days in time needs, as a share of those that are allowed. Above 1, days are read late.";
     CallsFoundByAudit: Registry Counter "callmeter_calls_found_by_audit_total" ["account"] ""
         "Calls that the reading of a whole day found, and that had settled before the last tail. Counts while the tail is used.";
     CallsImplausible: Registry Counter "callmeter_calls_implausible_total" ["account"] ""
@@ -164,6 +168,20 @@ families! {
     CallRatesChanged: Totals Counter "callmeter_call_rates_changed_total" ["account", "rate_type", "change"] ""
         "Call rates that were added, edited or removed.";
 
+    // ---- charges
+    Charges: Totals Counter "callmeter_charges_total" ["account", "client_id", "rate_type", "currency"] ""
+        "What calls cost by the rate deck, in the currency of the label.";
+    ChargedSeconds: Totals Counter "callmeter_charged_seconds_total" ["account", "client_id", "rate_type", "currency"] "seconds"
+        "Seconds of calls that are charged: whole intervals, without free seconds.";
+    ChargeCorrections: Totals Gauge "callmeter_charge_corrections" ["account", "client_id", "rate_type", "currency"] ""
+        "Signed changes that edits of charged calls make to callmeter_charges_total: counter plus correction is the current value.";
+    ChargeCorrectionsSeconds: Totals Gauge "callmeter_charge_corrections_seconds" ["account", "client_id", "rate_type", "currency"] "seconds"
+        "Signed changes that edits of charged calls make to callmeter_charged_seconds_total: counter plus correction is the current value.";
+    CallsNotCharged: Totals Counter "callmeter_calls_not_charged_total" ["account", "reason"] ""
+        "Calls that a rule of `charges` selects and that are not charged when they are first seen, by reason.";
+    CallsWaitingForDeck: Registry Gauge "callmeter_calls_waiting_for_deck" ["account"] ""
+        "Calls that are not charged yet because the rate deck, or its currency, was not read yet.";
+
     // ---- the meter itself
     SeriesFolded: Totals Counter "callmeter_series_folded_total" ["family"] ""
         "Updates counted under client_id=\"other\" because the family, or one with the same labels, reached the cap on label sets.";
@@ -198,9 +216,11 @@ families! {
     OutputOldest: Registry Gauge "callmeter_output_oldest_unacknowledged_timestamp_seconds" ["output", "stream"] "seconds"
         "Unix time at which the oldest unacknowledged record was journaled; 0 if there is none.";
     OutputUp: Registry Gauge "callmeter_output_up" ["output"] ""
-        "Whether the output works (1), or fails or is disabled (0).";
+        "Whether the output works (1). 0: its plugin does not run or hangs, three attempts in a row failed, or it has waited for another attempt for a minute.";
     JournalBytes: Registry Gauge "callmeter_journal_size_bytes" [] "bytes"
         "Size of the journal on disk.";
+    JournalLimit: Registry Gauge "callmeter_journal_limit_bytes" [] "bytes"
+        "Size of the journal above which the oldest batches are removed: `journal.max_bytes`.";
     JournalAppendDuration: Registry Histogram "callmeter_journal_append_duration_seconds" [] "seconds"
         "Duration of the transaction of a page, including the wait for the disk.";
     JournalPruned: Registry Counter "callmeter_journal_records_pruned_total" ["stream"] ""

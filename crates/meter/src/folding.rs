@@ -57,20 +57,24 @@ pub(crate) enum FoldGroup {
     CorrectedCounts,
     RateChanges,
     Operators,
+    Charges,
+    CorrectedCharges,
 }
 
 /// Folded updates of an account by [`FoldGroup`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Folded(pub(crate) [u64; 5]);
+pub(crate) struct Folded(pub(crate) [u64; 7]);
 
 impl Folded {
     /// The family that `callmeter_series_folded_total` names for each group.
-    pub(crate) const FAMILIES: [FamilyId; 5] = [
+    pub(crate) const FAMILIES: [FamilyId; 7] = [
         FamilyId::Calls,
         FamilyId::CallCorrectionsSeconds,
         FamilyId::CallCorrectionsCalls,
         FamilyId::CallRatesChanged,
         FamilyId::OperatorCalls,
+        FamilyId::Charges,
+        FamilyId::ChargeCorrections,
     ];
 
     /// Decides whether an update is folded, and counts it if so.

@@ -317,6 +317,20 @@ impl Account {
                 shown(&totals.corrected_counts.table, view),
             ),
             (F::CallRatesChanged, chunks(&totals.rates_changed.table)),
+            (F::Charges, chunks(&totals.charges.money.table)),
+            (F::ChargedSeconds, chunks(&totals.charges.seconds.table)),
+            (
+                F::ChargeCorrections,
+                chunks(&totals.charges.corrected_money.table),
+            ),
+            (
+                F::ChargeCorrectionsSeconds,
+                chunks(&totals.charges.corrected_seconds.table),
+            ),
+            (
+                F::CallsNotCharged,
+                chunks(&totals.charges.not_charged.table),
+            ),
         ];
         if api == Api::HostedSuite {
             amounts.push((F::CallValuesMissing, chunks(&totals.missing.table)));

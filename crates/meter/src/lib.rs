@@ -16,6 +16,7 @@ mod amount;
 mod applied;
 mod apply;
 mod call_rows;
+mod charge_totals;
 mod client_facts;
 mod counted_call;
 mod families;

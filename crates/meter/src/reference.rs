@@ -85,7 +85,8 @@ pub fn markdown() -> String {
            question, and would be what a query without a selector gives. Service level within 20 s, of incoming calls:\n  \
            `sum(rate(callmeter_call_answer_seconds_bucket{{le=\"20\",direction=\"incoming\"}}[1h])) /\n  \
            (sum(rate(callmeter_call_answer_seconds_count{{direction=\"incoming\"}}[1h])) + sum(rate(callmeter_calls_abandoned_total{{direction=\"incoming\"}}[1h])))`.\n  \
-           In OpenMetrics and in Prometheus 3, the bucket is `le=\"20.0\"`. Short abandons are unanswered calls minus abandoned ones.\n\
+           In OpenMetrics and in Prometheus 3, the bucket is `le=\"20.0\"`. Short abandons are the count of\n  \
+           `callmeter_call_abandon_seconds` minus `callmeter_calls_abandoned_total`.\n\
          - By default, clients have counters only, and only answer and abandon have histograms, by center and direction. `metrics` in the\n  \
            configuration shows more (see [CONFIGURATION.md](CONFIGURATION.md#metrics)). With `client_histograms`, the histograms have the\n  \
            label `client_id` too.\n\

@@ -253,6 +253,7 @@ fn sum_of(family: FamilyId) -> Option<CallField> {
 
 fn scale_of(family: FamilyId) -> Scale {
     match family {
+        FamilyId::Charges | FamilyId::ChargeCorrections => Scale::Nano,
         FamilyId::CallCorrectionsSeconds
         | FamilyId::OperatorTalk
         | FamilyId::OperatorCorrectionsSeconds => Scale::Milli,

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use callmeter_records::{CallField, Direction};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::charge_totals::{ChargeKey, ChargeTotals};
 use crate::counted_call::{CallTime, Count, UNKNOWN_ID};
 use crate::folding::{Folded, Limits};
 use crate::histogram::{BUCKETS, HistogramColumn, NATIVE_SCHEMA};
@@ -20,12 +21,14 @@ use crate::table::{CallTimes, Columns as _};
 use crate::totals::AccountTotals;
 
 const MAGIC: &[u8; 4] = b"CMtr";
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 /// The first version. It has no count of calls of which it is unknown whether they were answered.
 const VERSION_WITHOUT_UNKNOWN: u64 = 1;
 /// Versions up to this one have histograms by client and direction, without the times of answered
 /// and unanswered calls, and nothing by hour or operator.
 const VERSION_BY_CLIENT: u64 = 2;
+/// Versions up to this one have no charges.
+const VERSION_WITHOUT_CHARGES: u64 = 3;
 
 /// The number of a direction is its index here. It is part of the format, unlike the enum's order.
 const DIRECTIONS: [Direction; 5] = [
@@ -200,6 +203,55 @@ fn encode_account(out: &mut Writer, totals: &AccountTotals) {
             out.signed(number.into());
         }
     }
+    encode_charges(out, &totals.charges);
+}
+
+fn encode_charges(out: &mut Writer, charges: &ChargeTotals) {
+    for (money, seconds) in [
+        (&charges.money, &charges.seconds),
+        (&charges.corrected_money, &charges.corrected_seconds),
+    ] {
+        out.length(money.rows.len());
+        for (key, row) in &money.rows {
+            out.text(&key.0);
+            out.text(&key.1);
+            out.text(&key.2);
+            out.signed(money.table.amount(*row));
+            // Both tables have the same rows.
+            out.signed(seconds.table.amount(*row));
+        }
+    }
+    out.length(charges.not_charged.rows.len());
+    for (reason, row) in &charges.not_charged.rows {
+        out.text(reason);
+        out.signed(charges.not_charged.table.amount(*row));
+    }
+}
+
+fn decode_charges(input: &mut Reader<'_>, totals: &mut AccountTotals) -> Result<(), BlobError> {
+    let since = totals.counting_since;
+    let account = totals.name.clone();
+    let key = |input: &mut Reader<'_>| -> Result<ChargeKey, BlobError> {
+        Ok((
+            input.label()?.into(),
+            input.label()?.into(),
+            input.label()?.into(),
+        ))
+    };
+    let charges = &mut totals.charges;
+    for _ in 0..input.length()? {
+        let key = key(input)?;
+        charges.add(&account, &key, since, input.signed()?, input.signed()?);
+    }
+    for _ in 0..input.length()? {
+        let key = key(input)?;
+        charges.correct(&account, &key, input.signed()?, input.signed()?);
+    }
+    for _ in 0..input.length()? {
+        let reason = input.label()?;
+        charges.add_not_charged(&account, &reason, since, input.signed()?);
+    }
+    Ok(())
 }
 
 fn decode_account(input: &mut Reader<'_>, version: u64) -> Result<AccountTotals, BlobError> {
@@ -253,6 +305,9 @@ fn decode_account(input: &mut Reader<'_>, version: u64) -> Result<AccountTotals,
     if version > VERSION_BY_CLIENT {
         decode_people_and_hours(input, &mut totals)?;
     }
+    if version > VERSION_WITHOUT_CHARGES {
+        decode_charges(input, &mut totals)?;
+    }
     totals.folded = folded;
     Ok(totals)
 }
@@ -264,7 +319,11 @@ fn decode_folded(input: &mut Reader<'_>, version: u64) -> Result<Folded, BlobErr
         // Updates of histograms were counted on their own; nothing was about operators.
         input.number()?;
     }
-    let others = folded.0.len() - 1 - usize::from(version <= VERSION_BY_CLIENT);
+    let others = match version {
+        ..=VERSION_BY_CLIENT => 3,
+        VERSION_WITHOUT_CHARGES => 4,
+        _ => folded.0.len() - 1,
+    };
     for (place, updates) in folded.0.iter_mut().enumerate() {
         *updates = match place {
             0 => calls,

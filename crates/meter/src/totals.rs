@@ -1,8 +1,10 @@
 //! The totals of one account: the series of a call, and what the call adds to them.
 
+use callmeter_records::charges::ChargeRow;
 use callmeter_records::{CallField, Change, Direction};
 
 use crate::call_rows::CallRows;
+use crate::charge_totals::ChargeTotals;
 use crate::counted_call::{CallTime, Count, CountedCall};
 use crate::families::FamilyId;
 use crate::folding::{FOLDED_ID, FoldGroup, Folded, Limits};
@@ -23,6 +25,7 @@ pub(crate) struct AccountTotals {
     pub(crate) corrected_times: Keyed<(Box<str>, Box<str>, Direction, CallTime)>,
     pub(crate) corrected_counts: Keyed<(Box<str>, Box<str>, Direction, Count)>,
     pub(crate) rates_changed: Keyed<(Box<str>, Box<str>)>,
+    pub(crate) charges: ChargeTotals,
     pub(crate) operators: Operators,
     pub(crate) hours: Hours,
     pub(crate) revised: u64,
@@ -262,12 +265,20 @@ impl AccountTotals {
         self.rates_changed.add(key, family, &labels, since, changes);
     }
 
+    /// Counts a charge.
+    pub(crate) fn charge(&mut self, row: &ChargeRow<'_, '_>, limits: Limits) {
+        let since = self.counting_since;
+        self.charges
+            .count(&self.name, row, since, &mut self.folded, limits);
+    }
+
     /// Whether any record was counted.
     pub(crate) fn has_records(&self) -> bool {
         self.calls.counts.used_rows > 0
             || !self.corrected_times.rows.is_empty()
             || !self.corrected_counts.rows.is_empty()
             || !self.rates_changed.rows.is_empty()
+            || self.charges.has_records()
             || self.revised > 0
             || self.without_id > 0
             || self.last_event.is_some()

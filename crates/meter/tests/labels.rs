@@ -192,3 +192,30 @@ fn every_label_is_bounded() {
     let read = Ledger::decode(&bytes, Limits::default()).unwrap();
     assert_eq!(read.encode(), bytes);
 }
+
+/// The forecast is the used share divided by the elapsed share. The use of a few hours says little,
+/// so there is none on the first day.
+#[test]
+fn an_allowance_has_a_forecast_from_the_second_day_on() {
+    const DAY: i64 = 86_400_000_000;
+    let mut ledger = Ledger::new(Limits::default());
+    ledger.configure("acme", Api::HostedSuite);
+    let client = Client {
+        client_id: "c".to_owned(),
+        allowance: Some(Allowance::Minutes(100_000_000_000)),
+        ..Client::default()
+    };
+    ledger.set_clients("acme", 1, vec![client]);
+    let mut at = |now: i64| {
+        let used = AllowanceUse {
+            client_id: Some("c".to_owned()),
+            minutes_nano: Some(25_000_000_000),
+            ..AllowanceUse::default()
+        };
+        ledger.set_allowances("acme", (0, 30 * DAY), now, vec![used]);
+        shown(&mut ledger, FamilyId::AllowanceForecastRatio).join("")
+    };
+    assert_eq!(at(DAY - 1), "");
+    assert_eq!(at(6 * DAY), r#"account="acme",client_id="c" 1.25"#);
+    assert_eq!(at(15 * DAY), r#"account="acme",client_id="c" 0.5"#);
+}

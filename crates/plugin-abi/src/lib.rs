@@ -44,3 +44,8 @@ pub const ABI_MINOR: u16 = 1;
 
 /// The one function that a plugin exports.
 pub const INIT_SYMBOL: &core::ffi::CStr = c"callmeter_output_plugin_init_v1";
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -61,6 +61,8 @@ pub enum StreamKind {
     Rates = 3,
     /// Billing settings, schema `billing/1`.
     Billing = 4,
+    /// What calls cost, schema `charges/1`.
+    Charges = 5,
 }
 
 /// Levels of a log line, for [`Host::log`].

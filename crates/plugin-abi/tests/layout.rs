@@ -126,6 +126,7 @@ fn numbers() -> Vec<(&'static str, i64)> {
         ("CALLMETER_BALANCES", abi::StreamKind::Balances as i64),
         ("CALLMETER_RATES", abi::StreamKind::Rates as i64),
         ("CALLMETER_BILLING", abi::StreamKind::Billing as i64),
+        ("CALLMETER_CHARGES", abi::StreamKind::Charges as i64),
         ("CALLMETER_LOG_ERROR", abi::level::ERROR.into()),
         ("CALLMETER_LOG_TRACE", abi::level::TRACE.into()),
         ("ARROW_FLAG_NULLABLE", abi::arrow::ArrowSchema::NULLABLE),

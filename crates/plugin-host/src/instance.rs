@@ -202,6 +202,7 @@ fn kind(stream: Stream) -> u32 {
         Stream::Balances => abi::StreamKind::Balances,
         Stream::Rates => abi::StreamKind::Rates,
         Stream::Billing => abi::StreamKind::Billing,
+        Stream::Charges => abi::StreamKind::Charges,
     };
     kind as u32
 }

@@ -47,8 +47,8 @@ pub struct OutputStatus {
     pub name: String,
     /// What it is doing.
     pub state: OutputState,
-    /// Whether it takes records: an instance runs, no call hangs, and it has not failed several
-    /// times in a row.
+    /// Whether it takes records: an instance runs, no call hangs, it has not failed several times in
+    /// a row, and it has not waited for another attempt for long.
     pub up: bool,
     /// The plugin's file; empty if the plugin is linked statically.
     pub path: PathBuf,
@@ -79,6 +79,9 @@ pub struct PluginIdentity {
     pub sha256: String,
 }
 
+/// The subject of a reason that is about the end of a plugin's process.
+pub(crate) const OWN_PROCESS: &str = "the plugin's process";
+
 /// A failure and its time.
 #[derive(Debug, Clone)]
 pub struct LastError {
@@ -86,6 +89,13 @@ pub struct LastError {
     pub text: String,
     /// When it failed.
     pub at: SystemTime,
+}
+
+impl LastError {
+    /// Whether the plugin's own process ended, by a crash or because it hung.
+    pub fn is_end_of_process(&self) -> bool {
+        self.text.contains(OWN_PROCESS)
+    }
 }
 
 /// The counters and the backlog of a stream of an output. The counters start at 0 with the output.

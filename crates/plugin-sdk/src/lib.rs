@@ -78,3 +78,8 @@ pub use config::{FromConfig, RawConfig};
 pub use host::Host;
 pub use outcome::{Deadline, Durable, Fail, Fatal, Outcome};
 pub use output_plugin::OutputPlugin;
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,18 +1,24 @@
 //! The checks that every plugin must pass.
 
+use std::ffi::OsString;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
-use callmeter_plugin_host::{Inspection, Trust, inspect};
+use callmeter_plugin_host::{Inspection, Isolation, LastError, Trust, inspect};
 use callmeter_records::Stream;
 
 use crate::generate::{self, Recipe};
 use crate::rig::{Rig, RigOptions};
+use crate::written;
 
 /// How long a plugin may take for the batches of a check.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// After how many restarts a plugin is given up.
+const RESTARTS: u64 = 3;
 
 /// The checks' results.
 #[derive(Debug)]
@@ -45,9 +51,30 @@ impl fmt::Display for Report {
     }
 }
 
+/// How a library is checked.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The command that runs a plugin in a process of its own, where a crash fails a check instead
+    /// of ending this process; an empty one is this program, which has to be callmeter. Without it,
+    /// plugins run in this process.
+    pub child_command: Option<Vec<OsString>>,
+    /// The file or directory that an instance writes, below the instance's directory. The id of
+    /// every call must be in it.
+    pub written: Option<PathBuf>,
+}
+
 /// Checks a library. `config` returns the configuration of an instance, given the instance's
 /// directory.
-pub fn run(library: &Path, config: fn(&Path) -> String) -> Report {
+pub fn run(library: &Path, config: impl Fn(&Path) -> String + Sync) -> Report {
+    run_with(library, &config, &Options::default())
+}
+
+/// Like [`run`], with options.
+pub fn run_with(
+    library: &Path,
+    config: &(dyn Fn(&Path) -> String + Sync),
+    options: &Options,
+) -> Report {
     let inspection = inspect(library, None, Trust::Development);
     let mut report = Report {
         inspection,
@@ -57,7 +84,11 @@ pub fn run(library: &Path, config: fn(&Path) -> String) -> Report {
     if !report.inspection.loads() {
         return report;
     }
-    let bench = Bench { library, config };
+    let bench = Bench {
+        library,
+        config,
+        options,
+    };
     match exported_symbols(library) {
         Ok(symbols) => {
             let one = symbols == ["callmeter_output_plugin_init_v1"];
@@ -95,6 +126,10 @@ pub fn run(library: &Path, config: fn(&Path) -> String) -> Report {
     for (name, check) in checks {
         report.checks.push((name, check(&bench)));
     }
+    if let Some(written) = &options.written {
+        let result = bench.written(written);
+        report.checks.push(("writes the id of every call", result));
+    }
     report
 }
 
@@ -103,12 +138,21 @@ type Check = (&'static str, fn(&Bench<'_>) -> Result<(), String>);
 
 struct Bench<'a> {
     library: &'a Path,
-    config: fn(&Path) -> String,
+    config: &'a (dyn Fn(&Path) -> String + Sync),
+    options: &'a Options,
 }
 
 impl Bench<'_> {
     fn options(&self, directory: &Path) -> RigOptions {
-        RigOptions::library(self.library, directory).config((self.config)(directory))
+        let rig = RigOptions::library(self.library, directory).config((self.config)(directory));
+        match &self.options.child_command {
+            Some(command) => RigOptions {
+                isolation: Isolation::Process,
+                child_command: command.clone(),
+                ..rig
+            },
+            None => rig,
+        }
     }
 
     /// Feeds batches to a fresh instance and waits until all are durable and none is refused.
@@ -123,7 +167,10 @@ impl Bench<'_> {
         for (stream, records) in batches {
             rig.append(*stream, records.clone());
         }
-        rig.settle(PATIENCE)?;
+        // A plugin that fails again and again is not waited for.
+        rig.wait(PATIENCE, |status| {
+            rig.settled() || status.restarts > RESTARTS
+        })?;
         let status = rig.status();
         // Counted in batches, because a refused batch without records drops none.
         let refused = rig
@@ -266,8 +313,28 @@ impl Bench<'_> {
         end(&rig).and(result)
     }
 
-    /// A plugin may accept or refuse these; it must not take the process down, which would end this
-    /// test as well.
+    /// Whether what was acknowledged was written, also after a stop and a start.
+    fn written(&self, place: &Path) -> Result<(), String> {
+        const CALLS: usize = 500;
+        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let mut log = Arc::default();
+        for first in [1, CALLS + 1] {
+            let recipe = Recipe {
+                first: i64::try_from(first).unwrap_or(i64::MAX),
+                ..Recipe::rows(CALLS)
+            };
+            let batches = [(Stream::Calls, generate::batch(Stream::Calls, recipe))];
+            let rig = Rig::start_over(log, self.options(directory.path()));
+            let result = Self::feed_into(&rig, &batches);
+            end(&rig).and(result)?;
+            log = rig.batches();
+        }
+        let ids = (1..=2 * CALLS).map(|number| format!("id-{number}"));
+        written::holds(&directory.path().join(place), ids)
+    }
+
+    /// A plugin may accept or refuse these. It must not end its process, which is this one unless
+    /// there is a command for a child.
     fn strange_configurations(&self) -> Result<(), String> {
         for config in [
             "",
@@ -280,7 +347,11 @@ impl Bench<'_> {
             let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
             let rig = Rig::start(self.options(directory.path()).config(config));
             rig.wait(PATIENCE, |status| status.up || status.last_error.is_some())?;
+            let crash = rig.status().last_error.filter(LastError::is_end_of_process);
             end(&rig)?;
+            if let Some(crash) = crash {
+                return Err(format!("with the configuration {config:?}: {}", crash.text));
+            }
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ pub mod conformance;
 pub mod generate;
 mod library;
 mod rig;
+mod written;
 
 pub use callmeter_plugin_host as host;
 pub use callmeter_records::Stream;

@@ -7,7 +7,8 @@
 //! A line is `field: kind = "Member", "Description.";`. The column has the name of the field unless
 //! the line says `field as "column"`. A unit follows the kind, as in `int("s")`; the unit of `time`
 //! and `millis` is always the same. `Member` is the name of the source member as it appears in the
-//! column `unreadable`. The order is the order of the columns, and part of the fingerprint.
+//! column `unreadable`; it is empty for what callmeter computes. The order is the order of the
+//! columns, and part of the fingerprint.
 //!
 //! | kind | Arrow type | value |
 //! | --- | --- | --- |
@@ -16,6 +17,7 @@
 //! | `time` | `Timestamp(µs, "+00:00")` | a moment |
 //! | `millis` | `Int64` | a duration, to the nearest millisecond |
 //! | `int` | `Int32` | a whole number |
+//! | `long` | `Int64` | a large whole number |
 //! | `decimal` | `Decimal128(38, 9)` | an exact decimal |
 //! | `truth` | `Boolean` | a truth value |
 //! | `texts` | `List(Utf8)` | a list of texts |
@@ -117,6 +119,39 @@ macro_rules! billing {
             charging_type: text = "type", "Online or offline charging, as the API wrote it.";
             balance: decimal("currency") = "balance", "The tenant's balance.";
             currency: text = "currency", "The currency of the balance, ISO 4217.";
+        }
+    };
+}
+
+/// The table of the stream `charges`.
+#[macro_export]
+macro_rules! charges {
+    ($callback:ident $($arguments:tt)*) => {
+        $callback! { $($arguments)*
+            charge: text = "", "The entry of `charges` in the configuration.";
+            rule: text = "", "The rule of that entry by which the call is charged.";
+            call_id: id = "", "The service's id of the call.";
+            call_sequence: long = "", "The `sequence` of the call in the stream `calls`.";
+            call_revision: int = "", "The revision of the call.";
+            client_id: text = "", "The client of the call.";
+            client_name: text = "", "The client's name. Not unique.";
+            center_id: text = "", "The center of the call.";
+            start_time: time = "", "When the call began.";
+            direction: text = "", "Which way the call went: `incoming`, `outgoing`, `transfer`, `other` or `unknown`.";
+            charged_ms: millis = "", "The time that is charged, before intervals; null if it is not known.";
+            rate_id: text = "", "The id of the rate.";
+            rate_type: text = "", "The kind of destination, as the API wrote it.";
+            prefix: text = "", "The prefix of the number that the rate is for, in digits.";
+            billed_seconds: int("s") = "", "The seconds of the charged intervals; null if the call is not charged.";
+            amount: decimal("currency") = "", "What the call costs; null if it is not charged.";
+            currency: text = "", "The currency of the amount, ISO 4217.";
+            reason: text = "", "Why the call is not charged; null if it is.";
+            deck: text = "", "A fingerprint of the deck and its options: the same deck has the same one.";
+            previous_client_id: text = "", "The client of the charge before this revision.";
+            previous_rate_type: text = "", "The kind of destination of the charge before this revision.";
+            previous_currency: text = "", "The currency of the charge before this revision.";
+            previous_billed_seconds: int("s") = "", "The billed seconds of the charge before this revision; null if there was none.";
+            previous_amount: decimal("currency") = "", "The amount of the charge before this revision; null if there was none.";
         }
     };
 }

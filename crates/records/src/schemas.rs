@@ -3,7 +3,7 @@
 use arrow_schema::SchemaRef;
 
 use crate::stream::Stream;
-use crate::{balances, billing, calls, rates};
+use crate::{balances, billing, calls, charges, rates};
 
 impl Stream {
     /// The Arrow schema that this version writes.
@@ -13,6 +13,7 @@ impl Stream {
             Self::Balances => balances::schema(),
             Self::Rates => rates::schema(),
             Self::Billing => billing::schema(),
+            Self::Charges => charges::schema(),
         }
     }
 }

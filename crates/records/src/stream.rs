@@ -14,19 +14,29 @@ pub enum Stream {
     Rates,
     /// Billing settings and balance of a PortSIP tenant.
     Billing,
+    /// What calls cost.
+    Charges,
 }
 
 impl Stream {
     /// Every stream.
-    pub const ALL: [Self; 4] = [Self::Calls, Self::Balances, Self::Rates, Self::Billing];
+    pub const ALL: [Self; 5] = [
+        Self::Calls,
+        Self::Balances,
+        Self::Rates,
+        Self::Billing,
+        Self::Charges,
+    ];
 
-    /// The name in configuration, labels and files: `calls`, `balances`, `rates`, `billing`.
+    /// The name in configuration, labels and files: `calls`, `balances`, `rates`, `billing`,
+    /// `charges`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Calls => "calls",
             Self::Balances => "balances",
             Self::Rates => "rates",
             Self::Billing => "billing",
+            Self::Charges => "charges",
         }
     }
 
@@ -38,6 +48,7 @@ impl Stream {
             Self::Balances => "balances/1",
             Self::Rates => "rates/1",
             Self::Billing => "billing/1",
+            Self::Charges => "charges/1",
         }
     }
 
@@ -51,6 +62,7 @@ impl Stream {
             Self::Balances => 2,
             Self::Rates => 3,
             Self::Billing => 4,
+            Self::Charges => 5,
         }
     }
 
@@ -68,7 +80,7 @@ impl fmt::Display for Stream {
 
 /// A text that names no stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown stream `{0}`: expected calls, balances, rates or billing")]
+#[error("unknown stream `{0}`: expected calls, balances, rates, billing or charges")]
 pub struct ParseStreamError(String);
 
 impl FromStr for Stream {
@@ -103,7 +115,7 @@ mod tests {
         assert_eq!(Stream::from_code(0), None);
         insta::assert_snapshot!(
             "Calls".parse::<Stream>().unwrap_err(),
-            @"unknown stream `Calls`: expected calls, balances, rates or billing"
+            @"unknown stream `Calls`: expected calls, balances, rates, billing or charges"
         );
     }
 

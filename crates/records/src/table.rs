@@ -266,6 +266,7 @@ macro_rules! kind {
     (@value time) => { i64 };
     (@value millis) => { i64 };
     (@value int) => { i32 };
+    (@value long) => { i64 };
     (@value decimal) => { i128 };
     (@value truth) => { bool };
     (@known text, $value:expr) => { $value };
@@ -289,6 +290,7 @@ macro_rules! kind {
     (@type time) => { crate::common::timestamp_type() };
     (@type millis) => { arrow_schema::DataType::Int64 };
     (@type int) => { arrow_schema::DataType::Int32 };
+    (@type long) => { arrow_schema::DataType::Int64 };
     (@type decimal) => { crate::common::decimal_type() };
     (@type truth) => { arrow_schema::DataType::Boolean };
     (@type texts) => { arrow_schema::DataType::List(crate::lists::text_item()) };
@@ -298,6 +300,7 @@ macro_rules! kind {
     (@builder time) => { arrow_array::builder::TimestampMicrosecondBuilder };
     (@builder millis) => { arrow_array::builder::Int64Builder };
     (@builder int) => { arrow_array::builder::Int32Builder };
+    (@builder long) => { arrow_array::builder::Int64Builder };
     (@builder decimal) => { arrow_array::builder::Decimal128Builder };
     (@builder truth) => { arrow_array::builder::BooleanBuilder };
     (@builder texts) => { crate::lists::TextListsBuilder };
@@ -320,6 +323,7 @@ macro_rules! kind {
     (@column time) => { &'a arrow_array::TimestampMicrosecondArray };
     (@column millis) => { &'a arrow_array::Int64Array };
     (@column int) => { &'a arrow_array::Int32Array };
+    (@column long) => { &'a arrow_array::Int64Array };
     (@column decimal) => { &'a arrow_array::Decimal128Array };
     (@column truth) => { &'a arrow_array::BooleanArray };
     (@column texts) => { crate::lists::TextLists<'a> };

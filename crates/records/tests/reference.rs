@@ -51,6 +51,7 @@ fn lines(stream: Stream) -> &'static [Line] {
         Stream::Balances => callmeter_record_tables::balances! { lines },
         Stream::Rates => callmeter_record_tables::rates! { lines },
         Stream::Billing => callmeter_record_tables::billing! { lines },
+        Stream::Charges => callmeter_record_tables::charges! { lines },
     }
 }
 
@@ -65,6 +66,7 @@ impl Line {
 
     fn null_when(&self) -> &'static str {
         match self.kind {
+            _ if self.member.is_empty() => "there is none",
             "text" => "absent or null",
             "id" => "absent, null or empty",
             "texts" | "interactions" => "absent, null or no list",

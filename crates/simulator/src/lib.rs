@@ -20,6 +20,7 @@
 //! # }).unwrap();
 //! ```
 
+mod charges;
 mod clock;
 mod control;
 mod error;
@@ -36,6 +37,7 @@ mod state;
 mod tls;
 mod world;
 
+pub use charges::ChargeTruth;
 pub use clock::ClockReading;
 pub use error::SimulatorError;
 pub use faults::{

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::charges::{self, ChargeTruth};
 use crate::clock::ClockReading;
 use crate::error::SimulatorError;
 use crate::faults::Faults;
@@ -134,6 +135,19 @@ impl Running {
     /// The ledger so far.
     pub fn ledger(&self, query: &LedgerQuery) -> Ledger {
         self.state.ledger(query)
+    }
+
+    /// Changes, adds or removes so many rates of the deck, one after the other.
+    pub fn change_deck(&self, changes: u32) {
+        for _ in 0..changes {
+            self.state.pbx.change_deck();
+        }
+    }
+
+    /// What each call costs by the deck as it is now: see [`ChargeTruth`].
+    pub fn charges(&self) -> Vec<ChargeTruth> {
+        self.state
+            .view(|view| charges::truth(view, &self.state.pbx.tariffs()))
     }
 
     /// The requests so far, except those to `/_sim`.

@@ -12,7 +12,7 @@ use callmeter_plugin_sdk::{Batch, Host};
 
 use crate::cell::Cells;
 use crate::config::{Bytes, Compress, Config, Place, Rotate};
-use crate::error::{ConfigError, Context as _, CsvError, Result};
+use crate::error::{ConfigErrors, Context as _, CsvError, Result};
 use crate::names;
 use crate::part::{Part, Reopened, move_aside};
 use crate::state::{OpenFile, State, open_lock, sibling};
@@ -382,7 +382,7 @@ impl Archive {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] ConfigErrors),
     #[error(transparent)]
     Csv(#[from] CsvError),
 }

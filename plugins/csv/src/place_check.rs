@@ -98,7 +98,7 @@ mod tests {
         for config in &refused {
             assert!(CsvOutput::check(config).is_err(), "{config:?}");
             let refused = super::check(&config.place().unwrap());
-            messages += &format!("{}\n", refused.unwrap_err());
+            messages.extend([refused.unwrap_err().to_string(), "\n".to_owned()]);
         }
         let messages = messages.replace(root, "DIR").replace(&long, "xxx");
         insta::assert_snapshot!(messages);

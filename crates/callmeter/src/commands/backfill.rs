@@ -274,10 +274,10 @@ async fn read_day(
             });
         }
         tracing::warn!(%day, error = %chain(&error), "cannot read the day; trying again");
-        let pause = error
-            .retry_after()
-            .map(|wait| wait.min(LONGEST_RETRY_AFTER))
-            .unwrap_or_else(|| callmeter_backoff::wait(attempts, FIRST_PAUSE, LONGEST_PAUSE));
+        let pause = error.retry_after().map_or_else(
+            || callmeter_backoff::wait(attempts, FIRST_PAUSE, LONGEST_PAUSE),
+            |wait| wait.min(LONGEST_RETRY_AFTER),
+        );
         let paused = stop.unless_stopped(tokio::time::sleep(pause)).await;
         if paused.is_none() {
             return Ok(DayEnd::Stopped);

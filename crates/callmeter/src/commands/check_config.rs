@@ -2,12 +2,15 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
-use callmeter_plugin_host::OutputSettings;
+use callmeter_plugin_host::{OutputSettings, Scrub};
 
-use crate::config::{self, Config, ConfigError, Loaded, Output, Problem, SecretSource};
+use crate::charging;
+use crate::config::{self, ConfigError, Loaded, Output, Problem, SecretSource};
 use crate::exit::Failure;
 use crate::pipeline::plugin_settings;
+use crate::secret_redactor::SecretRedactor;
 use crate::web;
 
 /// Reads the files, prints warnings and a summary.
@@ -27,18 +30,18 @@ pub fn run(file: &Path, web_config_file: Option<&Path>) -> Result<(), Failure> {
     };
     let loaded = loaded?;
     check_journal(&loaded)?;
-    check_plugins(&loaded)?;
+    let plugins = check_plugins(&loaded)?;
     let warnings = loaded.warnings.iter().map(ToString::to_string);
-    for warning in warnings.chain(web.into_iter().flatten()) {
+    for warning in warnings.chain(plugins).chain(web.into_iter().flatten()) {
         eprintln!("warning: {warning}");
     }
-    writeln!(
-        std::io::stdout(),
-        "{}: {}",
-        file.display(),
-        summary(&loaded.config)
-    )
-    .map_err(Failure::stdout)
+    let mut out = std::io::stdout().lock();
+    let summary = loaded.config.summary();
+    writeln!(out, "{}: valid: {summary}", file.display()).map_err(Failure::stdout)?;
+    for entry in &loaded.config.charges {
+        writeln!(out, "{}", charging::describe(entry)).map_err(Failure::stdout)?;
+    }
+    Ok(())
 }
 
 fn check_journal(loaded: &Loaded) -> Result<(), Failure> {
@@ -56,44 +59,43 @@ fn check_journal(loaded: &Loaded) -> Result<(), Failure> {
 }
 
 /// Loads each output's plugin, in a process of its own, and lets it check the output's settings.
-fn check_plugins(loaded: &Loaded) -> Result<(), Failure> {
+/// Returns warnings.
+fn check_plugins(loaded: &Loaded) -> Result<Vec<String>, Failure> {
     let mut problems = Vec::new();
+    let mut warnings = Vec::new();
     for (index, output) in loaded.config.outputs.iter().enumerate() {
-        if let Err(message) = check_plugin(output) {
-            problems.push(Problem {
+        match check_plugin(output) {
+            Ok(found) => {
+                let named = found.into_iter();
+                warnings.extend(named.map(|text| format!("output {}: {text}", output.name)));
+            }
+            Err(message) => problems.push(Problem {
                 file: loaded.file.clone(),
                 place: loaded.settings_places.get(index).copied().flatten(),
                 key: format!("outputs[{index}].config"),
                 message: format!("output {}: {message}", output.name),
                 hint: Some("`callmeter plugin check` shows the settings of a plugin".to_owned()),
-            });
+            }),
         }
     }
     if problems.is_empty() {
-        Ok(())
+        Ok(warnings)
     } else {
         Err(ConfigError::new(problems).into())
     }
 }
 
-fn check_plugin(output: &Output) -> Result<(), String> {
-    let mut read = |source: &SecretSource| source.read().map(|secret| secret.expose().to_owned());
+fn check_plugin(output: &Output) -> Result<Vec<String>, String> {
+    let redactor = Arc::new(SecretRedactor::new());
+    let mut read = |source: &SecretSource| {
+        let secret = redactor.read(source)?;
+        Ok::<_, api_client::SecretError>(secret.expose().to_owned())
+    };
     let config = config::resolve_plugin_secrets(&output.config, &mut read)?;
     let settings = OutputSettings {
         config: serde_json::Value::Object(config).to_string(),
+        scrub: Scrub::new(move |text| redactor.scrub(text)),
         ..plugin_settings(output)
     };
     callmeter_plugin_host::check_settings(&settings)
-}
-
-fn summary(config: &Config) -> String {
-    let count = |number: usize, word: &str| match number {
-        1 => format!("1 {word}"),
-        number => format!("{number} {word}s"),
-    };
-    format!(
-        "valid: {}, {}",
-        count(config.accounts.len(), "account"),
-        count(config.outputs.len(), "output")
-    )
 }

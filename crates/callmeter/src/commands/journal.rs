@@ -1,7 +1,7 @@
 //! `callmeter journal`: contents and damage of the journal. The exporter may be running.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use callmeter_journal::{Reader, Stats};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -20,6 +20,7 @@ pub fn run(command: JournalCommand) -> Result<(), Failure> {
     match command {
         JournalCommand::Verify(arg) => verify(&arg),
         JournalCommand::Stats(arg) => stats(&arg),
+        JournalCommand::Backup { journal, file } => backup(&journal, &file),
     }
 }
 
@@ -82,6 +83,24 @@ fn stats(arg: &JournalArg) -> Result<(), Failure> {
     let reader = Reader::open(&path).map_err(journal_failure)?;
     let stats = reader.stats().map_err(journal_failure)?;
     print(&table(&path.display().to_string(), &stats))
+}
+
+fn backup(arg: &JournalArg, file: &Path) -> Result<(), Failure> {
+    let reader = Reader::open(path(arg)?).map_err(journal_failure)?;
+    let bar = progress(0);
+    let done = reader
+        .backup(file, |copied, all| {
+            bar.set_length(all);
+            bar.set_position(copied);
+        })
+        .map_err(journal_failure)?;
+    bar.finish_and_clear();
+    print(&format!(
+        "{}: {} bytes, up to batch {}\n",
+        file.display(),
+        done.bytes,
+        done.head
+    ))
 }
 
 /// Appends to a text, which cannot fail.

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use callmeter_plugin_host::{Inspection, LoadDecision, Trust, inspect};
+use callmeter_plugin_testkit::conformance::{Options, run_with};
 
 use crate::cli::{ConfigFileArg, PluginCommand};
 use crate::config;
@@ -18,6 +19,11 @@ pub fn run(command: PluginCommand) -> Result<(), Failure> {
     match command {
         PluginCommand::Check { path } => check(&path),
         PluginCommand::List(config) => list(&config),
+        PluginCommand::Test {
+            path,
+            config,
+            written,
+        } => test(&path, &config, written.as_deref()),
     }
 }
 
@@ -31,6 +37,38 @@ fn check(path: &Path) -> Result<(), Failure> {
             Err(Failure::Damaged(format!("{}: {reason}", path.display())))
         }
     }
+}
+
+/// Runs the conformance kit, with each instance in a child process as callmeter runs it.
+fn test(path: &Path, config: &str, written: Option<&str>) -> Result<(), Failure> {
+    let path = std::path::absolute(path).map_err(Failure::failed)?;
+    let options = Options {
+        child_command: Some(Vec::new()),
+        written: written.map(below_directory).transpose()?,
+    };
+    let config = |directory: &Path| config.replace(DIRECTORY, &directory.display().to_string());
+    let report = run_with(&path, &config, &options);
+    print(&report.to_string())?;
+    if report.passed() {
+        Ok(())
+    } else {
+        Err(Failure::Damaged(format!(
+            "{}: the plugin breaks rules; see the lines FAILED",
+            path.display()
+        )))
+    }
+}
+
+/// What stands for the directory of an instance.
+const DIRECTORY: &str = "{directory}";
+
+fn below_directory(written: &str) -> Result<PathBuf, Failure> {
+    let below = written.strip_prefix(DIRECTORY).ok_or_else(|| {
+        Failure::failed(format!(
+            "--written={written}: it must start with {DIRECTORY}"
+        ))
+    })?;
+    Ok(PathBuf::from(below.trim_start_matches('/')))
 }
 
 fn list(arg: &ConfigFileArg) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use crate::cli::RunArgs;
 use crate::exit::Failure;
 use crate::logging;
 use crate::secret_redactor::SecretRedactor;
+use crate::service_manager;
 use crate::stop::stop;
 
 /// Runs until told to stop.
@@ -19,9 +20,14 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
     logging::start(args.log.level, args.log.format, &redactor);
     // Only signals end it: the sender must not be dropped.
     let (_never, ended) = stop();
+    let sockets = if args.systemd_socket {
+        service_manager::sockets()?
+    } else {
+        Vec::new()
+    };
     let shutdown = block_on(async {
         let signals = Signals::listen()?;
-        let startup = Startup::new(&args.config.config_file, args.web, redactor).await?;
+        let startup = Startup::new(&args.config.config_file, args.web, sockets, redactor).await?;
         app::run(startup, signals, ended).await
     })?;
     if !shutdown.late_outputs.is_empty() {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::accounts::accounts;
+use super::charges::charges;
 use super::metrics::metrics;
 use super::model::{Account, Api, Config, Journal};
 use super::outputs::{outputs, places};
@@ -84,12 +85,14 @@ pub(super) fn parse(file: &Path, text: &str, connects: bool) -> Result<Parsed, C
     problems.connects = connects;
     let config = Section::new(&problems, String::new(), &root).and_then(|mut root| {
         let accounts = accounts(&mut root);
+        let charges = charges(&mut root, &accounts);
         let journal = journal(&mut root, &accounts);
         let outputs = outputs(&mut root, journal.as_ref());
         let metrics = metrics(&mut root);
         let places = places(&mut root);
         let config = Config {
             accounts,
+            charges,
             journal: journal?,
             outputs,
             metrics: metrics?,

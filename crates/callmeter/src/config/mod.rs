@@ -2,11 +2,14 @@
 //! column and key of every mistake.
 
 mod accounts;
+mod charge_model;
+mod charges;
 mod hostedsuite;
 mod link;
 mod load;
 mod metrics;
 mod model;
+mod output_from;
 mod outputs;
 mod paths;
 mod plugin_secrets;
@@ -22,11 +25,13 @@ mod tests;
 mod values;
 mod yaml;
 
+pub use charge_model::{Charging, Deck, NumberColumn, Numbers, Rule};
 pub use load::{Loaded, check_text, load, load_for_stored_data};
 pub use model::{
     Account, Api, Balances, Billing, Calls, Clients, Config, Format, HostedSuite, Isolation,
-    Journal, Link, Metrics, Output, OutputFrom, PortSip, Proxy, Rates, Rounding, Tls,
+    Journal, Link, Metrics, Output, PortSip, Proxy, Rates, Rounding, Tls,
 };
+pub use output_from::OutputFrom;
 pub(crate) use paths::holds_no_other_file;
 pub use plugin_secrets::{has_secrets as has_plugin_secrets, resolve as resolve_plugin_secrets};
 pub use problem::{ConfigError, Place, Problem};

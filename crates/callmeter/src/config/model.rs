@@ -10,6 +10,8 @@ use callmeter_records::Stream;
 use jiff::tz::TimeZone;
 use url::Url;
 
+use super::charge_model::Charging;
+use super::output_from::OutputFrom;
 use super::secret::SecretSource;
 
 /// A whole configuration.
@@ -18,12 +20,29 @@ use super::secret::SecretSource;
 pub struct Config {
     /// The accounts, in the file's order, names unique.
     pub accounts: Vec<Account>,
+    /// What calls cost, in the file's order, names unique.
+    pub charges: Vec<Charging>,
     /// The journal.
     pub journal: Journal,
     /// The outputs, in the file's order, names unique.
     pub outputs: Vec<Output>,
     /// What is counted and shown.
     pub metrics: Metrics,
+}
+
+impl Config {
+    /// What is configured, in a few words.
+    pub fn summary(&self) -> String {
+        let count = |number: usize, word: &str| match number {
+            1 => format!("1 {word}"),
+            number => format!("{number} {word}s"),
+        };
+        format!(
+            "{}, {}",
+            count(self.accounts.len(), "account"),
+            count(self.outputs.len(), "output")
+        )
+    }
 }
 
 /// One account at one API.
@@ -252,15 +271,6 @@ pub struct Journal {
     pub max_bytes: u64,
     /// Whether batches are removed that an output has not acknowledged.
     pub drop_undelivered: bool,
-}
-
-/// Where a new output starts in the journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputFrom {
-    /// At the oldest record.
-    Oldest,
-    /// After the newest record.
-    Now,
 }
 
 /// Where a plugin's code runs.

@@ -6,7 +6,8 @@ use callmeter_records::Stream;
 use serde_json::Map;
 
 use super::accounts::sections;
-use super::model::{Isolation, Journal, Output, OutputFrom};
+use super::model::{Isolation, Journal, Output};
+use super::output_from::OutputFrom;
 use super::paths::usable_directory;
 use super::plugin_secrets;
 use super::problem::Place;
@@ -14,11 +15,12 @@ use super::secret::SecretSource;
 use super::section::Section;
 use super::yaml;
 
-const STREAMS: [(&str, Stream); 4] = [
+const STREAMS: [(&str, Stream); 5] = [
     ("calls", Stream::Calls),
     ("balances", Stream::Balances),
     ("rates", Stream::Rates),
     ("billing", Stream::Billing),
+    ("charges", Stream::Charges),
 ];
 
 /// The number of outputs is limited: each has a thread and a cursor.

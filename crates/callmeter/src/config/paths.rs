@@ -76,6 +76,7 @@ fn look(path: &Path) -> Result<Option<fs::Metadata>, Refusal> {
                 _ => "correct the path, or let callmeter read the directory",
             };
             // With escapes, because a name may have bytes that no terminal shows.
+            let path = path.display().to_string();
             Err((format!("cannot use {path:?}: {error}"), hint.to_owned()))
         }
     }
@@ -183,7 +184,7 @@ mod tests {
         let mut messages = String::new();
         for name in refused {
             let (message, hint) = refusal(&file(name)).unwrap_err();
-            messages += &format!("{message}; {hint}\n");
+            messages.extend([message, "; ".to_owned(), hint, "\n".to_owned()]);
         }
         let messages = messages
             .replace(directory.path().to_str().unwrap(), "DIR")

@@ -14,6 +14,7 @@ use super::keeper::Keeper;
 use super::output_metrics::OutputMetrics;
 use super::outputs::{ConfiguredOutputs, IfRefused, OutputsError};
 use super::restore;
+use crate::charging::ChargeSet;
 use crate::config::{self, Config};
 use crate::context::AppContext;
 use crate::exit::Failure;
@@ -29,6 +30,7 @@ use callmeter_error_chain::chain;
 pub struct Pipeline {
     app: AppContext,
     outputs: ConfiguredOutputs,
+    charges: ChargeSet,
     /// Why changed secrets of outputs are not used; logged once.
     secrets_refused: Option<String>,
     retention: Arc<Mutex<RetentionPolicy>>,
@@ -87,6 +89,7 @@ impl Pipeline {
         let pipeline = Self {
             app,
             outputs: ConfiguredOutputs::default(),
+            charges: ChargeSet::default(),
             secrets_refused: None,
             retention,
             keeper: tokio::spawn(keeper.run(stopped)),
@@ -101,24 +104,44 @@ impl Pipeline {
         self.app.clone()
     }
 
-    /// Starts the outputs. One whose plugin cannot be created is down and tries again.
+    /// Starts the outputs and the charging of calls. An output whose plugin cannot be created is
+    /// down and tries again.
     ///
     /// # Errors
     /// If a secret of an output cannot be read, or an output cannot be set up.
-    pub async fn start_outputs(&mut self, outputs: &[config::Output]) -> Result<(), OutputsError> {
+    pub async fn start_outputs(&mut self, config: &Config) -> Result<(), OutputsError> {
+        let (outputs, charges) = (&config.outputs, &config.charges);
         self.outputs
-            .set(&self.app, outputs, IfRefused::KeepTrying)
-            .await
+            .set(&self.app, outputs, charges, IfRefused::KeepTrying)
+            .await?;
+        self.set_charges(charges).await
     }
 
-    /// Starts, stops and restarts outputs so that exactly these run. Outputs that have not changed
-    /// are not touched. If it fails, none is.
+    /// Starts, stops and restarts outputs, and the charging of calls, so that exactly these run.
+    /// What has not changed is not touched. If it fails, nothing is.
     ///
     /// # Errors
     /// If a secret of an output cannot be read, a plugin does not accept its settings, or the
     /// journal cannot be written.
-    pub async fn set_outputs(&mut self, outputs: &[config::Output]) -> Result<(), OutputsError> {
-        self.outputs.set(&self.app, outputs, IfRefused::Undo).await
+    pub async fn set_outputs(&mut self, config: &Config) -> Result<(), OutputsError> {
+        let (outputs, charges) = (&config.outputs, &config.charges);
+        self.outputs
+            .set(&self.app, outputs, charges, IfRefused::Undo)
+            .await?;
+        self.set_charges(charges).await
+    }
+
+    async fn set_charges(&mut self, charges: &[config::Charging]) -> Result<(), OutputsError> {
+        let (app, charges) = (self.app.clone(), charges.to_vec());
+        let mut set = std::mem::take(&mut self.charges);
+        let (set, result) = tokio::task::spawn_blocking(move || {
+            let result = set.set(&app, &charges);
+            (set, result)
+        })
+        .await
+        .map_err(|error| OutputsError::Broken(error.to_string()))?;
+        self.charges = set;
+        result.map_err(|error| OutputsError::Broken(error.to_string()))
     }
 
     /// Restarts the outputs whose secrets have changed.
@@ -141,6 +164,8 @@ impl Pipeline {
 
     /// Sets how long and how much the journal keeps.
     pub fn set_retention(&self, config: &Config) {
+        let limit = i64::try_from(config.journal.max_bytes).unwrap_or(i64::MAX);
+        self.app.metrics.journal_limit.set(limit);
         let policy = RetentionPolicy {
             keep: Some(config.journal.keep),
             max_bytes: Some(config.journal.max_bytes),
@@ -161,6 +186,9 @@ impl Pipeline {
     /// start. Returns the outputs that did not end in time.
     pub async fn close(self, limit: Duration) -> Vec<String> {
         let outputs = Arc::clone(&self.app.outputs);
+        let (app, mut charges) = (self.app.clone(), self.charges);
+        // First, so that outputs get the last charges. A thread that panicked has logged it.
+        let _ended = tokio::task::spawn_blocking(move || charges.stop(&app)).await;
         let late = tokio::task::spawn_blocking(move || outputs.shutdown(limit)).await;
         let late = late.unwrap_or_else(|error| vec![error.to_string()]);
         if !late.is_empty() {

@@ -11,7 +11,8 @@ use callmeter_plugin_host::{
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use crate::config::{self, Output, OutputFrom};
+use crate::charging;
+use crate::config::{self, Charging, Output, OutputFrom};
 use crate::context::AppContext;
 
 /// Why the configured outputs cannot run.
@@ -59,6 +60,8 @@ pub(super) struct ConfiguredOutputs {
     running: BTreeMap<String, Configured>,
     /// The secrets being read again.
     reading: Option<JoinHandle<Result<BTreeMap<String, Configured>, OutputsError>>>,
+    /// The entries of `charges`, whose cursors are set with those of the outputs.
+    charges: Vec<Charging>,
 }
 
 /// An output with its secrets read.
@@ -93,12 +96,14 @@ impl ConfiguredOutputs {
         &mut self,
         app: &AppContext,
         outputs: &[Output],
+        charges: &[Charging],
         if_refused: IfRefused,
     ) -> Result<(), OutputsError> {
         let before = std::mem::take(&mut self.running);
         let (app, outputs) = (app.clone(), outputs.to_vec());
+        let cursors = charges.to_vec();
         let (running, result) = tokio::task::spawn_blocking(move || {
-            match exchange(&app, &before, &outputs, if_refused) {
+            match exchange(&app, &before, &outputs, &cursors, if_refused) {
                 Ok(running) => (running, Ok(())),
                 Err(error) => (before, Err(error)),
             }
@@ -106,6 +111,9 @@ impl ConfiguredOutputs {
         .await
         .map_err(|error| OutputsError::Broken(error.to_string()))?;
         self.running = running;
+        if result.is_ok() {
+            self.charges = charges.to_vec();
+        }
         result
     }
 
@@ -137,7 +145,8 @@ impl ConfiguredOutputs {
         if read == self.running {
             return Ok(());
         }
-        self.set(app, &outputs, IfRefused::Undo).await
+        let charges = self.charges.clone();
+        self.set(app, &outputs, &charges, IfRefused::Undo).await
     }
 }
 
@@ -175,6 +184,7 @@ fn exchange(
     app: &AppContext,
     running: &BTreeMap<String, Configured>,
     outputs: &[Output],
+    charges: &[Charging],
     if_refused: IfRefused,
 ) -> Result<BTreeMap<String, Configured>, OutputsError> {
     let wanted = configure_all(app, outputs)?;
@@ -197,7 +207,7 @@ fn exchange(
                 })?;
         }
     }
-    set_cursors(app, &wanted)?;
+    set_cursors(app, &wanted, charges)?;
 
     let stopping: Vec<String> = running
         .keys()
@@ -227,8 +237,13 @@ fn exchange(
 fn set_cursors(
     app: &AppContext,
     wanted: &BTreeMap<String, Configured>,
+    charges: &[Charging],
 ) -> Result<(), OutputsError> {
-    let mut cursors = Vec::new();
+    let charges = charging::cursors(charges);
+    let mut cursors: Vec<_> = charges
+        .iter()
+        .map(|(name, stream, from)| (name.as_str(), *stream, *from))
+        .collect();
     for Configured { output, .. } in wanted.values() {
         let from = match output.from {
             OutputFrom::Oldest => Start::Oldest,

@@ -22,4 +22,5 @@ pub use account::{BackfillError, backfill};
 pub use error::PollError;
 pub use host_limits::HostLimits;
 pub use hostedsuite::{Backfill, BackfillProgress, BackfillRequests, Budgets, Day, DayRead};
+pub(crate) use portsip::OwnedDeck;
 pub use supervisor::{AccountError, Changes, Supervisor};

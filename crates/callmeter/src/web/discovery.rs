@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::metrics::NO_ACCOUNT;
 use super::state::WebState;
 
 /// Responds with the targets. While the accounts are not known, it fails: Prometheus then keeps the
@@ -26,7 +27,9 @@ pub(super) async fn targets(State(state): State<Arc<WebState>>, headers: HeaderM
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     }
     let snapshot = state.meter.snapshot();
-    let accounts = snapshot.accounts().map(|(account, _)| account).chain([""]);
+    let accounts = snapshot.accounts().map(|(account, _)| account);
+    // An empty value would be the same as none: Prometheus leaves empty labels out.
+    let accounts = accounts.chain([NO_ACCOUNT]);
     let path = &state.args.telemetry_path;
     let targets: Vec<Value> = accounts
         .map(|account| {

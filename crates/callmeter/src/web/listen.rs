@@ -14,12 +14,43 @@ pub struct ListenError {
     source: io::Error,
 }
 
+/// Listens on all of these addresses.
+///
+/// # Errors
+/// As [`bind`].
+pub async fn bind_all(addresses: &[String]) -> Result<Vec<TcpListener>, ListenError> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        listeners.extend(bind(address).await?);
+    }
+    Ok(listeners)
+}
+
+/// Uses sockets that listen already, such as those of systemd.
+///
+/// # Errors
+/// If the system refuses to use one of them.
+pub fn adopt(sockets: Vec<std::net::TcpListener>) -> Result<Vec<TcpListener>, ListenError> {
+    let adopt = |socket: std::net::TcpListener| {
+        socket.set_nonblocking(true)?;
+        TcpListener::from_std(socket)
+    };
+    sockets
+        .into_iter()
+        .map(adopt)
+        .collect::<io::Result<_>>()
+        .map_err(|source| ListenError {
+            address: "the socket of systemd".to_owned(),
+            source,
+        })
+}
+
 /// Listens on an address: on all addresses that the host name has, such as 127.0.0.1 and ::1 for
 /// `localhost`. Without a host, it is all IPv6 and IPv4 addresses of this machine.
 ///
 /// # Errors
 /// If the address is invalid, in use, or not permitted.
-pub async fn bind(address: &str) -> Result<Vec<TcpListener>, ListenError> {
+pub(super) async fn bind(address: &str) -> Result<Vec<TcpListener>, ListenError> {
     let bound = match address.strip_prefix(':') {
         Some(port) => bind_every(port).await.map(|listener| vec![listener]),
         None => bind_host(address).await,

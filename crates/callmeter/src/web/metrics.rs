@@ -15,6 +15,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::peer::Peer;
 use super::state::WebState;
 
+/// The value of `account` that stands for series of no account. No account can have this name.
+pub(super) const NO_ACCOUNT: &str = "(none)";
+
 /// Tells Prometheus when the counters that start with the process started.
 const PROCESS_START: HeaderName = HeaderName::from_static("process-start-time-unix");
 
@@ -124,7 +127,7 @@ pub(super) async fn scrape(
     let started = state.status.started();
     let options = Options {
         names: values(&uri, &["name[]"]),
-        accounts: values(&uri, &["account[]", "account"]),
+        accounts: accounts(&uri),
         created_lines: state.created_lines,
         process_start: Some(started.as_microsecond()),
     };
@@ -154,6 +157,19 @@ pub(super) async fn scrape(
     );
     headers.insert(PROCESS_START, HeaderValue::from(started.as_second()));
     response
+}
+
+/// The accounts selected by `account[]` or `account` in the query.
+fn accounts(uri: &Uri) -> BTreeSet<String> {
+    let accounts = values(uri, &["account[]", "account"]);
+    let empty_for_none = accounts.into_iter().map(|account| {
+        if account == NO_ACCOUNT {
+            String::new()
+        } else {
+            account
+        }
+    });
+    empty_for_none.collect()
 }
 
 /// The values of these parameters of the query.

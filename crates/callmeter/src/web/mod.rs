@@ -20,9 +20,12 @@ mod stall;
 mod state;
 #[cfg(test)]
 mod tests;
+mod usage;
+mod usage_charts;
+mod usage_figures;
 mod words;
 
 pub use access::{Access, AccessError, check, loses_protection};
-pub use listen::{ListenError, bind};
+pub use listen::{ListenError, adopt, bind_all};
 pub use serve::serve;
 pub use state::{Reload, ReloadRequest, WebState};

@@ -48,6 +48,7 @@ pub(super) fn render(status: &Status, telemetry_path: &str) -> String {
                     h1 { "callmeter" }
                     p { "Counts the calls of HostedSuite and PortSIP PBX for Prometheus." }
                     nav {
+                        a href="/usage" { "Usage" }
                         a href=(telemetry_path) { "Metrics" }
                         a href="/config" { "Configuration" }
                         a href="/api/v1/status" { "Status as JSON" }

@@ -5,16 +5,19 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::sync::Mutex;
 use tracing::debug;
 
 use super::metrics::{self, Scrapes};
 use super::rendered::Rendered;
 use super::state::WebState;
+use super::usage::{self, Wanted};
 use super::{access, discovery, page};
 use crate::status::Status;
 
@@ -30,7 +33,9 @@ pub(super) fn router(state: WebState) -> Router {
         .route("/-/reload", post(reload).put(reload))
         .route("/config", get(config))
         .route("/sd", get(discovery::targets));
-    let mut expensive = Router::new().route("/api/v1/status", get(status));
+    let mut expensive = Router::new()
+        .route("/api/v1/status", get(status))
+        .route("/usage", get(usage_page));
     if state.args.telemetry_path != "/" {
         expensive = expensive.route("/", get(landing));
     }
@@ -38,6 +43,7 @@ pub(super) fn router(state: WebState) -> Router {
         state: Arc::clone(&state),
         landing: Rendered::default(),
         status: Rendered::default(),
+        usage: Mutex::default(),
     }));
     pages
         .with_state(Arc::clone(&state))
@@ -55,6 +61,8 @@ struct Pages {
     state: Arc<WebState>,
     landing: Rendered,
     status: Rendered,
+    /// One page of usage is made at a time.
+    usage: Mutex<()>,
 }
 
 /// Counts and logs a request, and sets the headers of every response.
@@ -88,16 +96,30 @@ async fn landing(State(pages): State<Arc<Pages>>) -> Response {
         let status = scrubbed_status(&state);
         Ok(page::render(&status, &state.args.telemetry_path))
     };
-    // The page needs only its own style, so everything else is forbidden.
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CACHE_CONTROL, "no-store"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'",
-        ),
-    ];
-    rendered(pages.landing.get(render).await, headers)
+    rendered(pages.landing.get(render).await, PAGE)
+}
+
+/// The headers of a page, which needs only its own style: everything else is forbidden.
+const PAGE: [(HeaderName, &str); 3] = [
+    (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+    (header::CACHE_CONTROL, "no-store"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'",
+    ),
+];
+
+/// The page of usage, from the snapshot that a scrape at this time would get.
+async fn usage_page(State(pages): State<Arc<Pages>>, uri: Uri) -> Response {
+    let _alone = pages.usage.lock().await;
+    let snapshot = pages.state.meter.snapshot();
+    let wanted = Wanted::of(uri.query().unwrap_or_default());
+    let render = move || usage::render(&snapshot, &wanted, Timestamp::now());
+    let page = tokio::task::spawn_blocking(render).await;
+    rendered(
+        page.map(Bytes::from).map_err(|error| error.to_string()),
+        PAGE,
+    )
 }
 
 fn scrubbed_status(state: &WebState) -> Status {

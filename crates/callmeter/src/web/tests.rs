@@ -69,7 +69,7 @@ async fn start_with(
     bounds: Bounds,
 ) -> (Running, tokio::sync::mpsc::Receiver<ReloadRequest>) {
     let (state, reloads) = state(args);
-    let listener = bind("127.0.0.1:0").await.unwrap().remove(0);
+    let listener = super::listen::bind("127.0.0.1:0").await.unwrap().remove(0);
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = stop();
     let app = routes::router(state.clone());
@@ -252,7 +252,8 @@ async fn accounts_are_targets_of_their_own() {
     );
     let others = |line: &&String| !line.contains("account=\"acme\"");
     assert_eq!(of_acme.iter().find(others), None);
-    let of_none = lines("?account=").await;
+    assert_eq!(targets[1]["labels"]["__param_account"], "(none)");
+    let of_none = lines("?account=(none)").await;
     assert!(
         of_none
             .iter()

@@ -235,7 +235,15 @@ fn an_empty_page_in_front_of_one_with_rows_is_not_the_end() {
     assert_eq!(walk.next(), Next::Ended(Ending::Incomplete(gap)));
     at_end.received(page(&[]));
     assert_eq!(at_end.next(), Next::Ended(Ending::Complete));
-    // On a server whose first page is proven to be 0.
+    // On a server whose first page is proven to be 0, also if it says that there is nothing.
+    let mut walk = Walk::new(2, FirstPage::Zero);
+    walk.received(PageRows {
+        total_count: Some(0),
+        ..page(&[])
+    });
+    walk.received(page(&[3]));
+    let gap = Shortfall::Gap { page: 0 };
+    assert_eq!(walk.next(), Next::Ended(Ending::Incomplete(gap)));
     let mut walk = Walk::new(2, FirstPage::Zero);
     walk.received(page(&[]));
     walk.received(page(&[3]));

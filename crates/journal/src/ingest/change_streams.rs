@@ -280,6 +280,7 @@ fn append_changes(
         observed_at,
         batches: vec![rows],
         latest,
+        cursor: None,
     })?;
     changes.batch = batches.into_iter().next();
     Ok(changes)

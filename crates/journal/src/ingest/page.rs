@@ -129,6 +129,7 @@ impl PageIngest<'_> {
             observed_at: self.classifier.observed_at,
             batches: rows,
             latest: Vec::new(),
+            cursor: None,
         })?;
         *self.last_rows = keys.iter().map(|keys| keys.rows.len()).sum();
         for (stored, keys) in batches.iter().zip(keys) {

@@ -80,6 +80,7 @@ pub(crate) fn store_state(
         observed_at: 0,
         batches: Vec::new(),
         latest: Vec::new(),
+        cursor: None,
     })?;
     memory.row = row;
     Ok(())

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use callmeter_records::{
-    BalancesBuilder, BatchHead, BatchId, BatchSeq, BillingBuilder, CallsBuilder, RatesBuilder,
-    Stream,
+    BalancesBuilder, BatchHead, BatchId, BatchSeq, BillingBuilder, CallsBuilder, ChargesBuilder,
+    RatesBuilder, Stream,
 };
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::Transaction;
 
 use crate::error::{JournalError, Result};
 use crate::log::accounts::{self, AccountRow, AccountState};
 use crate::log::batch_row::BatchRow;
-use crate::log::codec;
 use crate::log::coverage::{self, CoverageChange};
+use crate::log::cursor_rows::{self, CursorMove};
 use crate::log::epochs;
 use crate::log::keys::BatchKeys;
 use crate::log::latest_versions::LatestVersion;
+use crate::log::schema_ids::schema_id;
 use crate::log::writer::{Numbers, Writer};
 use crate::sqlite::{checksum, format};
 use crate::stored_batch::{BatchMeta, StoredBatch};
@@ -37,6 +38,8 @@ pub(crate) struct Append<'a> {
     pub(crate) batches: Vec<Rows>,
     /// New latest versions of records, each with the index of its batch in `batches`.
     pub(crate) latest: Vec<(usize, LatestVersion)>,
+    /// The cursor that moves with the batches.
+    pub(crate) cursor: Option<CursorMove<'a>>,
 }
 
 /// The rows of a batch. They get their sequence numbers when the batch is appended.
@@ -46,6 +49,8 @@ pub(crate) enum Rows {
     Balances(Box<BalancesBuilder>),
     Rates(Box<RatesBuilder>),
     Billing(Box<BillingBuilder>),
+    /// Charges, and the earliest and latest start time of their calls.
+    Charges(Box<ChargesBuilder>, Option<(i64, i64)>),
 }
 
 impl Rows {
@@ -55,6 +60,7 @@ impl Rows {
             Self::Balances(_) => Stream::Balances,
             Self::Rates(_) => Stream::Rates,
             Self::Billing(_) => Stream::Billing,
+            Self::Charges(..) => Stream::Charges,
         }
     }
 
@@ -64,6 +70,7 @@ impl Rows {
             Self::Balances(builder) => builder.finish(head),
             Self::Rates(builder) => builder.finish(head),
             Self::Billing(builder) => builder.finish(head),
+            Self::Charges(builder, _) => builder.finish(head),
         }
     }
 }
@@ -87,6 +94,7 @@ impl Writer {
             observed_at,
             batches,
             latest,
+            cursor,
         } = append;
         let mut numbers = self.numbers.clone();
         let mut packed = Vec::with_capacity(batches.len());
@@ -107,6 +115,9 @@ impl Writer {
                 };
                 schemas.insert(stream, schema);
                 batch.store(transaction, account.id, schema).map_err(sql)?;
+            }
+            if let Some(cursor) = cursor {
+                cursor_rows::advance(transaction, &path, &cursor)?;
             }
             if let Some(epoch) = new_epoch {
                 epochs::write(transaction, first, epoch).map_err(sql)?;
@@ -166,6 +177,7 @@ impl Writer {
         let payload = self.packer.pack(&records).map_err(pack_error)?;
         let (keys, last_day, span) = match &rows {
             Rows::Calls(_, keys, span) => (keys.encode(), keys.last_day, *span),
+            Rows::Charges(_, span) => (Vec::new(), None, *span),
             _ => (Vec::new(), None, None),
         };
         let seq = BatchSeq::from_sql(numbers.next_batch);
@@ -218,24 +230,4 @@ impl PackedBatch {
         let next_sequence = meta.first_sequence + i64::from(meta.rows);
         format::write_stream(transaction, meta.stream, next_sequence)
     }
-}
-
-/// The id of the schema that this program writes for a stream; stores it if it is new.
-fn schema_id(transaction: &Transaction<'_>, stream: Stream) -> rusqlite::Result<i64> {
-    let message = codec::pack_schema(&stream.schema());
-    let known = transaction
-        .query_row(
-            "SELECT id FROM schemas WHERE message = ?",
-            [&message],
-            |row| row.get(0),
-        )
-        .optional()?;
-    if let Some(id) = known {
-        return Ok(id);
-    }
-    transaction.execute(
-        "INSERT INTO schemas (stream, message, checksum) VALUES (?, ?, ?)",
-        params![stream.code(), message, checksum::blob(&message)],
-    )?;
-    Ok(transaction.last_insert_rowid())
 }

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use crate::error::{JournalError, Result};
 use crate::log::batch_row::{BatchRow, COLUMNS};
 use crate::log::keys::{BatchKeys, CallKey};
+use crate::log::schema_ids::read_schema;
 use crate::log::{codec, epochs};
 use crate::sqlite::{checksum, format};
 
@@ -75,7 +76,7 @@ fn canonical_keys(
         .ok_or(Damaged)?;
     let schema = match schemas.get(&row.schema) {
         Some(schema) => schema.clone(),
-        None => read_schema(conn, row.schema)?,
+        None => read_schema(conn, row.schema).ok_or(Damaged)?,
     };
     let records = codec::unpack(&batch.payload, &schema).map_err(|_| Damaged)?;
     schemas.insert(row.schema, schema);
@@ -91,15 +92,6 @@ fn canonical_keys(
         }
     }
     Ok(changed.then_some(keys))
-}
-
-fn read_schema(conn: &Connection, id: i64) -> Result<SchemaRef, Damaged> {
-    let message: Vec<u8> = conn
-        .query_row("SELECT message FROM schemas WHERE id = ?", [id], |row| {
-            row.get(0)
-        })
-        .map_err(|_| Damaged)?;
-    codec::unpack_schema(&message).map_err(|_| Damaged)
 }
 
 fn update_keys(conn: &Connection, mut row: BatchRow, keys: &BatchKeys) -> rusqlite::Result<()> {
@@ -163,7 +155,7 @@ mod tests {
         keys.rows[0].fingerprint = 2;
         update_keys(&conn, batch.row, &keys).unwrap();
         conn.execute_batch(
-            "DROP TABLE epochs; DROP TABLE retention; DROP TABLE coverage; PRAGMA user_version = 1",
+            "DROP TABLE epochs; DROP TABLE retention; DROP TABLE coverage; DROP TABLE decks; PRAGMA user_version = 1",
         )
         .unwrap();
         drop(conn);

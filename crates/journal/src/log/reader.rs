@@ -204,6 +204,23 @@ impl Reader {
         Ok(())
     }
 
+    /// The keys of a batch of calls, if retention has not deleted it.
+    pub(crate) fn keys(&self, seq: BatchSeq) -> Result<Option<BatchKeys>> {
+        let read = |row: &Row<'_>| Ok((BatchRow::read(row)?, row.get::<_, Vec<u8>>(14)?));
+        let found = self
+            .conn
+            .prepare_cached(&format!(
+                "SELECT {COLUMNS}, keys FROM batches WHERE seq = ?"
+            ))
+            .and_then(|mut statement| statement.query_row([seq.to_sql()], read).optional())
+            .map_err(|source| self.sql(source))?;
+        let Some(((batch, checksum), bytes)) = found else {
+            return Ok(None);
+        };
+        let batch = self.check_row(batch, checksum)?;
+        self.checked_keys(&batch, &bytes).map(Some)
+    }
+
     /// Decodes the keys of a batch, and checks them against its row.
     pub(crate) fn checked_keys(&self, batch: &BatchRow, bytes: &[u8]) -> Result<BatchKeys> {
         if checksum::blob(bytes) != batch.keys_checksum {
@@ -218,7 +235,11 @@ impl Reader {
     }
 
     /// Reads the first row of a query for `COLUMNS, payload`.
-    fn load(&mut self, sql: &str, params: impl rusqlite::Params) -> Result<Option<StoredBatch>> {
+    pub(crate) fn load(
+        &mut self,
+        sql: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<Option<StoredBatch>> {
         let (batch, payload) = {
             let mut statement = self
                 .conn

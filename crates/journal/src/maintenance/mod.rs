@@ -1,5 +1,7 @@
-//! Work on the whole journal: retention, verification, statistics, and snapshots of the totals.
+//! Work on the whole journal: retention, verification, statistics, backups, and snapshots of the
+//! totals.
 
+pub(crate) mod backup;
 pub(crate) mod clock;
 pub(crate) mod retention;
 pub(crate) mod snapshots;

@@ -6,13 +6,14 @@ use std::time::Duration;
 use callmeter_records::{BatchSeq, Stream};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use crate::cursors::{self, Cursor};
 use crate::error::{JournalError, Result};
 use crate::journal::Journal;
+use crate::log::cursor_rows::{self as cursors, Cursor};
 use crate::log::reader::oldest_batch;
 use crate::log::writer::Writer;
 use crate::log::{accounts, epochs};
 use crate::maintenance::clock;
+use crate::rate_decks;
 use crate::sqlite::connection::used_bytes;
 use crate::utc_day::{DAY, day_of};
 
@@ -298,6 +299,11 @@ fn delete_rows(
     dropped: &[OldRow],
 ) -> Result<Vec<Lost>> {
     let sql = |source| JournalError::sqlite(path, "delete old batches of", source);
+    let is_of_decks =
+        |row: &&OldRow| row.stream == Stream::Rates.code() || row.stream == Stream::Billing.code();
+    let decks = dropped.iter().filter(is_of_decks);
+    let decks: Vec<_> = decks.map(|row| (row.account, row.seq)).collect();
+    rate_decks::keep(transaction, path, &decks)?;
     let mut cursors = cursors::read_all(transaction, path)?;
     let mut lost_records = Vec::new();
     for row in dropped {
@@ -319,10 +325,14 @@ fn delete_rows(
     }
     if let Some(last) = dropped.last() {
         epochs::delete_before(transaction, last.seq + 1).map_err(sql)?;
-        // Balances of old periods do not come again. Rates and billing do.
+        // Balances of old periods do not come again, and nothing refers to deleted charges. Rates
+        // and billing do come again.
         transaction
-            .prepare_cached("DELETE FROM latest WHERE stream = ? AND batch <= ?")
-            .and_then(|mut statement| statement.execute(params![Stream::Balances.code(), last.seq]))
+            .prepare_cached("DELETE FROM latest WHERE stream IN (?, ?) AND batch <= ?")
+            .and_then(|mut statement| {
+                let streams = [Stream::Balances.code(), Stream::Charges.code()];
+                statement.execute(params![streams[0], streams[1], last.seq])
+            })
             .map_err(sql)?;
     }
     Ok(lost_records)

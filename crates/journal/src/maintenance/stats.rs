@@ -2,10 +2,10 @@
 
 use callmeter_records::{Backlog, BatchSeq, Stream};
 
-use crate::cursors::Cursor;
 use crate::error::Result;
 use crate::journal::Journal;
 use crate::log::accounts::{self, AccountState};
+use crate::log::cursor_rows::Cursor;
 use crate::log::reader::Reader;
 use crate::sqlite::connection::used_bytes;
 use crate::sqlite::format;

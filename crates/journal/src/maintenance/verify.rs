@@ -17,6 +17,7 @@ use crate::log::keys::{BatchKeys, CallKey, RowAddress};
 use crate::log::reader::Reader;
 use crate::maintenance::clock;
 use crate::maintenance::snapshots::snapshot_checksum;
+use crate::rate_decks;
 use crate::sqlite::format;
 use crate::stored_batch::{BatchMeta, StoredBatch};
 
@@ -349,6 +350,10 @@ impl Reader {
                     }
                     let days = coverage::read_all(&self.conn, &self.path, account.id);
                     if let Err(error) = days {
+                        done.add(None, chain(&error));
+                    }
+                    let deck = rate_decks::check_stored(&self.conn, &self.path, account.id);
+                    if let Err(error) = deck {
                         done.add(None, chain(&error));
                     }
                     for stream in Stream::ALL {

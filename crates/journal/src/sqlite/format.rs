@@ -11,16 +11,17 @@ use crate::sqlite::checksum::RowChecksum;
 
 /// The format that this program writes. A journal of an older format is migrated when it is opened
 /// for writing; a test opens a file of each format in `testdata/`.
-pub(crate) const VERSION: i64 = 3;
+pub(crate) const VERSION: i64 = 4;
 
 /// The tables and indices of format 1.
 const FORMAT_1: &str = include_str!("v1.sql");
 /// Those that the later formats add.
 const FORMAT_2: &str = include_str!("v2.sql");
 const FORMAT_3: &str = include_str!("v3.sql");
+const FORMAT_4: &str = include_str!("v4.sql");
 
-/// Converts the rows of a journal of format 1, whose tables are those of format 2 already. Format 3
-/// changes no row.
+/// Converts the rows of a journal of format 1, whose tables are those of format 2 already. Later
+/// formats change no row.
 pub(crate) type Migration = fn(&Transaction<'_>, &Path) -> Result<()>;
 
 /// The id of the application in the file of a journal: `PRAGMA application_id`, "cmjl".
@@ -41,7 +42,8 @@ pub(crate) fn prepare(conn: &mut Connection, path: &Path, migrate: Migration) ->
     if application(conn).map_err(sql)? == APPLICATION && (1..VERSION).contains(&from) {
         let definitions: &[&str] = match from {
             1 => &[FORMAT_1],
-            _ => &[FORMAT_1, FORMAT_2],
+            2 => &[FORMAT_1, FORMAT_2],
+            _ => &[FORMAT_1, FORMAT_2, FORMAT_3],
         };
         check_schema(conn, path, &expected_schema(definitions).map_err(sql)?)?;
         let transaction = conn.transaction().map_err(sql)?;
@@ -49,7 +51,12 @@ pub(crate) fn prepare(conn: &mut Connection, path: &Path, migrate: Migration) ->
             transaction.execute_batch(FORMAT_2).map_err(sql)?;
             migrate(&transaction, path)?;
         }
-        transaction.execute_batch(FORMAT_3).map_err(sql)?;
+        if from <= 2 {
+            transaction.execute_batch(FORMAT_3).map_err(sql)?;
+        }
+        transaction.execute_batch(FORMAT_4).map_err(sql)?;
+        // The stream that format 4 adds.
+        write_stream(&transaction, Stream::Charges, 1).map_err(sql)?;
         transaction
             .pragma_update(None, "user_version", VERSION)
             .map_err(sql)?;
@@ -111,7 +118,7 @@ fn current_schema() -> rusqlite::Result<&'static [SchemaObject]> {
     if let Some(current) = CURRENT.get() {
         return Ok(current);
     }
-    let current = expected_schema(&[FORMAT_1, FORMAT_2, FORMAT_3])?;
+    let current = expected_schema(&[FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4])?;
     Ok(CURRENT.get_or_init(|| current))
 }
 
@@ -146,6 +153,7 @@ fn create(conn: &mut Connection) -> rusqlite::Result<()> {
     transaction.execute_batch(FORMAT_1)?;
     transaction.execute_batch(FORMAT_2)?;
     transaction.execute_batch(FORMAT_3)?;
+    transaction.execute_batch(FORMAT_4)?;
     let id: [u8; 8] = transaction.query_row("SELECT randomblob(8)", [], |row| row.get(0))?;
     write_head(&transaction, id, 1)?;
     for stream in Stream::ALL {

@@ -201,7 +201,7 @@ fn a_damaged_table_definition_is_found() {
     let damaged: Vec<usize> = (0..PAGE)
         .filter(|at| files.database[*at..].starts_with(key))
         .collect();
-    assert_eq!(damaged.len(), 8);
+    assert_eq!(damaged.len(), 9);
     for at in damaged {
         let mut files = files.clone();
         files.database[at + "INTEGER".len()] ^= 0x41;

@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use callmeter_journal::{
-    Classification, DeckExtent, Journal, JournalError, Options, Reader, RetentionPolicy, Start,
+    Classification, DeckExtent, Journal, JournalError, NewCharges, Options, Reader,
+    RetentionPolicy, Start,
 };
-use callmeter_records::{Balance, Billing, Call, Interaction, Rate, Reading, Stream};
+use callmeter_records::{
+    Balance, Billing, Call, Charge, ChargesBuilder, Interaction, Rate, Reading, RowMark, Stream,
+};
 
 use crate::support::{HOUR, NOON, Place, all_batches, call, poll_page};
 
@@ -84,6 +87,25 @@ fn write_a_sample() {
         ..Billing::default()
     };
     journal.record_billing("hq", NOON, &billing).unwrap();
+    let mut charges = ChargesBuilder::new();
+    let charge = Charge {
+        call_id: Some("plain"),
+        amount: Reading::Known(5),
+        ..Charge::default()
+    };
+    charges.append(RowMark::NEW, &charge);
+    journal
+        .register_output("charges/spend", Stream::Calls, Start::Oldest)
+        .unwrap();
+    let new = NewCharges {
+        account: "acme",
+        cursor: "charges/spend",
+        calls: callmeter_journal::BatchSeq(1),
+        observed_at: NOON,
+        span: None,
+        charges,
+    };
+    journal.append_charges(new).unwrap();
     journal
         .register_output("csv", Stream::Calls, Start::Oldest)
         .unwrap();
@@ -126,7 +148,7 @@ fn write_a_sample() {
         )
         .unwrap();
     drop(journal);
-    std::fs::copy(place.path(), checked_in(3)).unwrap();
+    std::fs::copy(place.path(), checked_in(4)).unwrap();
 }
 
 #[test]
@@ -152,6 +174,13 @@ fn format_2() {
 #[test]
 fn format_3() {
     let (place, journal) = open_checked_in(3);
+    insta::assert_snapshot!(contents(&journal));
+    check_that_it_continues(&place, &journal);
+}
+
+#[test]
+fn format_4() {
+    let (place, journal) = open_checked_in(4);
     insta::assert_snapshot!(contents(&journal));
     check_that_it_continues(&place, &journal);
 }
@@ -267,16 +296,16 @@ fn a_newer_format_is_left_alone() {
     let place = Place::new();
     drop(place.open());
     let conn = rusqlite::Connection::open(place.path()).unwrap();
-    conn.pragma_update(None, "user_version", 4).unwrap();
+    conn.pragma_update(None, "user_version", 5).unwrap();
     drop(conn);
     let error = Journal::open(place.path(), &Options::default()).unwrap_err();
     assert!(matches!(
         error,
         JournalError::NewerFormat {
-            found: 4,
-            supported: 3,
+            found: 5,
+            supported: 4,
             ..
         }
     ));
-    insta::assert_snapshot!(error.to_string().replace(&place.path().display().to_string(), "PATH"), @"journal PATH has format 4, but this callmeter reads formats up to 3: run a newer callmeter");
+    insta::assert_snapshot!(error.to_string().replace(&place.path().display().to_string(), "PATH"), @"journal PATH has format 5, but this callmeter reads formats up to 4: run a newer callmeter");
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::format_push_string, reason = "speed is no matter here")]
 
 mod change_streams;
+mod charges;
 mod faults;
 mod files;
 mod format;

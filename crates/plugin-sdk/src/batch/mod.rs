@@ -25,7 +25,7 @@ pub(crate) use import::SchemaCache;
 pub use owned::Batch;
 #[doc(hidden)]
 pub use records::described;
-pub use records::{Balance, Billing, Call, Interaction, PreviousCall, Rate};
+pub use records::{Balance, Billing, Call, Charge, Interaction, PreviousCall, Rate};
 pub use row::{Row, Rows};
 pub use rows::{Of, Typed};
 pub use stream::Stream;

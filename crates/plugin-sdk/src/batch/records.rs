@@ -18,6 +18,7 @@ pub(super) fn columns(stream: Stream) -> &'static [Described] {
         Stream::Balances => Balance::COLUMNS,
         Stream::Rates => Rate::COLUMNS,
         Stream::Billing => Billing::COLUMNS,
+        Stream::Charges => Charge::COLUMNS,
         Stream::Other(_) => &[],
     }
 }
@@ -28,11 +29,12 @@ pub mod described {
     pub use super::super::resolve::{ColumnKind, Described as Column};
 
     /// Every table, by the schema's name.
-    pub const SCHEMAS: [(&str, &[Column]); 4] = [
+    pub const SCHEMAS: [(&str, &[Column]); 5] = [
         ("calls/1", super::Call::COLUMNS),
         ("balances/1", super::Balance::COLUMNS),
         ("rates/1", super::Rate::COLUMNS),
         ("billing/1", super::Billing::COLUMNS),
+        ("charges/1", super::Charge::COLUMNS),
     ];
 
     /// The struct columns' own tables.
@@ -61,6 +63,11 @@ impl Batch {
     /// The billing settings of the batch; an error if it holds something else.
     pub fn billing(&self) -> Result<Typed<'_, Billing<'_>>, BatchError> {
         Typed::new(self, "billing")
+    }
+
+    /// The charges of the batch; an error if it holds something else.
+    pub fn charges(&self) -> Result<Typed<'_, Charge<'_>>, BatchError> {
+        Typed::new(self, "charges")
     }
 }
 
@@ -100,4 +107,8 @@ callmeter_record_tables::rates! { stream_row
 
 callmeter_record_tables::billing! { stream_row
     Billing "The billing settings and the balance of a PBX." last: [] table:
+}
+
+callmeter_record_tables::charges! { stream_row
+    Charge "What a call costs." last: [] table:
 }

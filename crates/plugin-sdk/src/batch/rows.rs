@@ -155,6 +155,7 @@ macro_rules! described {
     (@kind text) => { ColumnKind::Text };
     (@kind id) => { ColumnKind::Text };
     (@kind int) => { ColumnKind::Int };
+    (@kind long) => { ColumnKind::Int };
     (@kind millis) => { ColumnKind::Int };
     (@kind time) => { ColumnKind::Time };
     (@kind decimal) => { ColumnKind::Decimal };
@@ -185,6 +186,12 @@ macro_rules! accessor {
         }
     };
     ([$doc:literal] $column:expr, $name:ident, int) => {
+        #[doc = $doc]
+        pub fn $name(&self) -> Option<i64> {
+            int(accessor!(self, $column))
+        }
+    };
+    ([$doc:literal] $column:expr, $name:ident, long) => {
         #[doc = $doc]
         pub fn $name(&self) -> Option<i64> {
             int(accessor!(self, $column))

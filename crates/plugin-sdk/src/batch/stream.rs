@@ -2,6 +2,8 @@
 
 use callmeter_plugin_abi::StreamKind;
 
+use super::records;
+
 /// What the records of a batch are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -14,6 +16,8 @@ pub enum Stream {
     Rates,
     /// Billing settings.
     Billing,
+    /// What calls cost.
+    Charges,
     /// A stream that this SDK does not know. Its columns can be read by name.
     Other(u32),
 }
@@ -24,11 +28,13 @@ impl Stream {
         const BALANCES: u32 = StreamKind::Balances as u32;
         const RATES: u32 = StreamKind::Rates as u32;
         const BILLING: u32 = StreamKind::Billing as u32;
+        const CHARGES: u32 = StreamKind::Charges as u32;
         match kind {
             CALLS => Self::Calls,
             BALANCES => Self::Balances,
             RATES => Self::Rates,
             BILLING => Self::Billing,
+            CHARGES => Self::Charges,
             other => Self::Other(other),
         }
     }
@@ -40,6 +46,7 @@ impl Stream {
             Self::Balances => StreamKind::Balances as u32,
             Self::Rates => StreamKind::Rates as u32,
             Self::Billing => StreamKind::Billing as u32,
+            Self::Charges => StreamKind::Charges as u32,
             Self::Other(kind) => kind,
         }
     }
@@ -51,7 +58,14 @@ impl Stream {
             Self::Balances => "balances",
             Self::Rates => "rates",
             Self::Billing => "billing",
+            Self::Charges => "charges",
             Self::Other(_) => "other",
         }
+    }
+
+    /// The names of the stream's columns that this SDK knows. None for [`Stream::Other`]. A host
+    /// may send further columns.
+    pub fn columns(self) -> impl Iterator<Item = &'static str> {
+        records::columns(self).iter().map(|column| column.name)
     }
 }

@@ -220,11 +220,8 @@ async fn a_line_of_totals_is_no_rate() {
     let prefixes = [
         "49", "+", "*", "#31", "+1", "Total", "-", "Summe:", "\u{3a3}",
     ];
-    let rows: String = prefixes
-        .iter()
-        .map(|prefix| format!("{prefix},LOCAL,0,0,60,1,0.1,0,1.5,1.5,\n"))
-        .collect();
-    let body = format!("{HEADER}\n{rows}");
+    let rows = prefixes.map(|prefix| format!("{prefix},LOCAL,0,0,60,1,0.1,0,1.5,1.5,"));
+    let body = format!("{HEADER}\n{}\n", rows.join("\n"));
     let server = signed_in(move |_| answer("200 OK", "text/csv", body.as_bytes())).await;
     let deck = session(&server).deck().await.unwrap();
     let said: Vec<_> = deck

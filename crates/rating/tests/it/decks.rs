@@ -2,7 +2,7 @@
 
 use callmeter_rating::{Amount, Built, Deck, Options, Row};
 
-/// A rate of all figures: fee, p1, pn, surcharge as text; i1, iN, free, grace.
+/// A rate of all figures: fee, p1, p_n, surcharge as text; i1, iN, free, grace.
 pub(crate) fn row<'a>(prefix: &'a str, money: [&str; 4], seconds: [i64; 4]) -> Row<'a> {
     let [fee, price_1, price_n, surcharge] = money.map(|text| Ok(text.parse::<Amount>().unwrap()));
     let [interval_1, interval_n, free_seconds, grace_period] = seconds.map(Ok);

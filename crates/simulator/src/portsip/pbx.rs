@@ -10,6 +10,7 @@ use super::account::Account;
 use super::deck::Deck;
 use super::seeding;
 use super::tokens::Tokens;
+use crate::charges::TariffTruth;
 use crate::ledger::PortSipTruth;
 use crate::options::Options;
 
@@ -49,6 +50,12 @@ impl Pbx {
             billing_enabled: account.billing.enabled,
             writes_refused: self.writes_refused.load(Ordering::Relaxed),
         }
+    }
+
+    /// The figures of all rates.
+    pub(crate) fn tariffs(&self) -> Vec<TariffTruth> {
+        let deck = self.deck();
+        deck.by_prefix().iter().map(|rate| rate.tariff()).collect()
     }
 
     /// Changes, adds or removes a rate, as an administrator would.

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::error::ApiError;
+use crate::charges::TariffTruth;
 
 const LONGEST_PREFIX: usize = 64;
 const LONGEST_DESCRIPTION: usize = 1_024;
@@ -29,6 +30,24 @@ pub(super) struct Rate {
     pub(super) price_1: Money,
     pub(super) price_n: Money,
     pub(super) description: Option<String>,
+}
+
+impl Rate {
+    /// Its figures in whole units.
+    pub(super) fn tariff(&self) -> TariffTruth {
+        TariffTruth {
+            prefix: self.prefix.clone(),
+            rate_type: self.kind.name(),
+            connect_fee: self.connect_fee.units(),
+            price_1: self.price_1.units(),
+            price_n: self.price_n.units(),
+            surcharge: self.postcall_surcharge.units(),
+            interval_1: self.interval_1.into(),
+            interval_n: self.interval_n.into(),
+            free_seconds: self.free_seconds.into(),
+            grace_period: self.grace_period.into(),
+        }
+    }
 }
 
 /// The type of a rate: a label that does not affect the price.
@@ -73,6 +92,12 @@ impl Money {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     pub(super) fn from_millionths(millionths: i64) -> Self {
         Self::new(millionths as f64 / 1_000_000.0)
+    }
+
+    /// Whole units of 10⁻⁵.
+    #[expect(clippy::cast_possible_truncation, reason = "far below 2^53")]
+    fn units(self) -> i64 {
+        (self.0 * 100_000.0).round() as i64
     }
 
     pub(super) fn as_f64(self) -> f64 {

@@ -63,10 +63,10 @@ async fn demo(
     let plugins = match args.plugins {
         // The configuration is in another directory.
         Some(directory) => std::path::absolute(directory).map_err(Failure::failed)?,
-        None => own_directory()?,
+        None => own_plugins()?,
     };
     let config_file = write_configuration(directory, &plugins, &simulator, &receiver)?;
-    let startup = Startup::new(&config_file, args.web, redactor).await?;
+    let startup = Startup::new(&config_file, args.web, Vec::new(), redactor).await?;
     print_addresses(&startup.addresses(), directory, &simulator, &receiver)?;
     let (_never, ended) = stop();
     let outcome = app::run(startup, signals, ended).await;
@@ -81,10 +81,18 @@ async fn demo(
     outcome.map(drop)
 }
 
-/// The directory of this program. Cargo and packages put the plugins there too.
-fn own_directory() -> Result<PathBuf, Failure> {
+/// The directory of the plugins. Cargo puts them beside this program; a package puts this program
+/// into `bin` and them into `lib/callmeter`.
+fn own_plugins() -> Result<PathBuf, Failure> {
     let app = std::env::current_exe().map_err(Failure::failed)?;
-    Ok(app.parent().unwrap_or(Path::new(".")).to_path_buf())
+    let own = app.parent().unwrap_or(Path::new("."));
+    let packaged = own.join("../lib/callmeter");
+    if !own.join("libcallmeter_csv.so").exists()
+        && let Ok(packaged) = packaged.canonicalize()
+    {
+        return Ok(packaged);
+    }
+    Ok(own.to_path_buf())
 }
 
 fn print_addresses(

@@ -34,13 +34,13 @@ pub(super) fn write_configuration(
         (
             "libcallmeter_csv.so",
             "archive",
-            "[calls, balances, rates, billing]",
+            "[calls, balances, rates, billing, charges]",
             format!("{{ directory: {} }}", quoted(&directory.join("csv"))),
         ),
         (
             "libcallmeter_webhook.so",
             "crm",
-            "[calls]",
+            "[calls, charges]",
             format!(
                 "{{ url: \"{}\", secret_file: webhook.secret }}",
                 receiver.url()
@@ -83,6 +83,13 @@ pub(super) fn write_configuration(
          \x20     domain: {domain}\n\
          \x20     billing: {{ every: 5s }}\n\
          \x20     rates: {{ every: 30s }}\n\
+         charges:\n\
+         \x20 - name: spend\n\
+         \x20   account: acme\n\
+         \x20   deck: hq\n\
+         \x20   numbers: {{ country_code: \"1\" }}\n\
+         \x20   rules: [{{ name: outgoing, directions: [outgoing] }}]\n\
+         metrics: {{ hide: [callmeter_charged_seconds_total, callmeter_charge_corrections_seconds, callmeter_calls_flagged_total] }}\n\
          journal: {{ path: journal.db }}\n\
          outputs:\n{outputs}",
         hostedsuite = simulator.hostedsuite_url(),

@@ -26,6 +26,7 @@ impl From<StreamArg> for Stream {
             StreamArg::Balances => Self::Balances,
             StreamArg::Rates => Self::Rates,
             StreamArg::Billing => Self::Billing,
+            StreamArg::Charges => Self::Charges,
         }
     }
 }
@@ -107,7 +108,7 @@ fn limits(args: &ExportArgs) -> Result<Limits, Failure> {
 }
 
 /// A time, or the start of a day in UTC.
-fn micros(text: &str, flag: &str) -> Result<i64, Failure> {
+pub(in super::super) fn micros(text: &str, flag: &str) -> Result<i64, Failure> {
     let moment = text.parse::<Timestamp>().ok().or_else(|| {
         let day: Date = text.parse().ok()?;
         Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp())

@@ -8,4 +8,5 @@ mod error;
 mod openmetrics;
 mod records;
 
+pub(super) use command::micros;
 pub use command::run;

@@ -334,7 +334,7 @@ mod tests {
         };
         let step = 60_000_000;
         let choice = Choice {
-            step: Duration::from_secs(60),
+            step: Duration::from_mins(1),
             details: false,
             buckets: false,
             limits: Limits::default(),

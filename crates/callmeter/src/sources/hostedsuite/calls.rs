@@ -136,7 +136,7 @@ impl CallsPoll<'_> {
         loop {
             // The server's clock is known after the first answer.
             self.update_days();
-            // The day that ended the last poll comes last, in case that only it fails.
+            // After a failure, another day comes first, in case that only that one fails.
             let blamed = self.memory.blamed;
             let next = self.next_day(blamed).or_else(|| self.next_day(None));
             let Some(day) = next.and_then(|date| self.memory.coverage.day(date)) else {

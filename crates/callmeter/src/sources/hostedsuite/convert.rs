@@ -190,8 +190,37 @@ mod tests {
     }
 
     #[test]
-    fn the_first_moment_of_dot_net_is_no_time() {
+    fn ids_that_stand_for_none_are_none() {
+        for id in [
+            "00000000-0000-0000-0000-000000000000",
+            "{00000000-0000-0000-0000-000000000000}",
+            "00000000000000000000000000000000",
+            "{0x00000000,0x0000,0x0000,{0x00,0x00,0x00,0x00,0x00,0x00,0x00,0x00}}",
+            "0",
+            "null",
+            "NULL",
+            " ",
+        ] {
+            converted(&format!(r#"{{"Id":"{id}"}}"#), |call| {
+                assert_eq!(call.id, None, "{id}");
+            });
+        }
+        for id in ["10", "00000000-0000-0000-0000-000000000001", "nullable"] {
+            converted(&format!(r#"{{"Id":"{id}"}}"#), |call| {
+                assert_eq!(call.id, Some(id));
+            });
+        }
+    }
+
+    #[test]
+    fn times_that_stand_for_none_are_none() {
         for unset in [
+            "1753-01-01T00:00:00",
+            "1899-12-30 00:00:00",
+            "1900-01-01T00:00:00Z",
+            "1970-01-01T00:00:00",
+            r"\/Date(0)\/",
+            r"\/Date(-2208988800000+0000)\/",
             "0001-01-01T00:00:00",
             "0001-01-01 00:00:00",
             "0001-01-01",
@@ -204,6 +233,11 @@ mod tests {
                 assert_eq!(call.start_time, Reading::Missing, "{unset}");
                 let interactions = call.interactions.unwrap();
                 assert_eq!(interactions[0].start_time, Reading::Missing, "{unset}");
+            });
+        }
+        for set in ["1971-01-01T00:00:00", r"\/Date(31536000000)\/"] {
+            converted(&format!(r#"{{"StartTime":"{set}"}}"#), |call| {
+                assert!(call.start_time.known().is_some(), "{set}");
             });
         }
     }

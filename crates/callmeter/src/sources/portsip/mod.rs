@@ -3,7 +3,9 @@
 mod amount;
 mod billing;
 mod billing_parts;
+mod deck_records;
 mod polls;
 mod rates;
 
+pub(crate) use deck_records::OwnedDeck;
 pub(super) use polls::add_polls;

@@ -196,6 +196,118 @@ async fn a_failure_of_the_account_ends_the_poll() {
 }
 
 #[tokio::test]
+async fn a_day_that_is_forbidden_or_throttled_stops_no_other_day() {
+    let forbidden: Answer = |days_ago, _| match days_ago {
+        3 => (StatusCode::FORBIDDEN, json!({})),
+        _ => page(days_ago, 0..1, 1),
+    };
+    let throttled: Answer = |days_ago, _| match days_ago {
+        3 => (StatusCode::TOO_MANY_REQUESTS, json!({})),
+        _ => page(days_ago, 0..1, 1),
+    };
+    for (answer, reason) in [(forbidden, "permission_denied"), (throttled, "throttled")] {
+        let mut rig = rig(answer).await;
+        let error = rig.task.run().await.unwrap_err();
+        assert_eq!(error.reason(), reason);
+        assert!(
+            chain(&error).starts_with(&format!("{}: ", day(3))),
+            "{error}"
+        );
+        assert_eq!(rig.take_asked(), [0, 3, 2, 1]);
+    }
+    // If nothing was answered before, nothing shows that only this day fails. Then another one
+    // comes first in the next poll.
+    let mut rig = rig(|days_ago, _| match days_ago {
+        0 => (StatusCode::FORBIDDEN, json!({})),
+        _ => page(days_ago, 0..1, 1),
+    })
+    .await;
+    rig.task.run().await.unwrap_err();
+    assert_eq!(rig.take_asked(), [0]);
+    let error = rig.task.run().await.unwrap_err();
+    assert_eq!(rig.take_asked(), [3, 0, 2, 1]);
+    assert!(
+        chain(&error).starts_with(&format!("{}: ", today())),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_without_a_count_proves_no_empty_day_on_a_server_that_counts() {
+    let mut rig = rig(|days_ago, _| match days_ago {
+        3 => (StatusCode::OK, json!({})),
+        2 => (StatusCode::OK, json!({"TotalCount": 0})),
+        1 => (StatusCode::NO_CONTENT, json!({})),
+        _ => page(days_ago, 0..1, 1),
+    })
+    .await;
+    for _ in 0..5 {
+        let error = chain(&rig.task.run().await.unwrap_err());
+        let why = "no calls came, and no count that says that there are none";
+        assert_eq!(error, format!("{}: {why}", day(3)));
+    }
+    assert_eq!(rig.watermark(), None);
+    *rig.answer.lock().unwrap() = |days_ago, _| page(days_ago, 0..1, 1);
+    rig.task.run().await.unwrap();
+    assert_eq!(rig.watermark(), Some(today()));
+}
+
+#[tokio::test]
+async fn a_part_of_an_answer_is_no_answer() {
+    let mut rig = rig(|days_ago, _| match days_ago {
+        3 => (StatusCode::PARTIAL_CONTENT, page(3, 0..0, 0).1),
+        _ => page(days_ago, 0..1, 1),
+    })
+    .await;
+    let error = chain(&rig.task.run().await.unwrap_err());
+    assert!(
+        error.contains("206") && error.starts_with(&day(3).to_string()),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_day_with_a_record_that_cannot_be_read_is_not_proven() {
+    let mut rig = rig(|days_ago, number| {
+        let first = i64::from(number == 0);
+        let (status, mut body) = page(days_ago, 0..first, 1 + i64::from(days_ago == 3));
+        if days_ago == 3 && number == 0 {
+            body["Items"].as_array_mut().unwrap().push(json!("text"));
+        }
+        (status, body)
+    })
+    .await;
+    let error = chain(&rig.task.run().await.unwrap_err());
+    assert_eq!(
+        error,
+        format!("{}: 1 of its records cannot be read", day(3))
+    );
+}
+
+#[tokio::test]
+async fn a_clock_that_is_put_right_while_a_poll_reads_leads_to_no_day_twice() {
+    let mut rig = rig(|days_ago, _| page(days_ago, 0..1, 1)).await;
+    rig.task.run().await.unwrap();
+    rig.take_asked();
+    // The clock is set back an hour at its third reading.
+    let readings = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    rig.task.reader.clock = WallClock::new(move || {
+        let is_right = readings.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 2;
+        let ahead = i32::from(!is_right);
+        Timestamp::now() + ahead.hours()
+    });
+    rig.task.run().await.unwrap();
+    let mut asked = rig.take_asked();
+    asked.sort_unstable();
+    assert_eq!(asked, [0, 1, 2, 3]);
+    // Nor does it keep days from being read in the next one.
+    rig.task.run().await.unwrap();
+    let mut asked = rig.take_asked();
+    asked.sort_unstable();
+    assert_eq!(asked, [0, 1, 2, 3]);
+}
+
+#[tokio::test]
 async fn a_server_that_filters_by_another_zone_loses_no_call() {
     // Every request returns the calls of the day before, too.
     let mut rig = rig(|days_ago, _| {

@@ -1,0 +1,136 @@
+//! Reads a rate deck from a file: an export of the PBX, or its rates as JSON.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use portsip_client::{CallRate, ExportReader};
+use serde_json::value::RawValue;
+
+use crate::sources::OwnedDeck;
+
+/// The largest file that is read.
+const MAX_BYTES: u64 = 512 << 20;
+
+/// Why a file is no deck.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DeckFileError {
+    /// It cannot be read.
+    #[error("cannot read the deck {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// It is neither an export nor JSON of rates.
+    #[error("{path} is no deck: {reason}")]
+    NoDeck {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// A deck as it was read.
+pub(crate) struct DeckFile {
+    /// The rates, in the order of the file.
+    pub(crate) rates: Vec<CallRate>,
+    /// The rows that cannot be read, with the reasons.
+    pub(crate) unreadable: Vec<String>,
+}
+
+impl DeckFile {
+    /// The records of the rates, also of those with the prefix of another.
+    pub(crate) fn records(self) -> (OwnedDeck, Vec<String>) {
+        (
+            OwnedDeck::with_repeats(self.rates.into_iter()),
+            self.unreadable,
+        )
+    }
+}
+
+/// Reads a file: CSV with a header like that of the PBX's export, or JSON like that of its list,
+/// which is `{"items": […]}` or the bare list.
+pub(crate) fn read(path: &Path) -> Result<DeckFile, DeckFileError> {
+    let bytes = api_client::read_file(path, MAX_BYTES).map_err(|source| DeckFileError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let is_json = bytes
+        .iter()
+        .find(|byte| !byte.is_ascii_whitespace())
+        .is_some_and(|byte| matches!(byte, b'{' | b'['));
+    let deck = if is_json { json(&bytes) } else { csv(&bytes) };
+    deck.map_err(|reason| DeckFileError::NoDeck {
+        path: path.to_owned(),
+        reason,
+    })
+}
+
+fn csv(bytes: &[u8]) -> Result<DeckFile, String> {
+    let mut reader = ExportReader::new();
+    reader.push(bytes);
+    reader.end();
+    let mut deck = DeckFile {
+        rates: Vec::new(),
+        unreadable: Vec::new(),
+    };
+    while let Some(rate) = reader.next().map_err(|error| error.to_string())? {
+        match rate {
+            Ok(rate) => deck.rates.push(rate),
+            Err(error) => deck.unreadable.push(error.to_string()),
+        }
+    }
+    Ok(deck)
+}
+
+fn json(bytes: &[u8]) -> Result<DeckFile, String> {
+    /// The members keep their text, so that money stays exact.
+    #[derive(serde::Deserialize)]
+    struct Page {
+        items: Vec<Box<RawValue>>,
+    }
+    let bytes = bytes.trim_ascii_start();
+    let rows = match bytes.first() {
+        Some(b'[') => serde_json::from_slice(bytes),
+        _ => serde_json::from_slice(bytes).map(|page: Page| page.items),
+    };
+    let rows = rows.map_err(|error| {
+        format!("it is neither a list of rates nor an object with the list `items`: {error}")
+    })?;
+    let mut deck = DeckFile {
+        rates: Vec::new(),
+        unreadable: Vec::new(),
+    };
+    for (index, row) in rows.into_iter().enumerate() {
+        match serde_json::from_str(row.get()) {
+            Ok(rate) => deck.rates.push(rate),
+            Err(error) => deck
+                .unreadable
+                .push(format!("row {index} cannot be read: {error}")),
+        }
+    }
+    Ok(deck)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn csv_and_json_give_the_same_rates() {
+        let csv_text = "\u{feff}Prefix,Type,Free Seconds,Grace Period,Interval 1,Interval N,Connect Fee,Post Call Surcharge,Price 1,Price N\n\
+             4179,MOBILE,15,0,60,30,0.1,0.05,0.6,0.3\n41,LOCAL,0,0,1\n";
+        let json_text = r#"{"count":2,"items":[{"prefix":"4179","type":"MOBILE","free_seconds":15,"grace_period":0,
+            "interval_1":60,"interval_n":30,"connect_fee":0.1,"postcall_surcharge":0.05,"price_1":0.6,"price_n":0.3},7]}"#;
+        let from_csv = csv(csv_text.as_bytes()).unwrap();
+        let from_json = json(json_text.as_bytes()).unwrap();
+        assert_eq!(from_csv.rates, from_json.rates);
+        assert_eq!(from_csv.unreadable.len(), 1);
+        assert_eq!(from_json.unreadable.len(), 1);
+        assert!(json(b"{}").is_err());
+        assert!(csv(b"a,b\n1,2\n").is_err());
+        assert!(csv(b"").is_err());
+    }
+}

@@ -1,0 +1,24 @@
+//! What calls cost: from journaled calls and the rate deck to journaled charges.
+//!
+//! For each entry of `charges` a thread reads the calls from the journal, behind the polls, and
+//! appends their charges together with its own position. [`charges`] is a pure function of a batch
+//! of calls, the deck as of that batch, and the rules.
+
+mod charges;
+mod current_deck;
+mod cursor;
+mod deck_file;
+mod deck_rows;
+mod engine;
+mod error;
+mod numbers;
+mod set;
+mod words;
+
+pub(crate) use charges::{Priced, charge_call};
+pub(crate) use current_deck::{CurrentDeck, build};
+pub(crate) use cursor::deck_account;
+pub(crate) use deck_file::read as read_deck_file;
+pub(crate) use deck_rows::rating_row;
+pub(crate) use set::{ChargeSet, cursors};
+pub(crate) use words::describe;

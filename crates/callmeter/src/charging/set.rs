@@ -1,0 +1,87 @@
+//! The threads of all entries, as the configuration asks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use callmeter_journal::Start;
+use callmeter_records::Stream;
+
+use super::cursor::cursor_of;
+use super::engine::Engine;
+use crate::config::{Charging, OutputFrom};
+use crate::context::AppContext;
+
+/// The running entries.
+#[derive(Debug, Default)]
+pub(crate) struct ChargeSet {
+    running: Vec<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    entry: Charging,
+    stopped: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+/// The cursors of entries: their names, and where new ones start.
+pub(crate) fn cursors(entries: &[Charging]) -> Vec<(String, Stream, Start)> {
+    let start = |from| match from {
+        OutputFrom::Oldest => Start::Oldest,
+        OutputFrom::Now => Start::Newest,
+    };
+    entries
+        .iter()
+        .map(|entry| (cursor_of(&entry.name), Stream::Calls, start(entry.from)))
+        .collect()
+}
+
+impl ChargeSet {
+    /// Stops the entries that changed or are gone, and starts the new ones. Their cursors exist
+    /// already. Waits for the batch that an entry charges; so it blocks.
+    pub(crate) fn set(&mut self, app: &AppContext, entries: &[Charging]) -> std::io::Result<()> {
+        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running)
+            .into_iter()
+            .partition(|running| entries.contains(&running.entry));
+        self.running = kept;
+        stop(app, gone);
+        for entry in entries {
+            let is_running = |running: &Running| running.entry == *entry;
+            if self.running.iter().any(is_running) {
+                continue;
+            }
+            let stopped = Arc::new(AtomicBool::new(false));
+            let engine = Engine::new(app.clone(), entry.clone(), Arc::clone(&stopped));
+            let thread = std::thread::Builder::new()
+                .name(format!("charges-{}", entry.name))
+                .spawn(move || engine.run())?;
+            self.running.push(Running {
+                entry: entry.clone(),
+                stopped,
+                thread,
+            });
+        }
+        Ok(())
+    }
+
+    /// Stops all entries after the batch that each charges.
+    pub(crate) fn stop(&mut self, app: &AppContext) {
+        stop(app, std::mem::take(&mut self.running));
+    }
+}
+
+fn stop(app: &AppContext, running: Vec<Running>) {
+    for one in &running {
+        one.stopped.store(true, Ordering::Relaxed);
+    }
+    for one in running {
+        // A panic in a thread was logged.
+        let _ended = one.thread.join();
+        let labels = [one.entry.account.as_str()];
+        let _gone = app
+            .metrics
+            .calls_waiting_for_deck
+            .remove_label_values(&labels);
+    }
+}
