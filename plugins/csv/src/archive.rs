@@ -65,12 +65,8 @@ impl Archive {
             Place::File { .. } => Rotate::Never,
             Place::Directory { .. } => config.rotate.unwrap_or_default(),
         };
-        let state_name = match &place {
-            Place::Directory { prefix, .. } => format!(".{prefix}callmeter-csv.state"),
-            Place::File { name, .. } => format!(".{name}.state"),
-        };
         check_directory(place.directory())?;
-        let state_path = place.directory().join(state_name);
+        let state_path = place.state();
         let lock = lock(&sibling(&state_path, ".lock"))?;
         let state = State::load(&state_path)?;
         if let (Place::File { directory, name }, None) = (&place, &state) {
@@ -405,16 +401,21 @@ pub(crate) fn now() -> callmeter_plugin_sdk::batch::Timestamp {
 pub(crate) use crate::testing::now;
 
 fn check_directory(path: &Path) -> Result<()> {
-    let refuse = |problem| CsvError::Directory {
-        path: path.to_owned(),
-        problem,
-    };
     if !path.try_exists().on("look at", path)? {
         fs::DirBuilder::new()
             .mode(0o750)
             .create(path)
             .on("create", path)?;
     }
+    check_existing_directory(path)
+}
+
+/// Fails if it is no directory that an output may use.
+pub(crate) fn check_existing_directory(path: &Path) -> Result<()> {
+    let refuse = |problem| CsvError::Directory {
+        path: path.to_owned(),
+        problem,
+    };
     let about = fs::metadata(path).on("look at", path)?;
     if !about.is_dir() {
         return Err(refuse("it is not a directory"));

@@ -118,6 +118,14 @@ impl Place {
             Self::Directory { directory, .. } | Self::File { directory, .. } => directory,
         }
     }
+
+    /// The file that says what is durable.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.directory().join(match self {
+            Self::Directory { prefix, .. } => format!(".{prefix}callmeter-csv.state"),
+            Self::File { name, .. } => format!(".{name}.state"),
+        })
+    }
 }
 
 impl Config {

@@ -29,6 +29,7 @@ pub fn run(file: &Path, web_config_file: Option<&Path>) -> Result<(), Failure> {
         (_, web) => web.transpose().map_err(Failure::WebConfig)?,
     };
     let loaded = loaded?;
+    check_journal(&loaded)?;
     let plugins = check_plugins(&loaded)?;
     let warnings = loaded.warnings.iter().map(ToString::to_string);
     for warning in warnings.chain(plugins).chain(web.into_iter().flatten()) {
@@ -41,6 +42,20 @@ pub fn run(file: &Path, web_config_file: Option<&Path>) -> Result<(), Failure> {
         writeln!(out, "{}", charging::describe(entry)).map_err(Failure::stdout)?;
     }
     Ok(())
+}
+
+fn check_journal(loaded: &Loaded) -> Result<(), Failure> {
+    let refused = config::holds_no_other_file(&loaded.config.journal.path);
+    refused.map_err(|(message, hint)| {
+        let problem = Problem {
+            file: loaded.file.clone(),
+            place: None,
+            key: "journal.path".to_owned(),
+            message,
+            hint: Some(hint),
+        };
+        ConfigError::new(vec![problem]).into()
+    })
 }
 
 /// Loads each output's plugin, in a process of its own, and lets it check the output's settings.
