@@ -69,9 +69,19 @@ cp -p /root/good.yml /etc/callmeter/callmeter.yml
 systemctl --quiet is-active callmeter.service
 test "$(systemctl show --value --property=MainPID callmeter.service)" = "$main"
 
-# A backup while it runs.
-callmeter journal backup --journal=/var/lib/callmeter/journal.db /root/backup.db
-callmeter journal verify --journal=/root/backup.db
+# An installation over this one restarts the service and keeps its configuration.
+dpkg --install /new.deb </dev/null
+test "$(systemctl show --value --property=MainPID callmeter.service)" != "$main"
+systemctl --quiet is-active callmeter.service
+cmp /etc/callmeter/callmeter.yml /root/good.yml
+
+# The commands of the page about operation: a backup while it runs, and a restore.
+awk '/^```sh$/ { on = 1; next } /^```$/ { on = 0 } on' /usr/share/doc/callmeter/OPERATING.md >/root/operating.sh
+grep 'journal backup' /root/operating.sh
+before=$(sum 10177 callmeter_calls_total)
+bash -euxo pipefail /root/operating.sh
+test -f /var/lib/callmeter/before/journal.db
+test "$(sum 10177 callmeter_calls_total)" -ge "$before"
 
 # The watchdog restarts a program that hangs.
 mkdir -p /run/systemd/system/callmeter.service.d

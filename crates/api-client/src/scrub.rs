@@ -10,7 +10,8 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use crate::Secret;
 
 /// Replaces secrets with `***` in any text, in every form in which a server is likely to echo them:
-/// plain, JSON-escaped, JSV-quoted, URL-encoded, HTML-escaped, and within base64 at any offset.
+/// plain, JSON-escaped, JSV-quoted, URL-encoded, HTML-escaped, in hexadecimal, with every byte or
+/// character escaped (`%50`, `\x50`, `\u0050`), and within base64 at any offset.
 ///
 /// Its time depends on the text only, not on the number of secrets.
 ///
@@ -23,7 +24,7 @@ use crate::Secret;
 pub struct Scrubber {
     /// Finds the forms as they are.
     exact: Option<AhoCorasick>,
-    /// Finds the forms with hexadecimal digits after `%` and `\u`, which may be in either case.
+    /// Finds the forms with hexadecimal digits, which may be in either case.
     escaped: Option<AhoCorasick>,
 }
 
@@ -33,23 +34,32 @@ const MASK: &str = "***";
 /// Base64 is scrubbed down to this many characters: shorter pieces occur in any text.
 const SHORTEST_BASE64: usize = 6;
 
+/// Hexadecimal digits alone are scrubbed of secrets of this many bytes: those of shorter ones occur
+/// in any id.
+const SHORTEST_HEX: usize = 6;
+
 impl Scrubber {
     /// A scrubber of these secrets. Empty ones are ignored.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
         let mut needles: Vec<Box<str>> = Vec::new();
+        let mut digits: Vec<Box<str>> = Vec::new();
         for secret in secrets {
             if !secret.is_empty() {
                 needles.extend(forms(secret.expose()));
+                digits.extend(encoded_whole(secret.expose()));
             }
         }
-        needles.sort_unstable();
-        needles.dedup();
-        let (escaped, exact): (Vec<_>, Vec<_>) = needles
+        let (escaped, mut exact): (Vec<_>, Vec<_>) = needles
             .into_iter()
             .partition(|needle| needle.contains('%') || needle.contains("\\u"));
+        digits.extend(escaped);
+        for needles in [&mut exact, &mut digits] {
+            needles.sort_unstable();
+            needles.dedup();
+        }
         Self {
             exact: finder(&exact, false),
-            escaped: finder(&escaped, true),
+            escaped: finder(&digits, true),
         }
     }
 
@@ -159,6 +169,34 @@ fn forms(secret: &str) -> Vec<Box<str>> {
     forms.into_iter().map(String::into_boxed_str).collect()
 }
 
+/// The forms in which every byte or character of a secret is written in hexadecimal digits.
+fn encoded_whole(secret: &str) -> Vec<Box<str>> {
+    use std::fmt::Write as _;
+
+    let written = |before: &str, width: usize, numbers: &[u16]| {
+        let mut out = String::new();
+        for number in numbers {
+            let _ = write!(out, "{before}{number:0width$x}");
+        }
+        out.into_boxed_str()
+    };
+    let bytes: Vec<u16> = secret.bytes().map(u16::from).collect();
+    let units: Vec<u16> = secret.encode_utf16().collect();
+    let mut forms = vec![written("%", 2, &bytes)];
+    if secret.len() >= SHORTEST_HEX {
+        forms.push(written("", 2, &bytes));
+    }
+    // A text with escapes may be escaped again, as in a logged request, and once more in a log.
+    for backslashes in ["\\", "\\\\", "\\\\\\\\"] {
+        forms.push(written(&format!("{backslashes}x"), 2, &bytes));
+        forms.push(written(&format!("{backslashes}u"), 4, &units));
+        if !secret.is_ascii() {
+            forms.push(written(&format!("{backslashes}u"), 4, &bytes));
+        }
+    }
+    forms
+}
+
 /// The text as JSON that escapes some characters by number, as ASCII-only writers do.
 fn json_ascii(text: &str, escaped: impl Fn(char) -> bool) -> String {
     use std::fmt::Write as _;
@@ -253,6 +291,39 @@ mod tests {
                 "{echo} -> {clean}"
             );
         }
+    }
+
+    /// As debuggers, dumps and careless encoders write it.
+    #[test]
+    fn finds_a_secret_of_which_every_byte_is_encoded() {
+        let secret = "Pä55/word+xyz";
+        let scrubber = scrubber(secret);
+        let bytes = |form: fn(u8) -> String| secret.bytes().map(form).collect::<String>();
+        let units = |form: fn(u16) -> String| secret.encode_utf16().map(form).collect::<String>();
+        for echo in [
+            bytes(|b| format!("{b:02x}")),
+            bytes(|b| format!("{b:02X}")),
+            bytes(|b| format!("%{b:02x}")),
+            bytes(|b| format!("%{b:02X}")),
+            bytes(|b| format!("\\x{b:02x}")),
+            bytes(|b| format!("\\x{b:02X}")),
+            bytes(|b| format!("\\u{b:04x}")),
+            bytes(|b| format!("\\u{b:04X}")),
+            units(|u| format!("\\u{u:04x}")),
+            units(|u| format!("\\u{u:04X}")),
+            units(|u| format!("\\\\u{u:04x}")),
+            units(|u| format!("\\\\\\\\u{u:04x}")),
+        ] {
+            assert_eq!(scrubber.scrub(&format!("<{echo}>")), "<***>", "{echo}");
+        }
+    }
+
+    /// The hexadecimal digits of a short secret occur in any id.
+    #[test]
+    fn digits_of_a_short_secret_are_no_secret() {
+        let scrubber = scrubber("admin");
+        assert_eq!(scrubber.scrub("id 61646d696e"), "id 61646d696e");
+        assert_eq!(scrubber.scrub("admin"), MASK);
     }
 
     #[test]

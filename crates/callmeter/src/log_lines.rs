@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
+use callmeter_error_chain::deceives;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -193,7 +194,7 @@ fn write_value(out: &mut impl fmt::Write, value: &str) -> fmt::Result {
     let bare = !value.is_empty()
         && value
             .chars()
-            .all(|c| !c.is_whitespace() && !c.is_control() && !matches!(c, '"' | '=' | '\\'));
+            .all(|c| !c.is_whitespace() && !deceives(c) && !matches!(c, '"' | '=' | '\\'));
     if bare {
         return out.write_str(value);
     }
@@ -205,7 +206,7 @@ fn write_value(out: &mut impl fmt::Write, value: &str) -> fmt::Result {
             '\n' => out.write_str("\\n")?,
             '\r' => out.write_str("\\r")?,
             '\t' => out.write_str("\\t")?,
-            c if c.is_control() => write!(out, "\\u{:04x}", u32::from(c))?,
+            c if deceives(c) => write!(out, "\\u{:04x}", u32::from(c))?,
             c => out.write_char(c)?,
         }
     }
@@ -225,6 +226,9 @@ mod tests {
         let mut out = String::new();
         write_value(&mut out, "x level=error\nmsg=\"forged\"").unwrap();
         assert_eq!(out, r#""x level=error\nmsg=\"forged\"""#);
+        out.clear();
+        write_value(&mut out, "a\u{202e}b").unwrap();
+        assert_eq!(out, "\"a\\u202eb\"");
         out.clear();
         write_value(&mut out, "plain-1.5s").unwrap();
         assert_eq!(out, "plain-1.5s");

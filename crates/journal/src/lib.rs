@@ -50,4 +50,5 @@ pub use maintenance::retention::{Hold, RetentionPolicy, RetentionReport};
 pub use maintenance::stats::{Stats, StreamStats};
 pub use maintenance::verify::{Finding, Verification};
 pub use rate_decks::DeckState;
+pub use sqlite::format::APPLICATION_ID;
 pub use stored_batch::{BatchMeta, StoredBatch};

@@ -216,7 +216,7 @@ families! {
     OutputOldest: Registry Gauge "callmeter_output_oldest_unacknowledged_timestamp_seconds" ["output", "stream"] "seconds"
         "Unix time at which the oldest unacknowledged record was journaled; 0 if there is none.";
     OutputUp: Registry Gauge "callmeter_output_up" ["output"] ""
-        "Whether the output works (1), or fails or is disabled (0).";
+        "Whether the output works (1). 0: its plugin does not run or hangs, three attempts in a row failed, or it has waited for another attempt for a minute.";
     JournalBytes: Registry Gauge "callmeter_journal_size_bytes" [] "bytes"
         "Size of the journal on disk.";
     JournalLimit: Registry Gauge "callmeter_journal_limit_bytes" [] "bytes"

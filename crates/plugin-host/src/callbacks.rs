@@ -4,6 +4,7 @@ use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use callmeter_error_chain::one_line;
 use callmeter_plugin_abi::{self as abi, Str, level};
 
 /// Where a plugin's log lines go.
@@ -133,7 +134,7 @@ impl LogSink for ToTracing {
     }
 
     fn line(&self, level: i32, target: &str, message: &str) {
-        let output = &self.output;
+        let (output, target, message) = (&self.output, one_line(target), one_line(message));
         match level {
             ..=level::ERROR => tracing::error!(output, target, "{message}"),
             level::WARN => tracing::warn!(output, target, "{message}"),

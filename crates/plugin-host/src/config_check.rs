@@ -1,17 +1,21 @@
 //! Checks an output's settings against the JSON Schema of its plugin. No message quotes a value,
 //! because settings hold secrets.
 
-use boon::{Compiler, ErrorKind, Schemas, UrlLoader, ValidationError};
+use boon::{Compiler, ErrorKind, SchemaIndex, Schemas, UrlLoader, ValidationError};
+use callmeter_error_chain::deceives;
 use serde_json::Value;
 
 /// Where a schema is, for its references to itself.
 const LOCATION: &str = "https://plugin.invalid/config.schema.json";
 
+/// The start of a text about settings.
+const INVALID: &str = "its settings are not valid: ";
+
 /// Why settings are not valid, or cannot be checked.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ConfigCheck {
     /// The settings do not match the schema.
-    #[error("its settings are not valid: {}", .0.join("; "))]
+    #[error("{INVALID}{}", .0.join("; "))]
     Invalid(Vec<String>),
     /// The schema is of no use. That is a fault of the plugin, not of the settings.
     #[error("the plugin's JSON Schema cannot be used: {0}")]
@@ -29,6 +33,55 @@ impl UrlLoader for NoOther {
 
 /// Checks settings in JSON.
 pub(crate) fn check(schema: &str, config: &str) -> Result<(), ConfigCheck> {
+    let (schemas, index) = compile(schema)?;
+    let config: Value = serde_json::from_str(config)
+        .map_err(|_| ConfigCheck::Invalid(vec!["they are not JSON".to_owned()]))?;
+    schemas.validate(&config, index).map_err(|error| {
+        let mut problems = Vec::new();
+        collect(&error, &mut problems);
+        problems.sort();
+        problems.dedup();
+        ConfigCheck::Invalid(problems)
+    })
+}
+
+/// Checks that settings could be checked with a schema.
+pub(crate) fn check_schema(schema: &str) -> Result<(), ConfigCheck> {
+    compile(schema).map(|_| ())
+}
+
+/// The problems that the schema found, and what the plugin itself says against the settings. What
+/// it says of a key that the schema already names is left out, because it is the same mistake.
+pub(crate) fn both(mut problems: Vec<String>, said: &str) -> ConfigCheck {
+    let named: Vec<String> = problems
+        .iter()
+        .filter_map(|problem| first_key(problem))
+        .map(str::to_owned)
+        .collect();
+    let mut leave_out = false;
+    for (index, part) in said.split("; ").enumerate() {
+        // What begins without a key goes on with the problem before it.
+        if index == 0 || part.starts_with('`') {
+            leave_out = first_key(part).is_some_and(|key| named.iter().any(|name| name == key));
+            if !leave_out {
+                problems.push(part.to_owned());
+            }
+        } else if let Some(last) = problems.last_mut()
+            && !leave_out
+        {
+            last.push_str("; ");
+            last.push_str(part);
+        }
+    }
+    ConfigCheck::Invalid(problems)
+}
+
+/// The first word between backquotes.
+fn first_key(problem: &str) -> Option<&str> {
+    problem.split('`').nth(1)
+}
+
+fn compile(schema: &str) -> Result<(Schemas, SchemaIndex), ConfigCheck> {
     let unusable = |error: &dyn std::fmt::Display| ConfigCheck::Schema(error.to_string());
     let schema: Value = serde_json::from_str(schema).map_err(|error| unusable(&error))?;
     let mut compiler = Compiler::new();
@@ -40,15 +93,7 @@ pub(crate) fn check(schema: &str, config: &str) -> Result<(), ConfigCheck> {
     let index = compiler
         .compile(LOCATION, &mut schemas)
         .map_err(|error| unusable(&error))?;
-    let config: Value = serde_json::from_str(config)
-        .map_err(|_| ConfigCheck::Invalid(vec!["they are not JSON".to_owned()]))?;
-    schemas.validate(&config, index).map_err(|error| {
-        let mut problems = Vec::new();
-        collect(&error, &mut problems);
-        problems.sort();
-        problems.dedup();
-        ConfigCheck::Invalid(problems)
-    })
+    Ok((schemas, index))
 }
 
 /// The innermost errors say what is wrong; those around them only that something is.
@@ -85,7 +130,7 @@ fn describe(error: &ValidationError<'_, '_>) -> String {
             let words: Vec<String> = want.iter().map(Value::to_string).collect();
             format!("must be one of {}", list(&words))
         }
-        ErrorKind::Pattern { want, .. } => format!("does not match the pattern {want}"),
+        ErrorKind::Pattern { want, .. } => format!("does not match the pattern {}", shown(want)),
         ErrorKind::Format { want, .. } => format!("is not of the format {want}"),
         ErrorKind::Type { want, .. } => {
             let types: Vec<String> = want.iter().map(|one| one.to_string()).collect();
@@ -111,9 +156,22 @@ fn describe(error: &ValidationError<'_, '_>) -> String {
     }
 }
 
+/// A pattern with its control characters as an author writes them.
+fn shown(pattern: &str) -> String {
+    let mut text = String::new();
+    for c in pattern.chars() {
+        if deceives(c) {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{ConfigCheck, check};
+    use super::{ConfigCheck, both, check};
 
     const SCHEMA: &str = r#"{
         "type": "object",
@@ -147,6 +205,37 @@ mod tests {
         let texts = texts.join("\n");
         assert!(!texts.contains("hunter2"), "{texts}");
         insta::assert_snapshot!(texts);
+    }
+
+    #[test]
+    fn a_mistake_that_both_find_is_named_once() {
+        let problems = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let text = |schema: &[&str], said| both(problems(schema), said).to_string();
+        assert_eq!(
+            text(
+                &["`batch` must be at least 1"],
+                "`batch`: expected 1 to 9 records; or none; `headers`: \"X Y\" is no name; quote it"
+            ),
+            "its settings are not valid: `batch` must be at least 1; \
+             `headers`: \"X Y\" is no name; quote it"
+        );
+        assert_eq!(
+            text(&["lacks `url`"], "missing field `url`"),
+            "its settings are not valid: lacks `url`"
+        );
+        assert_eq!(
+            text(&[], "say either `directory` or `file`"),
+            "its settings are not valid: say either `directory` or `file`"
+        );
+    }
+
+    #[test]
+    fn a_pattern_is_shown_as_it_is_written() {
+        let schema = r#"{"properties": {"x": {"pattern": "^[^\u0000-\u001f\u202e][0-9]+$"}}}"#;
+        assert_eq!(
+            check(schema, r#"{"x": ""}"#).unwrap_err().to_string(),
+            r"its settings are not valid: `x` does not match the pattern ^[^\u{0}-\u{1f}\u{202e}][0-9]+$"
+        );
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::callbacks::{HostContext, ToTracing};
+use crate::callbacks::HostContext;
 use crate::delivery::MakeSink;
 use crate::delivery::shared::Shared;
 use crate::instance::Instance;
 use crate::library::Plugin;
+use crate::line_limit::plugin_log;
 use crate::load::load;
 use crate::settings::{OutputSettings, PluginSource};
 use crate::sink::Sink;
@@ -28,7 +29,7 @@ impl InProcess {
             source: settings.source.clone(),
             name: settings.name.clone(),
             config: settings.config.clone(),
-            host: HostContext::leak(ToTracing::new(&settings.name)),
+            host: HostContext::leak(plugin_log(&settings.name)),
             loaded: Mutex::new(None),
         }
     }

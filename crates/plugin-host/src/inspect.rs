@@ -3,7 +3,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use callmeter_error_chain::one_line;
+
 use crate::callbacks::{HostContext, Silent};
+use crate::config_check;
 use crate::elf::ElfFacts;
 use crate::file::{PluginFile, Trust};
 use crate::library::Plugin;
@@ -81,7 +84,14 @@ pub fn inspect(path: &Path, pin: Option<&str>, trust: Trust) -> Inspection {
     }
     let host = HostContext::leak(Silent);
     match Plugin::load(&file, host) {
-        Ok(plugin) => inspection.config_schema = plugin.config_schema,
+        Ok(plugin) => {
+            let schema = plugin.config_schema.as_deref();
+            if let Some(Err(error)) = schema.map(config_check::check_schema) {
+                let warning = format!("{error}; callmeter does not check settings with it");
+                inspection.warnings.push(one_line(&warning));
+            }
+            inspection.config_schema = plugin.config_schema;
+        }
         Err(error) => inspection.decision = LoadDecision::Refused(error.to_string()),
     }
     inspection

@@ -25,6 +25,7 @@ mod inspect;
 mod instance;
 mod isolation;
 mod library;
+mod line_limit;
 mod load;
 mod outputs;
 mod plugin_answer;

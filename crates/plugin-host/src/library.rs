@@ -152,12 +152,31 @@ impl Plugin {
         Ok(plugin)
     }
 
-    /// Lets the plugin check settings in JSON, if it can, without an instance.
-    pub(crate) fn check_itself(
+    /// Checks settings in JSON in every way, without an instance. Returns warnings.
+    pub(crate) fn check_fully(
         &self,
         config: &str,
         host: &'static HostContext,
-    ) -> Result<(), String> {
+    ) -> Result<Vec<String>, String> {
+        let mut warnings = Vec::new();
+        let schema = self.config_schema.as_deref();
+        let problems = match schema.map(|schema| config_check::check(schema, config)) {
+            None | Some(Ok(())) => Vec::new(),
+            Some(Err(ConfigCheck::Invalid(problems))) => problems,
+            Some(Err(error @ ConfigCheck::Schema(_))) => {
+                warnings.push(error.to_string());
+                Vec::new()
+            }
+        };
+        match self.check_itself(config, host) {
+            Err(said) => Err(config_check::both(problems, &said).to_string()),
+            Ok(()) if problems.is_empty() => Ok(warnings),
+            Ok(()) => Err(ConfigCheck::Invalid(problems).to_string()),
+        }
+    }
+
+    /// Lets the plugin check settings in JSON, if it can, without an instance.
+    fn check_itself(&self, config: &str, host: &'static HostContext) -> Result<(), String> {
         let Some(check) = self.functions.check else {
             return Ok(());
         };
@@ -172,12 +191,7 @@ impl Plugin {
         if Status::from_code(code) == Some(Status::Ok) {
             return Ok(());
         }
-        let why = plugin_answer::message(&error);
-        Err(if why.is_empty() {
-            format!("the plugin refuses its settings with status {code} and gives no reason")
-        } else {
-            format!("its settings are not valid: {why}")
-        })
+        Err(plugin_answer::message(&error))
     }
 
     /// Checks settings in JSON against the plugin's schema, if it has one.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use callmeter_error_chain::one_line;
 use callmeter_plugin_abi::{ErrorBox, Status};
 
 /// The answer to a write or a flush.
@@ -50,10 +51,7 @@ pub(crate) fn message(error: &ErrorBox) -> String {
         .unwrap_or(usize::MAX)
         .min(ErrorBox::MESSAGE_LEN);
     let text = String::from_utf8_lossy(error.msg.get(..len).unwrap_or(&error.msg));
-    let text: String = text
-        .chars()
-        .filter(|c| !c.is_control() || *c == '\n')
-        .collect();
+    let text = one_line(&text);
     if text.is_empty() {
         "the plugin gives no reason".to_owned()
     } else {
@@ -79,6 +77,8 @@ mod tests {
         error.msg[..4].copy_from_slice(b"a\0b\x1b");
         error.len = 4;
         assert_eq!(message(&error), "ab");
+        error.msg[..4].copy_from_slice(b"a\r\nb");
+        assert_eq!(message(&error), "a b");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use callmeter_error_chain::one_line;
 use callmeter_plugin_abi::InitFn;
 use callmeter_records::Stream;
 
@@ -90,7 +91,7 @@ pub struct OutputSettings {
     pub scrub: Scrub,
 }
 
-/// Removes secrets from a text.
+/// Removes secrets from a text of a plugin, which is one line afterwards.
 #[derive(Clone)]
 pub struct Scrub(Arc<dyn Fn(&str) -> String + Send + Sync>);
 
@@ -101,7 +102,9 @@ impl Scrub {
     }
 
     pub(crate) fn scrub(&self, text: &str) -> String {
-        (self.0)(text)
+        // Before, because a secret may have line breaks; and again, because characters that are
+        // left out may have parted one.
+        (self.0)(&one_line(&(self.0)(text)))
     }
 }
 
@@ -153,6 +156,9 @@ pub struct Limits {
     pub retry_most: Duration,
     /// The output is down after this many failures in a row.
     pub failures_until_down: u32,
+    /// The output is down while it waits for another attempt and nothing became durable for this
+    /// long after the first failure. A server may ask for a wait of an hour.
+    pub down_after: Duration,
 }
 
 impl Default for Limits {
@@ -168,6 +174,21 @@ impl Default for Limits {
             retry_least: Duration::from_millis(500),
             retry_most: Duration::from_mins(1),
             failures_until_down: 3,
+            down_after: Duration::from_mins(1),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Scrub;
+
+    #[test]
+    fn a_secret_is_found_before_and_after_a_text_becomes_one_line() {
+        let scrub = Scrub::new(|text| text.replace("two\nlines", "***").replace("hunter2", "***"));
+        assert_eq!(
+            scrub.scrub("two\nlines, hun\u{202e}ter2\nand more"),
+            "***, *** and more"
+        );
     }
 }

@@ -47,8 +47,8 @@ pub struct OutputStatus {
     pub name: String,
     /// What it is doing.
     pub state: OutputState,
-    /// Whether it takes records: an instance runs, no call hangs, and it has not failed several
-    /// times in a row.
+    /// Whether it takes records: an instance runs, no call hangs, it has not failed several times
+    /// in a row, and it has not waited for another attempt for long.
     pub up: bool,
     /// The plugin's file; empty if the plugin is linked statically.
     pub path: PathBuf,

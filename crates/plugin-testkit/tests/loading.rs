@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use callmeter_plugin_testkit::host::{
-    LoadDecision, PluginFile, PluginSource, Trust, check_settings, inspect,
+    LoadDecision, PluginFile, PluginSource, Scrub, Trust, check_settings, inspect,
 };
 use callmeter_plugin_testkit::{Rig, RigOptions};
 use common::{CHILD, PATIENCE, append_calls, compile_c, hazard, odd, own_process, talk_times_c};
@@ -52,9 +52,65 @@ fn a_plugin_checks_its_settings_itself() {
     let refused = Err("its settings are not valid: `color` is not the one of the house".to_owned());
     assert_eq!(check(&["-DCHECK_STATUS=3"]), refused);
     assert_eq!(check(&["-DCHECK_STATUS=77"]), refused);
-    assert_eq!(check(&["-DCHECK_STATUS=0"]), Ok(()));
-    assert_eq!(check(&[]), Ok(()));
-    assert_eq!(check(&["-DSHORT_TABLE"]), Ok(()), "minor 0 has no check");
+    assert_eq!(check(&["-DCHECK_STATUS=0"]), Ok(Vec::new()));
+    assert_eq!(check(&[]), Ok(Vec::new()));
+    assert_eq!(
+        check(&["-DSHORT_TABLE"]),
+        Ok(Vec::new()),
+        "minor 0 has no check"
+    );
+    let crash = check(&["-DCHECK_STATUS=99"]).unwrap_err();
+    assert!(
+        crash.starts_with("the plugin's process ended during check (signal: 6 (SIGABRT)"),
+        "{crash}"
+    );
+    // What the schema finds hides nothing of what the plugin finds.
+    let schema = r#"-DSCHEMA="{\"required\":[\"size\"]}""#;
+    let both = "its settings are not valid: lacks `size`; `color` is not the one of the house";
+    assert_eq!(check(&["-DCHECK_STATUS=3", schema]).unwrap_err(), both);
+    assert_eq!(
+        check(&["-DCHECK_STATUS=0", schema]).unwrap_err(),
+        "its settings are not valid: lacks `size`"
+    );
+}
+
+#[test]
+fn a_schema_that_cannot_be_used_is_shown_before_anything_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let plugin = odd(dir.path(), &[r#"-DSCHEMA="{\"type\":7}""#]);
+    let inspection = inspect(&plugin, None, Trust::Strict);
+    assert!(inspection.loads());
+    let warned = |warnings: &[String]| {
+        warnings
+            .iter()
+            .any(|text| text.starts_with("the plugin's JSON Schema cannot be used: "))
+    };
+    assert!(warned(&inspection.warnings), "{inspection}");
+    let settings = RigOptions::library(plugin, dir.path())
+        .isolated(CHILD)
+        .settings();
+    assert!(warned(&check_settings(&settings).unwrap()));
+}
+
+/// Somebody reads it in a terminal, or pastes it into a ticket.
+#[test]
+fn what_a_check_says_is_one_line_without_secrets() {
+    let dir = tempfile::tempdir().unwrap();
+    let plugin = odd(
+        dir.path(),
+        &[
+            "-DCHECK_STATUS=3",
+            "-DCHECK_TEXT=\"hun\\033ter2 hunter2\\ncallmeter.yml: valid\\342\\200\\256!\"",
+        ],
+    );
+    let mut settings = RigOptions::library(plugin, dir.path())
+        .isolated(CHILD)
+        .settings();
+    settings.scrub = Scrub::new(|text| text.replace("hunter2", "***"));
+    assert_eq!(
+        check_settings(&settings).unwrap_err(),
+        "its settings are not valid: *** *** callmeter.yml: valid!"
+    );
 }
 
 #[test]

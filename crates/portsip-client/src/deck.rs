@@ -196,8 +196,15 @@ fn checked(rates: Vec<Result<CallRate, RowError>>) -> Vec<Result<CallRate, RowEr
     rates.into_iter().enumerate().map(check).collect()
 }
 
-/// Why a rate is none: it has none of its numbers, as a line of totals does not, or a negative one.
+/// Why a rate is none: no number can begin with its prefix, or it has none of its own numbers, both
+/// as in a line of totals; or it has a negative one.
 fn problem(rate: &CallRate) -> Option<String> {
+    let prefix = rate.prefix.as_deref().unwrap_or_default().trim();
+    // Without a digit, it can only be the beginning of a number or of a code: `+`, `*`, `#`.
+    let is_of_numbers = |c: char| matches!(c, '+' | '*' | '#');
+    if !prefix.chars().any(|c| c.is_ascii_digit()) && !prefix.chars().all(is_of_numbers) {
+        return Some(format!("no number begins with the prefix {prefix:?}"));
+    }
     let spans = [rate.interval_1, rate.interval_n];
     let prices = [rate.price_1, rate.price_n];
     if spans.iter().all(Option::is_none) && prices.iter().all(Option::is_none) {

@@ -12,7 +12,7 @@ use callmeter_plugin_sdk::{Batch, Host};
 
 use crate::cell::Cells;
 use crate::config::{Bytes, Compress, Config, Place, Rotate};
-use crate::error::{ConfigError, Context as _, CsvError, Result};
+use crate::error::{ConfigErrors, Context as _, CsvError, Result};
 use crate::names;
 use crate::part::{Part, Reopened, move_aside};
 use crate::state::{OpenFile, State, open_lock, sibling};
@@ -65,12 +65,8 @@ impl Archive {
             Place::File { .. } => Rotate::Never,
             Place::Directory { .. } => config.rotate.unwrap_or_default(),
         };
-        let state_name = match &place {
-            Place::Directory { prefix, .. } => format!(".{prefix}callmeter-csv.state"),
-            Place::File { name, .. } => format!(".{name}.state"),
-        };
         check_directory(place.directory())?;
-        let state_path = place.directory().join(state_name);
+        let state_path = place.state();
         let lock = lock(&sibling(&state_path, ".lock"))?;
         let state = State::load(&state_path)?;
         if let (Place::File { directory, name }, None) = (&place, &state) {
@@ -386,7 +382,7 @@ impl Archive {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] ConfigErrors),
     #[error(transparent)]
     Csv(#[from] CsvError),
 }
@@ -405,16 +401,21 @@ pub(crate) fn now() -> callmeter_plugin_sdk::batch::Timestamp {
 pub(crate) use crate::testing::now;
 
 fn check_directory(path: &Path) -> Result<()> {
-    let refuse = |problem| CsvError::Directory {
-        path: path.to_owned(),
-        problem,
-    };
     if !path.try_exists().on("look at", path)? {
         fs::DirBuilder::new()
             .mode(0o750)
             .create(path)
             .on("create", path)?;
     }
+    check_existing_directory(path)
+}
+
+/// Fails if it is no directory that an output may use.
+pub(crate) fn check_existing_directory(path: &Path) -> Result<()> {
+    let refuse = |problem| CsvError::Directory {
+        path: path.to_owned(),
+        problem,
+    };
     let about = fs::metadata(path).on("look at", path)?;
     if !about.is_dir() {
         return Err(refuse("it is not a directory"));

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
-use crate::error::ConfigError;
+use crate::error::{ConfigError, ConfigErrors};
 
 /// The JSON Schema of [`Config`], shown by `callmeter plugin check`.
 pub(crate) const SCHEMA: &str = include_str!("config.schema.json");
@@ -68,7 +68,10 @@ pub struct Bytes(pub u64);
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged)]
+        #[serde(
+            untagged,
+            expecting = "expected a number of bytes such as 1048576 or 100MiB"
+        )]
         enum Written {
             Number(u64),
             Text(String),
@@ -115,49 +118,66 @@ impl Place {
             Self::Directory { directory, .. } | Self::File { directory, .. } => directory,
         }
     }
+
+    /// The file that says what is durable.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.directory().join(match self {
+            Self::Directory { prefix, .. } => format!(".{prefix}callmeter-csv.state"),
+            Self::File { name, .. } => format!(".{name}.state"),
+        })
+    }
 }
 
 impl Config {
-    /// Checks what the types cannot express.
-    pub(crate) fn place(&self) -> Result<Place, ConfigError> {
-        match (&self.directory, &self.file) {
+    /// Where the files are, or everything that the types cannot express and that is wrong.
+    pub(crate) fn place(&self) -> Result<Place, ConfigErrors> {
+        let mut wrong = Vec::new();
+        let place = match (&self.directory, &self.file) {
             (Some(directory), None) => {
-                absolute("directory", directory)?;
-                check_prefix(&self.prefix)?;
+                wrong.extend(absolute("directory", directory).err());
+                wrong.extend(check_prefix(&self.prefix).err());
                 let endless = self.rotate == Some(Rotate::Never) && self.max_bytes.is_none();
                 if endless && self.compress != Compress::None {
-                    return Err(ConfigError::Endless);
+                    wrong.push(ConfigError::Endless);
                 }
-                Ok(Place::Directory {
+                Some(Place::Directory {
                     directory: directory.clone(),
                     prefix: self.prefix.clone(),
                 })
             }
-            (None, Some(file)) => self.single(file),
-            _ => Err(ConfigError::Place),
+            (None, Some(file)) => self.single(file, &mut wrong),
+            _ => {
+                wrong.push(ConfigError::Place);
+                None
+            }
+        };
+        match place {
+            Some(place) if wrong.is_empty() => Ok(place),
+            _ => Err(ConfigErrors(wrong)),
         }
     }
 
-    fn single(&self, file: &Path) -> Result<Place, ConfigError> {
-        absolute("file", file)?;
+    fn single(&self, file: &Path, wrong: &mut Vec<ConfigError>) -> Option<Place> {
+        wrong.extend(absolute("file", file).err());
         let rotates = !matches!(self.rotate, None | Some(Rotate::Never));
         if rotates || self.max_bytes.is_some() || self.compress != Compress::None {
-            return Err(ConfigError::OneFile);
+            wrong.push(ConfigError::OneFile);
         }
         if !self.prefix.is_empty() {
-            return Err(ConfigError::Prefix("it goes with `directory` only"));
+            wrong.push(ConfigError::Prefix("it goes with `directory` only"));
         }
         let parts = (
             file.parent(),
             file.file_name().and_then(|name| name.to_str()),
         );
         let (Some(directory), Some(name)) = parts else {
-            return Err(ConfigError::Path {
+            wrong.push(ConfigError::Path {
                 key: "file",
                 problem: "it must name a file, in UTF-8",
             });
+            return None;
         };
-        Ok(Place::File {
+        Some(Place::File {
             directory: directory.to_owned(),
             name: name.to_owned(),
         })
@@ -223,6 +243,9 @@ mod tests {
             json!({"file": "/a/b.csv", "rotate": "daily"}),
             json!({"file": "/a/b.csv", "compress": "gzip"}),
             json!({"file": "/"}),
+            json!({"file": "a.csv", "rotate": "daily", "prefix": "x"}),
+            json!({"directory": "csv", "prefix": ".x", "rotate": "never", "compress": "gzip"}),
+            json!({"directory": "/a", "max_bytes": 0.5}),
         ];
         let texts: Vec<String> = refused
             .into_iter()

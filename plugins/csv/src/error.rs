@@ -25,6 +25,19 @@ pub(crate) enum ConfigError {
     OneFile,
 }
 
+/// Everything that is wrong with a configuration.
+#[derive(Debug)]
+pub(crate) struct ConfigErrors(pub(crate) Vec<ConfigError>);
+
+impl std::fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&texts.join("; "))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
 /// Why writing failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CsvError {

@@ -18,6 +18,7 @@ mod finish;
 mod names;
 mod packing;
 mod part;
+mod place_check;
 mod state;
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
@@ -49,7 +50,7 @@ impl OutputPlugin for CsvOutput {
     type Config = Config;
 
     fn check(config: &Config) -> Result<(), Fatal> {
-        config.place()?;
+        place_check::check(&config.place()?)?;
         Ok(())
     }
 

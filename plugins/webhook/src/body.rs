@@ -8,6 +8,10 @@ use serde::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
 
 use crate::redact::{Treated, Treatment};
 
+/// The columns that identify a record. They are always sent: a record of a stream that has no
+/// column of `fields` would be empty otherwise.
+const KEY: [&str; 2] = ["account", "sequence"];
+
 /// The columns of a batch that are sent, and how.
 pub(crate) struct Selection<'a> {
     columns: Vec<(Column<'a>, Treatment)>,
@@ -15,8 +19,9 @@ pub(crate) struct Selection<'a> {
 
 impl<'a> Selection<'a> {
     pub(crate) fn new(batch: &'a Batch, fields: Option<&[String]>, reveal: &[String]) -> Self {
-        let wanted =
+        let listed =
             |name: &str| fields.is_none_or(|fields| fields.iter().any(|field| field == name));
+        let wanted = |name: &str| KEY.contains(&name) || listed(name);
         let columns = batch
             .columns()
             .filter(|column| wanted(column.name()))

@@ -1,9 +1,11 @@
 //! The configuration of a webhook output, checked in full before the first record.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use callmeter_plugin_sdk::Stream;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
@@ -43,7 +45,7 @@ pub struct Config {
     /// Headers of every request.
     #[serde(default)]
     pub headers: BTreeMap<String, Header>,
-    /// The columns to send. Without it, all are sent.
+    /// The columns to send, besides `account` and `sequence`. Without it, all are sent.
     #[serde(default)]
     pub fields: Option<Vec<String>>,
     /// Columns with personal data to send unredacted.
@@ -76,7 +78,7 @@ pub struct SecretItem {
 
 /// The value of a header.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a text, or `secret_file` with a path")]
 pub enum Header {
     /// A plain text.
     Plain(Secret),
@@ -136,7 +138,10 @@ pub struct Span(pub Duration);
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged)]
+        #[serde(
+            untagged,
+            expecting = "expected a time up to an hour such as 500ms, 30s or 2m"
+        )]
         enum Written {
             Seconds(u64),
             Text(String),
@@ -203,6 +208,8 @@ pub(crate) enum ConfigError {
     Header { name: String, problem: &'static str },
     #[error("`fields`: the list is empty; leave it out to send every column")]
     NoFields,
+    #[error("`fields`: no stream has the column {name:?}; {hint}")]
+    Field { name: String, hint: String },
     #[error("`reveal`: {0:?} is no column with personal data; those are {known}", known = redact::PERSONAL.join(", "))]
     Reveal(String),
     #[error("`{key}`: {}: {problem}", path.display())]
@@ -221,6 +228,25 @@ pub(crate) enum ConfigError {
     Circuit,
     #[error("cannot set up the HTTP client: {0}")]
     Client(String),
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug)]
+pub(crate) struct ConfigErrors(pub(crate) Vec<ConfigError>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&texts.join("; "))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl From<ConfigError> for ConfigErrors {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error])
+    }
 }
 
 /// Headers that the output sets itself, or that belong to the connection.
@@ -270,52 +296,86 @@ impl Config {
     }
 
     /// The headers of the configuration, none shown when requests are logged.
-    pub(crate) fn header_map(&self) -> Result<HeaderMap, ConfigError> {
+    pub(crate) fn header_map(&self, wrong: &mut Vec<ConfigError>) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, header) in &self.headers {
-            let wrong = |problem| ConfigError::Header {
-                name: name.clone(),
-                problem,
+            let mut refuse = |problem| {
+                wrong.push(ConfigError::Header {
+                    name: name.clone(),
+                    problem,
+                });
             };
-            let key = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| wrong("is no name of a header"))?;
+            let Ok(key) = HeaderName::from_bytes(name.as_bytes()) else {
+                refuse("is no name of a header");
+                continue;
+            };
             if RESERVED.contains(&key.as_str()) {
-                return Err(wrong("is set by the output itself"));
+                refuse("is set by the output itself");
+                continue;
             }
-            let mut value = HeaderValue::from_str(header.value())
-                .map_err(|_| wrong("has a value that no header can have"))?;
+            let Ok(mut value) = HeaderValue::from_str(header.value()) else {
+                refuse("has a value that no header can have");
+                continue;
+            };
             value.set_sensitive(true);
             if map.insert(key, value).is_some() {
-                return Err(wrong("is there twice"));
+                refuse("is there twice");
             }
         }
-        Ok(map)
+        map
     }
 
     /// Checks what neither the types nor the functions above say.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Vec<ConfigError> {
+        let mut wrong = Vec::new();
         if !(1..=100_000).contains(&self.batch) {
-            return Err(ConfigError::Batch);
+            wrong.push(ConfigError::Batch);
         }
         if self.fields.as_ref().is_some_and(Vec::is_empty) {
-            return Err(ConfigError::NoFields);
+            wrong.push(ConfigError::NoFields);
         }
-        if let Some(unknown) = self
-            .reveal
-            .iter()
-            .find(|name| !redact::PERSONAL.contains(&name.as_str()))
-        {
-            return Err(ConfigError::Reveal(unknown.clone()));
-        }
+        let fields = self.fields.iter().flatten();
+        wrong.extend(fields.filter_map(|name| unknown_column(name)));
+        let unknown = |name: &&String| !redact::PERSONAL.contains(&name.as_str());
+        let reveal = self.reveal.iter().filter(unknown).cloned();
+        wrong.extend(reveal.map(ConfigError::Reveal));
         if self.client_cert_file.is_some() != self.client_key_file.is_some() {
-            return Err(ConfigError::HalfIdentity);
+            wrong.push(ConfigError::HalfIdentity);
         }
         if self.timeout.0 > LONGEST_TIMEOUT {
-            return Err(ConfigError::Timeout);
+            wrong.push(ConfigError::Timeout);
         }
         if self.circuit.failures == 0 {
-            return Err(ConfigError::Circuit);
+            wrong.push(ConfigError::Circuit);
         }
-        Ok(())
+        wrong
     }
+}
+
+const STREAMS: [Stream; 4] = [
+    Stream::Calls,
+    Stream::Balances,
+    Stream::Rates,
+    Stream::Billing,
+];
+
+/// The problem with a column that no stream has.
+fn unknown_column(name: &str) -> Option<ConfigError> {
+    let known = || STREAMS.into_iter().flat_map(Stream::columns);
+    if known().any(|column| column == name) {
+        return None;
+    }
+    let written = name.to_lowercase();
+    let likeness = |column| (strsim::jaro_winkler(&written, column), column);
+    let closest = known()
+        .map(likeness)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness > 0.75);
+    Some(ConfigError::Field {
+        name: name.to_owned(),
+        hint: match closest {
+            Some((_, column)) => format!("did you mean {column:?}?"),
+            None => "docs/RECORDS.md lists them".to_owned(),
+        },
+    })
 }

@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use url::Url;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, ConfigErrors};
 use crate::sign::Signer;
 use crate::tls;
 
@@ -40,7 +40,7 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(host: Host, config: &Config) -> Result<Self, ConfigError> {
+    pub(crate) fn new(host: Host, config: &Config) -> Result<Self, ConfigErrors> {
         let (client, url, signer) = Self::client(config)?;
         let runtime = Builder::new_current_thread()
             .enable_all()
@@ -58,13 +58,24 @@ impl Sender {
         })
     }
 
-    /// The parts that the configuration determines.
-    pub(crate) fn client(config: &Config) -> Result<(Client, Url, Signer), ConfigError> {
-        let url = config.address()?;
-        let signer = Signer::new(&config.secrets())?;
-        let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls::client_config(config)?)
-            .default_headers(config.header_map()?)
+    /// The parts that the configuration determines, or everything that is wrong with it. It reads
+    /// the files of certificates and connects to nobody.
+    pub(crate) fn client(config: &Config) -> Result<(Client, Url, Signer), ConfigErrors> {
+        let mut wrong = config.check();
+        let mut keep = |error: ConfigError| wrong.push(error);
+        let url = config.address().map_err(&mut keep).ok();
+        let signer = Signer::new(&config.secrets()).map_err(&mut keep).ok();
+        let tls = tls::client_config(config).map_err(&mut keep).ok();
+        let proxy = proxy(config).map_err(&mut keep).ok();
+        let headers = config.header_map(&mut wrong);
+        let (true, Some(url), Some(signer), Some(tls), Some(proxy)) =
+            (wrong.is_empty(), url, signer, tls, proxy)
+        else {
+            return Err(ConfigErrors(wrong));
+        };
+        let builder = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .default_headers(headers)
             .user_agent(concat!("callmeter-webhook/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .timeout(config.timeout.0)
@@ -72,26 +83,9 @@ impl Sender {
             // The runtime sleeps between batches: a connection that is idle for long may be dead
             // unnoticed.
             .pool_idle_timeout(Duration::from_secs(15));
-        builder = match &config.proxy {
+        let builder = match proxy {
             None => builder.no_proxy(),
-            Some(proxy) => {
-                let found = Url::parse(proxy.url.expose().trim())
-                    .ok()
-                    .filter(|url| url.scheme() == "http" && url.host().is_some())
-                    .ok_or(ConfigError::Proxy(
-                        "`url` must look like http://proxy.example.com:3128",
-                    ))?;
-                let mut through = reqwest::Proxy::all(found)
-                    .map_err(|_| ConfigError::Proxy("`url` cannot be used"))?;
-                match (&proxy.username, &proxy.password) {
-                    (Some(username), Some(password)) => {
-                        through = through.basic_auth(username, password.expose().trim());
-                    }
-                    (None, None) => {}
-                    _ => return Err(ConfigError::Proxy("`username` and `password` go together")),
-                }
-                builder.proxy(through)
-            }
+            Some(proxy) => builder.proxy(proxy),
         };
         let client = builder
             .build()
@@ -149,6 +143,28 @@ impl std::fmt::Debug for Sender {
         f.debug_struct("Sender")
             .field("origin", &self.origin())
             .finish_non_exhaustive()
+    }
+}
+
+/// The proxy of the configuration.
+fn proxy(config: &Config) -> Result<Option<reqwest::Proxy>, ConfigError> {
+    let Some(proxy) = &config.proxy else {
+        return Ok(None);
+    };
+    let found = Url::parse(proxy.url.expose().trim())
+        .ok()
+        .filter(|url| url.scheme() == "http" && url.host().is_some())
+        .ok_or(ConfigError::Proxy(
+            "`url` must look like http://proxy.example.com:3128",
+        ))?;
+    let through =
+        reqwest::Proxy::all(found).map_err(|_| ConfigError::Proxy("`url` cannot be used"))?;
+    match (&proxy.username, &proxy.password) {
+        (Some(username), Some(password)) => {
+            Ok(Some(through.basic_auth(username, password.expose().trim())))
+        }
+        (None, None) => Ok(Some(through)),
+        _ => Err(ConfigError::Proxy("`username` and `password` go together")),
     }
 }
 

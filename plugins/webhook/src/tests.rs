@@ -1,5 +1,7 @@
 //! The output against a server: what it sends, what it makes of answers, what it never tells.
 
+mod fields;
+mod files;
 mod server;
 
 use std::fmt::Write as _;
@@ -214,16 +216,6 @@ fn personal_data_is_redacted_unless_revealed() {
         assert!(sent.contains(&format!("private-{word}")), "{word}: {sent}");
     }
     assert!(!sent.contains("[redacted]"));
-}
-
-#[test]
-fn fields_are_selected_and_stay_redacted() {
-    let server = Server::start(|_| Answer::status(200));
-    let fields = json!(["id", "notes", "no_such_column"]);
-    let mut webhook = create(&json!({"url": server.url("/"), "fields": fields})).unwrap();
-    webhook.write(batch(1, 1)).unwrap();
-    let body: Value = serde_json::from_slice(&server.requests().remove(0).body).unwrap();
-    assert_eq!(body["data"], json!([{"id": "id-1", "notes": "[redacted]"}]));
 }
 
 #[test]
@@ -442,12 +434,23 @@ fn configurations_that_cannot_work() {
         json!({"url": url, "proxy": {"url": "http://proxy:3128", "username": "u"}}),
         json!({"url": url, "circuit": {"failures": 0}}),
         json!({"url": url, "redirects": true}),
+        json!({"url": "h", "secret": "x", "batch": 0, "fields": [], "circuit": {"failures": 0},
+            "headers": {"X Y": "x", "Host": "x"}, "ca_file": "/no/such/file"}),
+        json!({"url": url, "batch": 5.5}),
+        json!({"url": url, "timeout": 30.0}),
+        json!({"url": url, "headers": {"X": 7}}),
+        json!({"url": url, "circuit": {"failures": 4_294_967_296_u64}}),
     ] {
         let error = create(&config).unwrap_err();
         assert!(!error.contains("path-token"), "{config}: {error}");
         writeln!(seen, "{config}\n    {error}").unwrap();
     }
     insta::assert_snapshot!(seen);
+}
+
+#[test]
+fn the_scheme_of_an_address_may_be_in_capitals() {
+    assert!(create(&json!({"url": "HTTPS://crm.example.com/"})).is_ok());
 }
 
 #[test]

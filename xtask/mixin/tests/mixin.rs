@@ -114,8 +114,19 @@ fn the_configuration_in_the_readme_is_valid() {
     let config = blocks
         .filter_map(|block| block.split("```").next())
         .find(|block| block.contains("scrape_configs"));
+    accepts_configuration(config.unwrap());
+}
+
+#[test]
+fn the_configuration_of_compose_is_valid() {
+    let file = root().join("packaging/compose/prometheus.yml");
+    accepts_configuration(&std::fs::read_to_string(file).unwrap());
+}
+
+/// Promtool reads a configuration with the mixin in the directory of its file.
+fn accepts_configuration(text: &str) {
     let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("prometheus.yml"), config.unwrap()).unwrap();
+    std::fs::write(directory.path().join("prometheus.yml"), text).unwrap();
     let mixin = root().canonicalize().unwrap().join("mixin");
     std::os::unix::fs::symlink(mixin, directory.path().join("mixin")).unwrap();
     let file = directory.path().join("prometheus.yml");

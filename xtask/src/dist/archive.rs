@@ -19,5 +19,5 @@ pub(super) fn write(release: &Release) -> Result<(), Error> {
             .arg(format!("--transform=s,^usr,{base},;s,^etc,{base}/etc,"))
             .args(["usr", "etc"]),
     )?;
-    files::gzip(&plain)
+    files::gzip(&plain, release.level())
 }

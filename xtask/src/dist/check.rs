@@ -23,6 +23,7 @@ const CREDENTIALS: &str = "/run/credentials/callmeter.service";
 const CALLS: &str = "callmeter_calls_total";
 
 pub(super) fn steps(shell: &Shell, release: &Release, rebuild: bool, report: &mut Report) {
+    report.step("readme", || readme(shell, release).into());
     report.step("sizes", || sizes(release).into());
     report.step("lintian", || lintian(release).into());
     report.step("rpm files", || rpm_files(release).into());
@@ -32,6 +33,26 @@ pub(super) fn steps(shell: &Shell, release: &Release, rebuild: bool, report: &mu
     report.step("remove", || removal(&debian(release)).into());
     report.step("run image", || run_image(release).into());
     report.step("same bytes", || again(shell, release, rebuild).into());
+}
+
+/// The README names the packages as they are, with their version.
+fn readme(shell: &Shell, release: &Release) -> Result<(), Error> {
+    let text = files::read(&shell.root.join("README.md"))?;
+    let text = String::from_utf8_lossy(&text);
+    if release.machine != "x86_64" {
+        return Ok(());
+    }
+    for name in [
+        release.deb(),
+        release.archive(),
+        release.image(),
+        release.rpm(),
+    ] {
+        if !text.contains(&format!("target/dist/{name}")) {
+            return Err(Error::Found(format!("README.md does not name {name}")));
+        }
+    }
+    Ok(())
 }
 
 fn sizes(release: &Release) -> Result<(), Error> {
@@ -94,7 +115,8 @@ fn install(release: &Release) -> Result<(), Error> {
     let new = release.out.join(release.deb());
     files::copy(&new, &debian.path("new.deb"), 0o644)?;
 
-    debian.run(&["dpkg", "--install", "/old.deb"])?;
+    from_archive(release, &debian)?;
+    debian.run(&["apt", "install", "--yes", "/old.deb"])?;
     modes(&debian)?;
     packaged_configuration(&debian)?;
     for plugin in ["csv", "webhook"] {
@@ -102,6 +124,21 @@ fn install(release: &Release) -> Result<(), Error> {
         shell::run(&mut debian.as_callmeter(&["callmeter", "plugin", "check", &library]))?;
     }
     upgrade(release, &debian)
+}
+
+/// What the archive contains runs where it is unpacked.
+fn from_archive(release: &Release, debian: &Chroot) -> Result<(), Error> {
+    let archive = release.out.join(release.archive());
+    files::copy(&archive, &debian.path("archive.tar.gz"), 0o644)?;
+    debian.run(&["tar", "xzf", "/archive.tar.gz", "--directory=/opt"])?;
+    let base = format!("/opt/{}", release.base());
+    let program = format!("{base}/bin/callmeter");
+    debian.run(&[&program, "--version"])?;
+    for plugin in ["csv", "webhook"] {
+        let library = format!("{base}/lib/callmeter/libcallmeter_{plugin}.so");
+        debian.run(&[&program, "plugin", "check", &library])?;
+    }
+    Ok(())
 }
 
 /// The Debian that the package is installed in, upgraded, booted and removed from.
@@ -256,7 +293,7 @@ fn upgrade(release: &Release, debian: &Chroot) -> Result<(), Error> {
         return Err(Error::Found(format!("the output crm owes nothing: {owed}")));
     }
 
-    debian.run(&["dpkg", "--install", "/new.deb"])?;
+    debian.run(&["apt", "install", "--yes", "/new.deb"])?;
     modes(debian)?;
     let after = output(&mut debian.as_callmeter(&journal))?;
     if after != owed {

@@ -111,6 +111,8 @@ impl Chroot {
     pub(super) fn as_callmeter(&self, line: &[&str]) -> Command {
         let mut whole = vec![
             "setpriv",
+            // Becoming another user cancels what --kill-child has set.
+            "--pdeathsig=KILL",
             "--reuid=callmeter",
             "--regid=callmeter",
             "--clear-groups",
@@ -182,14 +184,19 @@ impl Running {
         }
     }
 
-    /// Sends SIGTERM to the program, which has process id 1 in its namespace, and waits for a
-    /// success.
-    pub(super) fn terminate(mut self) -> Result<(), Error> {
-        let parent = self.child.id().to_string();
+    /// The program that `unshare` started. It has process id 1 in its namespace.
+    fn program(&self) -> Result<Vec<String>, Error> {
+        let parent = self.child.id();
         let children = format!("/proc/{parent}/task/{parent}/children");
-        let children = String::from_utf8_lossy(&files::read(Path::new(&children))?).into_owned();
-        for child in children.split_whitespace() {
-            shell::run(Command::new("kill").args(["-TERM", child]))?;
+        let children = files::read(Path::new(&children))?;
+        let children = String::from_utf8_lossy(&children);
+        Ok(children.split_whitespace().map(str::to_owned).collect())
+    }
+
+    /// Sends SIGTERM to the program and waits for a success.
+    pub(super) fn terminate(mut self) -> Result<(), Error> {
+        for program in self.program()? {
+            shell::run(Command::new("kill").args(["-TERM", &program]))?;
         }
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
@@ -208,7 +215,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // `unshare --kill-child` ends what it started. It may already have ended.
+        // The end of process 1 ends its namespace. A program that has become another user does not
+        // end with `unshare`. All may already have ended.
+        for program in self.program().unwrap_or_default() {
+            let _killed = shell::succeeds(Command::new("kill").args(["-KILL", &program]));
+        }
         let _ended = self.child.kill();
         let _waited = self.child.wait();
     }

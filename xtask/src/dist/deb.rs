@@ -58,7 +58,9 @@ pub(super) fn write(shell: &Shell, release: &Release) -> Result<(), Error> {
     }
     shell::run(
         Command::new("dpkg-deb")
-            .args(["--root-owner-group", "-Zxz", "--build"])
+            .args(["--root-owner-group", "-Zxz"])
+            .arg(format!("-z{}", release.level()))
+            .arg("--build")
             .arg(&tree)
             .arg(release.out.join(release.deb()))
             .env("SOURCE_DATE_EPOCH", &release.epoch),

@@ -106,10 +106,11 @@ fn first_word(command: &mut Command) -> Result<String, Error> {
 }
 
 /// Packs a file with gzip, without its name and time.
-pub(super) fn gzip(path: &Path) -> Result<(), Error> {
+pub(super) fn gzip(path: &Path, level: &str) -> Result<(), Error> {
     output(
         Command::new("gzip")
-            .args(["-9", "--no-name", "--force"])
+            .arg(format!("-{level}"))
+            .args(["--no-name", "--force"])
             .arg(path),
     )
     .map(drop)

@@ -28,7 +28,7 @@ pub(super) fn write(release: &Release) -> Result<(), Error> {
     let own = work.join("own.tar");
     debian(release, &base)?;
     callmeter(release, &base, &own)?;
-    let layers = [pack(&base)?, pack(&own)?];
+    let layers = [pack(&base, release)?, pack(&own, release)?];
 
     let layout = work.join("layout");
     let config = blob(&layout, config(release, &layers)?.as_bytes())?;
@@ -150,9 +150,9 @@ fn callmeter(release: &Release, base: &Path, to: &Path) -> Result<(), Error> {
     shell::run(archive(&["--append"]).args(owner).arg("var/lib/callmeter"))
 }
 
-fn pack(tar: &Path) -> Result<Layer, Error> {
+fn pack(tar: &Path, release: &Release) -> Result<Layer, Error> {
     let diff = files::sha256(tar)?;
-    files::gzip(tar)?;
+    files::gzip(tar, release.level())?;
     let mut packed = tar.as_os_str().to_owned();
     packed.push(".gz");
     let packed = PathBuf::from(packed);

@@ -89,6 +89,11 @@ impl Release {
         self.debug
     }
 
+    /// How hard packages are compressed: a debug build only tries them.
+    pub(super) fn level(&self) -> &'static str {
+        if self.debug { "1" } else { "6" }
+    }
+
     /// The directory of the compiled programs.
     pub(super) fn programs(&self) -> PathBuf {
         self.compiled

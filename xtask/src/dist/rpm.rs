@@ -24,6 +24,10 @@ pub(super) fn write(shell: &Shell, release: &Release) -> Result<(), Error> {
         Command::new("rpmbuild")
             .args(["-bb", "--quiet", "--target", release.machine, "--define"])
             .arg(format!("_topdir {}", top.display()))
+            .args([
+                "--define",
+                &format!("_binary_payload w{}.gzdio", release.level()),
+            ])
             .arg(&file)
             .env("SOURCE_DATE_EPOCH", &release.epoch),
     )?;

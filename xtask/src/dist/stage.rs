@@ -114,7 +114,7 @@ pub(super) fn write(shell: &Shell, release: &Release) -> Result<(), Error> {
     shell::run(Command::new(&program).arg("man").arg(&manual))?;
     for page in files::list(&manual)? {
         files::mode(&page, 0o644)?;
-        files::gzip(&page)?;
+        files::gzip(&page, "9")?;
     }
     for (name, to) in COMPLETIONS {
         let script = shell::output(Command::new(&program).args(["completions", name]))?;
@@ -127,7 +127,7 @@ fn changelogs(shell: &Shell, release: &Release) -> Result<(), Error> {
     let directory = release.root.join("usr/share/doc/callmeter");
     let changes = directory.join("changelog");
     files::copy(&shell.root.join("CHANGELOG.md"), &changes, 0o644)?;
-    files::gzip(&changes)?;
+    files::gzip(&changes, "9")?;
     let debian = directory.join("changelog.Debian");
     let text = format!(
         "callmeter ({}-1) unstable; urgency=medium\n\n  * As released; changelog.gz lists the changes.\n\n -- The callmeter maintainers <callmeter@example.invalid>  {}\n",
@@ -135,5 +135,5 @@ fn changelogs(shell: &Shell, release: &Release) -> Result<(), Error> {
         release.date("--rfc-email")?
     );
     files::write(&debian, text.as_bytes())?;
-    files::gzip(&debian)
+    files::gzip(&debian, "9")
 }

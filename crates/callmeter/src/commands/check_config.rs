@@ -2,13 +2,15 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
-use callmeter_plugin_host::OutputSettings;
+use callmeter_plugin_host::{OutputSettings, Scrub};
 
 use crate::charging;
 use crate::config::{self, ConfigError, Loaded, Output, Problem, SecretSource};
 use crate::exit::Failure;
 use crate::pipeline::plugin_settings;
+use crate::secret_redactor::SecretRedactor;
 use crate::web;
 
 /// Reads the files, prints warnings and a summary.
@@ -27,9 +29,10 @@ pub fn run(file: &Path, web_config_file: Option<&Path>) -> Result<(), Failure> {
         (_, web) => web.transpose().map_err(Failure::WebConfig)?,
     };
     let loaded = loaded?;
-    check_plugins(&loaded)?;
+    check_journal(&loaded)?;
+    let plugins = check_plugins(&loaded)?;
     let warnings = loaded.warnings.iter().map(ToString::to_string);
-    for warning in warnings.chain(web.into_iter().flatten()) {
+    for warning in warnings.chain(plugins).chain(web.into_iter().flatten()) {
         eprintln!("warning: {warning}");
     }
     let mut out = std::io::stdout().lock();
@@ -41,32 +44,57 @@ pub fn run(file: &Path, web_config_file: Option<&Path>) -> Result<(), Failure> {
     Ok(())
 }
 
+fn check_journal(loaded: &Loaded) -> Result<(), Failure> {
+    let refused = config::holds_no_other_file(&loaded.config.journal.path);
+    refused.map_err(|(message, hint)| {
+        let problem = Problem {
+            file: loaded.file.clone(),
+            place: None,
+            key: "journal.path".to_owned(),
+            message,
+            hint: Some(hint),
+        };
+        ConfigError::new(vec![problem]).into()
+    })
+}
+
 /// Loads each output's plugin, in a process of its own, and lets it check the output's settings.
-fn check_plugins(loaded: &Loaded) -> Result<(), Failure> {
+/// Returns warnings.
+fn check_plugins(loaded: &Loaded) -> Result<Vec<String>, Failure> {
     let mut problems = Vec::new();
+    let mut warnings = Vec::new();
     for (index, output) in loaded.config.outputs.iter().enumerate() {
-        if let Err(message) = check_plugin(output) {
-            problems.push(Problem {
+        match check_plugin(output) {
+            Ok(found) => {
+                let named = found.into_iter();
+                warnings.extend(named.map(|text| format!("output {}: {text}", output.name)));
+            }
+            Err(message) => problems.push(Problem {
                 file: loaded.file.clone(),
                 place: loaded.settings_places.get(index).copied().flatten(),
                 key: format!("outputs[{index}].config"),
                 message: format!("output {}: {message}", output.name),
                 hint: Some("`callmeter plugin check` shows the settings of a plugin".to_owned()),
-            });
+            }),
         }
     }
     if problems.is_empty() {
-        Ok(())
+        Ok(warnings)
     } else {
         Err(ConfigError::new(problems).into())
     }
 }
 
-fn check_plugin(output: &Output) -> Result<(), String> {
-    let mut read = |source: &SecretSource| source.read().map(|secret| secret.expose().to_owned());
+fn check_plugin(output: &Output) -> Result<Vec<String>, String> {
+    let redactor = Arc::new(SecretRedactor::new());
+    let mut read = |source: &SecretSource| {
+        let secret = redactor.read(source)?;
+        Ok::<_, api_client::SecretError>(secret.expose().to_owned())
+    };
     let config = config::resolve_plugin_secrets(&output.config, &mut read)?;
     let settings = OutputSettings {
         config: serde_json::Value::Object(config).to_string(),
+        scrub: Scrub::new(move |text| redactor.scrub(text)),
         ..plugin_settings(output)
     };
     callmeter_plugin_host::check_settings(&settings)

@@ -2,7 +2,8 @@
 
 use std::io::Write as _;
 
-use callmeter_plugin_host::{DeadLetterError, Listing};
+use callmeter_error_chain::one_line;
+use callmeter_plugin_host::{DeadLetter, DeadLetterError, Listing};
 use jiff::Timestamp;
 
 use crate::cli::{DeadLettersArgs, DeadLettersCommand};
@@ -47,24 +48,27 @@ fn list(args: &DeadLettersArgs) -> Result<(), Failure> {
         writeln!(out, "output {}: {} batches", output.name, letters.len())
             .map_err(Failure::stdout)?;
         for letter in letters {
-            let refused = i64::try_from(letter.refused_at)
-                .ok()
-                .and_then(|seconds| Timestamp::from_second(seconds).ok())
-                .map_or_else(String::new, |time| time.to_string());
-            writeln!(
-                out,
-                "  {}  {} records, refused {refused} by {} after {} attempts: {}",
-                letter.name(),
-                letter.records,
-                letter.plugin,
-                letter.attempts,
-                letter.reason
-            )
-            .map_err(Failure::stdout)?;
+            writeln!(out, "  {}", describe(&letter)).map_err(Failure::stdout)?;
         }
         unreadable.extend(damaged);
     }
     report(&unreadable)
+}
+
+/// One line: files may hold what a plugin said to an earlier version.
+fn describe(letter: &DeadLetter) -> String {
+    let refused = i64::try_from(letter.refused_at)
+        .ok()
+        .and_then(|seconds| Timestamp::from_second(seconds).ok())
+        .map_or_else(String::new, |time| time.to_string());
+    one_line(&format!(
+        "{}  {} records, refused {refused} by {} after {} attempts: {}",
+        letter.name(),
+        letter.records,
+        letter.plugin,
+        letter.attempts,
+        letter.reason
+    ))
 }
 
 fn replay(args: &DeadLettersArgs) -> Result<(), Failure> {
@@ -90,9 +94,37 @@ fn report(unreadable: &[DeadLetterError]) -> Result<(), Failure> {
     if unreadable.is_empty() {
         return Ok(());
     }
-    let texts: Vec<String> = unreadable.iter().map(ToString::to_string).collect();
+    let texts: Vec<String> = unreadable
+        .iter()
+        .map(|error| one_line(&error.to_string()))
+        .collect();
     Err(Failure::Damaged(format!(
         "these dead letters are left as they are; the others are not affected:\n{}",
         texts.join("\n")
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_letter_is_one_line() {
+        let letter = DeadLetter {
+            output: "crm".to_owned(),
+            plugin: "odd 1\u{1b}[2J".to_owned(),
+            stream: "calls".to_owned(),
+            place: 7,
+            id: "ab".repeat(16),
+            records: 3,
+            reason: "no\r\noutput archive: 0 batches\u{202e}dlof".to_owned(),
+            refused_at: 1_786_005_900,
+            attempts: 2,
+        };
+        assert_eq!(
+            describe(&letter),
+            "calls-000000000007-abababababababababababababababab  3 records, refused \
+             2026-08-06T08:45:00Z by odd 1[2J after 2 attempts: no output archive: 0 batchesdlof"
+        );
+    }
 }

@@ -7,6 +7,7 @@ use super::charges::charges;
 use super::metrics::metrics;
 use super::model::{Account, Api, Config, Journal};
 use super::outputs::{outputs, places};
+use super::paths::usable_journal;
 use super::problem::{ConfigError, Place, Problem};
 use super::problems::Problems;
 use super::section::{DAY, Section};
@@ -136,7 +137,7 @@ fn journal(root: &mut Section<'_>, accounts: &[Account]) -> Option<Journal> {
     let drop_undelivered = journal.boolean("drop_undelivered", false);
     let path = journal.required("path", teach)?;
     let path = journal.path(&path);
-    if let Err((message, hint)) = usable(&path) {
+    if let Err((message, hint)) = usable_journal(&path) {
         journal.mistake("path", message, Some(hint));
     }
     Some(Journal {
@@ -145,26 +146,4 @@ fn journal(root: &mut Section<'_>, accounts: &[Account]) -> Option<Journal> {
         max_bytes,
         drop_undelivered,
     })
-}
-
-/// Whether a journal can be there. The directory is not created: if a disk is not mounted, an empty
-/// journal would begin in its place.
-fn usable(path: &Path) -> Result<(), (String, String)> {
-    if path.is_dir() {
-        let message = format!("{} is a directory", path.display());
-        return Err((message, "name a file in it, such as journal.db".to_owned()));
-    }
-    let directory = match path.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => directory,
-        _ => Path::new("."),
-    };
-    if directory.is_dir() {
-        return Ok(());
-    }
-    let directory = directory.display();
-    let message = format!("there is no directory {directory}");
-    Err((
-        message,
-        format!("create it, such as by mkdir -p {directory}"),
-    ))
 }

@@ -11,6 +11,7 @@ mod metrics;
 mod model;
 mod output_from;
 mod outputs;
+mod paths;
 mod plugin_secrets;
 mod portsip;
 mod problem;
@@ -31,6 +32,7 @@ pub use model::{
     Journal, Link, Metrics, Output, PortSip, Proxy, Rates, Rounding, Tls,
 };
 pub use output_from::OutputFrom;
+pub(crate) use paths::holds_no_other_file;
 pub use plugin_secrets::{has_secrets as has_plugin_secrets, resolve as resolve_plugin_secrets};
 pub use problem::{ConfigError, Place, Problem};
 pub(crate) use problems::Problems;

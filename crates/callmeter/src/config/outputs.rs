@@ -8,6 +8,7 @@ use serde_json::Map;
 use super::accounts::sections;
 use super::model::{Isolation, Journal, Output};
 use super::output_from::OutputFrom;
+use super::paths::usable_directory;
 use super::plugin_secrets;
 use super::problem::Place;
 use super::secret::SecretSource;
@@ -33,10 +34,56 @@ pub(super) fn outputs(file: &mut Section<'_>, journal: Option<&Journal>) -> Vec<
         file.problems().mistake(at, "outputs", message, None);
     }
     let why = "its position in the journal is stored under it";
+    let mut places = Vec::new();
     sections(file, "outputs", nodes, why)
         .into_iter()
-        .filter_map(|(name, mut section)| output(&mut section, name, journal))
+        .filter_map(|(name, mut section)| {
+            let output = output(&mut section, name, journal)?;
+            refuse_shared_place(&section, &output, &mut places);
+            Some(output)
+        })
         .collect()
+}
+
+/// Where a plugin writes: the plugin, the setting and its path, and the start of the file names.
+type WritesTo = (PathBuf, &'static str, PathBuf, Option<serde_json::Value>);
+
+/// Refuses an output of a plugin that writes where another one of the same plugin writes: each
+/// would wait for the other to stop.
+fn refuse_shared_place(
+    section: &Section<'_>,
+    output: &Output,
+    places: &mut Vec<(WritesTo, String)>,
+) {
+    for key in ["directory", "file"] {
+        let Some(path) = output.config.get(key).and_then(|path| path.as_str()) else {
+            continue;
+        };
+        let prefix = output.config.get("prefix").cloned();
+        let prefix = prefix.filter(|prefix| prefix.as_str() != Some(""));
+        let place = (real(&output.plugin), key, real(Path::new(path)), prefix);
+        match places.iter().find(|(other, _)| *other == place) {
+            // A name that occurs twice is a mistake of its own.
+            Some((_, other)) if *other == output.name => {}
+            Some((_, other)) => section.mistake(
+                "config",
+                format!(
+                    "{key} {path:?} is that of output {other}, which has the same plugin: output \
+                     {} could not write there",
+                    output.name
+                ),
+                Some(format!("give each output its own {key}")),
+            ),
+            None => places.push((place, output.name.clone())),
+        }
+    }
+}
+
+/// The path without links and dots, also if its last part is not there yet.
+fn real(path: &Path) -> PathBuf {
+    let whole = path.canonicalize();
+    let of_parent = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+    whole.ok().or_else(of_parent).unwrap_or(path.to_path_buf())
 }
 
 /// Where the plugins' settings are, or the outputs without any.
@@ -77,7 +124,13 @@ fn output(
         );
     }
     let dead_letters = match section.text("dead_letters") {
-        Some(text) => section.path(&text),
+        Some(text) => {
+            let path = section.path(&text);
+            if let Err((message, hint)) = usable_directory(&path) {
+                section.mistake("dead_letters", message, Some(hint));
+            }
+            path
+        }
         None => journal?
             .path
             .parent()

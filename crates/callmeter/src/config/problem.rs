@@ -16,7 +16,7 @@ pub struct Place {
 
 impl Place {
     /// The place of a YAML node; `None` if the parser does not know it.
-    pub(super) fn of(location: Location) -> Option<Self> {
+    pub(crate) fn of(location: Location) -> Option<Self> {
         (location.line() > 0).then(|| Self {
             line: location.line(),
             column: location.column(),

@@ -77,6 +77,11 @@ impl<'f> Section<'f> {
         &self.key
     }
 
+    /// Whether it has no key at all, not even one without a value: `{}`.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// The dotted key of a member.
     pub(crate) fn key_of(&self, name: &str) -> String {
         match self.key.as_str() {

@@ -183,3 +183,45 @@ fn what_is_shown_is_chosen_by_names() {
     let bounds: Vec<f64> = view.buckets(&[0; 15]).map(|(bound, _)| bound).collect();
     assert_eq!(bounds, [20.0, 60.0, f64::INFINITY]);
 }
+
+/// Two outputs of one plugin cannot write to one place, however it is written.
+#[test]
+fn two_outputs_with_one_place_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().display();
+    for name in ["p", "csv.so", "other.so"] {
+        std::fs::write(directory.path().join(name), "x\n").unwrap();
+    }
+    std::fs::create_dir(directory.path().join("out")).unwrap();
+    std::os::unix::fs::symlink("out", directory.path().join("link")).unwrap();
+    let refusal = |plugin: &str, first: &str, second: &str| {
+        let text = format!(
+            "accounts:\n  - name: hq\n    portsip: {{ url: 'https://pbx.example.com/api', username: u, \
+             password_file: p }}\njournal: {{ path: j.db }}\noutputs:\n  - name: one\n    \
+             plugin: ./csv.so\n    streams: [calls]\n    config: {{ {first} }}\n  - name: two\n    \
+             plugin: ./{plugin}\n    streams: [calls]\n    config: {{ {second} }}\n"
+        );
+        let checked = check_text(&directory.path().join("callmeter.yml"), &text);
+        checked
+            .err()
+            .map(|error| error.to_string().replace(&root.to_string(), "DIR"))
+    };
+    let out = format!("directory: {root}/out");
+    for same in ["out", "./out/", "link"] {
+        let refused = refusal("csv.so", &out, &format!("directory: {root}/{same}"));
+        let refused = refused.unwrap_or_else(|| panic!("{same} is accepted"));
+        assert!(
+            refused.contains("output one") && refused.contains("output two"),
+            "{refused}"
+        );
+    }
+    let file = format!("file: {root}/new.csv");
+    insta::assert_snapshot!(refusal("csv.so", &file, &file).unwrap(), @"DIR/callmeter.yml:13:13: outputs[1].config: file \"DIR/new.csv\" is that of output one, which has the same plugin: output two could not write there; give each output its own file");
+    for (plugin, other) in [
+        ("csv.so", format!("{out}, prefix: b-")),
+        ("csv.so", format!("directory: {root}/out2")),
+        ("other.so", out.clone()),
+    ] {
+        assert_eq!(refusal(plugin, &out, &other), None, "{plugin} {other}");
+    }
+}

@@ -148,7 +148,7 @@ impl Keeper {
                 }
                 if report.held_by == Some(Hold::Clock) {
                     warn!(
-                        "the clock has jumped by more than half of `keep` since old batches were last removed; none is removed until the clock is corrected or has gone on for a day"
+                        "the clock is more than half of `keep` away from when old batches were last removed; if it is right, they are removed after it has gone on for a day, or for half of `keep` if that is shorter"
                     );
                 }
                 let over = policy.max_bytes.is_some_and(|max| report.bytes > max);

@@ -46,19 +46,19 @@ mod tests {
     async fn clients_that_ask_at_the_same_time_share_a_page_and_later_ones_get_a_new_one() {
         let (rendered, made) = (Arc::new(Rendered::default()), Arc::new(AtomicUsize::new(0)));
         let (go, wait) = std::sync::mpsc::channel::<()>();
+        let (start, started) = std::sync::mpsc::channel::<()>();
         let first = {
             let (rendered, made) = (Arc::clone(&rendered), Arc::clone(&made));
             tokio::spawn(async move {
                 let make = move || {
+                    start.send(()).unwrap();
                     wait.recv().unwrap();
                     Ok(made.fetch_add(1, Ordering::SeqCst).to_string())
                 };
                 rendered.get(make).await
             })
         };
-        while rendered.0.try_lock().is_ok() {
-            tokio::task::yield_now().await;
-        }
+        tokio::task::block_in_place(|| started.recv().unwrap());
         let ask = || {
             let (rendered, made) = (Arc::clone(&rendered), Arc::clone(&made));
             async move {

@@ -24,8 +24,9 @@ const FORMAT_4: &str = include_str!("v4.sql");
 /// formats change no row.
 pub(crate) type Migration = fn(&Transaction<'_>, &Path) -> Result<()>;
 
-/// `PRAGMA application_id`: "cmjl".
-const APPLICATION: i64 = 0x636d_6a6c;
+/// The id of the application in the file of a journal: `PRAGMA application_id`, "cmjl".
+pub const APPLICATION_ID: u32 = 0x636d_6a6c;
+const APPLICATION: i64 = APPLICATION_ID as i64;
 
 /// Creates the tables in an empty database, and migrates a journal of an older format; checks the
 /// format of any other.

@@ -30,6 +30,8 @@ struct Inner {
     retries: u64,
     /// Failures since the last progress.
     failures: u32,
+    /// When the first of them was.
+    failing_since: Option<Instant>,
     running: bool,
     streams: Vec<StreamStatus>,
     call: Option<PluginCall>,
@@ -66,6 +68,7 @@ impl Shared {
                 instances: 0,
                 retries: 0,
                 failures: 0,
+                failing_since: None,
                 running: false,
                 streams: settings
                     .streams
@@ -99,10 +102,15 @@ impl Shared {
             .as_ref()
             .map(|call| (call.operation, call.since.elapsed()));
         let hung = call.is_some_and(|(_, time)| time > self.limits.call_timeout);
+        let waits_long = inner.state == OutputState::Retrying
+            && inner
+                .failing_since
+                .is_some_and(|since| since.elapsed() > self.limits.down_after);
+        let fails = inner.failures >= self.limits.failures_until_down;
         OutputStatus {
             name: self.name.clone(),
             state: if hung { OutputState::Hung } else { inner.state },
-            up: inner.running && !hung && inner.failures < self.limits.failures_until_down,
+            up: inner.running && !hung && !fails && !waits_long,
             path: self.path.clone(),
             plugin: inner.plugin.clone(),
             last_error: inner.last_error.clone(),
@@ -151,6 +159,7 @@ impl Shared {
         tracing::warn!(output = self.name, "{text}");
         let mut inner = self.lock();
         inner.failures = inner.failures.saturating_add(1);
+        inner.failing_since.get_or_insert_with(Instant::now);
         inner.last_error = Some(LastError {
             text,
             at: SystemTime::now(),
@@ -164,7 +173,9 @@ impl Shared {
 
     /// Ends the row of failures, because something became durable.
     pub(crate) fn progressed(&self) {
-        self.lock().failures = 0;
+        let mut inner = self.lock();
+        inner.failures = 0;
+        inner.failing_since = None;
     }
 
     pub(crate) fn update_stream(&self, stream: Stream, update: impl FnOnce(&mut StreamStatus)) {

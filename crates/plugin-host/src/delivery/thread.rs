@@ -43,7 +43,8 @@ impl Delivery {
         let context = &self.context;
         let shared = &context.shared;
         let first = self.attempt();
-        shared.set_created(first.as_ref().map(|_| ()).map_err(Clone::clone));
+        let said = first.as_ref().map_err(|reason| shared.scrub(reason));
+        shared.set_created(said.map(|_| ()));
         let admitted = shared.wait_until_admitted();
         let mut next = match first {
             Ok((sink, _)) if !admitted => {

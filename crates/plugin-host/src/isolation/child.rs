@@ -55,23 +55,18 @@ fn serve() -> io::Result<()> {
         level: create.log_level,
     };
     let host = HostContext::leak(log);
-    let made = load_plugin(&create, host).and_then(|(plugin, identity)| {
-        let instance = if create.check_only {
-            plugin.check_itself(&create.config, host)?;
-            None
-        } else {
-            Some(Instance::create(
-                &plugin,
-                host,
-                &create.name,
-                &create.config,
-            )?)
-        };
+    let loaded = load_plugin(&create, host);
+    if create.check_only {
+        let checked = loaded.and_then(|(plugin, _)| plugin.check_fully(&create.config, host));
+        return reply(&replies, &Reply::Checked(checked));
+    }
+    let made = loaded.and_then(|(plugin, identity)| {
+        plugin.check_config(&create.config, host)?;
+        let instance = Instance::create(&plugin, host, &create.name, &create.config)?;
         Ok((instance, identity))
     });
     let mut instance = match made {
-        Ok((None, identity)) => return reply(&replies, &Reply::Created(Ok(identity))),
-        Ok((Some(instance), identity)) => {
+        Ok((instance, identity)) => {
             *interrupt.lock().unwrap_or_else(PoisonError::into_inner) = Some(instance.interrupt());
             reply(&replies, &Reply::Created(Ok(identity)))?;
             instance
@@ -114,7 +109,7 @@ fn serve() -> io::Result<()> {
     Ok(())
 }
 
-/// Loads the plugin and checks its configuration.
+/// Loads the plugin.
 fn load_plugin(
     create: &Create,
     host: &'static HostContext,
@@ -124,9 +119,7 @@ fn load_plugin(
         sha256: create.sha256.clone(),
         trust: create.trust,
     };
-    let (plugin, identity) = load::load(&source, host)?;
-    plugin.check_config(&create.config, host)?;
-    Ok((plugin, identity))
+    load::load(&source, host)
 }
 
 /// Takes standard input and output for the frames, and replaces them, so that a plugin that prints

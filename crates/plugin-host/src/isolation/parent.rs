@@ -13,9 +13,10 @@ use serde::Serialize;
 
 use super::child::CHILD_ARGUMENT;
 use super::protocol::{self, Create, Reply, Request};
-use crate::callbacks::{self, LogSink as _, ToTracing};
+use crate::callbacks::{self, LogSink};
 use crate::delivery::MakeSink;
 use crate::delivery::shared::Shared;
+use crate::line_limit;
 use crate::plugin_answer::PluginAnswer;
 use crate::settings::{OutputSettings, PluginSource};
 use crate::sink::{BatchRequest, Interrupt, Sink};
@@ -23,6 +24,7 @@ use crate::status::{OWN_PROCESS, PluginIdentity};
 
 /// A longer line of standard error is logged in pieces.
 const MAX_LINE: u64 = 8 * 1024;
+const OTHER_ANSWER: &str = "the plugin's process gave another answer than it was asked for";
 /// How long a child that closed its output may take to end.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
@@ -99,10 +101,12 @@ impl ChildMaker {
     }
 }
 
-/// Loads the plugin of an output in a child process and checks the output's configuration against
-/// the plugin's JSON Schema. Creates no instance. The error is a text for the operator.
-pub fn check_settings(settings: &OutputSettings) -> Result<(), String> {
-    let (sink, _) = ChildMaker::new(settings).ask_to_create(true, |interrupt| {
+/// Loads the plugin of an output in a child process, and checks the output's configuration with the
+/// plugin's JSON Schema and by the plugin itself. Creates no instance. Returns warnings. They and
+/// the error are lines for the operator, without secrets.
+pub fn check_settings(settings: &OutputSettings) -> Result<Vec<String>, String> {
+    let maker = ChildMaker::new(settings);
+    let answer = maker.start(|interrupt| {
         // Ends a plugin that hangs while it is loaded.
         let limit = settings.limits.call_timeout;
         let _ = std::thread::Builder::new().spawn(move || {
@@ -111,29 +115,46 @@ pub fn check_settings(settings: &OutputSettings) -> Result<(), String> {
                 interrupt.kill();
             }
         });
-    })?;
-    drop(sink);
-    Ok(())
+    });
+    let checked = answer
+        .and_then(|(sink, create)| {
+            let create = Create {
+                check_only: true,
+                ..create
+            };
+            sink.ask("check", &Request::Create(Box::new(create)), &[])
+        })
+        .and_then(|reply| match reply {
+            Reply::Checked(checked) => checked,
+            _ => Err(OTHER_ANSWER.to_owned()),
+        });
+    let clean = |text: String| settings.scrub.scrub(&text);
+    checked
+        .map(|warnings| warnings.into_iter().map(clean).collect())
+        .map_err(clean)
 }
 
 impl MakeSink for ChildMaker {
     fn make(&self, shared: &Shared) -> Result<(Box<dyn Sink>, PluginIdentity), String> {
-        let (sink, identity) = self.ask_to_create(false, |interrupt| {
+        let (sink, create) = self.start(|interrupt| {
             if let Some(interrupt) = interrupt.upgrade() {
                 shared.set_interrupt(interrupt);
             }
         })?;
-        Ok((Box::new(sink), identity))
+        match sink.ask("create", &Request::Create(Box::new(create)), &[])? {
+            Reply::Created(Ok(identity)) => Ok((Box::new(sink), identity)),
+            Reply::Created(Err(reason)) => Err(reason),
+            _ => Err(OTHER_ANSWER.to_owned()),
+        }
     }
 }
 
 impl ChildMaker {
-    /// Starts a child and sends it the first request. `started` gets a handle to end it by.
-    fn ask_to_create(
+    /// Starts a child. Returns the first request for it, too. `started` gets a handle to end it by.
+    fn start(
         &self,
-        check_only: bool,
         started: impl FnOnce(Weak<dyn Interrupt>),
-    ) -> Result<(ChildSink, PluginIdentity), String> {
+    ) -> Result<(ChildSink, Create), String> {
         let PluginSource::File {
             path,
             sha256,
@@ -155,13 +176,9 @@ impl ChildMaker {
             name: self.name.clone(),
             config: self.config.clone(),
             log_level: callbacks::most_detailed(),
-            check_only,
+            check_only: false,
         };
-        match sink.ask("create", &Request::Create(Box::new(create)), &[])? {
-            Reply::Created(Ok(identity)) => Ok((sink, identity)),
-            Reply::Created(Err(reason)) => Err(reason),
-            _ => Err("the plugin's process gave another answer than it was asked for".to_owned()),
-        }
+        Ok((sink, create))
     }
 }
 
@@ -186,13 +203,13 @@ impl ChildSink {
         let (Some(requests), Some(replies), Some(errors)) = pipes else {
             return Err("the plugin's process has no pipes".to_owned());
         };
-        let log = ToTracing::new(output);
+        let log = Arc::new(line_limit::plugin_log(output));
+        let errors_log = Arc::clone(&log);
         std::thread::Builder::new()
             .name(format!("err {output}"))
-            .spawn(move || log_lines(errors, &log))
+            .spawn(move || log_lines(errors, errors_log.as_ref()))
             .map_err(|error| format!("cannot start a thread for the plugin's process: {error}"))?;
         let (sender, receiver) = mpsc::channel();
-        let log = ToTracing::new(output);
         std::thread::Builder::new()
             .name(format!("from {output}"))
             .spawn(move || {
@@ -262,7 +279,7 @@ impl ChildSink {
 }
 
 /// Logs what a child writes to standard error, line by line: callmeter's log has no secrets.
-fn log_lines(errors: ChildStderr, log: &ToTracing) {
+fn log_lines(errors: ChildStderr, log: &impl LogSink) {
     let mut errors = BufReader::new(errors);
     let mut line = Vec::new();
     loop {

@@ -53,6 +53,9 @@ pub(crate) struct Create {
 pub(crate) enum Reply {
     /// To `Create`.
     Created(Result<PluginIdentity, String>),
+    /// The answer to [`Request::Create`] with `check_only`: warnings, or why the settings are not
+    /// valid.
+    Checked(Result<Vec<String>, String>),
     /// To `Write` and `Flush`.
     Done {
         code: i32,

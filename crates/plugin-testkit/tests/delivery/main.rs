@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use callmeter_plugin_testkit::generate::{self, Recipe};
-use callmeter_plugin_testkit::host::{BatchLog as _, OutputState, PluginSource};
+use callmeter_plugin_testkit::host::{BatchLog as _, OutputState, OutputStatus, PluginSource};
 use callmeter_plugin_testkit::{Rig, RigOptions, Stream};
 use common::{PATIENCE, append_calls};
 use proptest::prelude::*;
@@ -104,6 +104,44 @@ fn a_plugin_may_say_how_long_to_wait() {
         .unwrap();
     stage.rig.settle(PATIENCE).unwrap();
     assert!(start.elapsed() >= Duration::from_millis(400));
+}
+
+/// A server that asks for a wait of an hour keeps everything waiting.
+#[test]
+fn an_output_that_waits_for_long_is_down() {
+    for (name, minutes, up) in [("waits", 0, false), ("waits a moment", 60, true)] {
+        let stage = stage_with(
+            name,
+            Script {
+                writes: queue(&[Answer::Retry(3_600_000)]),
+                ..Script::default()
+            },
+            |options| options.limits.down_after = Duration::from_mins(minutes),
+        );
+        append_calls(&stage.rig, 1, 5);
+        let waits = |status: &OutputStatus| {
+            status.state == OutputState::Retrying && status.retries == 1 && status.up == up
+        };
+        stage.rig.wait(PATIENCE, waits).unwrap();
+        assert!(stage.rig.stop(PATIENCE));
+    }
+}
+
+/// One attempt that fails is no outage, whatever is durable later.
+#[test]
+fn an_output_that_delivers_again_is_up() {
+    let stage = stage_with(
+        "waited",
+        Script {
+            writes: queue(&[Answer::Retry(1)]),
+            ..Script::default()
+        },
+        |options| options.limits.down_after = Duration::ZERO,
+    );
+    append_calls(&stage.rig, 1, 5);
+    stage.rig.settle(PATIENCE).unwrap();
+    stage.rig.wait(PATIENCE, |status| status.up).unwrap();
+    assert_eq!(stage.rig.status().retries, 1);
 }
 
 #[test]

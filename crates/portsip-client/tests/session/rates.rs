@@ -212,3 +212,35 @@ async fn the_count_of_the_list() {
     let server = signed_in(|_| with_headers("503 Service Unavailable", &[], "")).await;
     assert!(session(&server).count_rates().await.is_err());
 }
+
+/// A line of totals may have a number in every column. Its first one is no prefix of a number.
+#[tokio::test]
+async fn a_line_of_totals_is_no_rate() {
+    const HEADER: &str = "prefix,type,free_seconds,grace_period,interval_1,interval_n,connect_fee,postcall_surcharge,price_1,price_n,description";
+    let prefixes = [
+        "49", "+", "*", "#31", "+1", "Total", "-", "Summe:", "\u{3a3}",
+    ];
+    let rows = prefixes.map(|prefix| format!("{prefix},LOCAL,0,0,60,1,0.1,0,1.5,1.5,"));
+    let body = format!("{HEADER}\n{}\n", rows.join("\n"));
+    let server = signed_in(move |_| answer("200 OK", "text/csv", body.as_bytes())).await;
+    let deck = session(&server).deck().await.unwrap();
+    let said: Vec<_> = deck
+        .rates
+        .into_iter()
+        .map(|rate| rate.map_or_else(|error| error.to_string(), |rate| rate.prefix.unwrap()))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "49",
+            "+",
+            "*",
+            "#31",
+            "+1",
+            "row 5 cannot be read: no number begins with the prefix \"Total\"",
+            "row 6 cannot be read: no number begins with the prefix \"-\"",
+            "row 7 cannot be read: no number begins with the prefix \"Summe:\"",
+            "row 8 cannot be read: no number begins with the prefix \"\u{3a3}\"",
+        ]
+    );
+}

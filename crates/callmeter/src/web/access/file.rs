@@ -7,8 +7,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::protection::Protection;
-use super::raw::{RawFile, RawTls};
+use super::raw::{RawFile, RawLimit, RawTls, interval};
+use crate::config::{ConfigError, Place, Problem, Problems, Section, Text, parse_yaml};
 use axum::http::{HeaderName, HeaderValue};
+use serde_saphyr::Location;
 
 /// Why the access rules cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +44,9 @@ const MAX_FILE_BYTES: u64 = 16 << 20;
 /// Reads files and remembers their content.
 #[derive(Debug, Default)]
 pub(super) struct Files {
-    web_config: String,
+    web_config: PathBuf,
+    /// The places of the keys of TLS in it.
+    places: Places,
     content: Vec<u8>,
 }
 
@@ -64,17 +68,34 @@ impl Files {
         BuildHasherDefault::<DefaultHasher>::default().hash_one(&self.content)
     }
 
-    /// An error about the web configuration file.
-    pub(super) fn invalid(&self, problem: impl Into<String>) -> AccessError {
-        AccessError::Invalid(format!("{}: {}", self.web_config, problem.into()))
+    /// An error about a key of TLS, such as `cert_file`. An empty one stands for all of TLS.
+    pub(super) fn invalid(&self, key: &str, problem: impl Into<String>) -> AccessError {
+        let problem = Problem {
+            file: self.web_config.clone(),
+            place: self.places.get(key).or(self.places.get("")).copied(),
+            key: tls_key(key),
+            message: problem.into(),
+            hint: None,
+        };
+        AccessError::Invalid(problem.to_string())
     }
+}
+
+/// The places of the keys of TLS; under an empty key that of the map.
+pub(super) type Places = BTreeMap<&'static str, Place>;
+
+/// The dotted key of a key of TLS.
+fn tls_key(key: &str) -> String {
+    let dot = if key.is_empty() { "" } else { "." };
+    format!("tls_server_config{dot}{key}")
 }
 
 /// The validated file.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     /// The file, as the user named it.
-    pub(super) file: String,
+    pub(super) file: PathBuf,
+    places: Places,
     pub(super) tls: Option<TlsSettings>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// bcrypt hashes by user.
@@ -107,18 +128,39 @@ pub(super) struct TlsSettings {
     pub(super) curves: Vec<String>,
 }
 
+/// The key of the file with PEM, and its value.
+#[derive(Debug)]
+pub(super) struct Pem {
+    pub(super) key: &'static str,
+    source: PemSource,
+}
+
 /// PEM text, or the file that contains it.
 #[derive(Debug)]
-pub(super) enum Pem {
+enum PemSource {
     Text(String),
     File(PathBuf),
 }
 
 impl Pem {
+    /// That of `keys`: a text and a file. The file takes precedence, as in the toolkit.
+    fn of(raw: &RawTls, directory: &Path, keys: [&'static str; 2]) -> Option<Self> {
+        let [text, file] = keys;
+        let (key, source) = match (raw.given(text), raw.given(file)) {
+            (_, Some(path)) => (file, PemSource::File(directory.join(path))),
+            (Some(pem), None) => (text, PemSource::Text(pem.to_owned())),
+            (None, None) => return None,
+        };
+        Some(Self { key, source })
+    }
+
     pub(super) fn read(&self, files: &mut Files) -> Result<Vec<u8>, AccessError> {
-        match self {
-            Self::Text(text) => Ok(text.clone().into_bytes()),
-            Self::File(file) => files.read(file),
+        match &self.source {
+            PemSource::Text(text) => Ok(text.clone().into_bytes()),
+            PemSource::File(file) => {
+                let read = files.read(file);
+                read.map_err(|error| files.invalid(self.key, error.to_string()))
+            }
         }
     }
 }
@@ -141,20 +183,11 @@ pub(super) enum ClientAuth {
 /// protected then. It never is: the fuzz target `web_file` tries it.
 #[doc(hidden)]
 pub fn loses_protection(whole: &str, begun: &str) -> bool {
-    let read = |text| Settings::of(text, Path::new(""), &Files::default());
+    let read = |text| Settings::of(text, Path::new(""), Path::new(""));
     let (Ok(before), Ok(after)) = (read(whole), read(begun)) else {
         return false;
     };
-    if !before.protection.lost_in(&after.protection).is_empty() {
-        return false;
-    }
-    let client_auth = |settings: &Settings| settings.tls.as_ref().map(|tls| tls.client_auth);
-    let kept = |on: fn(&Settings) -> bool| !on(&before) || on(&after);
-    let is_kept = kept(|settings| !settings.users.is_empty())
-        && kept(|settings| settings.tls.is_some())
-        && (client_auth(&before) == client_auth(&after)
-            || client_auth(&before) == Some(ClientAuth::None));
-    !is_kept
+    before.protection.lost_in(&after.protection).is_empty() && !after.protects_like(&before)
 }
 
 /// The lowest cost of a bcrypt hash, and the highest that is accepted. One more doubles the time of
@@ -174,124 +207,184 @@ const HEADERS: &[(&str, &[&str])] = &[
 impl Settings {
     /// Reads and checks the file.
     pub(super) fn read(file: &Path, files: &mut Files) -> Result<Self, AccessError> {
-        files.web_config = file.display().to_string();
+        files.web_config = file.to_path_buf();
         let bytes = files.read(file)?;
-        let text = String::from_utf8(bytes).map_err(|_| files.invalid("is not UTF-8"))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| AccessError::Invalid(format!("{}: is not UTF-8", file.display())))?;
         let directory = file.parent().unwrap_or(Path::new(""));
-        Self::of(&text, directory, files)
+        let settings = Self::of(&text, file, directory)?;
+        files.places.clone_from(&settings.places);
+        Ok(settings)
     }
 
     /// Checks the text of a file in `directory`. The files that it names are not read.
-    pub(super) fn of(text: &str, directory: &Path, files: &Files) -> Result<Self, AccessError> {
-        let mut mistakes: Vec<String> = Vec::new();
-        let mut warnings = Vec::new();
-        let raw = RawFile::of(Path::new(&files.web_config), text, &mut mistakes);
-        let raw = raw.map_err(|error| AccessError::Invalid(error.to_string()))?;
-        let protection = Protection::of(&raw);
-        let mut settings = Self {
-            file: files.web_config.clone(),
-            protection,
-            ..Self::default()
+    pub(super) fn of(text: &str, file: &Path, directory: &Path) -> Result<Self, AccessError> {
+        let invalid = |error: ConfigError| AccessError::Invalid(error.to_string());
+        let root = parse_yaml(file, text).map_err(invalid)?;
+        let problems = Problems::new(file, text);
+        let raw = Section::new(&problems, String::new(), &root)
+            .map(|mut root| RawFile::read(&mut root))
+            .unwrap_or_default();
+        let settings = Self {
+            file: file.to_path_buf(),
+            protection: Protection::of(&raw, text),
+            ..Self::checked(raw, directory, &problems)
         };
-        let mut note = |problem: String| mistakes.push(format!("{}: {problem}", files.web_config));
-        if let Some(raw) = raw.tls_server_config {
-            match tls(raw, directory, &mut warnings) {
-                Ok(tls) => settings.tls = tls,
-                Err(problem) => note(problem),
-            }
-        }
-        settings.users = raw.basic_auth_users.unwrap_or_default();
-        for (user, hash) in &settings.users {
-            if let Err(problem) = check_hash(hash) {
-                note(format!(
-                    "basic_auth_users: the hash of {user:?} {problem}; create one with `htpasswd -nBC 10 {user}`"
-                ));
-            }
-        }
-        for (name, value) in raw.headers {
-            match checked_header(&name, &value) {
-                Ok(header) => settings.headers.extend(header),
-                Err(problem) => note(problem),
-            }
-        }
-        match rate_limit(raw.interval.as_deref(), raw.burst) {
-            Ok(limit) => settings.rate_limit = limit,
-            Err(problem) => note(problem),
-        }
-        settings.warnings = warnings;
+        let (mistakes, _) = problems.finish();
         if mistakes.is_empty() {
             Ok(settings)
         } else {
-            Err(AccessError::Invalid(mistakes.join("\n")))
+            Err(invalid(ConfigError::new(mistakes)))
         }
+    }
+
+    fn checked(raw: RawFile, directory: &Path, problems: &Problems<'_>) -> Self {
+        let mut settings = Self::default();
+        if let Some(raw) = raw.tls_server_config {
+            let keys = raw.keys().chain([""]);
+            let places = keys.filter_map(|key| Some((key, Place::of(raw.place(key)?)?)));
+            settings.places = places.collect();
+            match tls(&raw, directory, &mut settings.warnings) {
+                Ok(tls) => settings.tls = tls,
+                Err((key, problem)) => {
+                    problems.mistake(raw.place(key), &tls_key(key), problem, None);
+                }
+            }
+        }
+        for (user, hash) in raw.basic_auth_users.unwrap_or_default() {
+            if let Err((problem, hint)) = check_user(&user, &hash.value) {
+                problems.mistake(Some(hash.at), "basic_auth_users", problem, Some(hint));
+            }
+            settings.users.insert(user, hash.value);
+        }
+        for (name, value) in raw.headers.unwrap_or_default() {
+            match checked_header(&name, &value) {
+                Ok(header) => settings.headers.extend(header),
+                Err(problem) => problems.mistake(Some(value.at), &value.key, problem, None),
+            }
+        }
+        match raw.rate_limit.as_ref().map(rate_limit) {
+            Some(Ok(limit)) => settings.rate_limit = limit,
+            Some(Err((at, key, problem))) => problems.mistake(at, key, problem, None),
+            None => {}
+        }
+        settings
+    }
+
+    /// Whether a server with these settings is protected at least as much as one with `other`.
+    /// Apart from [`Protection`], as a check of it.
+    fn protects_like(&self, other: &Self) -> bool {
+        let is_part = |mine: &[String], others: &[String]| {
+            others.is_empty() || (!mine.is_empty() && mine.iter().all(|name| others.contains(name)))
+        };
+        let headers_kept = other
+            .headers
+            .iter()
+            .all(|header| self.headers.contains(header));
+        let limit_kept = other.rate_limit.is_none_or(|old| {
+            self.rate_limit
+                .is_some_and(|new| new.interval >= old.interval && new.burst <= old.burst)
+        });
+        let tls_kept = match (&other.tls, &self.tls) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(old), Some(new)) => {
+                let sans_kept = old.client_allowed_sans.as_ref().is_none_or(|old| {
+                    let new = new.client_allowed_sans.as_ref();
+                    new.is_some_and(|new| new.iter().all(|name| old.contains(name)))
+                });
+                (new.client_auth == old.client_auth || old.client_auth == ClientAuth::None)
+                    && (old.tls12 || !new.tls12)
+                    && is_part(&new.cipher_suites, &old.cipher_suites)
+                    && is_part(&new.curves, &old.curves)
+                    && sans_kept
+            }
+        };
+        (other.users.is_empty() || !self.users.is_empty()) && headers_kept && limit_kept && tls_kept
     }
 }
 
-fn check_hash(hash: &str) -> Result<(), String> {
-    match bcrypt::HashParts::from_str(hash).map(|parts| parts.get_cost()) {
-        Ok(MIN_COST..=MAX_COST) => Ok(()),
-        Ok(cost) if (MAX_COST..=31).contains(&cost) => Err(format!(
-            "has the cost {cost}: at most {MAX_COST} is accepted, because a check takes too long"
-        )),
-        _ => Err("is not a bcrypt hash".to_owned()),
+/// What is wrong with a user, and what to do.
+fn check_user(user: &str, hash: &str) -> Result<(), (String, String)> {
+    if user.contains(':') {
+        return Err((
+            format!("the user {user:?} can never sign in"),
+            "a colon ends the name in a request; choose a name without one".to_owned(),
+        ));
     }
+    let problem = match bcrypt::HashParts::from_str(hash).map(|parts| parts.get_cost()) {
+        Ok(MIN_COST..=MAX_COST) => return Ok(()),
+        Ok(cost) if (MAX_COST..=31).contains(&cost) => format!(
+            "has the cost {cost}: at most {MAX_COST} is accepted, because a check takes too long"
+        ),
+        _ => "is not a bcrypt hash".to_owned(),
+    };
+    Err((
+        format!("the hash of {user:?} {problem}"),
+        format!("create one with `htpasswd -nBC 10 {user}`"),
+    ))
 }
+
+/// What is wrong, with the key of TLS.
+type TlsMistake = (&'static str, String);
 
 fn tls(
-    raw: RawTls,
+    raw: &RawTls,
     directory: &Path,
     warnings: &mut Vec<String>,
-) -> Result<Option<TlsSettings>, String> {
-    let given = [
-        &raw.cert,
-        &raw.cert_file,
-        &raw.key,
-        &raw.key_file,
-        &raw.client_ca,
-        &raw.client_ca_file,
-        &raw.client_auth_type,
-    ];
-    if given.iter().all(|text| text.is_empty()) {
-        if raw == RawTls::default() {
-            return Ok(None);
-        }
-        return Err("tls_server_config: has settings, but neither cert_file nor key_file; remove them to serve plain HTTP".to_owned());
+) -> Result<Option<TlsSettings>, TlsMistake> {
+    if raw.is_empty() {
+        return Ok(None);
     }
-    // A file takes precedence over text, as in the toolkit.
-    let pem = |text: String, file: String| match (text.is_empty(), file.is_empty()) {
-        (_, false) => Some(Pem::File(directory.join(file))),
-        (false, true) => Some(Pem::Text(text)),
-        (true, true) => None,
-    };
-    let client_ca = pem(raw.client_ca, raw.client_ca_file);
-    let client_auth = match raw.client_auth_type.as_str() {
+    let pem = |keys| Pem::of(raw, directory, keys);
+    let (cert, key) = (pem(["cert", "cert_file"]), pem(["key", "key_file"]));
+    let client_ca = pem(["client_ca", "client_ca_file"]);
+    let is_bare = cert.is_none() && key.is_none() && client_ca.is_none();
+    if is_bare && raw.given("client_auth_type").is_none() {
+        return Err((
+            "",
+            "has settings, but neither cert_file nor key_file; remove them to serve plain HTTP"
+                .to_owned(),
+        ));
+    }
+    let client_auth = match raw.given("client_auth_type").unwrap_or_default() {
         "" | "NoClientCert" => ClientAuth::None,
         "RequestClientCert" => ClientAuth::Request,
         "RequireAnyClientCert" | "RequireClientCert" => ClientAuth::RequireAny,
         "VerifyClientCertIfGiven" => ClientAuth::VerifyIfGiven,
         "RequireAndVerifyClientCert" => ClientAuth::RequireAndVerify,
         other => {
-            return Err(format!(
-                "tls_server_config.client_auth_type: unknown type {other:?}"
-            ));
+            return Err(("client_auth_type", format!("unknown type {other:?}")));
         }
     };
     if client_ca.is_some() && client_auth == ClientAuth::None {
-        return Err("tls_server_config: a client CA requires a client_auth_type, such as RequireAndVerifyClientCert".to_owned());
+        return Err((
+            "",
+            "a client CA requires a client_auth_type, such as RequireAndVerifyClientCert"
+                .to_owned(),
+        ));
     }
     let verifies = matches!(
         client_auth,
         ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify
     );
     if client_ca.is_none() && verifies {
-        return Err("tls_server_config: client_auth_type verifies certificates, which requires client_ca or client_ca_file".to_owned());
+        return Err((
+            "client_auth_type",
+            "verifies certificates, which requires client_ca or client_ca_file".to_owned(),
+        ));
     }
     let requires = matches!(
         client_auth,
         ClientAuth::RequireAny | ClientAuth::RequireAndVerify
     );
-    if raw.client_allowed_sans.is_some() && !requires {
-        return Err("tls_server_config.client_allowed_sans requires client_auth_type RequireAndVerifyClientCert or RequireAnyClientCert".to_owned());
+    let client_allowed_sans = raw.list("client_allowed_sans").map(<[String]>::to_vec);
+    if client_allowed_sans.is_some() && !requires {
+        return Err((
+            "client_allowed_sans",
+            "requires client_auth_type RequireAndVerifyClientCert or RequireAnyClientCert"
+                .to_owned(),
+        ));
     }
     if raw.prefer_client_cipher_suites {
         warnings.push(
@@ -299,73 +392,76 @@ fn tls(
                 .to_owned(),
         );
     }
-    let min = version("min_version", raw.min_version.as_deref())?.unwrap_or(12);
-    let max = version("max_version", raw.max_version.as_deref())?.unwrap_or(13);
+    let min = version("min_version", raw)?.unwrap_or(12);
+    let max = version("max_version", raw)?.unwrap_or(13);
     if min < 12 {
         warnings.push(
             "tls_server_config.min_version: versions below TLS12 are not supported".to_owned(),
         );
     }
     if max < 12 || max < min {
-        return Err("tls_server_config: no version between min_version and max_version is supported (TLS12, TLS13)".to_owned());
+        return Err((
+            "",
+            "no version between min_version and max_version is supported (TLS12, TLS13)".to_owned(),
+        ));
     }
+    let list = |key| raw.list(key).unwrap_or_default().to_vec();
     Ok(Some(TlsSettings {
-        cert: pem(raw.cert, raw.cert_file)
-            .ok_or("tls_server_config: missing one of cert or cert_file")?,
-        key: pem(raw.key, raw.key_file)
-            .ok_or("tls_server_config: missing one of key or key_file")?,
+        cert: cert.ok_or(("", "missing one of cert or cert_file".to_owned()))?,
+        key: key.ok_or(("", "missing one of key or key_file".to_owned()))?,
         client_ca,
         client_auth,
-        client_allowed_sans: raw.client_allowed_sans,
+        client_allowed_sans,
         tls12: min <= 12,
         tls13: max >= 13,
-        cipher_suites: raw.cipher_suites.unwrap_or_default(),
-        curves: raw.curve_preferences.unwrap_or_default(),
+        cipher_suites: list("cipher_suites"),
+        curves: list("curve_preferences"),
     }))
 }
 
-fn version(key: &str, text: Option<&str>) -> Result<Option<u8>, String> {
-    match text {
+fn version(key: &'static str, raw: &RawTls) -> Result<Option<u8>, TlsMistake> {
+    match raw.given(key) {
         None => Ok(None),
         Some("TLS10") => Ok(Some(10)),
         Some("TLS11") => Ok(Some(11)),
         Some("TLS12") => Ok(Some(12)),
         Some("TLS13") => Ok(Some(13)),
-        Some(other) => Err(format!(
-            "tls_server_config.{key}: unknown TLS version {other:?}; known are TLS12 and TLS13"
+        Some(other) => Err((
+            key,
+            format!("unknown TLS version {other:?}; known are TLS12 and TLS13"),
         )),
     }
 }
 
 /// A header; `None` if its value is empty.
-fn checked_header(name: &str, value: &str) -> Result<Option<(HeaderName, HeaderValue)>, String> {
+fn checked_header(name: &str, value: &Text) -> Result<Option<(HeaderName, HeaderValue)>, String> {
+    let value = value.value.as_str();
     let Some((_, allowed)) = HEADERS.iter().find(|(known, _)| *known == name) else {
-        return Err(format!(
-            "http_server_config.headers: {name:?} cannot be configured"
-        ));
+        return Err("cannot be configured".to_owned());
     };
-    if !allowed.is_empty() && !allowed.contains(&value) {
-        return Err(format!(
-            "http_server_config.headers.{name}: expected one of {allowed:?}, not {value:?}"
-        ));
+    if value.is_empty() {
+        return Ok(None);
     }
-    let problem = |_| format!("http_server_config.headers.{name}: is not a valid header value");
+    if !allowed.is_empty() && !allowed.contains(&value) {
+        return Err(format!("expected one of {allowed:?}, not {value:?}"));
+    }
+    let problem = |_| "is not a valid header value".to_owned();
     let value = HeaderValue::from_str(value).map_err(problem)?;
     let name = HeaderName::from_str(name).map_err(|error| error.to_string())?;
-    Ok((!value.is_empty()).then_some((name, value)))
+    Ok(Some((name, value)))
 }
 
-fn rate_limit(interval: Option<&str>, burst: u32) -> Result<Option<RateLimit>, String> {
-    let Some(text) = interval.filter(|text| *text != "0") else {
+fn rate_limit(
+    raw: &RawLimit,
+) -> Result<Option<RateLimit>, (Option<Location>, &'static str, String)> {
+    let Some(text) = &raw.interval else {
         return Ok(None);
     };
-    let interval = crate::config::parse_duration(text)
-        .map_err(|error| format!("rate_limit.interval: {error}"))?;
-    if interval.is_zero() {
-        return Ok(None);
+    let interval = interval(text).map_err(|error| (Some(text.at), "rate_limit.interval", error))?;
+    if interval.is_some() && raw.burst == 0 {
+        let problem = "0 would reject every request".to_owned();
+        return Err((raw.burst_at, "rate_limit.burst", problem));
     }
-    if burst == 0 {
-        return Err("rate_limit.burst: 0 would reject every request".to_owned());
-    }
-    Ok(Some(RateLimit { interval, burst }))
+    let burst = raw.burst;
+    Ok(interval.map(|interval| RateLimit { interval, burst }))
 }

@@ -132,7 +132,7 @@ impl Rules {
             return Ok(Box::new(new));
         }
         Err(AccessError::Unprotected {
-            file: new.settings.file,
+            file: new.settings.file.display().to_string(),
             keys: lost.join("; "),
         })
     }

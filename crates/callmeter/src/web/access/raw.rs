@@ -1,36 +1,42 @@
 //! The keys of the web configuration file as they are written, before they are checked.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::time::Duration;
 
-use crate::config::{ConfigError, Problems, Section, Text, parse_yaml};
+use serde_saphyr::Location;
 
-/// The keys of the file, as they are written.
+use crate::config::{Section, Text};
+
+/// The keys of the file, as they are written. A key without a value is `None`.
 #[derive(Debug, Default)]
 pub(super) struct RawFile {
     pub(super) tls_server_config: Option<RawTls>,
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) basic_auth_users: Option<BTreeMap<String, String>>,
-    pub(super) interval: Option<String>,
-    pub(super) burst: u32,
+    pub(super) headers: Option<BTreeMap<String, Text>>,
+    pub(super) basic_auth_users: Option<BTreeMap<String, Text>>,
+    pub(super) rate_limit: Option<RawLimit>,
 }
 
-#[derive(Default, PartialEq)]
+/// The rate limit.
+#[derive(Debug)]
+pub(super) struct RawLimit {
+    pub(super) interval: Option<Text>,
+    pub(super) burst: u32,
+    /// The place of the burst, or of the limit.
+    pub(super) burst_at: Option<Location>,
+    /// Whether it is `{}`.
+    pub(super) is_empty: bool,
+}
+
+/// The TLS keys that are written, with their places.
+#[derive(Default)]
 pub(super) struct RawTls {
-    pub(super) cert: String,
-    pub(super) key: String,
-    pub(super) client_ca: String,
-    pub(super) cert_file: String,
-    pub(super) key_file: String,
-    pub(super) client_auth_type: String,
-    pub(super) client_ca_file: String,
-    pub(super) client_allowed_sans: Option<Vec<String>>,
-    pub(super) cipher_suites: Option<Vec<String>>,
+    at: Option<Location>,
+    /// Whether it is `{}`.
+    pub(super) is_off: bool,
+    texts: BTreeMap<&'static str, Text>,
+    lists: BTreeMap<&'static str, (Option<Location>, Vec<String>)>,
     /// The opposite of `prefer_server_cipher_suites`.
     pub(super) prefer_client_cipher_suites: bool,
-    pub(super) curve_preferences: Option<Vec<String>>,
-    pub(super) min_version: Option<String>,
-    pub(super) max_version: Option<String>,
 }
 
 impl std::fmt::Debug for RawTls {
@@ -41,85 +47,120 @@ impl std::fmt::Debug for RawTls {
 }
 
 impl RawFile {
-    /// Reads the keys. Adds a line for each one that is unknown or has the wrong shape.
-    ///
-    /// # Errors
-    /// If the text is not YAML.
-    pub(super) fn of(
-        file: &Path,
-        text: &str,
-        mistakes: &mut Vec<String>,
-    ) -> Result<Self, ConfigError> {
-        let root = parse_yaml(file, text)?;
-        let problems = Problems::new(file, text);
-        let raw = Section::new(&problems, String::new(), &root)
-            .map(|mut root| Self::read(&mut root))
-            .unwrap_or_default();
-        let (found, _) = problems.finish();
-        if !found.is_empty() {
-            mistakes.push(ConfigError::new(found).to_string());
-        }
-        Ok(raw)
-    }
-
-    fn read(root: &mut Section<'_>) -> Self {
+    /// Reads the keys. Adds a mistake for each one that is unknown or has the wrong shape.
+    pub(super) fn read(root: &mut Section<'_>) -> Self {
         let mut raw = Self::default();
         if root.node("tls_server_config").is_some() {
             let tls = root.section("tls_server_config");
             raw.tls_server_config = tls.map(|mut section| RawTls::read(&mut section));
         }
-        let has_users = root.node("basic_auth_users").is_some();
-        let users = root.section("basic_auth_users");
-        let users = users.map(|mut section| texts(section.entries()));
-        raw.basic_auth_users = users.filter(|_| has_users);
+        if root.node("basic_auth_users").is_some() {
+            let users = root.section("basic_auth_users");
+            raw.basic_auth_users = users.map(|mut section| texts(section.entries()));
+        }
         if let Some(mut http) = root.section("http_server_config") {
             // callmeter supports HTTP/1.1 only.
             http.boolean("http2", true);
-            if let Some(mut headers) = http.section("headers") {
-                raw.headers = texts(headers.entries());
+            if http.node("headers").is_some() {
+                let headers = http.section("headers");
+                raw.headers = headers.map(|mut section| texts(section.entries()));
             }
         }
-        if let Some(mut limit) = root.section("rate_limit") {
-            raw.interval = limit.text("interval").map(|text| text.value);
-            raw.burst = limit.number("burst", 0, 0..=u32::MAX);
+        if root.node("rate_limit").is_some() {
+            let limit = root.section("rate_limit");
+            raw.rate_limit = limit.map(|mut section| RawLimit::read(&mut section));
         }
         raw
     }
 }
+
+impl RawLimit {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            is_empty: section.is_empty(),
+            interval: section.text("interval"),
+            burst: section.number("burst", 0, 0..=u32::MAX),
+            burst_at: section.place("burst").or(section.at()),
+        }
+    }
+}
+
+/// The keys of texts. An empty text says nothing, except for a version.
+const TEXTS: &[&str] = &[
+    "cert",
+    "cert_file",
+    "key",
+    "key_file",
+    "client_ca",
+    "client_ca_file",
+    "client_auth_type",
+    "min_version",
+    "max_version",
+];
+
+const LISTS: &[&str] = &["client_allowed_sans", "cipher_suites", "curve_preferences"];
 
 impl RawTls {
     fn read(section: &mut Section<'_>) -> Self {
-        let mut text = |name| section.text(name).map(|text| text.value);
-        let (min_version, max_version) = (text("min_version"), text("max_version"));
-        let mut text = |name| text(name).unwrap_or_default();
         let mut raw = Self {
-            cert: text("cert"),
-            key: text("key"),
-            client_ca: text("client_ca"),
-            cert_file: text("cert_file"),
-            key_file: text("key_file"),
-            client_auth_type: text("client_auth_type"),
-            client_ca_file: text("client_ca_file"),
-            min_version,
-            max_version,
+            at: section.at(),
+            is_off: section.is_empty(),
+            prefer_client_cipher_suites: !section.boolean("prefer_server_cipher_suites", true),
             ..Self::default()
         };
-        raw.prefer_client_cipher_suites = !section.boolean("prefer_server_cipher_suites", true);
-        let mut list = |name| {
-            section.node(name)?;
-            let texts = section.texts(name).unwrap_or_default();
-            Some(texts.into_iter().map(|text| text.value).collect())
-        };
-        raw.client_allowed_sans = list("client_allowed_sans");
-        raw.cipher_suites = list("cipher_suites");
-        raw.curve_preferences = list("curve_preferences");
+        for key in TEXTS {
+            let text = section.text(key);
+            let text = text.filter(|text| !text.value.is_empty() || key.ends_with("_version"));
+            raw.texts.extend(text.map(|text| (*key, text)));
+        }
+        for key in LISTS {
+            if section.node(key).is_some() {
+                let texts = section.texts(key).unwrap_or_default().into_iter();
+                let texts = texts.map(|text| text.value).collect();
+                raw.lists.insert(key, (section.place(key), texts));
+            }
+        }
         raw
+    }
+
+    /// Whether no key has a value.
+    pub(super) fn is_empty(&self) -> bool {
+        self.texts.is_empty() && self.lists.is_empty() && !self.prefer_client_cipher_suites
+    }
+
+    /// The text of a key.
+    pub(super) fn given(&self, key: &str) -> Option<&str> {
+        self.texts.get(key).map(|text| text.value.as_str())
+    }
+
+    /// The texts of a list.
+    pub(super) fn list(&self, key: &str) -> Option<&[String]> {
+        self.lists.get(key).map(|(_, texts)| texts.as_slice())
+    }
+
+    /// All keys that are written.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'static str> {
+        self.texts.keys().chain(self.lists.keys()).copied()
+    }
+
+    /// The place of a key's value, or that of the map.
+    pub(super) fn place(&self, key: &str) -> Option<Location> {
+        let text = self.texts.get(key).map(|text| text.at);
+        let list = || self.lists.get(key).and_then(|(at, _)| *at);
+        text.or_else(list).or(self.at)
     }
 }
 
-fn texts(entries: Vec<(&str, Text)>) -> BTreeMap<String, String> {
+fn texts(entries: Vec<(&str, Text)>) -> BTreeMap<String, Text> {
     let entries = entries.into_iter();
-    entries
-        .map(|(key, text)| (key.to_owned(), text.value))
-        .collect()
+    entries.map(|(key, text)| (key.to_owned(), text)).collect()
+}
+
+/// The interval of a rate limit; `None` for 0, which stands for no limit.
+pub(super) fn interval(text: &Text) -> Result<Option<Duration>, String> {
+    if text.value == "0" {
+        return Ok(None);
+    }
+    let interval = crate::config::parse_duration(&text.value)?;
+    Ok(Some(interval).filter(|interval| !interval.is_zero()))
 }

@@ -26,14 +26,13 @@ pub(super) fn server_config(
     if settings.tls12 {
         versions.push(&rustls::version::TLS12);
     }
-    let certificates = certificates(&settings.cert, "cert", files)?;
+    let certificates = certificates(&settings.cert, files)?;
     let key = settings.key.read(files)?;
-    let key = private_key(&key)
-        .map_err(|problem| files.invalid(format!("tls_server_config.key: {problem}")))?;
+    let key = private_key(&key).map_err(|problem| files.invalid(settings.key.key, problem))?;
     let verifier = verifier(settings, &provider, files)?;
     let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions)
-        .map_err(|error| files.invalid(format!("tls_server_config: {error}")))?;
+        .map_err(|error| files.invalid("", error.to_string()))?;
     let builder = match verifier {
         Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
@@ -52,7 +51,7 @@ pub(super) fn server_config(
                 }
                 error => error.to_string(),
             };
-            files.invalid(format!("tls_server_config: certificate and key: {problem}"))
+            files.invalid("", format!("certificate and key: {problem}"))
         })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
@@ -81,17 +80,13 @@ fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
 /// The name of the curve P-521 in a key: the object identifier 1.3.132.0.35.
 const P521: [u8; 7] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
 
-fn certificates(
-    pem: &Pem,
-    key: &str,
-    files: &mut Files,
-) -> Result<Vec<CertificateDer<'static>>, AccessError> {
+fn certificates(pem: &Pem, files: &mut Files) -> Result<Vec<CertificateDer<'static>>, AccessError> {
     let bytes = pem.read(files)?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match certificates {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(files.invalid(format!("tls_server_config.{key}: contains no certificate"))),
-        Err(error) => Err(files.invalid(format!("tls_server_config.{key}: {error}"))),
+        Ok(_) => Err(files.invalid(pem.key, "contains no certificate")),
+        Err(error) => Err(files.invalid(pem.key, error.to_string())),
     }
 }
 
@@ -103,13 +98,13 @@ fn provider(
     warnings: &mut Vec<String>,
 ) -> Result<CryptoProvider, AccessError> {
     let mut provider = ring::default_provider();
-    let invalid = |problem| files.invalid(problem);
     if !settings.cipher_suites.is_empty() {
-        let key = "tls_server_config.cipher_suites";
+        let key = "cipher_suites";
         let names = settings.cipher_suites.iter();
         let offered = provider.cipher_suites.iter();
         let offered: Vec<_> = offered.map(|suite| (suite_name(suite), *suite)).collect();
-        let wanted = chosen(key, names, &offered, FURTHER_SUITES, warnings).map_err(invalid)?;
+        let wanted = chosen(key, names, &offered, FURTHER_SUITES, warnings)
+            .map_err(|problem| files.invalid(key, problem))?;
         let tls13 = provider.cipher_suites.iter().copied();
         let tls13: Vec<_> = tls13.filter(|suite| suite.tls13().is_some()).collect();
         // The list is for TLS 1.2. The suites of TLS 1.3 are always offered.
@@ -119,16 +114,16 @@ fn provider(
             .collect();
         if settings.tls12 && tls12.is_empty() {
             if !settings.tls13 {
-                return Err(files.invalid(format!("{key}: callmeter supports none of these")));
+                return Err(files.invalid(key, "callmeter supports none of these"));
             }
             warnings.push(format!(
-                "{key}: callmeter supports none of these for TLS 1.2, so only TLS 1.3 is offered"
+                "tls_server_config.{key}: callmeter supports none of these for TLS 1.2, so only TLS 1.3 is offered"
             ));
         }
         provider.cipher_suites = tls13.into_iter().chain(tls12).collect();
     }
     if !settings.curves.is_empty() {
-        let key = "tls_server_config.curve_preferences";
+        let key = "curve_preferences";
         let offered = CURVES.iter().filter_map(|(name, group)| {
             let mut offered = provider.kx_groups.iter().copied();
             let offered = offered.find(|offered| offered.name() == *group)?;
@@ -136,9 +131,10 @@ fn provider(
         });
         let names = settings.curves.iter();
         let offered: Vec<_> = offered.collect();
-        let groups = chosen(key, names, &offered, FURTHER_CURVES, warnings).map_err(invalid)?;
+        let groups = chosen(key, names, &offered, FURTHER_CURVES, warnings)
+            .map_err(|problem| files.invalid(key, problem))?;
         if groups.is_empty() {
-            return Err(files.invalid(format!("{key}: callmeter supports none of these")));
+            return Err(files.invalid(key, "callmeter supports none of these"));
         }
         provider.kx_groups = groups;
     }
@@ -189,12 +185,12 @@ fn chosen<'n, T: Copy>(
             chosen.push(*found);
         } else if further.contains(&name.as_str()) {
             warnings.push(format!(
-                "{key}: callmeter does not support {name} and leaves it out"
+                "tls_server_config.{key}: callmeter does not support {name} and leaves it out"
             ));
         } else {
             let known: Vec<&str> = offered.iter().map(|(known, _)| known.as_str()).collect();
             return Err(format!(
-                "{key}: unknown name {name:?}; supported are {}",
+                "unknown name {name:?}; supported are {}",
                 known.join(", ")
             ));
         }
@@ -215,14 +211,14 @@ fn verifier(
         (ClientAuth::Request, _) => any(false),
         (ClientAuth::RequireAny, _) => any(true),
         (ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify, None) => {
-            return Err(files.invalid("tls_server_config: client_ca is missing"));
+            return Err(files.invalid("", "client_ca is missing"));
         }
         (auth, Some(ca)) => {
             let mut roots = RootCertStore::empty();
-            for certificate in certificates(ca, "client_ca", files)? {
-                roots.add(certificate).map_err(|error| {
-                    files.invalid(format!("tls_server_config.client_ca: {error}"))
-                })?;
+            for certificate in certificates(ca, files)? {
+                roots
+                    .add(certificate)
+                    .map_err(|error| files.invalid(ca.key, error.to_string()))?;
             }
             let builder =
                 WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
@@ -232,7 +228,7 @@ fn verifier(
             };
             builder
                 .build()
-                .map_err(|error| files.invalid(format!("tls_server_config.client_ca: {error}")))?
+                .map_err(|error| files.invalid(ca.key, error.to_string()))?
         }
     };
     Ok(Some(match &settings.client_allowed_sans {

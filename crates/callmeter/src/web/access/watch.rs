@@ -116,6 +116,7 @@ impl Readings {
 
 #[cfg(test)]
 mod tests {
+    use super::super::file::loses_protection;
     use super::*;
 
     const HASH: &str = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
@@ -167,6 +168,89 @@ mod tests {
         for lines in 1..other.lines().count() {
             let begun: String = other.split_inclusive('\n').take(lines).collect();
             assert!(!takes(&other, &begun), "{begun:?}");
+        }
+    }
+
+    /// Files whose last keys protect the server, in several orders and ways to write them.
+    fn protected() -> Vec<String> {
+        let tls = "tls_server_config:\n  cert_file: crt\n  key_file: key\n";
+        let lists = "  cipher_suites:\n  - TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\n  - \
+                     TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256\n  curve_preferences: [X25519, CurveP256]\n";
+        let versions = "  max_version: TLS12\n  min_version: TLS12\n";
+        let headers = "http_server_config:\n  headers:\n    X-Frame-Options: deny\n    \
+                       Content-Security-Policy: default-src 'none';\n      script-src 'none'\n    \
+                       Strict-Transport-Security: max-age=31536000\n";
+        let limit = "rate_limit:\n  burst: 30\n  interval: 1h30m\n";
+        vec![
+            format!("{tls}{lists}{versions}{headers}{limit}"),
+            format!("{limit}{headers}{tls}{versions}{lists}"),
+            format!("{tls}  min_version: TLS13\n"),
+            format!("{headers}basic_auth_users:\n  eve: {HASH}\n"),
+            "rate_limit: { interval: 10m, burst: 2 }\n".to_owned(),
+            format!(
+                "{tls}{versions}  client_auth_type: RequireAnyClientCert\n  \
+                     client_allowed_sans:\n  - a.example.com\n  - b.example.com\n"
+            ),
+        ]
+    }
+
+    /// Wherever a file is cut off, each of its protections stays, or the old file does.
+    #[test]
+    fn a_file_that_is_cut_off_weakens_no_protection() {
+        for whole in protected() {
+            assert!(!loses_protection(&whole, &whole), "{whole}");
+            for cut in 0..whole.len() {
+                let begun = &whole[..cut];
+                assert!(!loses_protection(&whole, begun), "{begun:?} of {whole}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_protection_that_would_be_lost_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("web.yml");
+        let lost = |before: &str, after: &str| {
+            let read = |text: &str| {
+                std::fs::write(&file, text).unwrap();
+                Rules::read(&file).unwrap()
+            };
+            let replaced = read(before).replaced_by(read(after));
+            replaced
+                .err()
+                .map(|error| error.to_string().replace(file.to_str().unwrap(), "web.yml"))
+        };
+        let headers = "http_server_config:\n  headers:\n    X-Frame-Options: deny\n    \
+                       Strict-Transport-Security: max-age=31536000\n";
+        let limit = "rate_limit:\n  burst: 30\n  interval: 1h30m\n";
+        let whole = format!("{headers}{limit}");
+        insta::assert_snapshot!(lost(&whole, "# cut\n").unwrap(), @"web.yml: is it unfinished? http_server_config.headers.Strict-Transport-Security is missing; to send no such header, write Strict-Transport-Security: ''; http_server_config.headers.X-Frame-Options is missing; to send no such header, write X-Frame-Options: ''; rate_limit is missing; to have no limit, write rate_limit: {}; restart callmeter if the file is meant to be as it is");
+        let cut = whole.replace("30m\n", "\n");
+        insta::assert_snapshot!(lost(&whole, cut.trim_end()).unwrap(), @"web.yml: is it unfinished? rate_limit protects less, and the file may be cut off there; if it is complete, end it with a line of three dots (...); restart callmeter if the file is meant to be as it is");
+        // What the file says takes effect.
+        for stated in [
+            "http_server_config: { headers: {} }\nrate_limit: {}\n".to_owned(),
+            whole.replace("deny", "''").replace("1h30m", "0"),
+            format!("{cut}...\n"),
+            whole.replace("30m\n", "\n  # Less.\n"),
+            whole.replace("burst: 30", "burst: 4000"),
+            whole.replace("burst: 30", "burst: 3"),
+        ] {
+            assert_eq!(lost(&whole, &stated), None, "{stated}");
+        }
+    }
+
+    #[test]
+    fn every_list_of_tls_ends_when_the_file_says_so() {
+        for whole in protected() {
+            let stated = whole
+                .replace("  - TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\n  - TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256\n", "    []\n")
+                .replace("[X25519, CurveP256]", "[]")
+                .replace("max_version: TLS12", "max_version: TLS13")
+                .replace("min_version: TLS13", "min_version: TLS12");
+            if stated != whole {
+                assert!(takes(&whole, &stated), "{stated}");
+            }
         }
     }
 

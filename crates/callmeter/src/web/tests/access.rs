@@ -230,7 +230,9 @@ async fn users_headers_and_rate_limit() {
     assert_eq!(server.get("/-/healthy").await.code, 401);
     // The old password of a user whose hash changes is rejected at once: the cache is cleared, too.
     let other = bcrypt::hash("other", 4).unwrap();
-    pki.web_config(&format!("basic_auth_users: {{ eve: '{other}' }}\n"));
+    pki.web_config(&format!(
+        "basic_auth_users: {{ eve: '{other}' }}\n{headers}"
+    ));
     let begun = Instant::now();
     while with("right").await.code != 401 {
         assert!(
