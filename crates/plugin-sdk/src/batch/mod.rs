@@ -16,6 +16,7 @@ mod row;
 mod rows;
 mod schema;
 mod stream;
+mod stream_columns;
 mod value;
 
 pub use column::{Column, List, Struct, Value};

@@ -2,8 +2,6 @@
 
 use callmeter_plugin_abi::StreamKind;
 
-use super::records;
-
 /// What the records of a batch are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -61,11 +59,5 @@ impl Stream {
             Self::Charges => "charges",
             Self::Other(_) => "other",
         }
-    }
-
-    /// The names of the stream's columns that this SDK knows. None for [`Stream::Other`]. A host
-    /// may send further columns.
-    pub fn columns(self) -> impl Iterator<Item = &'static str> {
-        records::columns(self).iter().map(|column| column.name)
     }
 }
