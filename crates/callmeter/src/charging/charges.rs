@@ -1,8 +1,9 @@
 //! The charges of a batch of calls: a pure function of the batch, the deck, and the rules.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use callmeter_journal::{BatchSeq, RevisedRow};
 use callmeter_rating::{Deck, NotCharged};
 use callmeter_records::calls::CallRow;
 use callmeter_records::charges::ChargeRow;
@@ -104,54 +105,72 @@ fn charged_millis(rule: &Rule, call: &CallRow<'_, '_>) -> Option<i64> {
     })
 }
 
-/// The charges of versions of calls before the ones of this batch.
+/// The charges of the versions of calls that those of this batch revise. Each version of a call
+/// that was ever charged has them, so only the version before counts.
 #[derive(Default)]
 pub(crate) struct EarlierCharges {
-    by_rule: HashMap<(String, Vec<u8>), Earlier>,
+    /// The batch of the version before, by the row of this batch.
+    before: HashMap<usize, BatchSeq>,
+    of_calls: HashMap<(BatchSeq, Vec<u8>), Vec<Earlier>>,
 }
 
 struct Earlier {
+    rule: String,
     revision: i32,
     client_id: Option<String>,
     rate_type: Option<String>,
     currency: Option<String>,
     billed_seconds: Option<i32>,
     amount: Option<i128>,
-    /// Whether an edit has taken the call from the rule.
-    is_removed: bool,
 }
 
 impl EarlierCharges {
-    /// Takes in the charges of a batch.
-    pub(crate) fn add(&mut self, view: &ChargesView<'_>) {
+    /// For the revised rows of a batch.
+    pub(crate) fn new(revised: &[RevisedRow]) -> Self {
+        Self {
+            before: revised.iter().map(|row| (row.row, row.batch)).collect(),
+            of_calls: HashMap::new(),
+        }
+    }
+
+    /// The batches of calls whose charges are needed.
+    pub(crate) fn batches(&self) -> BTreeSet<BatchSeq> {
+        self.before.values().copied().collect()
+    }
+
+    /// Takes in the charges of a batch of calls.
+    pub(crate) fn add(&mut self, calls: BatchSeq, view: &ChargesView<'_>) {
         for row in view.rows() {
             let (Some(rule), Some(id)) = (row.rule(), row.call_id()) else {
                 continue;
             };
-            let key = (rule.to_owned(), CanonicalId::new(id).as_bytes().to_vec());
-            self.by_rule.insert(key, Earlier::of(&row));
+            let key = (calls, CanonicalId::new(id).as_bytes().to_vec());
+            let of_call = self.of_calls.entry(key).or_default();
+            of_call.push(Earlier::of(rule, &row));
         }
     }
 
-    fn find(&self, rule: &str, call: &CallRow<'_, '_>) -> Option<&Earlier> {
-        if call.change() != Some(Change::Revised) {
-            return None;
-        }
-        let id = CanonicalId::new(call.id()?).as_bytes().to_vec();
-        self.by_rule.get(&(rule.to_owned(), id))
+    /// The charges of the version of a call before this row.
+    fn of(&self, row: usize, call: &CallRow<'_, '_>) -> &[Earlier] {
+        let key = call.id().zip(self.before.get(&row)).map(|(id, batch)| {
+            let id = CanonicalId::new(id).as_bytes().to_vec();
+            (*batch, id)
+        });
+        let found = key.and_then(|key| self.of_calls.get(&key));
+        found.map_or(&[], Vec::as_slice)
     }
 }
 
 impl Earlier {
-    fn of(row: &ChargeRow<'_, '_>) -> Self {
+    fn of(rule: &str, row: &ChargeRow<'_, '_>) -> Self {
         Self {
+            rule: rule.to_owned(),
             revision: row.revision(),
             client_id: row.client_id().map(str::to_owned),
             rate_type: row.rate_type().map(str::to_owned),
             currency: row.currency().map(str::to_owned),
             billed_seconds: row.billed_seconds(),
             amount: row.amount(),
-            is_removed: row.change() == Some(Change::Removed),
         }
     }
 }
@@ -173,29 +192,28 @@ pub(crate) fn charge_batch(
         charges: ChargesBuilder::new(),
         span: None,
     };
-    for call in view.rows() {
+    for (index, call) in view.rows().enumerate() {
+        let before = earlier.of(index, &call);
         for rule in &entry.rules {
-            let before = earlier.find(&rule.name, &call);
             let charged = charge_call(&call, rule, entry, &priced.deck);
-            let change = match (&charged, before) {
-                (Some(_), None) => Change::New,
-                (Some(_), Some(_)) => Change::Revised,
-                (None, Some(before)) if !before.is_removed => Change::Removed,
-                (None, _) => continue,
-            };
-            let mark = RowMark {
-                revision: before.map_or(0, |before| before.revision.saturating_add(1)),
-                change,
-            };
-            append(
-                &mut done,
-                mark,
-                &call,
-                rule,
-                (entry, priced),
-                charged,
-                before,
-            );
+            let before = before.iter().find(|before| before.rule == rule.name);
+            if charged.is_some() || before.is_some() {
+                append(
+                    &mut done,
+                    &call,
+                    &rule.name,
+                    (entry, priced),
+                    charged,
+                    before,
+                );
+            }
+        }
+        // The rules are the ones of now: what others have charged is taken back.
+        for before in before {
+            if !entry.rules.iter().any(|rule| rule.name == before.rule) {
+                let rule = &before.rule;
+                append(&mut done, &call, rule, (entry, priced), None, Some(before));
+            }
         }
     }
     done
@@ -203,13 +221,20 @@ pub(crate) fn charge_batch(
 
 fn append(
     done: &mut BatchCharges,
-    mark: RowMark,
     call: &CallRow<'_, '_>,
-    rule: &Rule,
+    rule: &str,
     (entry, priced): (&Charging, &Priced),
     charged: Option<Charged<'_>>,
     before: Option<&Earlier>,
 ) {
+    let mark = RowMark {
+        revision: before.map_or(0, |before| before.revision.saturating_add(1)),
+        change: match (&charged, before) {
+            (None, _) => Change::Removed,
+            (Some(_), None) => Change::New,
+            (Some(_), Some(_)) => Change::Revised,
+        },
+    };
     let charged = charged.unwrap_or(Charged {
         millis: None,
         charge: Err(NOT_SELECTED),
@@ -220,7 +245,7 @@ fn append(
     let start = call.start_time();
     let record = Charge {
         charge: Some(&entry.name),
-        rule: Some(&rule.name),
+        rule: Some(rule),
         call_id: call.id(),
         call_sequence: Reading::Known(call.sequence()),
         call_revision: Reading::Known(call.revision()),

@@ -149,15 +149,11 @@ impl Engine {
         let Some(priced) = deck.for_calls(&mut journal, calls)? else {
             return Ok(false);
         };
-        let mut earlier = EarlierCharges::default();
-        let revised = journal.revised_rows(calls)?;
-        let mut before: Vec<_> = revised.iter().map(|row| row.batch).collect();
-        before.sort_unstable();
-        before.dedup();
-        for seq in before {
+        let mut earlier = EarlierCharges::new(&journal.revised_rows(calls)?);
+        for seq in earlier.batches() {
             let found = journal.charges_of(&self.entry.account, seq)?;
             if let Some(found) = found {
-                earlier.add(&ChargesView::new(&found.records)?);
+                earlier.add(seq, &ChargesView::new(&found.records)?);
             }
         }
         let view = CallsView::new(&batch.records)?;
