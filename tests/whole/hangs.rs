@@ -55,7 +55,10 @@ async fn a_journal_that_does_not_open_keeps_nobody_waiting() {
     let world = World::new();
     let account = SuiteAccount::of("acme", &simulator).yaml(&world, "simulated");
     let config = world.configure(&[account], &[]);
-    make_pipe(&world.path("journal.db"));
+    // SQLite opens a rollback journal that is beside its file, and this one never opens.
+    let first = Exporter::start(&config, &world.path("first.log"), Web::default()).await;
+    assert!(first.terminate().success());
+    make_pipe(&world.path("journal.db-journal"));
     let process = Exporter::spawn(&config, &world.path("callmeter.log"), &Web::default());
     let exporter = Exporter::listening(process, Web::default()).await;
     assert_eq!(exporter.metrics().await.sum("callmeter_ready", &[]), 0.0);

@@ -290,3 +290,6 @@ fn append(
 pub(crate) fn nano(amount: callmeter_rating::Amount) -> i128 {
     i128::from(amount.units()) * 10_000
 }
+
+#[cfg(test)]
+mod tests;
