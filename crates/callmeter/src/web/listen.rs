@@ -17,7 +17,7 @@ pub struct ListenError {
 /// Listens on all of these addresses.
 ///
 /// # Errors
-/// As [`bind`].
+/// If an address cannot be resolved or bound.
 pub async fn bind_all(addresses: &[String]) -> Result<Vec<TcpListener>, ListenError> {
     let mut listeners = Vec::new();
     for address in addresses {
