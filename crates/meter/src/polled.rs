@@ -221,7 +221,7 @@ impl Polled {
     }
 
     /// Shows the billing settings, and the rates in its currency. Returns how many label sets of
-    /// rates were folded, if they are shown anew.
+    /// rates were folded, if they are shown again.
     pub(crate) fn set_billing(
         &mut self,
         account: &str,
