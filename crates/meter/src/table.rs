@@ -149,17 +149,34 @@ impl<C: Columns> Table<C> {
     }
 }
 
-/// The call counters, in the order of [`Count::ALL`](crate::Count::ALL).
-#[derive(Clone, Debug, Default)]
-pub(crate) struct CallCounts {
-    pub(crate) columns: [Vec<u64>; Count::COUNTERS],
+/// Columns of numbers, one for each of a fixed list of figures.
+#[derive(Clone, Debug)]
+pub(crate) struct Numbers<T, const N: usize> {
+    pub(crate) columns: [Vec<T>; N],
 }
 
-impl Columns for CallCounts {
+/// The call counters, in the order of [`Count::ALL`](crate::Count::ALL).
+pub(crate) type CallCounts = Numbers<u64, { Count::COUNTERS }>;
+
+/// The sums of a client's times in milliseconds, in the order of
+/// [`CallField::ALL`](callmeter_records::CallField::ALL).
+pub(crate) type ClientSums = Numbers<i128, { CallField::ALL.len() }>;
+
+impl<T, const N: usize> Default for Numbers<T, N> {
+    fn default() -> Self {
+        Self {
+            columns: [const { Vec::new() }; N],
+        }
+    }
+}
+
+impl<T: Copy + Default + std::ops::AddAssign, const N: usize> Columns for Numbers<T, N> {
     const CHUNK_ROWS: usize = 64;
 
     fn push(&mut self) {
-        self.columns.iter_mut().for_each(|column| column.push(0));
+        for column in &mut self.columns {
+            column.push(T::default());
+        }
     }
 
     fn merge(&mut self, place: usize, from: &Self, from_place: usize) {
@@ -170,7 +187,7 @@ impl Columns for CallCounts {
 
     fn resident_bytes(&self) -> usize {
         let rows: usize = self.columns.iter().map(Vec::capacity).sum();
-        rows * size_of::<u64>()
+        rows * size_of::<T>()
     }
 }
 
@@ -199,32 +216,6 @@ impl Columns for CallTimes {
     fn resident_bytes(&self) -> usize {
         let columns = self.columns.iter().map(HistogramColumn::resident_bytes);
         columns.sum()
-    }
-}
-
-/// The sums of a client's times in milliseconds, in the order of
-/// [`CallField::ALL`](callmeter_records::CallField::ALL).
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ClientSums {
-    pub(crate) columns: [Vec<i128>; CallField::ALL.len()],
-}
-
-impl Columns for ClientSums {
-    const CHUNK_ROWS: usize = 64;
-
-    fn push(&mut self) {
-        self.columns.iter_mut().for_each(|column| column.push(0));
-    }
-
-    fn merge(&mut self, place: usize, from: &Self, from_place: usize) {
-        for (column, from) in self.columns.iter_mut().zip(&from.columns) {
-            add_number(column, place, from, from_place);
-        }
-    }
-
-    fn resident_bytes(&self) -> usize {
-        let rows: usize = self.columns.iter().map(Vec::capacity).sum();
-        rows * size_of::<i128>()
     }
 }
 
