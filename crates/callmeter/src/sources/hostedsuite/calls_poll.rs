@@ -16,6 +16,7 @@ use super::clocks::{Clocks, TOLERANCE};
 use super::coverage::{Coverage, Rules};
 use super::days::Day;
 use super::open_reading::OpenReading;
+use super::outside::OutsideDays;
 use super::reader::{CallsReader, Intake};
 use super::summary::PollSummary;
 use super::tail::Tail;
@@ -41,6 +42,8 @@ pub(super) struct CallsMemory {
     pub(super) failing: BTreeMap<Date, Arc<PollError>>,
     /// Days with fewer rows than before, and how many.
     pub(super) fewer: BTreeMap<Date, u64>,
+    /// Calls that the last reading of a day listed although they start far from it.
+    pub(super) outside: OutsideDays,
     /// Whether a reading since the start had rows.
     pub(super) has_seen_rows: bool,
     /// Whether days were due in the last poll, and none could be read.
@@ -92,6 +95,7 @@ impl CallsMemory {
             open: BTreeMap::new(),
             failing: BTreeMap::new(),
             fewer: BTreeMap::new(),
+            outside: OutsideDays::default(),
             has_seen_rows: false,
             is_starved: false,
             blamed: None,

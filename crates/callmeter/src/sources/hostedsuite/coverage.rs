@@ -346,13 +346,11 @@ impl Coverage {
         now: Timestamp,
     ) {
         self.change(date, |day| {
-            if let Some(position) = position {
-                day.position = Some(WalkPosition {
-                    page: position.page,
-                    rows: position.rows,
-                    count: position.count,
-                });
-            }
+            day.position = position.map(|position| WalkPosition {
+                page: position.page,
+                rows: position.rows,
+                count: position.count,
+            });
             if cap.is_some() {
                 day.failure = cap;
             }

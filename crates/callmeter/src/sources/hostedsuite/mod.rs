@@ -14,6 +14,7 @@ mod days;
 #[cfg(test)]
 mod model;
 mod open_reading;
+mod outside;
 mod period;
 mod period_calls;
 mod polls;
