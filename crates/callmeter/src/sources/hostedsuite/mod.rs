@@ -11,6 +11,7 @@ mod clocks;
 mod convert;
 mod coverage;
 mod days;
+mod intervals;
 #[cfg(test)]
 mod model;
 mod open_reading;
