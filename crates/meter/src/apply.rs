@@ -5,10 +5,10 @@ use callmeter_records::calls::CallRow;
 use callmeter_records::{CallsView, Change, ChargesView, CommonView, RatesView, Stream, ViewError};
 
 use crate::counted_call::CountedCall;
-use crate::folding::Limits;
 use crate::label_text::bounded;
 use crate::ledger::Ledger;
 use crate::polled::rate_label;
+use crate::rules::{Rules, Settings};
 use crate::totals::AccountTotals;
 
 /// Why a batch cannot be counted. None of its rows is counted then.
@@ -83,19 +83,22 @@ impl Ledger {
     }
 
     fn apply_calls(&mut self, view: &CallsView<'_>) {
-        let limits = self.limits;
+        let settings = self.settings.clone();
         let mut rows = view.rows().peekable();
         while let Some(first) = rows.peek() {
             let account = first.account();
             let totals = self.totals(account);
             while let Some(row) = rows.next_if(|row| row.account() == account) {
-                apply_call(totals, &row, limits);
+                apply_call(totals, &row, &settings);
             }
+        }
+        for row in view.rows() {
+            self.settings.counted(row.sequence());
         }
     }
 
     fn apply_charges(&mut self, view: &ChargesView<'_>) {
-        let limits = self.limits;
+        let limits = self.settings.limits;
         for row in view.rows() {
             let totals = self.totals(row.account());
             totals.start_counting(row.observed_at());
@@ -104,7 +107,7 @@ impl Ledger {
     }
 
     fn apply_rates(&mut self, view: &RatesView<'_>) {
-        let limits = self.limits;
+        let limits = self.settings.limits;
         for row in view.rows() {
             let Some(change) = row.change() else { continue };
             let rate_type = rate_label(row.rate_type());
@@ -124,7 +127,7 @@ fn check_changes(stream: Stream, batch: &RecordBatch) -> Result<(), ApplyError> 
     }
 }
 
-fn apply_call(totals: &mut AccountTotals, row: &CallRow<'_, '_>, limits: Limits) {
+fn apply_call(totals: &mut AccountTotals, row: &CallRow<'_, '_>, settings: &Settings) {
     totals.start_counting(row.observed_at());
     totals.note_start(row.start_time());
     let labels = [row.client_id(), row.center_id(), row.answered_by()];
@@ -136,8 +139,9 @@ fn apply_call(totals: &mut AccountTotals, row: &CallRow<'_, '_>, limits: Limits)
         answered_by.as_deref(),
         row.flagged(),
         row.counted_durations(),
-        limits.short_abandon_ms,
+        settings.rules(row.sequence()),
     );
+    let limits = settings.limits;
     let (start, observed_at) = (row.start_time(), row.observed_at());
     match row.change() {
         Some(Change::Revised) => {
@@ -151,10 +155,15 @@ fn apply_call(totals: &mut AccountTotals, row: &CallRow<'_, '_>, limits: Limits)
                     answered_by.as_deref(),
                     previous.flagged,
                     previous.durations,
-                    limits.short_abandon_ms,
+                    rules_before(settings, &call, previous.sequence),
                 );
                 totals.revise(&before, &call, observed_at, limits);
-                totals.hours.add(&before, start, observed_at, -1);
+                // Older versions of callmeter did not note the start of the version before.
+                let (start_before, read_before) = match previous.observed_at {
+                    Some(observed_at) => (previous.start_time, observed_at),
+                    None => (start, observed_at),
+                };
+                totals.hours.add(&before, start_before, read_before, -1);
                 totals.hours.add(&call, start, observed_at, 1);
             }
         }
@@ -168,4 +177,10 @@ fn apply_call(totals: &mut AccountTotals, row: &CallRow<'_, '_>, limits: Limits)
         // Calls are never removed: a call that the API no longer lists stays counted.
         Some(Change::Removed) | None => {}
     }
+}
+
+/// The settings under which the version before an edit was counted. Without its place, which older
+/// versions of callmeter did not note, those of the edit.
+fn rules_before(settings: &Settings, edit: &CountedCall<'_>, sequence: Option<i64>) -> Rules {
+    sequence.map_or(edit.rules, |sequence| settings.rules(sequence))
 }
