@@ -149,6 +149,13 @@ impl CallRows {
         self.centers.mark_used(center, observed_at);
     }
 
+    /// Notes that a call is counted in a row that is in use.
+    pub(crate) fn note_since(&mut self, row: u32, sequence: i64) {
+        if let Some(first) = self.since.get_mut(row as usize) {
+            *first = sequence.min(*first);
+        }
+    }
+
     /// The `sequence` of the call that was counted first in a row. Calls of its labels that were
     /// counted before were folded.
     pub(crate) fn since(&self, row: u32) -> i64 {

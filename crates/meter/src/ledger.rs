@@ -102,6 +102,15 @@ impl Ledger {
         }
     }
 
+    /// A ledger that counts by the same settings, and has counted nothing.
+    #[must_use]
+    pub fn without_totals(&self) -> Self {
+        Self {
+            settings: self.settings.clone(),
+            ..Self::default()
+        }
+    }
+
     /// Counts by these limits from the next call on. Edits of earlier calls take back what was
     /// counted under the limits before. Names of operators are forgotten if they are no longer
     /// counted.

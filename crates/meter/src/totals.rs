@@ -157,7 +157,11 @@ impl AccountTotals {
     fn row(&mut self, call: &CountedCall<'_>, observed_at: i64, limits: Limits) -> u32 {
         let found = self.calls.find(call.client, call.center, call.direction);
         match found.filter(|row| self.calls.counts.is_used(*row)) {
-            Some(row) => row,
+            Some(row) => {
+                // A history by last versions is not in the order of the journal.
+                self.calls.note_since(row, call.rules.sequence);
+                row
+            }
             None => self.use_row(
                 (call.client, call.center, call.direction),
                 observed_at,
