@@ -735,7 +735,6 @@ fn a_view_changes_no_total() {
     let labels = r#"account="acme",client_id="client1""#;
     assert_eq!(of(&snapshot, FamilyId::Calls, labels), Some(2));
     assert_eq!(of(&snapshot, FamilyId::CallTalk, labels), Some(20_000));
-    let labels = r#"account="acme""#;
     assert_eq!(of(&snapshot, FamilyId::CallsAbandoned, labels), Some(0));
     ledger.set_view(View::everything());
     assert_eq!(rising(&ledger.snapshot()), all);

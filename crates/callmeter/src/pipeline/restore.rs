@@ -108,6 +108,7 @@ mod tests {
         journal.store_snapshot(journal.head(), b"damaged").unwrap();
         // All batches are there: they are counted.
         assert!(ledger(&journal, Limits::default()).is_ok());
+        journal.store_snapshot(journal.head(), b"damaged").unwrap();
         let policy = RetentionPolicy {
             keep: Some(Duration::ZERO),
             ..RetentionPolicy::default()
@@ -171,6 +172,7 @@ mod tests {
         // The journal has all batches, and no call in them.
         let mut counted = ledger(&journal, Limits::default()).unwrap();
         assert_eq!(calls(&mut counted), None);
+        journal.store_snapshot(head, &bytes).unwrap();
         let policy = RetentionPolicy {
             keep: Some(Duration::ZERO),
             ..RetentionPolicy::default()
