@@ -191,7 +191,7 @@ impl AccountTotals {
             .calls
             .find_or_push(client, center, direction, observed_at);
         self.calls.mark_used(row, observed_at, since);
-        if !folds {
+        if client != FOLDED_ID {
             self.calls.expect(client, center, observed_at);
         }
         row

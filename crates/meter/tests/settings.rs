@@ -290,7 +290,9 @@ proptest! {
                 Step::Restart => {
                     world.store();
                     let limits = world.limits;
+                    let series = world.snapshot().series();
                     world.start(limits);
+                    prop_assert_eq!(world.snapshot().series(), series);
                 }
                 Step::Kill => {
                     let before = world.ledger.encode();

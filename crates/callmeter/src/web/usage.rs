@@ -133,8 +133,11 @@ fn one_account(snapshot: &Snapshot, account: &AccountUsage, page: usize, now_hou
                         @for (id, client) in shown {
                             tr {
                                 th {
-                                    (names.get(*id).filter(|name| !name.is_empty()).map_or(*id, String::as_str))
-                                    small { (id) }
+                                    @if let Some(name) = names.get(*id).filter(|name| !name.is_empty()) {
+                                        (name) small { (id) }
+                                    } @else {
+                                        (id)
+                                    }
                                 }
                                 td { (allowance(client, account.elapsed)) }
                                 td.figures {
