@@ -25,11 +25,13 @@ pub struct Alert {
 type Case = &'static [(&'static str, &'static str)];
 
 impl Alert {
-    /// When its cases are looked at, in minutes: after every `for`, and after the week that one
-    /// looks back.
+    /// When its cases are looked at, in minutes: after every `for`, and after the day or week that
+    /// one looks back.
     pub(crate) fn minutes(&self) -> u32 {
         if self.expr.contains("offset 1w") {
             10_200
+        } else if self.expr.contains("offset 1d") {
+            2_000
         } else {
             600
         }
@@ -107,10 +109,13 @@ pub const ALERTS: &[Alert] = alerts! {
         "For an hour, calls are not charged, because the rate deck or its currency was not read."
         fires ["{CallsWaitingForDeck}{account=\"a\"}" "3x600"] quiet ["{CallsWaitingForDeck}{account=\"a\"}" "0x600"];
     CallsNotCharged warning "1h"
-        "sum by (account, reason) (grown({CallsNotCharged}{reason=~\"no_match|no_number|unreadable_number|no_duration|unusable_rate|duplicate_prefix|too_large\"}[1d])) > 10 > on (account) group_left () (0.05 * sum by (account) (grown({Calls}[1d])))"
+        "sum by (account, reason) (grown({CallsNotCharged}{reason=~\"no_match|no_number|unreadable_number|no_duration|unusable_rate|duplicate_prefix|too_large\"}[1d])) > 10 > on (account) group_left () (0.05 * sum by (account) (grown({Calls}[1d]))) and on (account) {Up} offset 1d"
         "{{ $value }} calls of {{ $labels.account }} are not charged ({{ $labels.reason }})."
-        "In the last day, more than 5 % of the calls were not charged for a reason that a change of the rate deck or of `charges` may remove."
-        fires ["{CallsNotCharged}{account=\"a\", reason=\"no_match\"}" "0+1x600", "{Calls}{account=\"a\", client_id=\"c\"}" "0+10x600"] quiet ["{CallsNotCharged}{account=\"a\", reason=\"no_match\"}" "0+1x600", "{CallsNotCharged}{account=\"a\", reason=\"internal\"}" "0+20x600", "{Calls}{account=\"a\", client_id=\"c\"}" "0+30x600"];
+        "In the last day, more than 5 % of the calls were not charged for a reason that a change of the rate deck or of `charges` may remove. For an account that is new, this is not asked on the first day."
+        fires ["{CallsNotCharged}{account=\"a\", reason=\"no_match\"}" "0+1x2000", "{Calls}{account=\"a\", client_id=\"c\"}" "0+10x2000", "{Up}{account=\"a\"}" "1x2000"]
+        fires ["{CallsNotCharged}{account=\"a\", reason=\"no_match\"}" "_x1900 900x100", "{Calls}{account=\"a\", client_id=\"c\"}" "0+1x2000", "{Up}{account=\"a\"}" "1x2000"]
+        quiet ["{CallsNotCharged}{account=\"a\", reason=\"no_match\"}" "0+1x2000", "{CallsNotCharged}{account=\"a\", reason=\"internal\"}" "0+20x2000", "{Calls}{account=\"a\", client_id=\"c\"}" "0+30x2000", "{Up}{account=\"a\"}" "1x2000"]
+        quiet ["{CallsNotCharged}{account=\"a\", reason=\"no_match\"}" "_x1900 900+1x100", "{Calls}{account=\"a\", client_id=\"c\"}" "_x1900 9000+1x100", "{Up}{account=\"a\"}" "_x1900 1x100"];
     OutputLagging warning "15m"
         "{OutputLag} > 0 and on (output, stream) {OutputOldest} > 0 and on (output, stream) (time() - {OutputOldest}) > 900"
         "The output {{ $labels.output }} is behind with {{ $labels.stream }}."
