@@ -100,13 +100,16 @@ fn shown(samples: &Samples) -> Counted {
     }
 }
 
-fn configure(world: &World, simulator: &callmeter_simulator::Running, phase: usize) {
+fn configure(
+    world: &World,
+    simulator: &callmeter_simulator::Running,
+    (short_abandon, answered_by): (i64, bool),
+) {
     let account = SuiteAccount::of("acme", simulator)
         .calls("every: 1s, lookback: 4d, settle: 0s, page_size: 50")
         .yaml(world, "simulated");
     let config = world.configure(&[account], &[]);
     let text = std::fs::read_to_string(&config).unwrap();
-    let (short_abandon, answered_by) = PHASES[phase];
     let metrics =
         format!("metrics: {{ short_abandon: {short_abandon}s, answered_by: {answered_by} }}\n");
     world.write("callmeter.yml", &format!("{metrics}{text}"));
@@ -138,9 +141,9 @@ async fn settings_change_and_edits_take_back_what_was_counted() {
     let world = World::new();
     let config = world.path("callmeter.yml");
     let mut ends: Vec<i64> = Vec::new();
-    for phase in 0..PHASES.len() {
+    for (phase, settings) in PHASES.into_iter().enumerate() {
         simulator.advance(STEP).unwrap();
-        configure(&world, &simulator, phase);
+        configure(&world, &simulator, settings);
         // The settings hold from the first call on, also if the process is killed at once.
         let process = Exporter::spawn(&config, &world.path("killed.log"), &Web::default());
         tokio::time::sleep(Duration::from_millis(900)).await;
@@ -166,7 +169,7 @@ async fn settings_change_and_edits_take_back_what_was_counted() {
         });
         ends.push(sequences.max().unwrap());
         assert_eq!(shown(&samples), truth(&records, &ends), "phase {phase}");
-        if PHASES[phase].1 {
+        if settings.1 {
             assert!(!shown(&samples).operators.is_empty());
         }
     }

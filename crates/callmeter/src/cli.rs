@@ -344,8 +344,8 @@ pub struct ExportArgs {
     /// Only this account
     #[arg(long, value_name = "NAME")]
     pub account: Option<String>,
-    /// The step between samples of the openmetrics format, at least 1s. Prometheus shows a value for
-    /// five minutes
+    /// The step between samples of the openmetrics format, at least 1s. Prometheus shows a value
+    /// for five minutes
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = step)]
     pub step: std::time::Duration,
     /// In the openmetrics format, also write flagged calls and the seconds of clients

@@ -63,9 +63,8 @@ fn grown(query: &str) -> String {
             "({counter} unless {counter} offset {window} and on (account) {{Up}} offset {window})"
         );
         text.push_str(before);
-        text.push_str(&format!(
-            "(increase({counter}[{window}]) unless {new} or {new})"
-        ));
+        let grown = format!("(increase({counter}[{window}]) unless {new} or {new})");
+        text.push_str(&grown);
         rest = after;
     }
     text.push_str(rest);

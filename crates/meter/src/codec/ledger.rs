@@ -63,9 +63,9 @@ impl Ledger {
 
     /// Reads what [`encode`](Self::encode) wrote. No account is configured yet.
     ///
-    /// The limits are those in the bytes; [`set_limits`](Self::set_limits) changes them. `limits` are
-    /// for bytes of an older version, which hold none. All of its totals are kept, and figures that
-    /// it lacks start at 0.
+    /// The limits are those in the bytes; [`set_limits`](Self::set_limits) changes them. `limits`
+    /// are for bytes of an older version, which hold none. All of its totals are kept, and figures
+    /// that it lacks start at 0.
     pub fn decode(bytes: &[u8], limits: Limits) -> Result<Self, BlobError> {
         let rest = bytes.strip_prefix(MAGIC).ok_or(BlobError::NotABlob)?;
         let (_, sum) = bytes.split_last_chunk().ok_or(BlobError::Damaged)?;

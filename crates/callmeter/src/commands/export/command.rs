@@ -86,7 +86,7 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
                 buckets: args.buckets,
                 ledger: counting(&batches.reader, args)?,
             };
-            openmetrics::write(batches, window, choice, &mut out)
+            openmetrics::write(batches, window, &choice, &mut out)
         }
         ExportFormat::Openmetrics => {
             return Err(Failure::failed(

@@ -1,9 +1,10 @@
 //! The figures of calls as OpenMetrics text with timestamps, at a steady step, for
 //! `promtool tsdb create-blocks-from openmetrics`.
 //!
-//! Each call counts once, at its start, by its last version that the journal has. So counters never
-//! decrease, and end at the values of `/metrics` plus their corrections. A series begins with a sample of 0 one step before its first call, so that
-//! `increase()` includes that call. Counters start at 0 with the window, not with the journal.
+//! Each call counts once, at its start, by its last version that the journal has. So counters
+//! never decrease, and end at the values of `/metrics` plus their corrections. A series begins
+//! with a sample of 0 one step before its first call, so that `increase()` includes that call.
+//! Counters start at 0 with the window, not with the journal.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -78,7 +79,7 @@ type Series = BTreeMap<(FamilyId, String), Vec<(i64, Amount)>>;
 pub(super) fn write(
     mut batches: Batches,
     window: Window,
-    choice: Choice,
+    choice: &Choice,
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
     let step = i64::try_from(choice.step.as_micros()).unwrap_or(i64::MAX);
@@ -105,7 +106,7 @@ pub(super) fn write(
         }
     }
     events.sort_by_key(|event| event.time);
-    let series = count(&kept, &events, window, (step, &choice))?;
+    let series = count(&kept, &events, window, (step, choice))?;
     check_size(&series, window, step)?;
     print(&series, window, step, out)
 }

@@ -1,4 +1,5 @@
-//! Which rows are the last version of their call: a call that was edited has a row for each version.
+//! Which rows are the last version of their call: a call that was edited has a row for each
+//! version.
 
 use std::collections::{HashMap, HashSet};
 
