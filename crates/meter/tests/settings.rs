@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use callmeter_meter::{Api, FamilyId, HourFigures, Ledger, Limits, Snapshot, Values, View, pairs};
 use callmeter_records::{BatchHead, Call, CallsBuilder, Previous, Reading, Stream};
@@ -214,6 +214,33 @@ fn shown(
     sums
 }
 
+/// The sum of each family of totals. Of a histogram, the count and the sum.
+fn sums_of_families(snapshot: &Snapshot) -> Vec<i128> {
+    let mut sums = Vec::new();
+    for family in FamilyId::ALL {
+        let (mut sum, mut count) = (0, 0);
+        let mut seen = BTreeSet::new();
+        for block in snapshot.blocks(*family) {
+            for row in 0..block.len() {
+                let labels = block.labels.row(row).to_owned();
+                assert!(seen.insert(labels), "a series twice");
+                match block.values {
+                    Values::Integers(values) => sum += i128::from(values[row]),
+                    Values::Amounts(values, _) => sum += values[row],
+                    Values::Histograms(column) => {
+                        let row = column.row(row).unwrap();
+                        sum += row.sum_ms;
+                        count += row.count();
+                    }
+                    Values::Floats(_) => {}
+                }
+            }
+        }
+        sums.extend([sum, count.into()]);
+    }
+    sums
+}
+
 fn sums(calls: impl Iterator<Item = (Vec<String>, i128)>) -> BTreeMap<Vec<String>, i128> {
     let mut sums = BTreeMap::new();
     for (key, value) in calls {
@@ -302,6 +329,32 @@ proptest! {
                 }
             }
             check(&mut world);
+        }
+    }
+
+    /// Whatever labels are left out, and whether figures are by client or by center: no series is
+    /// shown twice, and the sums of an account are the same.
+    #[test]
+    fn every_view_has_the_same_sums(reads in proptest::collection::vec((0_u8..8, 0_u8..4, 0_i64..40, any::<bool>()), 1..30)) {
+        let mut world = World::new();
+        for (call, client, rang, answered) in reads {
+            let operator = answered.then_some("Eve");
+            world.read(call, Version { client, rang, operator, talk: rang, age: 1 });
+        }
+        world.ledger.configure("acme", Api::HostedSuite);
+        let mut before: Option<Vec<i128>> = None;
+        for client_histograms in [false, true] {
+            for left_out in [vec![], vec!["center_id"], vec!["direction"], vec!["center_id", "direction"]] {
+                let mut view = View::everything();
+                view.client_histograms = client_histograms;
+                view.left_out = left_out;
+                world.ledger.set_view(view);
+                let now = sums_of_families(&world.ledger.snapshot());
+                if let Some(before) = &before {
+                    prop_assert_eq!(before, &now);
+                }
+                before = Some(now);
+            }
         }
     }
 
