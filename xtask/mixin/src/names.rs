@@ -49,18 +49,24 @@ pub fn expand(query: &str) -> Result<String, UnknownFamily> {
 }
 
 /// Writes out `grown(…)`. A series is new if it was not there at the beginning of the window, but
-/// its account was. So a gap in the scrapes, or a Prometheus that starts, makes no series new.
+/// the family was, for its account. So a gap in the scrapes, or a Prometheus that starts, makes no
+/// series new. `grown({Charges}[1h] like {Calls})` looks for another family.
 fn grown(query: &str) -> String {
     let mut text = String::new();
     let mut rest = query;
     while let Some((before, after)) = rest.split_once("grown(") {
-        let parts = after.split_once("])");
-        let parts = parts.and_then(|(of, after)| Some((of.rsplit_once('[')?, after)));
-        let Some(((counter, window), after)) = parts else {
+        let parts = after.split_once(']').and_then(|(of, after)| {
+            let (counter, window) = of.rsplit_once('[')?;
+            let (like, after) = after.split_once(')')?;
+            let like = like.strip_prefix(" like ");
+            let family = like.or(counter.split_inclusive('}').next())?;
+            Some((counter, window, family, after))
+        });
+        let Some((counter, window, family, after)) = parts else {
             break;
         };
         let new = format!(
-            "({counter} unless {counter} offset {window} and on (account) {{Up}} offset {window})"
+            "({counter} unless {counter} offset {window} and on (account) {family} offset {window})"
         );
         text.push_str(before);
         let grown = format!("(increase({counter}[{window}]) unless {new} or {new})");
@@ -83,7 +89,7 @@ mod tests {
             r#"sum by (account) (callmeter_calls_total{direction="incoming"} / callmeter_call_answer_seconds_count{})"#
         );
         assert!(expand("sum({CallsOnMars})").is_err());
-        let new = "(callmeter_calls_total{a=\"b\"} unless callmeter_calls_total{a=\"b\"} offset 1h and on (account) callmeter_up offset 1h)";
+        let new = "(callmeter_calls_total{a=\"b\"} unless callmeter_calls_total{a=\"b\"} offset 1h and on (account) callmeter_calls_total offset 1h)";
         assert_eq!(
             expand(r#"sum(grown({Calls}{a="b"}[1h])) > 0"#).unwrap(),
             format!(
