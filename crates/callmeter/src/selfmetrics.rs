@@ -1,7 +1,7 @@
 //! The exporter's metrics about itself, in a registry of the `prometheus` crate. Names, help texts
 //! and labels come from the family table.
 
-use crate::status::{CallsProgress, NotableCalls, TaskState, TaskStatus};
+use crate::status::{CallsProgress, NotableCalls, Task, TaskState, TaskStatus};
 use callmeter_meter::{Family, FamilyId};
 use jiff::Timestamp;
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
@@ -156,6 +156,21 @@ impl SelfMetrics {
                 .with_label_values(&labels)
                 .set(unix_seconds(time));
         }
+    }
+
+    /// Shows that the file of the deck of an entry of `charges` was read, or why not. It has the
+    /// series of a poll, under the name of the entry.
+    pub(crate) fn deck_file_read(&self, entry: &str, failure: Option<&str>) {
+        let labels = [entry, Task::Rates.label()];
+        self.polls.with_label_values(&labels).inc();
+        if let Some(reason) = failure {
+            self.poll_failures
+                .with_label_values(&[labels[0], labels[1], reason])
+                .inc();
+        }
+        self.task_up
+            .with_label_values(&labels)
+            .set(failure.is_none().into());
     }
 
     /// Removes the series of an account that was removed.

@@ -17,6 +17,7 @@ use crate::tariff::Tariff;
 pub struct Deck {
     pub(crate) intervals: Intervals,
     pub(crate) prefixes: usize,
+    pub(crate) has_usable: bool,
     pub(crate) entries: Entries,
     pub(crate) normaliser: Normaliser,
     pub(crate) options: Options,
@@ -131,6 +132,11 @@ impl Deck {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether a call may be charged by it: at least one of its rates can be used.
+    pub fn has_usable_rate(&self) -> bool {
+        self.has_usable
     }
 
     /// The options that it was built with.

@@ -6,6 +6,7 @@
 
 mod access;
 mod calls_card;
+mod charges_card;
 mod connections;
 mod discovery;
 mod listen;
