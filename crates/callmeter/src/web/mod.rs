@@ -24,6 +24,7 @@ mod tests;
 mod usage;
 mod usage_charts;
 mod usage_figures;
+mod usage_spend;
 mod words;
 
 pub use access::{Access, AccessError, check, loses_protection};
