@@ -103,6 +103,7 @@ impl Deck {
     }
 
     /// A number in its normal form.
+    #[inline]
     pub(crate) fn read_number(&self, number: Option<&str>) -> Result<Digits, NotCharged> {
         let number = number.ok_or(NotCharged::NoNumber)?;
         match self.normaliser.read(number) {
@@ -114,12 +115,14 @@ impl Deck {
 
     /// The number of the rate of the longest prefix of a number, its tariff, and the symbols of
     /// that prefix.
+    #[inline]
     pub(crate) fn find(&self, number: &Digits) -> Result<(u32, Tariff, u8), NotCharged> {
         let found = self.intervals.find(number).ok_or(NotCharged::NoMatch)?;
         let (tariff, length) = self.entries.tariff(found)?;
         Ok((found, tariff, length))
     }
 
+    #[inline]
     pub(crate) fn rate_of(&self, number: u32) -> Rate<'_> {
         Rate { deck: self, number }
     }
