@@ -138,8 +138,15 @@ fn deck(section: &mut Section<'_>, accounts: &[Account]) -> Option<Deck> {
             if section.problems().connects
                 && let Err(error) = std::fs::File::open(&path)
             {
-                let message = format!("cannot read {}: {error}", path.display());
-                section.mistake("deck", message, None);
+                // It may come later. A start must not fail because of it.
+                let message = format!(
+                    "cannot read {}: {error}; calls wait, or are charged by the rates that were \
+                     read of it last",
+                    path.display()
+                );
+                section
+                    .problems()
+                    .warning(Some(text.at), &text.key, message);
             }
             Some(Deck::File(path))
         }

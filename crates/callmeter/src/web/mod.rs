@@ -6,6 +6,7 @@
 
 mod access;
 mod calls_card;
+mod charges_card;
 mod connections;
 mod discovery;
 mod listen;
@@ -23,6 +24,7 @@ mod tests;
 mod usage;
 mod usage_charts;
 mod usage_figures;
+mod usage_spend;
 mod words;
 
 pub use access::{Access, AccessError, check, loses_protection};
