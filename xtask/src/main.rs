@@ -8,6 +8,7 @@ mod demo;
 mod dist;
 mod lints;
 mod mixin;
+mod packages;
 mod report;
 mod shell;
 mod test;

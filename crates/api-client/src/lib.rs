@@ -26,7 +26,6 @@ pub mod lenient;
 mod number;
 mod open_enum;
 mod own_certificate;
-mod read_file;
 mod reply;
 mod request_context;
 mod resource_id;
@@ -50,7 +49,6 @@ pub use fold_names::{FoldNames, from_json, from_json_items};
 pub use format::Format;
 pub use http_options::{HttpOptions, Proxy};
 pub use number::{Exact, Number};
-pub use read_file::read_file;
 pub use reply::{Reply, ReplyStream};
 pub use request_context::{Body, NO_BODY, RequestContext, TokenSource};
 pub use resource_id::{ResourceId, ResourceIdError};
@@ -67,3 +65,8 @@ pub mod __private {
     pub use progenitor_client;
     pub use serde;
 }
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -52,7 +52,7 @@ fn load_to(file: &Path, connects: bool) -> Result<Loaded, ConfigError> {
         let hint = "set its path with --config.file";
         ConfigError::whole(file, message, Some(hint.to_owned()))
     };
-    let bytes = api_client::read_file(file, yaml::MAX_FILE_BYTES)
+    let bytes = read_file_timeout::read_file(file, yaml::MAX_FILE_BYTES)
         .map_err(|error| unreadable(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8".to_owned()))?;
     let parsed = parse(file, &text, connects)?;

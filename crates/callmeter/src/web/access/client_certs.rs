@@ -9,7 +9,7 @@ use rustls::crypto::{
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
-use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+use x509_fields::{AlternativeName, Certificate};
 
 /// Accepts any certificate whose key the client has: `RequestClientCert` and
 /// `RequireAnyClientCert`.
@@ -140,27 +140,13 @@ impl ClientCertVerifier for AllowedSans {
 
 /// The subject alternative names of a certificate; `None` if it cannot be read.
 fn names(certificate: &CertificateDer<'_>) -> Option<Vec<String>> {
-    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-    let Some(extension) = certificate.subject_alternative_name().ok()? else {
-        return Some(Vec::new());
-    };
-    let names = extension.value.general_names.iter();
-    Some(names.filter_map(text_of).collect())
-}
-
-fn text_of(name: &GeneralName<'_>) -> Option<String> {
-    match name {
-        GeneralName::DNSName(text) | GeneralName::RFC822Name(text) | GeneralName::URI(text) => {
-            Some((*text).to_owned())
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let names = certificate.alternative_names().ok()?.into_iter();
+    let texts = names.map(|name| match name {
+        AlternativeName::Dns(text) | AlternativeName::Email(text) | AlternativeName::Uri(text) => {
+            text.to_owned()
         }
-        GeneralName::IPAddress(bytes) => {
-            let four =
-                <[u8; 4]>::try_from(*bytes).map(|four| std::net::IpAddr::from(four).to_string());
-            let sixteen = || {
-                <[u8; 16]>::try_from(*bytes).map(|bytes| std::net::IpAddr::from(bytes).to_string())
-            };
-            four.or_else(|_| sixteen()).ok()
-        }
-        _ => None,
-    }
+        AlternativeName::Ip(address) => address.to_string(),
+    });
+    Some(texts.collect())
 }

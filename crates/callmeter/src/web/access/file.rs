@@ -52,11 +52,12 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn read(&mut self, file: &Path) -> Result<Vec<u8>, AccessError> {
-        let content =
-            api_client::read_file(file, MAX_FILE_BYTES).map_err(|source| AccessError::Read {
+        let content = read_file_timeout::read_file(file, MAX_FILE_BYTES).map_err(|source| {
+            AccessError::Read {
                 file: file.display().to_string(),
                 source,
-            })?;
+            }
+        })?;
         self.content.extend_from_slice(&content.len().to_le_bytes());
         self.content.extend_from_slice(&content);
         Ok(content)

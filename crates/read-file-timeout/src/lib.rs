@@ -1,8 +1,5 @@
-//! Reads small files within limits of size and time.
-//!
-//! A pipe without a writer and a network drive that does not respond block whoever reads them. A
-//! thread of its own does, so that the caller gets an error instead. A file that replaces the one
-//! that hangs is read.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 use std::fs::Metadata;

@@ -5,9 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use callmeter_records::{Backlog, Batch, BatchId, BatchSeq, Stream};
-
-use super::traits::{BatchLog, BatchLogError};
+use callmeter_records::{Backlog, Batch, BatchId, BatchLog, BatchLogError, BatchSeq, Stream};
 
 /// Batches and cursors in memory.
 #[derive(Debug, Default)]

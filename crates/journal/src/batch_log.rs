@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use callmeter_journal::{Journal, JournalError};
-use callmeter_records::{Backlog, Batch, BatchSeq, Stream};
+use callmeter_records::{Backlog, Batch, BatchLog, BatchLogError, BatchSeq, Stream};
 
-use super::traits::{BatchLog, BatchLogError};
+use crate::error::JournalError;
+use crate::journal::Journal;
 
 impl From<JournalError> for BatchLogError {
     fn from(error: JournalError) -> Self {

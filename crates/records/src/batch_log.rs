@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use callmeter_records::{Backlog, Batch, BatchSeq, Stream};
+use crate::{Backlog, Batch, BatchSeq, Stream};
 
 /// A log of batches with one durable cursor for each output and stream.
 ///
-/// The journal implements it, and [`MemoryLog`](super::MemoryLog) does for tests.
+/// The journal implements it; the plugin host reads from it.
 pub trait BatchLog: Send + Sync + 'static {
     /// Returns the output's cursor: the last batch of the stream that it acknowledged.
     fn open(&self, output: &str, stream: Stream) -> Result<BatchSeq, BatchLogError>;
