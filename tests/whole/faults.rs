@@ -34,7 +34,7 @@ use Api::{Pbx, Suite};
 use Seen::{Counter, Failing, Nothing, Refused, Soon};
 
 /// The account's name, its API, the fault in the simulator's notation, and what the operator sees.
-const CASES: [(&str, Api, &str, Seen); 55] = [
+const CASES: [(&str, Api, &str, Seen); 56] = [
     (
         "late",
         Suite,
@@ -119,6 +119,12 @@ const CASES: [(&str, Api, &str, Seen); 55] = [
     ),
     ("latin1", Suite, "latin1_notes=0.2", Nothing),
     ("no-start", Suite, "no_start=0.2", Nothing),
+    (
+        "century",
+        Suite,
+        r#"no_start={"style":"century","rate":0.2}"#,
+        Failing("incomplete", "start far from it"),
+    ),
     ("long", Suite, "long_calls=0.2", Nothing),
     ("running", Suite, "running=0.2", Nothing),
     (

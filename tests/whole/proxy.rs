@@ -74,3 +74,42 @@ async fn a_proxy_is_used_only_if_the_configuration_says_so() {
         assert!(exporter.terminate().success());
     }
 }
+
+/// The log of an exporter whose account uses this proxy, once a poll has failed.
+async fn log_with(proxy: &str) -> String {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let world = World::new();
+    let account = SuiteAccount::of("acme", &simulator).with("proxy_url", proxy);
+    let config = world.configure(&[account.yaml(&world, "simulated")], &[]);
+    let log = world.path("callmeter.log");
+    let exporter = Exporter::start(&config, &log, Web::default()).await;
+    exporter
+        .until("failed", async |exporter| {
+            exporter
+                .metrics()
+                .await
+                .sum("callmeter_poll_failures_total", &[])
+                > 0.0
+        })
+        .await;
+    assert!(exporter.terminate().success());
+    std::fs::read_to_string(log).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_on_the_way_names_the_proxy() {
+    let app = axum::Router::new().fallback(async || StatusCode::PROXY_AUTHENTICATION_REQUIRED);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let asks = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let log = log_with(&asks).await;
+    let words = format!("the proxy asks for credentials (407) (proxy: {asks})");
+    assert!(log.contains(&words), "{log}");
+
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let absent = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    let log = log_with(&absent).await;
+    assert!(log.contains("cannot connect: "), "{log}");
+    assert!(log.contains(&format!("(proxy: {absent})")), "{log}");
+}

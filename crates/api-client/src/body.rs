@@ -22,11 +22,13 @@ impl From<DecodeError> for BodyError {
                 Self::Transport(TransportError {
                     kind: TransportKind::BodyCut,
                     detail: "its gzip data end early".to_owned(),
+                    proxy: None,
                 })
             }
             DecodeError::Damaged(error) => Self::Transport(TransportError {
                 kind: TransportKind::Other,
                 detail: format!("the answer is declared as gzip, and its data are not: {error}"),
+                proxy: None,
             }),
         }
     }

@@ -288,7 +288,9 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self.reason() {
             Reason::Throttled | Reason::Server => true,
-            Reason::Transport(error) => error.kind != TransportKind::Tls,
+            Reason::Transport(error) => {
+                !matches!(error.kind, TransportKind::Tls | TransportKind::Proxy)
+            }
             _ => false,
         }
     }

@@ -1,13 +1,15 @@
 //! The HTTP client: time-outs, TLS, proxy, no redirects.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::NoProxy;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
-use url::Url;
 
 use crate::error::Error;
+use crate::proxy::{ProxiedClient, Proxy};
 use crate::tls::Tls;
+use crate::transport::Transport;
 
 /// Options of the HTTP client.
 #[derive(Debug, Clone)]
@@ -26,15 +28,6 @@ pub struct HttpOptions {
     pub use_env_proxy: bool,
     /// The proxy of all requests.
     pub proxy: Option<Proxy>,
-}
-
-/// A proxy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proxy {
-    /// Its address: `http`, `https`, `socks5` or `socks5h`.
-    pub url: Url,
-    /// Hosts that are reached without it, in the format of `NO_PROXY`.
-    pub no_proxy: Option<String>,
 }
 
 impl Default for HttpOptions {
@@ -75,5 +68,14 @@ impl HttpOptions {
             builder = builder.no_proxy();
         }
         builder.build().map_err(failed)
+    }
+
+    /// How a client that was built from these options sends requests.
+    pub fn transport(&self, client: &reqwest::Client) -> Arc<dyn Transport> {
+        let client = client.clone();
+        match &self.proxy {
+            Some(proxy) => Arc::new(ProxiedClient::new(client, proxy)),
+            None => Arc::new(client),
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use callmeter_error_chain::chain;
 use futures_util::future::BoxFuture;
+use reqwest::StatusCode;
 
 use crate::tls_advice::advice;
 
@@ -26,9 +27,11 @@ impl Transport for reqwest::Client {
         request: reqwest::Request,
     ) -> BoxFuture<'_, Result<reqwest::Response, TransportError>> {
         Box::pin(async move {
-            reqwest::Client::execute(self, request)
-                .await
-                .map_err(TransportError::from)
+            let response = reqwest::Client::execute(self, request).await?;
+            match response.status() {
+                StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(TransportKind::Proxy.into()),
+                _ => Ok(response),
+            }
         })
     }
 }
@@ -40,6 +43,8 @@ pub struct TransportError {
     pub kind: TransportKind,
     /// The chain of causes, without the URL.
     pub detail: String,
+    /// The proxy of the request, if one is set: its address, without credentials.
+    pub proxy: Option<String>,
 }
 
 impl std::error::Error for TransportError {}
@@ -47,10 +52,13 @@ impl std::error::Error for TransportError {}
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.kind.fmt(f)?;
-        if self.detail.is_empty() {
-            return Ok(());
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
         }
-        write!(f, ": {}", self.detail)
+        match &self.proxy {
+            Some(proxy) => write!(f, " (proxy: {proxy})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -59,6 +67,7 @@ impl From<TransportKind> for TransportError {
         Self {
             kind,
             detail: String::new(),
+            proxy: None,
         }
     }
 }
@@ -85,6 +94,9 @@ pub enum TransportKind {
     /// The answer's body ended early.
     #[error("the answer was cut off")]
     BodyCut,
+    /// A proxy between the client and the server asks for credentials.
+    #[error("the proxy asks for credentials (407)")]
+    Proxy,
     /// Any other failure between the client and the server.
     #[error("request failed")]
     Other,
@@ -109,7 +121,11 @@ impl From<reqwest::Error> for TransportError {
             .and_then(advice)
             .or_else(|| error.source().map(chain))
             .unwrap_or_default();
-        Self { kind, detail }
+        Self {
+            kind,
+            detail,
+            proxy: None,
+        }
     }
 }
 

@@ -175,7 +175,7 @@ impl ClientBuilder {
             ));
         };
         let http = self.http.build()?;
-        let transport = self.transport.unwrap_or_else(|| Arc::new(http.clone()));
+        let transport = self.transport.unwrap_or_else(|| self.http.transport(&http));
         let executor = ExecutorBuilder::new("hostedsuite", transport, classify)
             .retry(self.retry)
             .total_timeout(self.total_timeout)

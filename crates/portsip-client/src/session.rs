@@ -164,7 +164,7 @@ impl SessionBuilder {
             ));
         };
         let http = self.http.build()?;
-        let transport = self.transport.unwrap_or_else(|| Arc::new(http.clone()));
+        let transport = self.transport.unwrap_or_else(|| self.http.transport(&http));
         let executor: Executor = ExecutorBuilder::new("portsip", transport, classify)
             .retry(self.retry)
             .total_timeout(self.total_timeout)

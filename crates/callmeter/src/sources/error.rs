@@ -36,6 +36,15 @@ pub enum PollError {
         /// How many.
         rows: u64,
     },
+    /// The server lists calls under a day that start far from it, so that they do not count.
+    #[error(
+        "{calls} of its calls start far from it, and do not count: correct their start times in \
+         HostedSuite"
+    )]
+    CallsOutside {
+        /// How many.
+        calls: u64,
+    },
     /// A day that had calls has none.
     #[error("had no calls, but the last reading had {before}")]
     Emptied {
@@ -133,7 +142,8 @@ impl PollError {
             | Self::Reordered { .. }
             | Self::Emptied { .. }
             | Self::Unstated
-            | Self::UnreadableRows { .. } => INCOMPLETE,
+            | Self::UnreadableRows { .. }
+            | Self::CallsOutside { .. } => INCOMPLETE,
             Self::Days { source, .. } | Self::Day(source) => source.reason(),
             Self::Tail { source, .. } => source.reason(),
             Self::Journal(_) => JOURNAL,
@@ -170,7 +180,8 @@ impl PollError {
             | Self::Reordered { .. }
             | Self::Emptied { .. }
             | Self::Unstated
-            | Self::UnreadableRows { .. } => true,
+            | Self::UnreadableRows { .. }
+            | Self::CallsOutside { .. } => true,
             Self::Days { source, .. } | Self::Day(source) => source.is_transient(),
             Self::Tail { source, .. } => source.is_transient(),
             Self::Journal(error) => error.is_transient(),

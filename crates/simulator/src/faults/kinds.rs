@@ -49,7 +49,7 @@ faults! {
     moved_starts: Option<MovedStarts>, "moved_starts='{\"rate\":0.1,\"days\":7}'",
         "start times are edited: they move by so many days up to {within_seconds: 3600} after the end";
     no_start: Option<NoStart>, "no_start=0.1",
-        "StartTime is absent; with {style: min_value} it and all other times are 0001-01-01T00:00:00";
+        "StartTime is absent; {style: min_value}: all times are 0001-01-01T00:00:00; {style: century}: it is a century late";
     long_calls: Option<Share>, "long_calls=0.01",
         "DurationInSeconds is 600000";
     flapping: Option<Flapping>, "flapping=0.1",

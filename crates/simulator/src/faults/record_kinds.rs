@@ -95,6 +95,8 @@ pub enum StartStyle {
     Absent,
     /// All times are .NET's smallest one, `0001-01-01T00:00:00`.
     MinValue,
+    /// `StartTime` is a century late.
+    Century,
 }
 
 record_fault! {

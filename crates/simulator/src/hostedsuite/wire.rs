@@ -12,6 +12,9 @@ use crate::faults::{EmptyPage, Share, StartStyle, TalkStyle, Totals};
 use crate::random::{Purpose, draw, selects};
 use crate::world::{CallId, Facts, View, Words};
 
+/// A hundred years, in milliseconds.
+const CENTURY: i64 = 36_525 * 86_400_000;
+
 /// A row of `/call-allowance/balance`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -310,11 +313,15 @@ impl Serialize for CallRecord<'_> {
         record.serialize_field("ClientId", &client.id)?;
         record.serialize_field("ClientName", &client.name)?;
         record.serialize_field("CenterId", &center.id)?;
-        let has_start = no_start.is_none() || writing.min_value;
+        let written = match no_start.map(|fault| fault.style) {
+            None | Some(StartStyle::MinValue) => Some(start),
+            Some(StartStyle::Century) => Some(start.saturating_add(CENTURY)),
+            Some(StartStyle::Absent) => None,
+        };
         optional(
             &mut record,
             "StartTime",
-            has_start.then(|| writing.at(start)),
+            written.map(|start| writing.at(start)),
         )?;
         optional(&mut record, "CallerName", words.caller_name())?;
         optional(&mut record, "CallerNumber", words.caller_number())?;

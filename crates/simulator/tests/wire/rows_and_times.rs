@@ -31,7 +31,7 @@ fn end_faults(running: &Running) {
 }
 
 #[tokio::test]
-async fn records_can_lack_their_start_in_two_ways() {
+async fn records_can_lack_their_start_or_have_a_wrong_one() {
     let running = start_with(&["no_start=0.3"]).await;
     let found = records(&running).await;
     let without = found
@@ -48,6 +48,12 @@ async fn records_can_lack_their_start_in_two_ways() {
             record["Interactions"][0]["StartTime"],
             "0001-01-01T00:00:00"
         );
+    }
+
+    let running = start_with(&[r#"no_start={"style":"century"}"#]).await;
+    for record in records(&running).await.values() {
+        let year: u32 = record["StartTime"].as_str().unwrap()[..4].parse().unwrap();
+        assert!(year > 2100, "{year}");
     }
 }
 

@@ -11,8 +11,8 @@ use tracing::warn;
 use super::backfill_requests::ActiveRequest;
 use super::budget::Budget;
 use super::calls_poll::{CallsMemory, CallsPoll};
-use super::coverage::Rules;
 use super::days::Day;
+use super::intervals::Rules;
 use super::open_reading::DayEnd;
 use super::reader::CallsReader;
 use super::summary::PollSummary;
@@ -215,7 +215,10 @@ impl CallsPoll<'_> {
             DayEnd::Failed(error) => {
                 let text = callmeter_error_chain::chain(&error);
                 let text = self.reader.context.app.redactor.scrub(&text);
-                let lasting = matches!(error, PollError::UnreadableRows { .. });
+                let lasting = matches!(
+                    error,
+                    PollError::UnreadableRows { .. } | PollError::CallsOutside { .. }
+                );
                 coverage.failed(day.date, text, lasting, clocks, &self.rules);
                 self.memory.failing.insert(day.date, Arc::new(error));
                 true
@@ -259,6 +262,7 @@ impl CallsPoll<'_> {
         memory.failing.retain(|day, _| is_expected(day));
         memory.open.retain(|day, _| is_expected(day));
         memory.fewer.retain(|day, _| is_expected(day));
+        memory.outside.retain(|day| is_expected(&day));
         // Those who asked for a day are told.
         let is_asked = |day: &Date| coverage.entry(*day).is_some_and(|entry| entry.asked);
         let failing = memory.failing.iter().filter(|(day, _)| !is_asked(day));

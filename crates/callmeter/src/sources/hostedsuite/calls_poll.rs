@@ -13,9 +13,11 @@ use tracing::{info, warn};
 use super::backfill_requests::ActiveRequest;
 use super::budget::Budget;
 use super::clocks::{Clocks, TOLERANCE};
-use super::coverage::{Coverage, Rules};
+use super::coverage::Coverage;
 use super::days::Day;
+use super::intervals::Rules;
 use super::open_reading::OpenReading;
+use super::outside::OutsideDays;
 use super::reader::{CallsReader, Intake};
 use super::summary::PollSummary;
 use super::tail::Tail;
@@ -41,6 +43,8 @@ pub(super) struct CallsMemory {
     pub(super) failing: BTreeMap<Date, Arc<PollError>>,
     /// Days with fewer rows than before, and how many.
     pub(super) fewer: BTreeMap<Date, u64>,
+    /// Calls that the last reading of a day listed although they start far from it.
+    pub(super) outside: OutsideDays,
     /// Whether a reading since the start had rows.
     pub(super) has_seen_rows: bool,
     /// Whether days were due in the last poll, and none could be read.
@@ -92,6 +96,7 @@ impl CallsMemory {
             open: BTreeMap::new(),
             failing: BTreeMap::new(),
             fewer: BTreeMap::new(),
+            outside: OutsideDays::default(),
             has_seen_rows: false,
             is_starved: false,
             blamed: None,

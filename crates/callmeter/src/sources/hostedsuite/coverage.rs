@@ -15,11 +15,8 @@ use jiff::{Timestamp, ToSpan as _};
 
 use super::clocks::{Clocks, TOLERANCE};
 use super::days::{Day, days_between, first_day};
-use crate::config::Calls;
+use super::intervals::{DayAge, Rules};
 
-/// Yesterday and older days are read less often than today, by these factors.
-const YESTERDAY: u32 = 6;
-const OLDER: u32 = 36;
 /// Readings of a day that may fail before its pauses grow.
 const QUICK_RETRIES: u32 = 3;
 /// The longest pause after readings of a day that failed.
@@ -57,52 +54,6 @@ pub(super) struct Incomplete {
     /// Whether an operator asked for it.
     pub(super) asked: bool,
     pub(super) reason: String,
-}
-
-/// How often days are read, and which.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rules {
-    every: Duration,
-    lookback: Duration,
-    history: Duration,
-    audit: Duration,
-    /// Whether a tail finds new calls between two readings of today.
-    pub(super) has_tail: bool,
-    /// Whether each poll reads all days of the look-back.
-    all_each_poll: bool,
-}
-
-impl Rules {
-    pub(super) fn new(config: &Calls, has_tail: bool) -> Self {
-        Self {
-            every: config.every,
-            lookback: config.lookback,
-            history: config.history,
-            audit: config.audit,
-            has_tail,
-            all_each_poll: !config.tail,
-        }
-    }
-
-    /// The time between two readings of a day.
-    fn interval(&self, kind: Kind) -> Duration {
-        if self.all_each_poll {
-            return Duration::ZERO;
-        }
-        match kind {
-            Kind::Today if self.has_tail => self.audit,
-            Kind::Today => (self.audit / 3).max(self.every),
-            Kind::Yesterday => self.audit * YESTERDAY,
-            Kind::Older => self.audit * OLDER,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Today,
-    Yesterday,
-    Older,
 }
 
 impl Coverage {
@@ -235,7 +186,7 @@ impl Coverage {
     ) -> Option<Date> {
         let today = self.days.last_key_value().map(|(date, _)| *date);
         let due = self.days.iter().filter(|(date, day)| {
-            let interval = rules.interval(self.kind(**date, clocks));
+            let interval = rules.interval(DayAge::of(**date, clocks, &self.zone));
             let is_remembered = day.asked && self.is_read(**date);
             let is_due = rules.all_each_poll || is_due(day, started, interval.max(rules.every));
             !is_read(**date) && is_due && !is_remembered
@@ -283,8 +234,8 @@ impl Coverage {
 
     /// Notes that a reading proved a day complete.
     pub(super) fn proven(&mut self, date: Date, reading: &Reading, clocks: Clocks, rules: &Rules) {
-        let interval = rules.interval(self.kind(date, clocks));
-        let is_followed = rules.has_tail && self.kind(date, clocks) != Kind::Older;
+        let interval = rules.interval(DayAge::of(date, clocks, &self.zone));
+        let is_followed = rules.has_tail && DayAge::of(date, clocks, &self.zone) != DayAge::Older;
         let now = clocks.local.as_microsecond();
         let end = self.day(date).map(|day| day.end.as_microsecond());
         self.change(date, |day| {
@@ -319,7 +270,7 @@ impl Coverage {
         rules: &Rules,
     ) {
         let least = if lasting {
-            rules.interval(self.kind(date, clocks))
+            rules.interval(DayAge::of(date, clocks, &self.zone))
         } else {
             Duration::ZERO
         };
@@ -346,13 +297,11 @@ impl Coverage {
         now: Timestamp,
     ) {
         self.change(date, |day| {
-            if let Some(position) = position {
-                day.position = Some(WalkPosition {
-                    page: position.page,
-                    rows: position.rows,
-                    count: position.count,
-                });
-            }
+            day.position = position.map(|position| WalkPosition {
+                page: position.page,
+                rows: position.rows,
+                count: position.count,
+            });
             if cap.is_some() {
                 day.failure = cap;
             }
@@ -414,7 +363,7 @@ impl Coverage {
         self.days
             .iter()
             .filter_map(|(date, day)| {
-                let kind = self.kind(*date, clocks);
+                let kind = DayAge::of(*date, clocks, &self.zone);
                 let grace = micros(rules.interval(kind).max(rules.every * 2));
                 let reason = match (&day.failure, day.proven_at) {
                     (Some(failure), _) => failure.clone(),
@@ -456,7 +405,7 @@ impl Coverage {
             .iter()
             .map(|(date, day)| {
                 let pages = day.received / u64::from(page_size.max(1)) + 1;
-                pages * polls(rules.interval(self.kind(*date, clocks)))
+                pages * polls(rules.interval(DayAge::of(*date, clocks, &self.zone)))
             })
             .sum();
         readings
@@ -477,21 +426,6 @@ impl Coverage {
                 .filter_map(|date| self.days.get(&date).cloned())
                 .collect(),
             removed: removed.into_iter().map(number_of).collect(),
-        }
-    }
-
-    fn kind(&self, date: Date, clocks: Clocks) -> Kind {
-        let dates =
-            [clocks.earliest(), clocks.latest()].map(|now| now.to_zoned(self.zone.clone()).date());
-        if dates.contains(&date) {
-            Kind::Today
-        } else if dates
-            .iter()
-            .any(|today| today.yesterday().ok() == Some(date))
-        {
-            Kind::Yesterday
-        } else {
-            Kind::Older
         }
     }
 

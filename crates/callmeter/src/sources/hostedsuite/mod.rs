@@ -11,9 +11,11 @@ mod clocks;
 mod convert;
 mod coverage;
 mod days;
+mod intervals;
 #[cfg(test)]
 mod model;
 mod open_reading;
+mod outside;
 mod period;
 mod period_calls;
 mod polls;

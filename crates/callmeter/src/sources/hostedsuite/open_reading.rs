@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use hostedsuite_client::{CallPages, Position};
 
 use super::coverage::Reading;
+use super::outside::OutsideRows;
 use crate::sources::error::PollError;
 
 /// A reading of a day that is not at its end.
@@ -17,6 +18,8 @@ pub(super) struct OpenReading {
     pub(super) rows: u64,
     /// Those of them that cannot be read.
     pub(super) unreadable: u64,
+    /// Those of them that start far from the day.
+    pub(super) outside: OutsideRows,
     /// The calls that started on the day, by hashes of their ids; `None` if the reading began where
     /// another process stopped.
     pub(super) own: Option<HashSet<u64>>,
@@ -24,6 +27,14 @@ pub(super) struct OpenReading {
     pub(super) new: u64,
     /// Those of them that the tail missed.
     pub(super) missed_by_tail: u64,
+}
+
+impl OpenReading {
+    /// Where another process goes on. Rows that do not count are known to this one only.
+    pub(super) fn stored_position(&self) -> Option<Position> {
+        let has_lost_none = self.unreadable == 0 && self.outside.calls() == 0;
+        self.pages.position().filter(|_| has_lost_none)
+    }
 }
 
 /// How the reading of a day ended.

@@ -12,6 +12,7 @@ use super::calls_poll::CallsPoll;
 use super::coverage::Reading;
 use super::days::{Day, span, with_margin};
 use super::open_reading::{DayEnd, OpenReading};
+use super::outside::OutsideRows;
 use super::reader::{Received, Taken};
 use super::tail::{self, Finding, NextPage, TailRow, Waiting};
 use crate::sources::error::PollError;
@@ -107,6 +108,7 @@ impl CallsPoll<'_> {
                 .is_some_and(|entry| entry.proven_at.is_some()),
             rows: 0,
             unreadable: 0,
+            outside: OutsideRows::default(),
             own,
             new: 0,
             missed_by_tail: 0,
@@ -176,6 +178,7 @@ impl CallsPoll<'_> {
         open.new += taken.counts.new;
         open.rows += taken.counts.total() + taken.unreadable;
         open.unreadable += taken.unreadable;
+        open.outside.add(&taken.rows);
         if let Some(own) = &mut open.own {
             let day = span(&[day]);
             let of_day = |row: &&TailRow| row.start.is_some_and(|start| day.contains(&start));
@@ -186,7 +189,7 @@ impl CallsPoll<'_> {
 
     /// Keeps a reading for the next poll.
     fn keep(&mut self, day: Day, open: OpenReading, cap: Option<String>, goes_on: bool) -> DayEnd {
-        let position = open.pages.position();
+        let position = open.stored_position();
         self.memory.open.insert(day.date, open);
         DayEnd::Interrupted {
             position,
@@ -249,6 +252,7 @@ impl CallsPoll<'_> {
             was_proven: _,
             rows,
             unreadable,
+            outside,
             own,
             new,
             missed_by_tail,
@@ -274,6 +278,13 @@ impl CallsPoll<'_> {
         }
         if unreadable > 0 {
             return DayEnd::Failed(PollError::UnreadableRows { rows: unreadable });
+        }
+        let calls = outside.calls();
+        if self.memory.outside.are_of_day(day.date, outside) {
+            return DayEnd::Failed(PollError::CallsOutside { calls });
+        }
+        if calls > 0 {
+            self.compare_outside_again();
         }
         // The next reading finds what the order hid from this one.
         if pages.is_reordered() && new > 0 {
@@ -301,6 +312,15 @@ impl CallsPoll<'_> {
         let (span, started) = (span(&[day]), reading.started.as_microsecond());
         self.memory.tail.day_was_read(&span, started);
         DayEnd::Proven(reading)
+    }
+
+    /// Reads days again that failed before it was known that other days list the same calls.
+    fn compare_outside_again(&mut self) {
+        for (date, error) in &self.memory.failing {
+            if matches!(**error, PollError::CallsOutside { .. }) {
+                self.memory.coverage.make_due(*date);
+            }
+        }
     }
 
     /// Whether a reading has at least as many calls as the last one. Missing calls are taken for

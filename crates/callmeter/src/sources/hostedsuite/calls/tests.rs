@@ -324,3 +324,71 @@ async fn a_server_that_filters_by_another_zone_loses_no_call() {
     assert!(polled.found.contains("6 new"), "{}", polled.found);
     assert!(!polled.found.contains("outside"), "{}", polled.found);
 }
+
+/// The page of a day, with a call on top that started on another date.
+fn page_with(days_ago: i64, id: &str, start: &str) -> (StatusCode, Value) {
+    let (status, mut body) = page(days_ago, 0..1, 2);
+    let row = json!({"Id": id, "StartTime": start, "DurationInSeconds": 0});
+    body["Items"].as_array_mut().unwrap().push(row);
+    (status, body)
+}
+
+#[tokio::test]
+async fn a_call_that_starts_far_from_its_day_is_shown() {
+    let past: Answer = |days_ago, _| match days_ago {
+        3 => page_with(3, "far", "2001-08-10T10:00:00"),
+        _ => page(days_ago, 0..1, 1),
+    };
+    let future: Answer = |days_ago, _| match days_ago {
+        3 => page_with(3, "far", "9999-12-31T23:59:59"),
+        _ => page(days_ago, 0..1, 1),
+    };
+    for answer in [past, future] {
+        let mut rig = rig(answer).await;
+        for _ in 0..3 {
+            let error = rig.task.run().await.unwrap_err();
+            assert_eq!(error.reason(), "incomplete");
+            let error = chain(&error);
+            assert!(
+                error.contains("1 of its calls start far from it"),
+                "{error}"
+            );
+            assert!(error.starts_with(&day(3).to_string()), "{error}");
+        }
+        assert_eq!(rig.watermark(), None);
+        *rig.answer.lock().unwrap() = |days_ago, _| page(days_ago, 0..1, 1);
+        rig.task.run().await.unwrap();
+        assert_eq!(rig.watermark(), Some(today()));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_ignores_dates_lists_old_calls_under_every_day() {
+    let mut rig = rig(|days_ago, number| match number {
+        0 => page_with(days_ago, "old", "2001-08-10T10:00:00"),
+        _ => page(days_ago, 0..0, 2),
+    })
+    .await;
+    // The first day is read before another one that has the same call.
+    rig.task.run().await.unwrap_err();
+    let polled = rig.task.run().await.unwrap();
+    assert!(polled.found.contains("4 outside"), "{}", polled.found);
+    assert_eq!(rig.watermark(), Some(today()));
+}
+
+#[tokio::test]
+async fn a_day_that_has_lost_calls_is_read_again_from_its_first_page_by_another_process() {
+    // 7 calls on pages of 2, at most 2 pages in a poll; the first page has one that starts far off.
+    let mut rig = rig(|days_ago, number| match (days_ago, number) {
+        (3, 0) => page_with(3, "far", "2001-08-10T10:00:00"),
+        (3, _) => page(3, (number * 2 - 1).min(6)..(number * 2 + 1).min(6), 7),
+        _ => page(days_ago, 0..0, 0),
+    })
+    .await;
+    rig.task.run().await.unwrap();
+    rig.task.memory = None;
+    rig.task.run().await.unwrap();
+    let error = chain(&rig.task.run().await.unwrap_err());
+    assert!(error.contains("start far from it"), "{error}");
+    assert_eq!(rig.watermark(), None);
+}

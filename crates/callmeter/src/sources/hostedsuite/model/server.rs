@@ -1,5 +1,6 @@
 //! A server with habits that nobody documents, and with failures.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -76,11 +77,14 @@ pub(super) struct Habits {
     pub(super) clock: Option<i64>,
     /// When it begins to write ids in another spelling.
     pub(super) respelt_at: i64,
+    /// A call that it dates years later for some time.
+    pub(super) misdated: Option<(u64, Range<i64>)>,
 }
 
 impl Habits {
     pub(super) fn draw(rng: &mut Rng, from: i64, to: i64) -> Self {
         let rarely = |rng: &mut Rng| rng.u8(0..6) == 0;
+        let ignores_dates = rng.u8(0..20) == 0;
         Self {
             first_page: rng.i64(0..2),
             page_zero: *rng
@@ -98,7 +102,7 @@ impl Habits {
             end_is_included: rng.bool(),
             filter_hours: if rarely(rng) { rng.i64(-12..13) } else { 0 },
             ignores_order: rarely(rng),
-            ignores_dates: rng.u8(0..20) == 0,
+            ignores_dates,
             empty_page: *rng
                 .choice(&[
                     EmptyPage::NoRows,
@@ -116,6 +120,9 @@ impl Habits {
             } else {
                 i64::MAX
             },
+            // A server that ignores dates lists other calls that far off, which are not missing.
+            misdated: (rng.u8(0..4) == 0 && !ignores_dates)
+                .then(|| (rng.u64(0..60), rng.i64(from..to)..to)),
         }
     }
 }
@@ -312,7 +319,14 @@ impl Server {
     }
 
     fn row(&self, (number, call): (u64, Version), now: i64) -> Value {
-        let start = Timestamp::from_microsecond(call.start).unwrap();
+        let is_misdated =
+            |(misdated, times): &(u64, Range<i64>)| *misdated == number && times.contains(&now);
+        let written = if self.habits.misdated.as_ref().is_some_and(is_misdated) {
+            call.start + 4_000 * DAY
+        } else {
+            call.start
+        };
+        let start = Timestamp::from_microsecond(written).unwrap();
         let start = start.to_zoned(TimeZone::UTC).datetime();
         let guid = format!("0f8fad5b-d9cb-469f-a165-{number:012x}");
         let id = if now >= self.habits.respelt_at {
