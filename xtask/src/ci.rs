@@ -4,7 +4,7 @@ use crate::report::{Outcome, Report};
 use crate::shell::{Error, Shell, run as run_command, succeeds};
 use crate::test::{self, Summaries};
 use crate::tools::{self, TYPOS};
-use crate::{codegen, conformance, lints, mixin, packages};
+use crate::{book, codegen, conformance, lints, mixin, packages};
 
 /// Which steps.
 #[derive(Debug, clap::Args)]
@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
 }
 
 /// The steps in order.
-const STEPS: [&str; 17] = [
+const STEPS: [&str; 19] = [
     "format",
     "typos",
     "dependencies",
@@ -29,8 +29,10 @@ const STEPS: [&str; 17] = [
     "mixin",
     "specs",
     "documentation",
+    "book",
     "packages",
     "rust-versions",
+    "install",
     "prism",
     "schemathesis",
 ];
@@ -64,8 +66,10 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
     report.step("mixin", || mixin::check(shell).into());
     report.step("specs", || lints::specs(shell).into());
     report.step("documentation", || documentation(shell).into());
+    report.step("book", || book::build(shell).into());
     report.step("packages", || packages::packages(shell).into());
     report.step("rust-versions", || packages::rust_versions(shell).into());
+    report.step("install", || packages::install(shell).into());
     conformance::steps(shell, &conformance::Arguments::default(), &mut report);
 
     let result = report.finish();

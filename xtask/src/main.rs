@@ -1,6 +1,7 @@
 //! Repository tasks. `cargo xtask --help` lists them.
 
 mod bench;
+mod book;
 mod ci;
 mod codegen;
 mod conformance;

@@ -72,6 +72,30 @@ pub(crate) fn rust_versions(shell: &Shell) -> Result<(), Error> {
     Ok(())
 }
 
+/// The command of the README that installs the program.
+const INSTALL: [&str; 4] = ["install", "--locked", "--path", "crates/callmeter"];
+
+/// Runs the README's `cargo install`, as a debug build, and starts the program.
+pub(crate) fn install(shell: &Shell) -> Result<(), Error> {
+    let readme = shell.root.join("README.md");
+    let text = std::fs::read_to_string(&readme).map_err(|source| Error::File {
+        path: readme,
+        source,
+    })?;
+    let command = format!("`cargo {}`", INSTALL.join(" "));
+    if !text.contains(&command) {
+        return Err(Error::Found(format!(
+            "README.md does not have the command {command}, which this step runs"
+        )));
+    }
+    let root = shell.tools().join("install");
+    run(shell
+        .cargo(INSTALL)
+        .args(["--debug", "--force", "--offline", "--root"])
+        .arg(&root))?;
+    run(Command::new(root.join("bin/callmeter")).arg("--version"))
+}
+
 /// The crates whose `Cargo.toml` says `publish = true`.
 fn published(shell: &Shell) -> Result<Vec<Published>, Error> {
     let crates = shell.root.join("crates");
