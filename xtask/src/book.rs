@@ -28,6 +28,9 @@ pub(crate) fn build(shell: &Shell) -> Result<(), Error> {
             if !shell.root.join(&target).is_file() {
                 let (page, target) = (page.display(), target.display());
                 problems.push(format!("{page}: there is no file {target} to link to"));
+            } else if is_page(&target) && !listed.contains(&target) {
+                let (page, target) = (page.display(), target.display());
+                problems.push(format!("{page}: {SUMMARY} does not list {target}"));
             } else if !listed.contains(&target) {
                 copy(&shell.root, &pages, &target)?;
             }
@@ -52,13 +55,16 @@ fn missing_pages(docs: &Path, listed: &BTreeSet<PathBuf>) -> Result<Vec<String>,
     for entry in std::fs::read_dir(docs).map_err(|source| file_error(docs, source))? {
         let entry = entry.map_err(|source| file_error(docs, source))?;
         let page = Path::new("docs").join(entry.file_name());
-        let is_page = page.extension().is_some_and(|kind| kind == "md");
-        if is_page && page != Path::new(SUMMARY) && !listed.contains(&page) {
+        if is_page(&page) && page != Path::new(SUMMARY) && !listed.contains(&page) {
             missing.push(format!("{SUMMARY}: {} is not listed", page.display()));
         }
     }
     missing.sort();
     Ok(missing)
+}
+
+fn is_page(path: &Path) -> bool {
+    path.extension().is_some_and(|kind| kind == "md")
 }
 
 /// The files that a page links to, from the repository's root. Blocks of code have no links.
@@ -88,9 +94,7 @@ fn normal(path: &Path) -> PathBuf {
 
 /// The summary with links from the repository's root.
 fn from_root(summary: &str) -> String {
-    summary
-        .replace("](", "](docs/")
-        .replace("](docs/../", "](")
+    summary.replace("](", "](docs/").replace("](docs/../", "](")
 }
 
 fn copy(root: &Path, pages: &Path, file: &Path) -> Result<(), Error> {
