@@ -88,7 +88,7 @@ impl CallsPoll<'_> {
             .first_page(self.memory.first_page)
             .server_counts(self.memory.server_counts)
             .caps(caps);
-        let pages = self.reader.client.calls(&query);
+        let pages = self.reader.connection.client.calls(&query);
         let position = self.memory.coverage.position(day.date);
         let own = position.is_none().then(HashSet::new);
         let pages = match position {
@@ -362,7 +362,7 @@ impl CallsPoll<'_> {
                 };
             }
             let left = self.deadline.saturating_duration_since(Instant::now());
-            let request = self.reader.client.calls_page(&query, number);
+            let request = self.reader.connection.client.calls_page(&query, number);
             let mut stop = self.reader.context.stop.clone();
             let answer = tokio::time::timeout(left, Box::pin(request));
             let page = match stop
