@@ -1,8 +1,5 @@
 //! Reads the flags, selects the batches, and writes them in the requested format.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-
 use callmeter_journal::{BatchSeq, Filter, Reader};
 use callmeter_meter::{Ledger, Limits};
 use callmeter_records::Stream;
@@ -13,6 +10,7 @@ use jiff::tz::TimeZone;
 use super::super::journal;
 use super::batches::{Batches, Window};
 use super::error::ExportError;
+use super::output::Output;
 use super::{openmetrics, records};
 use crate::cli::{ExportArgs, ExportFormat, StreamArg};
 use crate::config;
@@ -64,16 +62,16 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
         after: BatchSeq::START,
         through: head,
     };
-    let mut out: Box<dyn Write> = match &args.output {
-        Some(file) => Box::new(BufWriter::new(File::create(file).map_err(|error| {
-            Failure::failed(format!("cannot write {}: {error}", file.display()))
-        })?)),
-        None => Box::new(BufWriter::new(io::stdout().lock())),
-    };
+    if args.format == ExportFormat::Openmetrics && stream != Stream::Calls {
+        return Err(Failure::failed(
+            "the openmetrics format has calls only; remove --stream",
+        ));
+    }
+    let mut out = Output::open(args.output.as_deref(), &path).map_err(Failure::failed)?;
     let written = match args.format {
         ExportFormat::Csv => records::csv(batches, stream, window, &mut out),
         ExportFormat::Ndjson => records::ndjson(batches, stream, window, &mut out),
-        ExportFormat::Openmetrics if stream == Stream::Calls => {
+        ExportFormat::Openmetrics => {
             // Samples in the future would conflict with the real ones.
             let now = Timestamp::now().as_microsecond();
             let window = Window {
@@ -88,13 +86,8 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
             };
             openmetrics::write(batches, window, &choice, &mut out)
         }
-        ExportFormat::Openmetrics => {
-            return Err(Failure::failed(
-                "the openmetrics format has calls only; remove --stream",
-            ));
-        }
     };
-    match written.and_then(|()| out.flush().map_err(ExportError::Write)) {
+    match written.and_then(|()| out.finish().map_err(ExportError::Write)) {
         // The reader of the pipe has closed it.
         Err(error) if error.is_broken_pipe() => Err(Failure::ReaderGone),
         result => result.map_err(Failure::failed),

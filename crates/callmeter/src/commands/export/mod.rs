@@ -6,6 +6,7 @@ mod cell;
 mod command;
 mod error;
 mod openmetrics;
+mod output;
 mod records;
 mod versions;
 
