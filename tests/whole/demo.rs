@@ -1,5 +1,6 @@
 //! `callmeter demo` shows everything at work.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -63,12 +64,10 @@ async fn the_demo_shows_figures_that_move_rows_and_posts() {
             let up = samples.sum("callmeter_up", &[]) == 2.0
                 && samples.sum("callmeter_output_up", &[]) == 2.0;
             let spent = samples.sum("callmeter_charges_total", &["client_id="]) > 0.0;
-            let charged = std::fs::read_dir(&csv)
-                .ok()?
-                .flatten()
-                .any(|entry| entry.file_name().to_string_lossy().starts_with("charges"));
+            let charged = amounts(Path::new(&csv)).iter().any(|amount| *amount > 0.0);
             let posts = get(&receiver).await?;
-            let posted = posts.split(' ').next()?.parse::<u64>().ok()? > 0;
+            let posted = posts.split(' ').next()?.parse::<u64>().ok()? > 0
+                && posted_amount(&posts).is_some_and(|amount| amount > 0.0);
             let rows: usize = std::fs::read_dir(&csv)
                 .ok()?
                 .flatten()
@@ -100,6 +99,9 @@ async fn the_demo_shows_figures_that_move_rows_and_posts() {
     for name in ["acme", "hq", "archive", "crm"] {
         assert!(shown.contains(name), "{name} is not on the page: {shown}");
     }
+    let usage = format!("{}/usage", page.trim_end_matches('/'));
+    let usage = get(&usage).await.unwrap();
+    assert!(usage.contains("Type of destination"), "{usage}");
 
     // It stops when asked, and prints what the receiver got.
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -111,6 +113,33 @@ async fn the_demo_shows_figures_that_move_rows_and_posts() {
         !said.contains("level=error") && !said.contains("level=warn"),
         "{said}"
     );
+}
+
+/// The amounts of all charges in the CSV files.
+fn amounts(directory: &Path) -> Vec<f64> {
+    let mut amounts = Vec::new();
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if !entry.file_name().to_string_lossy().starts_with("charges") {
+            continue;
+        }
+        let mut reader = csv::Reader::from_path(entry.path()).unwrap();
+        let titles = reader.headers().unwrap().clone();
+        let place = titles.iter().position(|title| title == "amount").unwrap();
+        // The last row may be half written.
+        let rows = reader.records().flatten();
+        amounts.extend(rows.filter_map(|row| row.get(place)?.parse::<f64>().ok()));
+    }
+    amounts
+}
+
+/// The amount of the charge that was posted last; `None` if it has none.
+fn posted_amount(page: &str) -> Option<f64> {
+    let (_, rest) = page.split_once("The last record of charges:\n")?;
+    let record: serde_json::Value = serde_json::from_str(rest.lines().next()?).ok()?;
+    let amount = record.get("amount")?;
+    amount
+        .as_f64()
+        .or_else(|| amount.as_str()?.parse::<f64>().ok())
 }
 
 /// The demo's configuration is in another directory than the one that `--plugins` is relative to.

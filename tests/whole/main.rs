@@ -6,6 +6,7 @@
 mod backup;
 mod charges;
 mod commands;
+mod deck_file;
 mod demo;
 mod faults;
 mod goldens;

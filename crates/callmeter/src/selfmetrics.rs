@@ -211,6 +211,21 @@ impl SelfMetrics {
         shown.filter_map(|labels| labels.try_into().ok())
     }
 
+    /// Shows that the file of the deck of an entry of `charges` was read, or why not. It has the
+    /// series of a poll, under the name of the entry.
+    pub(crate) fn deck_file_read(&self, entry: &str, failure: Option<&str>) {
+        let labels = [entry, Task::Rates.label()];
+        self.polls.with_label_values(&labels).inc();
+        if let Some(reason) = failure {
+            self.poll_failures
+                .with_label_values(&[labels[0], labels[1], reason])
+                .inc();
+        }
+        self.task_up
+            .with_label_values(&labels)
+            .set(failure.is_none().into());
+    }
+
     /// Removes the series of an account that was removed.
     pub fn forget_account(&self, account: &str) {
         forget(&self.api_requests, "account", account);

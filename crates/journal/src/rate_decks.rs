@@ -39,9 +39,14 @@ pub struct DeckState {
 const MANY_BATCHES: usize = 64;
 
 impl DeckState {
-    /// Whether the deck was read.
+    /// Whether the deck was read, with or without rates.
     pub fn has_rates(&self) -> bool {
         self.has_rates
+    }
+
+    /// How many rates it has.
+    pub fn rates(&self) -> usize {
+        self.places.len()
     }
 
     /// Whether the billing settings were read, with or without a currency.
@@ -163,7 +168,8 @@ impl Reader {
         };
         let mut state = read_stored(&self.conn, &self.path, account.id)?.unwrap_or_default();
         let mut after = BatchSeq::START;
-        while let Some(batch) = self.next_of_deck(&account, after)? {
+        let streams = [Stream::Rates, Stream::Billing];
+        while let Some(batch) = self.next_of_deck(&account, streams, after)? {
             after = batch.meta.seq;
             if after > through {
                 break;
@@ -173,14 +179,15 @@ impl Reader {
         Ok(state)
     }
 
-    /// The next batch of an account after `after` that may change its deck.
+    /// The next batch of rates, or of billing settings, of an account after `after`.
     pub fn next_deck_change(
         &mut self,
         account: &str,
+        stream: Stream,
         after: BatchSeq,
     ) -> Result<Option<StoredBatch>> {
         match accounts::read_by_name(&self.conn, &self.path, account)? {
-            Some(account) => self.next_of_deck(&account, after),
+            Some(account) => self.next_of_deck(&account, [stream, stream], after),
             None => Ok(None),
         }
     }
@@ -188,14 +195,15 @@ impl Reader {
     fn next_of_deck(
         &mut self,
         account: &AccountRow,
+        streams: [Stream; 2],
         after: BatchSeq,
     ) -> Result<Option<StoredBatch>> {
         self.load(
             &format!(
                 "SELECT {COLUMNS}, payload FROM batches WHERE stream IN ({}, {}) AND account = ?
                  AND seq > ? ORDER BY seq LIMIT 1",
-                Stream::Rates.code(),
-                Stream::Billing.code()
+                streams[0].code(),
+                streams[1].code()
             ),
             params![account.id, after.to_sql()],
         )
@@ -210,9 +218,14 @@ impl Journal {
     }
 
     /// See [`Reader::next_deck_change`].
-    pub fn next_deck_change(&self, account: &str, after: BatchSeq) -> Result<Option<StoredBatch>> {
+    pub fn next_deck_change(
+        &self,
+        account: &str,
+        stream: Stream,
+        after: BatchSeq,
+    ) -> Result<Option<StoredBatch>> {
         self.log
-            .with_reader(|reader| reader.next_deck_change(account, after))
+            .with_reader(|reader| reader.next_deck_change(account, stream, after))
     }
 }
 

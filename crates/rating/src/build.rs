@@ -186,7 +186,9 @@ impl Builder {
         let prefixes = self.resolve(options.duplicate_prefix);
         self.problems.sort_by_key(|problem| problem.row);
         self.entries.shrink();
+        let mut used = prefixes.iter().map(|(_, entry)| *entry);
         let deck = Deck {
+            has_usable: used.any(|entry| self.entries.tariff(entry).is_ok()),
             intervals: Intervals::new(&prefixes),
             prefixes: prefixes.len(),
             entries: self.entries,

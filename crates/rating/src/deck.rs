@@ -17,6 +17,7 @@ use crate::tariff::Tariff;
 pub struct Deck {
     pub(crate) intervals: Intervals,
     pub(crate) prefixes: usize,
+    pub(crate) has_usable: bool,
     pub(crate) entries: Entries,
     pub(crate) normaliser: Normaliser,
     pub(crate) options: Options,
@@ -102,6 +103,7 @@ impl Deck {
     }
 
     /// A number in its normal form.
+    #[inline]
     pub(crate) fn read_number(&self, number: Option<&str>) -> Result<Digits, NotCharged> {
         let number = number.ok_or(NotCharged::NoNumber)?;
         match self.normaliser.read(number) {
@@ -113,12 +115,14 @@ impl Deck {
 
     /// The number of the rate of the longest prefix of a number, its tariff, and the symbols of
     /// that prefix.
+    #[inline]
     pub(crate) fn find(&self, number: &Digits) -> Result<(u32, Tariff, u8), NotCharged> {
         let found = self.intervals.find(number).ok_or(NotCharged::NoMatch)?;
         let (tariff, length) = self.entries.tariff(found)?;
         Ok((found, tariff, length))
     }
 
+    #[inline]
     pub(crate) fn rate_of(&self, number: u32) -> Rate<'_> {
         Rate { deck: self, number }
     }
@@ -131,6 +135,11 @@ impl Deck {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether a call may be charged by it: at least one of its rates can be used.
+    pub fn has_usable_rate(&self) -> bool {
+        self.has_usable
     }
 
     /// The options that it was built with.

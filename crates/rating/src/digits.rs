@@ -45,11 +45,21 @@ impl Digits {
 
     /// The symbols of a usual number: up to 16 digits, perhaps after a `+`, which is stripped.
     /// `None` for any other number. Much quicker than symbol by symbol.
+    #[inline]
     pub(crate) fn of_plain(number: &str) -> Option<Self> {
         let bytes = number.as_bytes();
         let digits = bytes.strip_prefix(b"+").unwrap_or(bytes);
         if digits.len() > IN_WORD {
             return None;
+        }
+        if let (Some(first), Some(last)) = (digits.first_chunk(), digits.last_chunk()) {
+            // Eight at a time; between 9 and 15, the two overlap in equal symbols.
+            let (first, last) = (eight(*first)?, eight(*last)?);
+            let unused = (IN_WORD - digits.len()) * 4;
+            return Some(Self {
+                words: [first << 32 | last << unused, 0, 0, 0],
+                length: u8::try_from(digits.len()).unwrap_or(u8::MAX),
+            });
         }
         let mut word = 0;
         let mut is_plain = true;
@@ -74,22 +84,26 @@ impl Digits {
     }
 
     /// The first 16 symbols.
+    #[inline]
     pub(crate) fn first_word(&self) -> u64 {
         self.words[0]
     }
 
     /// How many symbols.
+    #[inline]
     pub fn len(&self) -> usize {
         usize::from(self.length)
     }
 
     /// Whether there is no symbol.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
     /// The first `length` symbols.
     #[must_use]
+    #[inline]
     pub fn prefix(&self, length: usize) -> Self {
         let length = length.min(self.len());
         if length <= IN_WORD {
@@ -138,6 +152,23 @@ impl Digits {
         self.codes()
             .filter_map(|code| SYMBOLS.get(usize::from(code).wrapping_sub(1)).copied())
     }
+}
+
+/// The symbols of eight digits, in the low 32 bits; `None` if one is no digit.
+#[inline]
+fn eight(digits: [u8; 8]) -> Option<u64> {
+    const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    const SIXES: u64 = 0x0606_0606_0606_0606;
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let bytes = u64::from_be_bytes(digits);
+    // No byte carries into the next one: those above 0xf9 fail the first comparison.
+    let is_plain = bytes & HIGH == ZEROS && bytes.wrapping_add(SIXES) & HIGH == ZEROS;
+    let mut symbols = (bytes ^ ZEROS).wrapping_add(ONES);
+    symbols = (symbols | symbols >> 4) & 0x00ff_00ff_00ff_00ff;
+    symbols = (symbols | symbols >> 8) & 0x0000_ffff_0000_ffff;
+    symbols = (symbols | symbols >> 16) & 0x0000_0000_ffff_ffff;
+    is_plain.then_some(symbols)
 }
 
 /// The place of a symbol in its word: the first one is the highest.

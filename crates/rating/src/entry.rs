@@ -1,4 +1,4 @@
-//! How a deck stores a rate: in 44 bytes.
+//! How a deck stores a rate: in 32 bytes, which are in one line of the processor's cache.
 
 use crate::amount::Amount;
 use crate::not_charged::NotCharged;
@@ -8,25 +8,26 @@ use crate::tariff::Tariff;
 #[derive(Debug, Default)]
 pub(crate) struct Entries {
     all: Vec<Entry>,
-    /// Tariffs with a price that needs more than 32 bits.
+    /// Tariffs with a price of more than 32 bits, or a length of more than 16.
     wide: Vec<Tariff>,
     /// The ids of all entries, one after the other.
     ids: String,
     types: Vec<Box<str>>,
 }
 
-/// A rate, with money of 32 bits.
+/// A rate, with money of 32 bits and lengths of 16.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
 struct Entry {
     connect_fee: u32,
     /// The number of a wide tariff, if the entry has one.
     price_1: u32,
     price_n: u32,
     postcall_surcharge: u32,
-    interval_1: u32,
-    interval_n: u32,
-    free_seconds: u32,
-    grace_period: u32,
+    interval_1: u16,
+    interval_n: u16,
+    free_seconds: u16,
+    grace_period: u16,
     /// The end of its id; it starts where the id of the entry before ends.
     id_end: u32,
     rate_type: u16,
@@ -71,33 +72,28 @@ impl Entries {
         if number == u32::MAX {
             return Err(Full);
         }
-        let (state, figures) = match tariff {
-            None => (State::BadRow, Some([0; 4])),
-            Some(tariff) => match narrow(&tariff) {
-                Some(narrow) => (State::Narrow, Some(narrow)),
-                None => (State::Wide, None),
-            },
-        };
-        let [connect_fee, price_1, price_n, postcall_surcharge] = match (figures, tariff) {
-            (None, Some(tariff)) => {
+        let (state, money, lengths) = match tariff.map(|tariff| (tariff, narrow(&tariff))) {
+            None => (State::BadRow, [0; 4], [0; 4]),
+            Some((_, Some((money, lengths)))) => (State::Narrow, money, lengths),
+            Some((tariff, None)) => {
+                let number = u32::try_from(self.wide.len()).map_err(|_| Full)?;
                 self.wide.push(tariff);
-                let number = u32::try_from(self.wide.len() - 1).map_err(|_| Full)?;
-                [0, number, 0, 0]
+                (State::Wide, [0, number, 0, 0], [0; 4])
             }
-            (figures, _) => figures.unwrap_or_default(),
         };
+        let [connect_fee, price_1, price_n, postcall_surcharge] = money;
+        let [interval_1, interval_n, free_seconds, grace_period] = lengths;
         self.ids.push_str(id);
         let rate_type = self.type_number(rate_type);
-        let seconds = tariff.unwrap_or_default();
         self.all.push(Entry {
             connect_fee,
             price_1,
             price_n,
             postcall_surcharge,
-            interval_1: seconds.interval_1,
-            interval_n: seconds.interval_n,
-            free_seconds: seconds.free_seconds,
-            grace_period: seconds.grace_period,
+            interval_1,
+            interval_n,
+            free_seconds,
+            grace_period,
             id_end,
             rate_type,
             length,
@@ -137,6 +133,7 @@ impl Entries {
     }
 
     /// The tariff of a rate, and the symbols of its prefix.
+    #[inline]
     pub(crate) fn tariff(&self, number: u32) -> Result<(Tariff, u8), NotCharged> {
         let entry = self.all.get(number as usize).ok_or(NotCharged::NoMatch)?;
         let money = |units: u32| Amount::from_units(units.into());
@@ -152,10 +149,10 @@ impl Entries {
                 price_1: money(entry.price_1),
                 price_n: money(entry.price_n),
                 postcall_surcharge: money(entry.postcall_surcharge),
-                interval_1: entry.interval_1,
-                interval_n: entry.interval_n,
-                free_seconds: entry.free_seconds,
-                grace_period: entry.grace_period,
+                interval_1: entry.interval_1.into(),
+                interval_n: entry.interval_n.into(),
+                free_seconds: entry.free_seconds.into(),
+                grace_period: entry.grace_period.into(),
             },
         };
         Ok((tariff, entry.length))
@@ -187,14 +184,23 @@ impl Entries {
     }
 }
 
-fn narrow(tariff: &Tariff) -> Option<[u32; 4]> {
+/// Money and lengths, if they fit in an [`Entry`].
+fn narrow(tariff: &Tariff) -> Option<([u32; 4], [u16; 4])> {
     let units = |amount: Amount| u32::try_from(amount.units()).ok();
-    Some([
+    let length = |seconds: u32| u16::try_from(seconds).ok();
+    let money = [
         units(tariff.connect_fee)?,
         units(tariff.price_1)?,
         units(tariff.price_n)?,
         units(tariff.postcall_surcharge)?,
-    ])
+    ];
+    let lengths = [
+        length(tariff.interval_1)?,
+        length(tariff.interval_n)?,
+        length(tariff.free_seconds)?,
+        length(tariff.grace_period)?,
+    ];
+    Some((money, lengths))
 }
 
 #[cfg(test)]
@@ -203,7 +209,7 @@ mod tests {
 
     #[test]
     fn rates_keep_every_value() {
-        assert_eq!(size_of::<Entry>(), 40);
+        assert_eq!(size_of::<Entry>(), 32);
         let narrow = Tariff {
             price_1: Amount::from_units(u32::MAX.into()),
             interval_1: 60,
@@ -213,12 +219,17 @@ mod tests {
             price_1: Amount::from_units(i64::from(u32::MAX) + 1),
             ..narrow
         };
+        let slow = Tariff {
+            grace_period: 65_536,
+            ..narrow
+        };
         let mut entries = Entries::default();
         for (tariff, id, rate_type) in [
             (Some(narrow), "r1", Some("A")),
             (None, "", None),
             (Some(wide), "r3", Some("B")),
             (Some(wide), "r4", Some("A")),
+            (Some(slow), "r5", None),
         ] {
             assert!(entries.push(tariff, id, rate_type, 7).is_ok());
         }
@@ -227,8 +238,9 @@ mod tests {
         assert_eq!(entries.tariff(1), Err(NotCharged::UnusableRate));
         assert_eq!(entries.tariff(2), Ok((wide, 7)));
         assert_eq!(entries.tariff(3), Err(NotCharged::DuplicatePrefix));
-        let ids: Vec<_> = (0..5).map(|number| entries.id(number)).collect();
-        assert_eq!(ids, ["r1", "", "r3", "r4", ""]);
+        assert_eq!(entries.tariff(4), Ok((slow, 7)));
+        let ids: Vec<_> = (0..6).map(|number| entries.id(number)).collect();
+        assert_eq!(ids, ["r1", "", "r3", "r4", "r5", ""]);
         let types: Vec<_> = (0..5).map(|number| entries.rate_type(number)).collect();
         assert_eq!(types, [Some("A"), None, Some("B"), Some("A"), None]);
     }

@@ -29,6 +29,7 @@ pub(crate) struct Seconds {
 }
 
 impl Seconds {
+    #[inline]
     pub(crate) fn new(duration: Duration, rounding: DurationRounding) -> Self {
         let down = duration.as_secs();
         let nanos = duration.subsec_nanos();
@@ -52,6 +53,7 @@ pub(crate) struct Billed {
 }
 
 impl Billed {
+    #[inline]
     pub(crate) fn new(
         tariff: &Tariff,
         seconds: Seconds,
@@ -89,6 +91,7 @@ impl Billed {
         Ok(Self { first, rounds })
     }
 
+    #[inline]
     pub(crate) fn seconds(&self, tariff: &Tariff) -> Option<u64> {
         self.rounds
             .checked_mul(tariff.interval_n.into())?
@@ -96,6 +99,7 @@ impl Billed {
     }
 
     /// The amount; `None` if it is larger than 64 bits hold.
+    #[inline]
     pub(crate) fn amount(&self, tariff: &Tariff, options: &Options) -> Option<Amount> {
         let places = Amount::PLACES.checked_sub(options.cost_decimals)?;
         if places == 0
@@ -106,6 +110,11 @@ impl Billed {
             let units = units.checked_add(u64::from(up))?;
             return i64::try_from(units).ok().map(Amount::from_units);
         }
+        self.amount_128(tariff, options, places)
+    }
+
+    /// The amount of large prices, or with fewer decimal places.
+    fn amount_128(&self, tariff: &Tariff, options: &Options, places: u32) -> Option<Amount> {
         let step = 10u128.pow(places);
         let denominator = u128::from(DENOMINATOR) * step;
         let numerator = self.numerator(tariff)?;
@@ -116,6 +125,7 @@ impl Billed {
     }
 
     /// The numerator, if it and all parts of it fit in 64 bits.
+    #[inline]
     fn numerator_64(&self, tariff: &Tariff) -> Option<u64> {
         let units = |amount: Amount| u64::try_from(amount.units()).ok();
         let fee = units(tariff.connect_fee)?.checked_mul(60)?;
@@ -150,6 +160,7 @@ impl Billed {
 pub(crate) const DENOMINATOR: u64 = 60 * 100_000;
 
 /// Whether a quotient with this rest is rounded up.
+#[inline]
 fn is_rounded_up<T: PartialOrd + Copy + std::ops::Sub<Output = T> + From<bool>>(
     rounding: CostRounding,
     odd: T,

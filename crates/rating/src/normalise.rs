@@ -33,6 +33,7 @@ impl Normaliser {
     }
 
     /// The symbols of a number, and whether it has more of them than are kept.
+    #[inline]
     pub(crate) fn read(&self, number: &str) -> Result<(Digits, bool), OtherCharacter> {
         if self.strip.is_empty()
             && !self.keep_plus
@@ -40,6 +41,10 @@ impl Normaliser {
         {
             return Ok((digits, false));
         }
+        self.read_any(number)
+    }
+
+    fn read_any(&self, number: &str) -> Result<(Digits, bool), OtherCharacter> {
         let mut digits = Digits::default();
         let mut is_longer = false;
         let mut plus_may_follow = true;

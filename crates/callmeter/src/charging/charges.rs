@@ -45,7 +45,7 @@ pub(crate) fn charge_call<'d>(
     entry: &Charging,
     deck: &'d Deck,
 ) -> Option<Charged<'d>> {
-    if !selects(rule, call) {
+    if !is_selected(call, rule) {
         return None;
     }
     let millis = charged_millis(rule, call);
@@ -80,7 +80,8 @@ fn rate<'d>(
     }
 }
 
-fn selects(rule: &Rule, call: &CallRow<'_, '_>) -> bool {
+/// Whether a rule selects a call.
+pub(crate) fn is_selected(call: &CallRow<'_, '_>, rule: &Rule) -> bool {
     let is_direction = rule.directions.is_empty() || rule.directions.contains(&call.direction());
     let center = call.center_id().unwrap_or_default();
     let is_center = rule.centers.is_empty() || rule.centers.iter().any(|one| one == center);

@@ -2,7 +2,7 @@
 
 use callmeter_journal::{BatchSeq, DeckState, Journal, Reader, StoredBatch};
 use callmeter_rating::{Built, Deck, Options};
-use callmeter_records::{FieldHasher, Rate};
+use callmeter_records::{FieldHasher, Rate, Stream};
 use tracing::{info, warn};
 
 use super::charges::Priced;
@@ -17,6 +17,7 @@ pub(crate) trait DeckJournal {
     fn next_deck_change(
         &mut self,
         account: &str,
+        stream: Stream,
         after: BatchSeq,
     ) -> Result<Option<StoredBatch>, ChargingError>;
 }
@@ -35,9 +36,10 @@ macro_rules! deck_journal {
             fn next_deck_change(
                 &mut self,
                 account: &str,
+                stream: Stream,
                 after: BatchSeq,
             ) -> Result<Option<StoredBatch>, ChargingError> {
-                Ok($journal::next_deck_change(self, account, after)?)
+                Ok($journal::next_deck_change(self, account, stream, after)?)
             }
         }
     };
@@ -46,24 +48,42 @@ macro_rules! deck_journal {
 deck_journal!(Journal);
 deck_journal!(Reader);
 
+/// Why calls wait: there is no deck that they can be charged by.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoDeck {
+    /// No rates were journaled.
+    #[error("was not read yet")]
+    NotRead,
+    /// All rates were removed.
+    #[error("has no rates")]
+    Empty,
+    /// Every rate has something wrong.
+    #[error("has no rate that can be used; the first problem: {0}")]
+    NoUsableRate(String),
+    /// The rates are known.
+    #[error("has no currency yet: billing settings were not read, or do not say it")]
+    NoCurrency,
+}
+
 /// The deck of an account of the journal, which moves forward with the calls.
 ///
-/// The deck of a batch of calls is that of all batches before it. If the deck was first read later,
-/// it is that one: both are the same whenever they are computed.
+/// The deck of a batch of calls has all rates that were journaled before it. If none of these can
+/// be used, it is the first later deck with a rate that can. The currency is found in the same way,
+/// on its own. So both are the same whenever they are computed.
 pub(crate) struct CurrentDeck {
     /// The account of the rates.
     account: String,
-    /// The configured currency, which replaces that of the account.
-    currency: Option<String>,
     options: Options,
     state: DeckState,
-    /// The last batch that `state` includes.
+    /// The last batch of rates that `state` includes.
     through: BatchSeq,
-    priced: Option<Priced>,
+    /// What was made of `state`; `None` if it was not made yet.
+    priced: Option<Result<Priced, NoDeck>>,
+    currency: CurrentCurrency,
 }
 
 impl CurrentDeck {
-    /// The deck after batch `through`.
+    /// The deck after batch `through`. `currency` replaces that of the account.
     pub(crate) fn new(
         journal: &mut impl DeckJournal,
         account: &str,
@@ -71,28 +91,34 @@ impl CurrentDeck {
         options: &Options,
         through: BatchSeq,
     ) -> Result<Self, ChargingError> {
+        let state = journal.deck_state(account, through)?;
+        let currency = match currency {
+            Some(currency) => CurrentCurrency::Configured(currency.to_owned()),
+            None => CurrentCurrency::OfAccount {
+                known: state.currency().map(str::to_owned),
+                through,
+            },
+        };
         Ok(Self {
             account: account.to_owned(),
-            currency: currency.map(str::to_owned),
             options: options.clone(),
-            state: journal.deck_state(account, through)?,
+            state,
             through,
             priced: None,
+            currency,
         })
     }
 
-    fn is_known(&self) -> bool {
-        self.state.has_rates() && (self.currency.is_some() || self.state.currency().is_some())
-    }
-
-    /// The deck for a batch of calls; `None` while it was not read yet.
+    /// The deck for a batch of calls, or why there is none yet.
     pub(crate) fn for_calls(
         &mut self,
         journal: &mut impl DeckJournal,
         calls: BatchSeq,
-    ) -> Result<Option<&Priced>, ChargingError> {
-        while let Some(change) = journal.next_deck_change(&self.account, self.through)? {
-            if change.meta.seq > calls && self.is_known() {
+    ) -> Result<Result<&Priced, NoDeck>, ChargingError> {
+        while let Some(change) =
+            journal.next_deck_change(&self.account, Stream::Rates, self.through)?
+        {
+            if change.meta.seq > calls && self.priced()?.is_ok() {
                 break;
             }
             if self.state.apply(&change)? {
@@ -100,31 +126,98 @@ impl CurrentDeck {
             }
             self.through = change.meta.seq;
         }
-        if !self.is_known() {
-            return Ok(None);
+        let currency = self.currency.for_calls(journal, &self.account, calls)?;
+        Ok(match (self.priced()?, currency) {
+            (Err(why), _) => Err(why.clone()),
+            (Ok(_), None) => Err(NoDeck::NoCurrency),
+            (Ok(priced), Some(currency)) => {
+                if priced.currency.as_ref() != Some(&currency) {
+                    priced.currency = Some(currency);
+                }
+                Ok(priced)
+            }
+        })
+    }
+
+    /// The currency for a batch of calls; `None` if it is not known yet.
+    pub(crate) fn currency_for(
+        &mut self,
+        journal: &mut impl DeckJournal,
+        calls: BatchSeq,
+    ) -> Result<Option<String>, ChargingError> {
+        self.currency.for_calls(journal, &self.account, calls)
+    }
+
+    fn priced(&mut self) -> Result<&mut Result<Priced, NoDeck>, ChargingError> {
+        let priced = match self.priced.take() {
+            Some(priced) => priced,
+            None => price(&self.account, &self.state, &self.options)?,
+        };
+        Ok(self.priced.insert(priced))
+    }
+}
+
+/// The currency of a deck, which moves forward with the calls.
+enum CurrentCurrency {
+    Configured(String),
+    OfAccount {
+        known: Option<String>,
+        /// The last batch of billing settings that was looked at.
+        through: BatchSeq,
+    },
+}
+
+impl CurrentCurrency {
+    fn for_calls(
+        &mut self,
+        journal: &mut impl DeckJournal,
+        account: &str,
+        calls: BatchSeq,
+    ) -> Result<Option<String>, ChargingError> {
+        let (known, through) = match self {
+            Self::Configured(currency) => return Ok(Some(currency.clone())),
+            Self::OfAccount { known, through } => (known, through),
+        };
+        while let Some(change) = journal.next_deck_change(account, Stream::Billing, *through)? {
+            if change.meta.seq > calls && known.is_some() {
+                break;
+            }
+            let mut settings = DeckState::default();
+            settings.apply(&change)?;
+            if let Some(currency) = settings.currency() {
+                *known = Some(currency.to_owned());
+            }
+            *through = change.meta.seq;
         }
-        if self.priced.is_none() {
-            let currency = self.currency.as_deref().or(self.state.currency());
-            self.priced = Some(price(&self.account, &self.state, currency, &self.options)?);
-        }
-        Ok(self.priced.as_ref())
+        Ok(known.clone())
     }
 }
 
 fn price(
     account: &str,
     state: &DeckState,
-    currency: Option<&str>,
     options: &Options,
-) -> Result<Priced, ChargingError> {
+) -> Result<Result<Priced, NoDeck>, ChargingError> {
+    if state.rates() == 0 {
+        return Ok(Err(if state.has_rates() {
+            NoDeck::Empty
+        } else {
+            NoDeck::NotRead
+        }));
+    }
     let (built, fingerprint) = build(state, options)?;
+    let first = built.problems.first();
+    if !built.deck.has_usable_rate() {
+        let first = first.map_or_else(String::new, ToString::to_string);
+        return Ok(Err(NoDeck::NoUsableRate(first)));
+    }
     info!(
         deck = account,
         prefixes = built.deck.len(),
         fingerprint,
         "rate deck in use"
     );
-    if let Some(problem) = built.problems.first() {
+    if let Some(problem) = first {
         warn!(
             deck = account,
             unusable = built.bad_rows,
@@ -133,11 +226,11 @@ fn price(
             "rates of the deck that are not used"
         );
     }
-    Ok(Priced {
+    Ok(Ok(Priced {
         deck: built.deck,
-        currency: currency.map(str::to_owned),
+        currency: None,
         fingerprint,
-    })
+    }))
 }
 
 /// Builds the deck of a state, and its fingerprint.

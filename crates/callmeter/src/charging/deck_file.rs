@@ -3,9 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use api_client::ErrorKind;
+use callmeter_rating::{Built, Deck, Options};
 use portsip_client::{CallRate, ExportReader};
 use serde_json::value::RawValue;
 
+use super::deck_rows::rating_row;
 use crate::sources::OwnedDeck;
 
 /// The largest file that is read.
@@ -32,6 +35,16 @@ pub(crate) enum DeckFileError {
     },
 }
 
+impl DeckFileError {
+    /// The label `reason` of a failed poll.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => ErrorKind::Local.as_str(),
+            Self::NoDeck { .. } => ErrorKind::Unreadable.as_str(),
+        }
+    }
+}
+
 /// A deck as it was read.
 pub(crate) struct DeckFile {
     /// The rates, in the order of the file.
@@ -40,23 +53,14 @@ pub(crate) struct DeckFile {
     pub(crate) unreadable: Vec<String>,
 }
 
-impl DeckFile {
-    /// The records of the rates, also of those with the prefix of another.
-    pub(crate) fn records(self) -> (OwnedDeck, Vec<String>) {
-        (
-            OwnedDeck::with_repeats(self.rates.into_iter()),
-            self.unreadable,
-        )
-    }
-}
-
 /// Reads a file: CSV with a header like that of the PBX's export, or JSON like that of its list,
 /// which is `{"items": […]}` or the bare list.
 pub(crate) fn read(path: &Path) -> Result<DeckFile, DeckFileError> {
-    let bytes = api_client::read_file(path, MAX_BYTES).map_err(|source| DeckFileError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes =
+        read_file_timeout::read_file(path, MAX_BYTES).map_err(|source| DeckFileError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
     let is_json = bytes
         .iter()
         .find(|byte| !byte.is_ascii_whitespace())
@@ -112,6 +116,25 @@ fn json(bytes: &[u8]) -> Result<DeckFile, String> {
         }
     }
     Ok(deck)
+}
+
+/// A deck that was built of a file, and the rows that cannot be read.
+pub(crate) struct FileDeck {
+    pub(crate) built: Built,
+    pub(crate) unreadable: Vec<String>,
+}
+
+/// Reads a file and builds its deck.
+pub(crate) fn deck_of_file(path: &Path, options: &Options) -> Result<FileDeck, String> {
+    let file = read(path).map_err(|error| error.to_string())?;
+    let deck = OwnedDeck::with_repeats(file.rates.into_iter());
+    let records = deck.records();
+    let rows = records.iter().map(rating_row);
+    let built = Deck::build(rows, options).map_err(|error| error.to_string())?;
+    Ok(FileDeck {
+        built,
+        unreadable: file.unreadable,
+    })
 }
 
 #[cfg(test)]

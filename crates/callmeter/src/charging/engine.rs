@@ -1,29 +1,26 @@
 //! The thread of an entry: reads calls behind the polls, and appends their charges.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use callmeter_error_chain::chain;
-use callmeter_journal::{BatchSeq, DeckExtent, NewCharges, StoredBatch};
+use callmeter_journal::{BatchSeq, NewCharges, StoredBatch};
 use callmeter_records::{CallsView, ChargesView, Stream};
-use jiff::Timestamp;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::charges::{BatchCharges, EarlierCharges, charge_batch};
-use super::current_deck::CurrentDeck;
+use super::current_deck::{CurrentDeck, NoDeck};
 use super::cursor::{cursor_of, deck_account};
-use super::deck_file;
 use super::error::ChargingError;
+use super::followed_file::FollowedFile;
+use super::waiting::WaitingCalls;
 use crate::config::{Charging, Deck};
 use crate::context::AppContext;
-use crate::sources::OwnedDeck;
+use crate::status::ChargingStatus;
 
 /// How long the thread waits for calls before it looks whether it has to stop.
 const WAIT: Duration = Duration::from_millis(500);
-/// How often the file of a deck is looked at.
-const LOOK_AT_FILE: Duration = Duration::from_secs(5);
 /// How long the thread waits after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
@@ -39,15 +36,18 @@ pub(super) struct Engine {
     acknowledged: BatchSeq,
     deck: Option<CurrentDeck>,
     file: FollowedFile,
-    /// What was logged last: why calls wait.
-    waiting: Option<String>,
+    waiting: WaitingCalls,
+    /// What was logged last.
+    said: Said,
 }
 
-/// The file of a deck, as it was read last.
-#[derive(Default)]
-struct FollowedFile {
-    looked_at: Option<Instant>,
-    read: Option<(SystemTime, u64)>,
+/// What is said of an entry when it changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Said {
+    /// Why calls wait.
+    wait: Option<String>,
+    /// Why the file of the deck cannot be read.
+    file: Option<String>,
 }
 
 impl Engine {
@@ -61,7 +61,8 @@ impl Engine {
             acknowledged: BatchSeq::START,
             deck: None,
             file: FollowedFile::default(),
-            waiting: None,
+            waiting: WaitingCalls::default(),
+            said: Said::default(),
         }
     }
 
@@ -76,10 +77,10 @@ impl Engine {
                     // Everything is read again: the journal says what is charged.
                     self.deck = None;
                     let reason = chain(&error);
-                    if self.waiting.as_ref() != Some(&reason) {
+                    if self.said.wait.as_ref() != Some(&reason) {
                         warn!(charge = self.entry.name, reason, "calls wait to be charged");
                     }
-                    self.waiting = Some(reason);
+                    self.said.wait = Some(reason);
                     self.pause();
                 }
             }
@@ -98,29 +99,20 @@ impl Engine {
     }
 
     /// Charges the calls that have come.
-    fn round(&mut self) -> Result<(), ChargingError> {
-        let file = self.follow_file();
+    pub(super) fn round(&mut self) -> Result<(), ChargingError> {
+        self.file.follow(&self.app, &self.entry)?;
         let mut journal = self.app.journal.clone();
         if self.deck.is_none() {
-            let cursor = journal.cursor(&self.cursor, Stream::Calls)?;
-            self.acknowledged = cursor.map_or(BatchSeq::START, |cursor| cursor.batch);
-            // An entry that was renamed, or removed for a while, has a new cursor.
-            let charged = journal.last_charged(&self.entry.account)?;
-            self.position = self.acknowledged.max(charged);
-            self.deck = Some(CurrentDeck::new(
-                &mut journal,
-                deck_account(&self.entry),
-                self.entry.currency.as_deref(),
-                &self.entry.rating,
-                self.position,
-            )?);
+            self.find_position()?;
         }
-        let mut waits = false;
+        let mut wait = None;
         while !self.is_stopped()
             && let Some(batch) = journal.next_batch(Stream::Calls, self.position)?
         {
-            if *batch.meta.account == *self.entry.account && !self.charge(&batch)? {
-                waits = true;
+            if *batch.meta.account == *self.entry.account
+                && let Err(why) = self.charge(&batch)?
+            {
+                wait = Some(why);
                 break;
             }
             self.position = batch.meta.seq;
@@ -130,24 +122,51 @@ impl Engine {
             journal.acknowledge(&self.cursor, Stream::Calls, self.position)?;
             self.acknowledged = self.position;
         }
-        self.show_waiting(waits)?;
-        let why = match &self.entry.deck {
-            Deck::Account(account) => format!("the deck of account {account} was not read yet"),
-            Deck::File(path) => format!("the deck {} was not read yet", path.display()),
-        };
-        self.log_waiting(waits.then_some(why));
-        file
+        if wait.is_none()
+            && self.file.problem().is_some()
+            && let Some(deck) = &mut self.deck
+        {
+            // No call needs a deck now, but the next one will.
+            wait = deck.for_calls(&mut journal, self.position)?.err();
+        }
+        self.show(wait)
     }
 
-    /// Charges a batch of calls; false if the deck was not read yet.
-    fn charge(&mut self, batch: &StoredBatch) -> Result<bool, ChargingError> {
+    fn find_position(&mut self) -> Result<(), ChargingError> {
+        let mut journal = self.app.journal.clone();
+        let cursor = journal.cursor(&self.cursor, Stream::Calls)?;
+        self.acknowledged = cursor.map_or(BatchSeq::START, |cursor| cursor.batch);
+        // An entry that was renamed, or removed for a while, has a new cursor.
+        let charged = journal.last_charged(&self.entry.account)?;
+        if charged > self.acknowledged {
+            info!(
+                charge = self.entry.name,
+                account = self.entry.account,
+                "this account was charged before, perhaps by an entry of another name: calls \
+                 that were journaled before its last charge are not charged again"
+            );
+        }
+        self.position = self.acknowledged.max(charged);
+        self.deck = Some(CurrentDeck::new(
+            &mut journal,
+            deck_account(&self.entry),
+            self.entry.currency.as_deref(),
+            &self.entry.rating,
+            self.position,
+        )?);
+        Ok(())
+    }
+
+    /// Charges a batch of calls, or says why it waits.
+    fn charge(&mut self, batch: &StoredBatch) -> Result<Result<(), NoDeck>, ChargingError> {
         let mut journal = self.app.journal.clone();
         let calls = batch.meta.seq;
         let Some(deck) = &mut self.deck else {
-            return Ok(false);
+            return Ok(Err(NoDeck::NotRead));
         };
-        let Some(priced) = deck.for_calls(&mut journal, calls)? else {
-            return Ok(false);
+        let priced = match deck.for_calls(&mut journal, calls)? {
+            Ok(priced) => priced,
+            Err(why) => return Ok(Err(why)),
         };
         let mut earlier = EarlierCharges::new(&journal.revised_rows(calls)?);
         for seq in earlier.batches() {
@@ -159,7 +178,7 @@ impl Engine {
         let view = CallsView::new(&batch.records)?;
         let BatchCharges { charges, span } = charge_batch(&view, &self.entry, priced, &earlier);
         if charges.is_empty() {
-            return Ok(true);
+            return Ok(Ok(()));
         }
         let appended = journal.append_charges(NewCharges {
             account: &self.entry.account,
@@ -171,86 +190,57 @@ impl Engine {
         })?;
         self.acknowledged = calls;
         self.app.count(Stream::Charges, appended.as_slice())?;
-        Ok(true)
+        Ok(Ok(()))
     }
 
-    fn show_waiting(&self, waits: bool) -> Result<(), ChargingError> {
-        let mut calls = 0;
-        let mut after = self.position;
-        while waits && let Some(meta) = self.app.journal.next_meta(Stream::Calls, after)? {
-            after = meta.seq;
-            if *meta.account == *self.entry.account {
-                calls += i64::from(meta.rows);
+    /// Shows how many calls wait and why, and logs what has changed.
+    fn show(&mut self, wait: Option<NoDeck>) -> Result<(), ChargingError> {
+        let calls = match wait {
+            Some(_) => {
+                let journal = &self.app.journal;
+                self.waiting.count(journal, &self.entry, self.position)?
             }
-        }
+            None => 0,
+        };
         self.app
             .metrics
             .calls_waiting_for_deck
             .with_label_values(&[&self.entry.account])
-            .set(calls);
+            .set(i64::try_from(calls).unwrap_or(i64::MAX));
+        let deck = match &self.entry.deck {
+            Deck::Account(account) => format!("the deck of account {account}"),
+            Deck::File(path) => format!("the deck {}", path.display()),
+        };
+        let said = Said {
+            wait: wait.map(|why| format!("{deck} {why}")),
+            file: self.file.problem().map(str::to_owned),
+        };
+        self.app.status.set_charging(ChargingStatus {
+            name: self.entry.name.clone(),
+            account: self.entry.account.clone(),
+            waiting: calls,
+            reason: said.wait.clone(),
+            error: said.file.clone(),
+        });
+        self.log(said);
         Ok(())
     }
 
-    /// Logs a change of the reason why calls wait.
-    fn log_waiting(&mut self, reason: Option<String>) {
-        if self.waiting == reason {
+    fn log(&mut self, said: Said) {
+        if self.said == said {
             return;
         }
-        if let Some(reason) = &reason {
-            info!(charge = self.entry.name, reason, "calls wait to be charged");
-        } else {
-            info!(charge = self.entry.name, "calls are charged");
+        let charge = &self.entry.name;
+        match (&said.wait, &said.file) {
+            (None, None) => info!(charge, "calls are charged"),
+            (Some(reason), None) => info!(charge, reason, "calls wait to be charged"),
+            (Some(_), Some(reason)) => error!(charge, reason, "calls wait to be charged"),
+            (None, Some(reason)) => error!(
+                charge,
+                reason,
+                "the deck cannot be read: calls are charged by the rates that were read last"
+            ),
         }
-        self.waiting = reason;
+        self.said = said;
     }
-
-    /// Journals the rates of the deck's file if it has changed.
-    fn follow_file(&mut self) -> Result<(), ChargingError> {
-        let Deck::File(path) = &self.entry.deck else {
-            return Ok(());
-        };
-        let now = Instant::now();
-        if self
-            .file
-            .looked_at
-            .is_some_and(|last| now - last < LOOK_AT_FILE)
-        {
-            return Ok(());
-        }
-        self.file.looked_at = Some(now);
-        let path = path.clone();
-        let state = file_state(&path);
-        if state.is_some() && state == self.file.read {
-            return Ok(());
-        }
-        let file = deck_file::read(&path)?;
-        if let Some(first) = file.unreadable.first() {
-            warn!(
-                deck = %path.display(),
-                unreadable = file.unreadable.len(),
-                first,
-                "rows of the deck cannot be read"
-            );
-        }
-        let extent = if file.unreadable.is_empty() {
-            DeckExtent::Whole
-        } else {
-            DeckExtent::Part
-        };
-        let deck = OwnedDeck::new(file.rates.into_iter());
-        let changes = self.app.journal.record_rates(
-            &self.entry.name,
-            Timestamp::now().as_microsecond(),
-            &deck.records(),
-            extent,
-        )?;
-        self.app.count(Stream::Rates, changes.batch.as_slice())?;
-        self.file.read = state;
-        Ok(())
-    }
-}
-
-fn file_state(path: &PathBuf) -> Option<(SystemTime, u64)> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
 }

@@ -5,17 +5,12 @@ use callmeter_meter::ApplyError;
 use callmeter_rating::OptionsError;
 use callmeter_records::ViewError;
 
-use super::deck_file::DeckFileError;
-
 /// Why calls are not charged at the moment. They wait; nothing is lost.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChargingError {
     /// The journal cannot be read or written.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The file of the deck cannot be read.
-    #[error(transparent)]
-    File(#[from] DeckFileError),
     /// An option of the rating cannot be used.
     #[error("rating: {0}")]
     Options(#[from] OptionsError),

@@ -11,14 +11,19 @@ mod deck_file;
 mod deck_rows;
 mod engine;
 mod error;
+mod followed_file;
 mod numbers;
 mod set;
+#[cfg(test)]
+pub(crate) mod test_rig;
+#[cfg(test)]
+mod tests;
+mod waiting;
 mod words;
 
-pub(crate) use charges::{Priced, charge_call};
+pub(crate) use charges::{Priced, charge_call, is_selected};
 pub(crate) use current_deck::{CurrentDeck, build};
 pub(crate) use cursor::deck_account;
-pub(crate) use deck_file::read as read_deck_file;
-pub(crate) use deck_rows::rating_row;
+pub(crate) use deck_file::deck_of_file;
 pub(crate) use set::{ChargeSet, cursors};
 pub(crate) use words::describe;

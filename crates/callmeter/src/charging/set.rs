@@ -83,5 +83,8 @@ fn stop(app: &AppContext, running: Vec<Running>) {
             .metrics
             .calls_waiting_for_deck
             .remove_label_values(&labels);
+        app.status.remove_charging(&one.entry.name);
+        // The series of the file of a deck. No account has the name of an entry.
+        app.metrics.forget_account(&one.entry.name);
     }
 }

@@ -30,9 +30,14 @@ pub fn run(file: &Path, web_config_file: Option<&Path>) -> Result<(), Failure> {
     };
     let loaded = loaded?;
     check_journal(&loaded)?;
+    let decks = check_decks(&loaded)?;
     let plugins = check_plugins(&loaded)?;
     let warnings = loaded.warnings.iter().map(ToString::to_string);
-    for warning in warnings.chain(plugins).chain(web.into_iter().flatten()) {
+    for warning in warnings
+        .chain(decks)
+        .chain(plugins)
+        .chain(web.into_iter().flatten())
+    {
         eprintln!("warning: {warning}");
     }
     let mut out = std::io::stdout().lock();
@@ -56,6 +61,52 @@ fn check_journal(loaded: &Loaded) -> Result<(), Failure> {
         };
         ConfigError::new(vec![problem]).into()
     })
+}
+
+/// Reads the deck files. A start does not fail without them, but calls would wait. Returns warnings.
+fn check_decks(loaded: &Loaded) -> Result<Vec<String>, Failure> {
+    let mut problems = Vec::new();
+    let mut warnings = Vec::new();
+    for (index, entry) in loaded.config.charges.iter().enumerate() {
+        let config::Deck::File(path) = &entry.deck else {
+            continue;
+        };
+        match charging::deck_of_file(path, &entry.rating) {
+            Err(message) => {
+                let key = format!("charges[{index}].deck");
+                let known = loaded.warnings.iter().find(|warning| warning.key == key);
+                problems.push(Problem {
+                    file: loaded.file.clone(),
+                    place: known.and_then(|warning| warning.place),
+                    key,
+                    message,
+                    hint: None,
+                });
+            }
+            Ok(found) => {
+                let unreadable = found
+                    .unreadable
+                    .iter()
+                    .map(|row| format!("{row}; not used"));
+                let problems = found.built.problems.iter().map(ToString::to_string);
+                let mut all = unreadable.chain(problems);
+                let named = |text| format!("the deck {}: {text}", path.display());
+                warnings.extend(all.by_ref().take(10).map(named));
+                let unlisted = all.count();
+                if unlisted > 0 {
+                    warnings.push(named(format!("and {unlisted} more problems")));
+                }
+                if !found.built.deck.has_usable_rate() {
+                    warnings.push(named("no rate can be used: calls wait".to_owned()));
+                }
+            }
+        }
+    }
+    if problems.is_empty() {
+        Ok(warnings)
+    } else {
+        Err(ConfigError::new(problems).into())
+    }
 }
 
 /// Loads each output's plugin, in a process of its own, and lets it check the output's settings.

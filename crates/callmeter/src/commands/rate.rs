@@ -5,12 +5,12 @@ use std::io::Write as _;
 use std::path::Path;
 
 use callmeter_journal::{BatchSeq, Reader};
-use callmeter_rating::{Built, Deck, Explanation, FreeSeconds, Options, Tariff};
+use callmeter_rating::{Built, Explanation, FreeSeconds, Options, Tariff};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::journal;
-use crate::charging::{self, read_deck_file};
+use crate::charging;
 use crate::cli::{RateArgs, RateFormat};
 use crate::config::{self, Config};
 use crate::exit::Failure;
@@ -82,14 +82,11 @@ impl UsedDeck {
     }
 
     fn of_file(path: &Path, options: &Options) -> Result<Self, Failure> {
-        let file = read_deck_file(path).map_err(Failure::failed)?;
-        let (deck, unreadable) = file.records();
-        let records = deck.records();
-        let rows = records.iter().map(charging::rating_row);
+        let deck = charging::deck_of_file(path, options).map_err(Failure::failed)?;
         Ok(Self {
             name: path.display().to_string(),
-            built: Deck::build(rows, options).map_err(Failure::failed)?,
-            unreadable,
+            built: deck.built,
+            unreadable: deck.unreadable,
         })
     }
 }

@@ -10,7 +10,7 @@ use super::accounts::sections;
 use super::charge_model::{Charging, Deck, NumberColumn, Numbers, Rule};
 use super::model::{Account, Api};
 use super::output_from::OutputFrom;
-use super::section::{Section, Text};
+use yaml_sections::{Section, Text};
 
 const DIRECTIONS: [(&str, Direction); 5] = [
     ("incoming", Direction::Incoming),
@@ -138,8 +138,15 @@ fn deck(section: &mut Section<'_>, accounts: &[Account]) -> Option<Deck> {
             if section.problems().connects
                 && let Err(error) = std::fs::File::open(&path)
             {
-                let message = format!("cannot read {}: {error}", path.display());
-                section.mistake("deck", message, None);
+                // It may come later. A start must not fail because of it.
+                let message = format!(
+                    "cannot read {}: {error}; calls wait, or are charged by the rates that were \
+                     read of it last",
+                    path.display()
+                );
+                section
+                    .problems()
+                    .warning(Some(text.at), &text.key, message);
             }
             Some(Deck::File(path))
         }

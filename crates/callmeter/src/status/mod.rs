@@ -3,6 +3,7 @@
 
 mod account;
 mod account_store;
+mod charging;
 mod json;
 mod outputs;
 mod overview;
@@ -15,6 +16,7 @@ pub use account::{
     AccountStatus, CallsProgress, NotableCalls, PollEnd, Task, TaskState, TaskStatus, UnprovenDay,
 };
 pub use account_store::{AccountSetup, AccountStore, Transition};
+pub use charging::ChargingStatus;
 pub use outputs::OutputStatus;
 pub(crate) use outputs::oldest;
 pub use overview::{ConfigStatus, JournalStatus, Status, Versions};

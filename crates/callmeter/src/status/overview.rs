@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::account::AccountStatus;
+use super::charging::ChargingStatus;
 use super::json::{optional_time, time};
 use super::outputs::OutputStatus;
 
@@ -64,6 +65,8 @@ pub struct Status {
     pub config: ConfigStatus,
     /// The accounts by name.
     pub accounts: Vec<AccountStatus>,
+    /// The entries of `charges`, by name.
+    pub charges: Vec<ChargingStatus>,
     /// The outputs by name.
     pub outputs: Vec<OutputStatus>,
     /// The journal.

@@ -4,6 +4,7 @@
 //! Each struct is taken apart with all its fields: a new one does not compile until it is listed.
 
 use super::account::{AccountStatus, CallsProgress, TaskStatus};
+use super::charging::ChargingStatus;
 use super::outputs::OutputStatus;
 use super::overview::{ConfigStatus, JournalStatus, Status};
 
@@ -19,6 +20,7 @@ impl Status {
             versions: _,
             config,
             accounts,
+            charges,
             outputs,
             journal,
         } = &mut self;
@@ -32,6 +34,9 @@ impl Status {
         error.iter_mut().chain(warnings).for_each(change);
         for one in accounts.iter_mut() {
             account(one, &change);
+        }
+        for one in charges.iter_mut() {
+            charging(one, &change);
         }
         for one in outputs.iter_mut() {
             output(one, &change);
@@ -87,6 +92,19 @@ fn account(account: &mut AccountStatus, change: &impl Fn(&mut String)) {
         } = task;
         error.iter_mut().chain(found).for_each(change);
     }
+}
+
+fn charging(charging: &mut ChargingStatus, change: &impl Fn(&mut String)) {
+    let ChargingStatus {
+        name,
+        account,
+        waiting: _,
+        reason,
+        error,
+    } = charging;
+    change(name);
+    change(account);
+    reason.iter_mut().chain(error).for_each(change);
 }
 
 fn output(output: &mut OutputStatus, change: &impl Fn(&mut String)) {

@@ -1,5 +1,6 @@
 //! The store of the program's status. Readers get a copy and block nobody.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -8,6 +9,7 @@ use callmeter_plugin_host::Outputs;
 use jiff::Timestamp;
 
 use super::account_store::AccountStore;
+use super::charging::ChargingStatus;
 use super::outputs::OutputStatus;
 use super::overview::{ConfigStatus, JournalStatus, Status, Versions};
 use crate::secret_redactor::SecretRedactor;
@@ -27,6 +29,8 @@ struct Inner {
     ready: bool,
     config: ConfigStatus,
     journal: JournalStatus,
+    /// By the name of the entry.
+    charges: BTreeMap<String, ChargingStatus>,
 }
 
 impl StatusStore {
@@ -50,6 +54,7 @@ impl StatusStore {
                     warnings: Vec::new(),
                 },
                 journal: JournalStatus::default(),
+                charges: BTreeMap::new(),
             }),
         }
     }
@@ -76,6 +81,7 @@ impl StatusStore {
             },
             config: inner.config.clone(),
             accounts,
+            charges: inner.charges.values().cloned().collect(),
             outputs,
             journal: inner.journal.clone(),
         }
@@ -131,6 +137,16 @@ impl StatusStore {
             .collect();
         shown.sort_by(|a, b| a.name.cmp(&b.name));
         shown
+    }
+
+    /// Sets how an entry of `charges` gets on.
+    pub fn set_charging(&self, status: ChargingStatus) {
+        self.inner().charges.insert(status.name.clone(), status);
+    }
+
+    /// Removes an entry of `charges`, by its name.
+    pub fn remove_charging(&self, name: &str) {
+        self.inner().charges.remove(name);
     }
 
     /// Changes the status of the journal.

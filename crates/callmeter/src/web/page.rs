@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::calls_card::calls_card;
+use super::charges_card::{charges, waits_for_deck};
 use super::words::{moment, number, optional, plural, size, span_of};
 use crate::status::{AccountStatus, OutputStatus, Status, TaskState, TaskStatus, oldest};
 
@@ -64,6 +65,7 @@ pub(super) fn render(status: &Status, telemetry_path: &str) -> String {
                         }
                         @for account in &status.accounts { (account_card(account, now)) }
                     }
+                    (charges(&status.charges))
                     section {
                         h2 { "Outputs" }
                         @if status.outputs.is_empty() {
@@ -94,13 +96,18 @@ fn summary(status: &Status) -> Markup {
         .filter(|output| output_mark(output) == Mark::Bad)
         .count();
     let outputs_waiting = status.outputs.iter().any(waits);
+    let uncharged = status.charges.iter().any(waits_for_deck);
+    let decks_unread = (status.charges.iter())
+        .filter(|charging| charging.error.is_some())
+        .count();
     let trouble = failing
+        + decks_unread
         + outputs_down
         + usize::from(status.journal.error.is_some())
         + usize::from(status.config.error.is_some());
     let (mark, words) = if trouble > 0 {
         (Mark::Bad, "Something needs attention")
-    } else if !status.ready || waiting > 0 || outputs_waiting {
+    } else if !status.ready || waiting > 0 || outputs_waiting || uncharged {
         (Mark::Waiting, "Starting")
     } else {
         (Mark::Good, "All is well")
@@ -266,7 +273,7 @@ mod tests {
     use callmeter_plugin_host::StreamStatus;
     use callmeter_records::{Backlog, Stream};
 
-    use crate::status::{CallsProgress, ConfigStatus, Task, UnprovenDay};
+    use crate::status::{CallsProgress, ChargingStatus, ConfigStatus, Task, UnprovenDay};
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -389,6 +396,20 @@ mod tests {
                     streams: vec![stream(4_321, Some(hour))],
                 },
             ],
+            charges: vec![
+                ChargingStatus {
+                    name: "branches".to_owned(),
+                    account: "branches".to_owned(),
+                    ..ChargingStatus::default()
+                },
+                ChargingStatus {
+                    name: "spend".to_owned(),
+                    account: "acme".to_owned(),
+                    waiting: 1_234,
+                    reason: Some("the deck ./deck.csv was not read yet".to_owned()),
+                    error: Some("cannot read the deck ./deck.csv: <no> such file".to_owned()),
+                },
+            ],
             journal: crate::status::JournalStatus {
                 path: "/var/lib/callmeter/journal.db".to_owned(),
                 bytes: 734_003_200,
@@ -424,6 +445,7 @@ mod tests {
         assert!(render(&status, "/metrics").contains("Something needs attention"));
         status.config.error = None;
         status.outputs.clear();
+        status.charges.truncate(1);
         status.accounts.truncate(1);
         status.accounts[0]
             .tasks

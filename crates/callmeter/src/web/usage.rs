@@ -1,5 +1,5 @@
-//! The page of usage: calls of the last 48 hours, service level, and what clients have used of
-//! their allowances. For operators without dashboards of their own. It works without JavaScript.
+//! The page of usage: calls of the last 48 hours, service level, what clients have used of their
+//! allowances, and what calls cost. For operators without dashboards of their own. It works without JavaScript.
 
 use callmeter_meter::{HourFigures, IN_TIME_MS, Snapshot};
 use jiff::Timestamp;
@@ -7,6 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::usage_charts::{allowance, hours, percent};
 use super::usage_figures::{AccountUsage, HOURS, ShownCalls, accounts, names};
+use super::usage_spend;
 use super::words::{number, plural};
 
 const STYLE: &str = include_str!("page.css");
@@ -63,7 +64,7 @@ pub(super) fn render(snapshot: &Snapshot, wanted: &Wanted, now: Timestamp) -> St
             body {
                 header {
                     h1 { "Usage" }
-                    p { "Incoming calls of the last " (HOURS) " hours, and what clients have used of their allowances." }
+                    p { "Incoming calls of the last " (HOURS) " hours, what clients have used of their allowances, and what calls cost." }
                     nav {
                         a href="/" { "Status" }
                         @if wanted.account.is_some() { a href="/usage" { "All accounts" } }
@@ -73,7 +74,7 @@ pub(super) fn render(snapshot: &Snapshot, wanted: &Wanted, now: Timestamp) -> St
                     @if let Some(account) = chosen {
                         (one_account(snapshot, account, wanted.page, now_hour))
                     } @else if let Some(name) = &wanted.account {
-                        p.none { "The account " (name) " has neither calls nor allowances." }
+                        p.none { "The account " (name) " has neither calls, allowances nor spend." }
                     } @else if all.is_empty() {
                         p.none { "No account has calls or allowances yet." }
                     } @else {
@@ -98,6 +99,9 @@ fn overview(all: &[&AccountUsage], page: usize, now_hour: i64, shown: ShownCalls
                         a href={ "?account=" (encoded(&account.name)) } { (account.name) }
                         small { (clients_in_words(account)) }
                     }
+                    @if let Some(spend) = &account.spend {
+                        p.fact { "Calls have cost " (spend.in_words()) }
+                    }
                     (calls(account, now_hour, shown))
                 }
             }
@@ -110,7 +114,7 @@ fn one_account(snapshot: &Snapshot, account: &AccountUsage, page: usize, now_hou
     let clients = account.worst_first();
     let shown = paged(&clients, page);
     let ids: Vec<&str> = shown.iter().map(|(id, _)| *id).collect();
-    let names = names(snapshot, &account.name, &ids);
+    let known = names(snapshot, &account.name, &ids);
     html! {
         section {
             h2 { (account.name) }
@@ -133,7 +137,7 @@ fn one_account(snapshot: &Snapshot, account: &AccountUsage, page: usize, now_hou
                         @for (id, client) in shown {
                             tr {
                                 th {
-                                    @if let Some(name) = names.get(*id).filter(|name| !name.is_empty()) {
+                                    @if let Some(name) = known.get(*id).filter(|name| !name.is_empty()) {
                                         (name) small { (id) }
                                     } @else {
                                         (id)
@@ -150,6 +154,9 @@ fn one_account(snapshot: &Snapshot, account: &AccountUsage, page: usize, now_hou
                 }
                 (pages(clients.len(), page, &format!("account={}&", encoded(&account.name))))
             }
+        }
+        @if let Some(spend) = &account.spend {
+            (usage_spend::section(spend, &names(snapshot, &account.name, &spend.listed_clients())))
         }
     }
 }
@@ -342,7 +349,7 @@ mod tests {
         assert!(!page(&mut ledger, "page=20").contains(">hq<"));
         let one = page(&mut ledger, "account=account+0049+%22%26");
         assert!(one.contains("3 clients with an allowance"));
-        assert!(page(&mut ledger, "account=hq").contains("neither calls nor allowances"));
+        assert!(page(&mut ledger, "account=hq").contains("neither calls, allowances nor spend"));
         assert!(page(&mut ledger, "account=<b>").contains("&lt;b&gt;"));
     }
 

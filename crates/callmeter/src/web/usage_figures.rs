@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use callmeter_meter::{FamilyId, HourFigures, Snapshot, Values, pairs};
 
+use super::usage_spend::{Spend, spend};
+
 /// How many hours the page shows.
 pub(super) const HOURS: i64 = 48;
 
@@ -46,6 +48,8 @@ pub(super) struct AccountUsage {
     pub(super) elapsed: Option<f64>,
     /// The clients whose used share is known, by id.
     pub(super) clients: HashMap<String, ClientUsage>,
+    /// What its calls cost, if they are charged.
+    pub(super) spend: Option<Spend>,
 }
 
 /// What a client has used of its allowance.
@@ -110,7 +114,7 @@ impl AccountUsage {
     }
 }
 
-/// The accounts that have calls or allowances.
+/// The accounts that have calls, allowances or spend.
 pub(super) fn accounts(snapshot: &Snapshot) -> BTreeMap<String, AccountUsage> {
     let mut accounts: BTreeMap<String, AccountUsage> = BTreeMap::new();
     let shown = ShownCalls::of(snapshot);
@@ -153,7 +157,14 @@ pub(super) fn accounts(snapshot: &Snapshot) -> BTreeMap<String, AccountUsage> {
             }
         },
     );
-    accounts.retain(|_, account| !account.hours.is_empty() || !account.clients.is_empty());
+    for (name, spend) in spend(snapshot) {
+        if let Some(account) = accounts.get_mut(&name) {
+            account.spend = Some(spend);
+        }
+    }
+    accounts.retain(|_, account| {
+        !account.hours.is_empty() || !account.clients.is_empty() || account.spend.is_some()
+    });
     accounts
 }
 

@@ -215,14 +215,12 @@ fn a_deck_of_many_changes_is_gathered() {
     assert_eq!(show(&state), "true false None: 41=199 42=7");
     assert_eq!(show(&state), deck(&journal, journal.head().0));
     let first = journal
-        .next_deck_change("pbx", BatchSeq(0))
+        .next_deck_change("pbx", Stream::Rates, BatchSeq(0))
         .unwrap()
         .unwrap();
     assert_eq!(first.meta.seq, BatchSeq(1));
-    assert!(
-        journal
-            .next_deck_change("nobody", BatchSeq(0))
-            .unwrap()
-            .is_none()
-    );
+    for (account, stream) in [("nobody", Stream::Rates), ("pbx", Stream::Billing)] {
+        let change = journal.next_deck_change(account, stream, BatchSeq(0));
+        assert!(change.unwrap().is_none(), "{account} {stream:?}");
+    }
 }

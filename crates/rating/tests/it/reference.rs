@@ -270,6 +270,8 @@ fn a_million_calls_cost_what_the_reference_says() {
         let prefixes: Vec<String> = (0..count)
             .map(|_| match random.random_range(0..20) {
                 0 => random_digits(&mut random, 14..40),
+                // Around the lengths that a deck stores apart: 4, 12 and 16.
+                1..=5 => random_digits(&mut random, 3..18),
                 _ => random_digits(&mut random, 1..7),
             })
             .collect();

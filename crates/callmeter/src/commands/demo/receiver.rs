@@ -1,6 +1,7 @@
-//! A minimal webhook receiver: counts posts and lists the last ones on a page of plain text.
+//! A minimal webhook receiver: counts posts, and lists the last ones and the last record of each
+//! stream on a page of plain text.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +18,8 @@ pub(super) const SECRET: &str = "whsec_ZGVtb25zdHJhdGlvbi1vbmx5LTEyMzQ1Njc4";
 
 /// The number of posts on the page.
 const SHOWN: usize = 20;
+/// The number of streams of which the last record is shown.
+const STREAMS: usize = 16;
 
 /// A receiver that runs until the program exits.
 pub(super) struct Receiver {
@@ -29,6 +32,8 @@ struct Inner {
     posts: u64,
     records: u64,
     last: VecDeque<String>,
+    /// The last record of each stream, as JSON.
+    samples: BTreeMap<String, String>,
 }
 
 impl Receiver {
@@ -81,7 +86,13 @@ async fn take(
             .to_owned()
     };
     let records = records_in(&body);
+    let sample = last_record(&body);
     let mut inner = lock(&inner);
+    if let Some((stream, record)) = sample
+        && (inner.samples.len() < STREAMS || inner.samples.contains_key(&stream))
+    {
+        inner.samples.insert(stream, record);
+    }
     inner.posts += 1;
     inner.records += records;
     let line = format!(
@@ -118,6 +129,14 @@ fn records_in(body: &[u8]) -> u64 {
     count as u64
 }
 
+/// The stream and the last record of a post in the default format.
+fn last_record(body: &[u8]) -> Option<(String, String)> {
+    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let stream = value.get("type")?.as_str()?.to_owned();
+    let record = value.get("data")?.as_array()?.last()?;
+    Some((stream, record.to_string()))
+}
+
 async fn page(State(inner): State<Arc<Mutex<Inner>>>) -> String {
     let inner = lock(&inner);
     let mut page = format!(
@@ -126,6 +145,13 @@ async fn page(State(inner): State<Arc<Mutex<Inner>>>) -> String {
     );
     for line in inner.last.iter().rev() {
         page.push_str(line);
+        page.push('\n');
+    }
+    for (stream, record) in &inner.samples {
+        page.push_str("\nThe last record of ");
+        page.push_str(stream);
+        page.push_str(":\n");
+        page.push_str(record);
         page.push('\n');
     }
     page
@@ -141,5 +167,12 @@ mod tests {
         assert_eq!(records_in(br#"{"data":[{},{},{}]}"#), 3);
         assert_eq!(records_in(b"{\"id\":1}\n{\"id\":2}\n"), 2);
         assert_eq!(records_in(b"{\"id\":1}\n"), 1);
+        let post = br#"{"type":"charges","data":[{"amount":"1"},{"amount":"2"}]}"#;
+        let shown = last_record(post).unwrap();
+        assert_eq!(
+            shown,
+            ("charges".to_owned(), r#"{"amount":"2"}"#.to_owned())
+        );
+        assert_eq!(last_record(b"[1]"), None);
     }
 }

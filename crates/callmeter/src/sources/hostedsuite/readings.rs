@@ -12,7 +12,7 @@ use super::calls_poll::CallsPoll;
 use super::coverage::Reading;
 use super::days::{Day, span, with_margin};
 use super::open_reading::{DayEnd, OpenReading};
-use super::outside::OutsideRows;
+use super::outside::{OutsideRows, Whose};
 use super::reader::{Received, Taken};
 use super::tail::{self, Finding, NextPage, TailRow, Waiting};
 use crate::sources::error::PollError;
@@ -280,11 +280,12 @@ impl CallsPoll<'_> {
             return DayEnd::Failed(PollError::UnreadableRows { rows: unreadable });
         }
         let calls = outside.calls();
-        if self.memory.outside.are_of_day(day.date, outside) {
-            return DayEnd::Failed(PollError::CallsOutside { calls });
-        }
-        if calls > 0 {
-            self.compare_outside_again();
+        match self.whose(day, outside) {
+            Whose::None => {}
+            Whose::AllDays => self.compare_outside_again(),
+            Whose::ThisDay | Whose::Unclear { .. } => {
+                return DayEnd::Failed(PollError::CallsOutside { calls });
+            }
         }
         // The next reading finds what the order hid from this one.
         if pages.is_reordered() && new > 0 {
@@ -312,6 +313,18 @@ impl CallsPoll<'_> {
         let (span, started) = (span(&[day]), reading.started.as_microsecond());
         self.memory.tail.day_was_read(&span, started);
         DayEnd::Proven(reading)
+    }
+
+    /// Whose the calls are that start far from the day. If that is not clear, other days are due.
+    fn whose(&mut self, day: Day, outside: OutsideRows) -> Whose {
+        let dates = self.memory.coverage.dates();
+        let whose = self.memory.outside.judge(day.date, outside, dates);
+        if let Whose::Unclear { unread } = &whose {
+            for date in unread {
+                self.memory.coverage.make_due(*date);
+            }
+        }
+        whose
     }
 
     /// Reads days again that failed before it was known that other days list the same calls.

@@ -1,0 +1,273 @@
+//! Reads what was charged, rates the calls again, and compares the two.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use callmeter_journal::{BatchSeq, Filter, Reader};
+use callmeter_rating::Amount;
+use callmeter_records::calls::CallRow;
+use callmeter_records::charges::ChargeRow;
+use callmeter_records::{CallsView, CanonicalId, Change, ChargesView, Stream};
+use jiff::Timestamp;
+
+use super::decks::Decks;
+use super::report::{Cost, Difference, Report, Why};
+use crate::charging::{charge_call, is_selected};
+use crate::cli::ChargeGroup;
+use crate::commands::journal;
+use crate::config::Charging;
+use crate::exit::Failure;
+use crate::pipeline::journal_failure;
+
+/// A call and a rule.
+type Key = (Vec<u8>, String);
+
+/// What the last charge of a call by a rule says.
+struct Charged {
+    entry: String,
+    deck: String,
+    /// `None` if the call was not charged, for a reason, or the charge was taken back.
+    cost: Option<Cost>,
+    was_removed: bool,
+    group: String,
+    id: String,
+    start: i64,
+    revision: i32,
+}
+
+/// The last version of a call by a rule, rated again.
+struct Rated {
+    group: String,
+    id: String,
+    /// The fingerprint of the deck; `None` if there is none yet.
+    deck: Option<String>,
+    cost: Option<Cost>,
+    revision: i32,
+}
+
+pub(super) struct Run<'c> {
+    reader: Reader,
+    entry: &'c Charging,
+    window: std::ops::Range<i64>,
+    group: ChargeGroup,
+    charged: HashMap<Key, Charged>,
+    rated: BTreeMap<Key, Rated>,
+    /// The calls in the window that the journal holds.
+    held: HashSet<Vec<u8>>,
+}
+
+impl<'c> Run<'c> {
+    pub(super) fn new(
+        reader: Reader,
+        entry: &'c Charging,
+        window: std::ops::Range<i64>,
+        group: ChargeGroup,
+    ) -> Self {
+        Self {
+            reader,
+            entry,
+            window,
+            group,
+            charged: HashMap::new(),
+            rated: BTreeMap::new(),
+            held: HashSet::new(),
+        }
+    }
+
+    pub(super) fn report(mut self, mut decks: Decks) -> Result<Report, Failure> {
+        let bar = journal::progress(self.reader.head().map_err(journal_failure)?.0);
+        self.read_charged()?;
+        self.rate_again(&mut decks, &bar)?;
+        bar.finish_and_clear();
+        Ok(self.compare(decks.are_those_of_then()))
+    }
+
+    /// Reads what was charged last for each call by each rule.
+    fn read_charged(&mut self) -> Result<(), Failure> {
+        let mut after = BatchSeq::START;
+        let filter = self.filter(Stream::Charges);
+        while let Some(batch) = self
+            .reader
+            .next_matching(&filter, after)
+            .map_err(journal_failure)?
+        {
+            after = batch.meta.seq;
+            let view = ChargesView::new(&batch.records).map_err(Failure::failed)?;
+            for row in view.rows() {
+                let key = key(row.call_id(), row.rule().unwrap_or_default());
+                self.charged.insert(key, charged(&row, self.group));
+            }
+        }
+        Ok(())
+    }
+
+    /// Rates the last version of each call.
+    fn rate_again(
+        &mut self,
+        decks: &mut Decks,
+        bar: &indicatif::ProgressBar,
+    ) -> Result<(), Failure> {
+        let mut after = BatchSeq::START;
+        let filter = self.filter(Stream::Calls);
+        while let Some(batch) = self
+            .reader
+            .next_matching(&filter, after)
+            .map_err(journal_failure)?
+        {
+            after = batch.meta.seq;
+            bar.set_position(after.0);
+            let view = CallsView::new(&batch.records).map_err(Failure::failed)?;
+            for call in view.rows() {
+                self.rate_call(decks, after, &call)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rate_call(
+        &mut self,
+        decks: &mut Decks,
+        batch: BatchSeq,
+        call: &CallRow<'_, '_>,
+    ) -> Result<(), Failure> {
+        let start = call.start_time().unwrap_or(call.observed_at());
+        let (id, _) = key(call.id(), "");
+        if self.window.contains(&start) {
+            self.held.insert(id);
+        } else {
+            self.held.remove(&id);
+        }
+        for rule in &self.entry.rules {
+            let key = key(call.id(), &rule.name);
+            // An edit may have moved the call out of the window, or from the rule.
+            self.rated.remove(&key);
+            if !self.window.contains(&start) {
+                continue;
+            }
+            let charged = self.charged.get(&key);
+            let charged_by = charged.map(|charged| charged.entry.as_str());
+            let found = decks.for_calls(&mut self.reader, batch, charged_by)?;
+            let deck = found.as_ref().map(|(priced, _)| priced.fingerprint.clone());
+            let cost = match found {
+                None if is_selected(call, rule) => None,
+                None => continue,
+                Some((priced, currency)) => {
+                    let Some(charged) = charge_call(call, rule, self.entry, &priced.deck) else {
+                        continue;
+                    };
+                    charged.charge.ok().map(|charge| Cost {
+                        amount: charge.amount,
+                        seconds: i64::try_from(charge.billed_seconds).unwrap_or(i64::MAX),
+                        currency,
+                    })
+                }
+            };
+            let rated = Rated {
+                group: match self.group {
+                    ChargeGroup::Client => call.client_id().unwrap_or("unknown").to_owned(),
+                    ChargeGroup::Center => call.center_id().unwrap_or("unknown").to_owned(),
+                    ChargeGroup::Day => day_of(start),
+                },
+                id: call.id().unwrap_or_default().to_owned(),
+                deck,
+                cost,
+                revision: call.revision(),
+            };
+            self.rated.insert(key, rated);
+        }
+        Ok(())
+    }
+
+    fn filter(&self, stream: Stream) -> Filter {
+        Filter {
+            stream: Some(stream),
+            account: Some(self.entry.account.clone()),
+            ..Filter::default()
+        }
+    }
+
+    fn compare(mut self, with_reasons: bool) -> Report {
+        let mut report = Report::default();
+        for (key, rated) in std::mem::take(&mut self.rated) {
+            let charged = self.charged.remove(&key);
+            let why = with_reasons.then(|| why(&rated, charged.as_ref()));
+            if rated.deck.is_none() {
+                report.without_deck += 1;
+            }
+            let was = charged.and_then(|charged| charged.cost);
+            report.add(&rated.group, rated.cost.as_ref(), was.as_ref());
+            if rated.cost != was {
+                report
+                    .differences
+                    .push(Difference::new(rated.id, key.1, rated.cost, was, why));
+            }
+        }
+        // What is left was charged by a rule that the configuration does not have, or that does
+        // not select the call.
+        let mut gone: Vec<_> = self.charged.into_iter().collect();
+        gone.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        for ((id, rule), charged) in gone {
+            if !self.window.contains(&charged.start)
+                || !self.held.contains(&id)
+                || charged.was_removed
+            {
+                continue;
+            }
+            let Some(cost) = charged.cost else {
+                continue;
+            };
+            report.add(&charged.group, None, Some(&cost));
+            let why = with_reasons.then_some(Why::RuleGone);
+            let difference = Difference::new(charged.id, rule, None, Some(cost), why);
+            report.differences.push(difference);
+        }
+        report
+    }
+}
+
+/// Why a call is rated otherwise than it was charged.
+fn why(rated: &Rated, charged: Option<&Charged>) -> Why {
+    match (&rated.deck, charged) {
+        (None, _) | (_, None) => Why::NotCharged,
+        (_, Some(charged)) if charged.revision != rated.revision => Why::NotCharged,
+        (Some(deck), Some(charged)) if *deck != charged.deck => Why::OtherDeck,
+        _ => Why::OtherRules,
+    }
+}
+
+fn key(id: Option<&str>, rule: &str) -> Key {
+    let id = CanonicalId::new(id.unwrap_or_default());
+    (id.as_bytes().to_vec(), rule.to_owned())
+}
+
+fn charged(row: &ChargeRow<'_, '_>, group: ChargeGroup) -> Charged {
+    let was_removed = row.change() == Some(Change::Removed);
+    let amount = row
+        .amount()
+        .filter(|_| !was_removed)
+        .and_then(|units| Amount::from_parts(units, 9).ok());
+    let start = row.start_time().unwrap_or(row.observed_at());
+    Charged {
+        entry: row.charge().unwrap_or_default().to_owned(),
+        deck: row.deck().unwrap_or_default().to_owned(),
+        cost: amount.map(|amount| Cost {
+            amount,
+            seconds: row.billed_seconds().unwrap_or_default().into(),
+            currency: row.currency().unwrap_or_default().to_owned(),
+        }),
+        was_removed,
+        group: match group {
+            ChargeGroup::Client => row.client_id().unwrap_or("unknown").to_owned(),
+            ChargeGroup::Center => row.center_id().unwrap_or("unknown").to_owned(),
+            ChargeGroup::Day => day_of(start),
+        },
+        id: row.call_id().unwrap_or_default().to_owned(),
+        start,
+        revision: row.call_revision().unwrap_or_default(),
+    }
+}
+
+/// The UTC day of a time.
+fn day_of(micros: i64) -> String {
+    let time = Timestamp::from_microsecond(micros).unwrap_or_default();
+    time.strftime("%Y-%m-%d").to_string()
+}
