@@ -90,6 +90,20 @@ pub(crate) fn file() -> Result<Value, UnknownFamily> {
             0.0
         }
     })?);
+    let new_client = [
+        ("{Calls}{account=\"a\", client_id=\"c\"}", "7x120"),
+        ("{Calls}{account=\"a\", client_id=\"new\"}", "_x100 5+1x20"),
+    ];
+    tests.push(json!({
+        "name": "the first calls of a new client count",
+        "interval": "1m",
+        "input_series": inputs(&new_client)?,
+        "promql_expr_test": [{
+            "expr": "sum(account:callmeter_calls:increase1h)",
+            "eval_time": "120m",
+            "exp_samples": [{ "labels": "{}", "value": 25 }],
+        }],
+    }));
     Ok(json!({
         "rule_files": ["alerts.yaml", "rules.yaml"],
         "evaluation_interval": "5m",

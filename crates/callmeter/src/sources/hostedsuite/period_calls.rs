@@ -32,13 +32,7 @@ impl PeriodCalls {
                 ..Self::default()
             };
         }
-        let filter = Filter {
-            stream: Some(Stream::Calls),
-            account: Some(account.to_owned()),
-            from: Some(period.0),
-            to: Some(period.1),
-        };
-        while let Some(batch) = journal.next_matching(&filter, self.after)? {
+        while let Some(batch) = journal.next_matching(&self.filter(account), self.after)? {
             let seq = batch.meta.seq;
             let view = CallsView::new(&batch.records).map_err(|source| JournalError::View {
                 seq,
@@ -53,29 +47,42 @@ impl PeriodCalls {
         Ok(())
     }
 
-    /// Counts a row. A revision moves a call between clients; one whose start moves into the period
-    /// or out of it is not followed.
-    fn add(&mut self, row: &CallRow<'_, '_>) {
-        let (start, end) = self.period;
-        if !row
-            .start_time()
-            .is_some_and(|at| (start..end).contains(&at))
-        {
-            return;
+    /// The batches to read: the first one with a call of the period, and all after it, because an
+    /// edit may move a call out of the period.
+    fn filter(&self, account: &str) -> Filter {
+        let first = self.after == BatchSeq::default();
+        Filter {
+            stream: Some(Stream::Calls),
+            account: Some(account.to_owned()),
+            from: first.then_some(self.period.0),
+            to: first.then_some(self.period.1),
         }
+    }
+
+    /// Counts a row. A revision may move a call between clients, into the period, or out of it.
+    fn add(&mut self, row: &CallRow<'_, '_>) {
         match row.change() {
-            Some(Change::New) => self.count(row.client_id(), 1),
+            Some(Change::New) => self.count(row.client_id(), row.start_time(), 1),
             Some(Change::Revised) => {
                 if let Some(previous) = row.previous() {
-                    self.count(previous.client_id, -1);
-                    self.count(row.client_id(), 1);
+                    // Older versions of callmeter did not note the start of the version before.
+                    let start = match previous.sequence {
+                        Some(_) => previous.start_time,
+                        None => row.start_time(),
+                    };
+                    self.count(previous.client_id, start, -1);
+                    self.count(row.client_id(), row.start_time(), 1);
                 }
             }
             Some(Change::Removed) | None => {}
         }
     }
 
-    fn count(&mut self, client: Option<&str>, by: i64) {
+    fn count(&mut self, client: Option<&str>, at: Option<i64>, by: i64) {
+        let (start, end) = self.period;
+        if !at.is_some_and(|at| (start..end).contains(&at)) {
+            return;
+        }
         let client = client.unwrap_or_default();
         match self.calls.get_mut(client) {
             Some(calls) => *calls += by,
@@ -132,5 +139,12 @@ mod tests {
         page(&[("1", "c", 5), ("4", "a", 50)]);
         assert_eq!(counted((0, 100)), [2, 0, 1]);
         assert_eq!(counted((100, 200)), [0, 1, 0]);
+        // Edits move one call into the period, and two out of it.
+        assert_eq!(counted((0, 100)), [2, 0, 1]);
+        page(&[("3", "b", 60)]);
+        page(&[("1", "c", 500), ("4", "a", 600)]);
+        assert_eq!(counted((0, 100)), [1, 1, 0]);
+        // The same when it is read from the beginning.
+        assert_eq!(counted((0, 101)), [1, 1, 0]);
     }
 }
