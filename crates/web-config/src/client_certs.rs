@@ -1,6 +1,7 @@
 //! Checks of client certificates that rustls lacks: no check, certificates that are their own
 //! authority, and the check of names.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,13 @@ use rustls::crypto::{
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
-use x509_fields::{AlternativeName, Certificate};
+use x509_cert::certificate::{CertificateInner, Raw};
+use x509_cert::der::Decode as _;
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
+
+/// As it is, whatever the profile of RFC 5280 says.
+type Certificate = CertificateInner<Raw>;
 
 /// Accepts any certificate whose key the client has: `RequestClientCert` and
 /// `RequireAnyClientCert`.
@@ -90,8 +97,10 @@ impl OwnAuthority {
     /// Whether the certificate is trusted as it is, and valid now.
     fn is_trusted(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
         let now = Duration::from_secs(now.as_secs());
-        let is_valid = |certificate: Certificate<'_>| {
-            (certificate.not_before()..=certificate.not_after()).contains(&now)
+        let is_valid = |certificate: Certificate| {
+            let validity = certificate.tbs_certificate().validity();
+            let [from, to] = [validity.not_before, validity.not_after];
+            (from.to_unix_duration()..=to.to_unix_duration()).contains(&now)
         };
         self.authorities.contains(certificate)
             && Certificate::from_der(certificate).is_ok_and(is_valid)
@@ -228,15 +237,28 @@ impl ClientCertVerifier for AllowedSans {
     }
 }
 
-/// The subject alternative names of a certificate; `None` if it cannot be read.
+/// The subject alternative names of a certificate, of the kinds that can be allowed; `None` if they
+/// cannot be read.
 fn names(certificate: &CertificateDer<'_>) -> Option<Vec<String>> {
     let certificate = Certificate::from_der(certificate).ok()?;
-    let names = certificate.alternative_names().ok()?.into_iter();
-    let texts = names.map(|name| match name {
-        AlternativeName::Dns(text) | AlternativeName::Email(text) | AlternativeName::Uri(text) => {
-            text.to_owned()
+    let names = certificate.tbs_certificate();
+    let Some((_, SubjectAltName(names))) = names.get_extension().ok()? else {
+        return Some(Vec::new());
+    };
+    Some(names.into_iter().filter_map(text).collect())
+}
+
+fn text(name: GeneralName) -> Option<String> {
+    match name {
+        GeneralName::DnsName(text)
+        | GeneralName::Rfc822Name(text)
+        | GeneralName::UniformResourceIdentifier(text) => Some(text.as_str().to_owned()),
+        GeneralName::IpAddress(address) => {
+            let bytes = address.as_bytes();
+            let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+            let address = four.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from));
+            Some(address.ok()?.to_string())
         }
-        AlternativeName::Ip(address) => address.to_string(),
-    });
-    Some(texts.collect())
+        _ => None,
+    }
 }
