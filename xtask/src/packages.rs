@@ -2,7 +2,7 @@
 //! compiler that builds them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::shell::{Error, Shell, run, succeeds};
@@ -33,10 +33,69 @@ const FILES: [&str; 3] = ["README.md", "LICENSE-MIT", "LICENSE-APACHE"];
 /// get, in the order of their dependencies. Nothing is downloaded.
 pub(crate) fn packages(shell: &Shell) -> Result<(), Error> {
     let published = published(shell)?;
-    let packages = published.iter().map(|krate| krate.name.clone());
+    let packages: Vec<String> = published
+        .iter()
+        .map(|krate| format!("--package={}", krate.name))
+        .collect();
+    // What was built of an earlier state of the same version would be taken for this one.
+    forget_unpacked(&published)?;
+    let target = shell.tools().join("packages");
+    run(shell
+        .cargo(["clean", "--quiet", "--offline"])
+        .args(&packages)
+        .env("CARGO_TARGET_DIR", &target))?;
     run(shell
         .cargo(["package", "--offline", "--locked", "--allow-dirty"])
-        .args(packages.map(|name| format!("--package={name}"))))
+        .args(&packages)
+        .env("CARGO_TARGET_DIR", &target))
+}
+
+/// Removes what an earlier run unpacked, which cargo keeps by name and version.
+fn forget_unpacked(published: &[Published]) -> Result<(), Error> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let Some(registry) = home.map(|home| home.join("registry")) else {
+        return Ok(());
+    };
+    for kind in ["src", "cache"] {
+        let registries = std::fs::read_dir(registry.join(kind));
+        for entry in registries.into_iter().flatten().flatten() {
+            // The registry of a run of `cargo package` has no host before its hash.
+            if !entry.file_name().to_string_lossy().starts_with('-') {
+                continue;
+            }
+            let unpacked = std::fs::read_dir(entry.path());
+            for unpacked in unpacked.into_iter().flatten().flatten() {
+                let name = unpacked.file_name();
+                if is_version_of(&name.to_string_lossy(), published) {
+                    remove(&unpacked.path())?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file or directory is named for a version of one of these crates.
+fn is_version_of(name: &str, published: &[Published]) -> bool {
+    published.iter().any(|krate| {
+        let version = name
+            .strip_prefix(krate.name.as_str())
+            .and_then(|rest| rest.strip_prefix('-'));
+        version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()))
+    })
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    let removed = if path.is_dir() {
+        std::fs::remove_dir_all(path)
+    } else {
+        std::fs::remove_file(path)
+    };
+    removed.map_err(|source| Error::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Checks each published crate, with all of its features, by the oldest compiler that its
@@ -158,6 +217,22 @@ mod tests {
         let missing = missing_keys(manifest);
         assert!(missing.contains(&"keywords".to_owned()), "{missing:?}");
         assert!(!missing.contains(&"readme".to_owned()), "{missing:?}");
+    }
+
+    #[test]
+    fn only_versions_of_published_crates_are_removed() {
+        let published = [Published {
+            name: "jsv".to_owned(),
+            rust_version: "1.88".to_owned(),
+        }];
+        for (name, removed) in [
+            ("jsv-0.1.0", true),
+            ("jsv-0.1.0.crate", true),
+            ("jsv-extra-0.1.0", false),
+            ("serde-1.0.229", false),
+        ] {
+            assert_eq!(is_version_of(name, &published), removed, "{name}");
+        }
     }
 
     #[test]
