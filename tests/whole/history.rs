@@ -1,7 +1,7 @@
 //! The history that `callmeter export --format=openmetrics` writes, as Prometheus reads it.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use callmeter_simulator::Options;
 use callmeter_tests::{callmeter, system};
@@ -15,9 +15,15 @@ const MOST: usize = 20_000_000;
 
 /// Writes the history into a file, with flags of its own.
 fn export(site: &Site, flags: &[&str]) -> PathBuf {
+    let output = run_export(site, flags);
+    assert!(output.status.success(), "{output:?}");
+    site.world.path("history.om")
+}
+
+fn run_export(site: &Site, flags: &[&str]) -> Output {
     let file = site.world.path("history.om");
     let now = Timestamp::now();
-    let output = Command::new(callmeter())
+    Command::new(callmeter())
         .arg("export")
         .arg(format!(
             "--config.file={}",
@@ -29,9 +35,7 @@ fn export(site: &Site, flags: &[&str]) -> PathBuf {
         .arg(format!("--output={}", file.display()))
         .args(flags)
         .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    file
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,6 +59,13 @@ async fn a_history_is_small_and_its_increase_is_the_ledger() {
         .await;
     end(exporter);
     let truth = site.truth();
+
+    let refused = run_export(&site, &["--step=1ms"]);
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(message.contains("shorter than 1s"), "{message}");
+    let refused = run_export(&site, &["--account=amce"]);
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(message.contains("it has acme"), "{message}");
 
     let small = export(&site, &[]);
     let bytes = std::fs::metadata(&small).unwrap().len();

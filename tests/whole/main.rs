@@ -25,6 +25,7 @@ mod references;
 mod refusals;
 mod secrets;
 mod server;
+mod settings;
 mod site;
 mod systemd;
 mod totals;

@@ -10,13 +10,14 @@ use serde_json::Value;
 use crate::server::Server;
 
 /// Panels whose queries must find nothing in the demo, or nothing yet.
-const EMPTY: [&str; 4] = [
+const EMPTY: [&str; 5] = [
     // The demo hides the family.
     "Flagged in the last day",
     // The demo does not show histograms by client.
     "Service level by client",
     // Polls of the demo do not fail.
     "Failed polls",
+    "Failing tasks",
     // One of 24 hours has data.
     "Calls by hour of the day",
 ];
@@ -118,6 +119,10 @@ async fn every_query_of_a_dashboard_finds_data_and_no_alert_fires_in_the_demo() 
         ("count(callmeter_up)", 2.0),
         ("count(callmeter_up{instance=~\".*/acme\"})", 1.0),
         ("count(callmeter_ready)", 1.0),
+        (
+            "count(scrape_samples_scraped and on (job, instance) (callmeter_ready or callmeter_polls_total))",
+            3.0,
+        ),
         ("max(count by (client_id) (callmeter_client_info))", 1.0),
     ] {
         server.until(query, value).await;

@@ -186,7 +186,9 @@ async fn a_reload_changes_what_is_shown() {
     assert_eq!(shown.with_label("direction="), 0);
     assert_eq!(shown.with_label("le=\"20\""), shown.count(talk, &[]) * 2);
     assert_eq!(shown.with_label("le=\"15\""), 0);
-    assert_eq!(shown.count("callmeter_calls_abandoned_total", &[]), 3);
+    let abandoned = "callmeter_calls_abandoned_total";
+    assert_eq!(shown.count(abandoned, &["client_id="]), 40);
+    assert_eq!(shown.sum(abandoned, &[]), before.sum(abandoned, &[]));
     assert_eq!((before.count(info, &[]), shown.count(info, &[])), (1, 0));
     assert_eq!(totals(&shown, "acme").calls, 300);
 

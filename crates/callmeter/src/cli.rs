@@ -303,6 +303,15 @@ pub enum JournalCommand {
     },
 }
 
+/// The step of an export.
+fn step(text: &str) -> Result<std::time::Duration, String> {
+    let step = crate::config::parse_duration(text)?;
+    if step < std::time::Duration::from_secs(1) {
+        return Err(format!("{text:?} is shorter than 1s"));
+    }
+    Ok(step)
+}
+
 /// How records are written by `export`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
@@ -335,9 +344,9 @@ pub struct ExportArgs {
     /// Only this account
     #[arg(long, value_name = "NAME")]
     pub account: Option<String>,
-    /// The step between samples of the openmetrics format. Prometheus shows a value for five
-    /// minutes
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = crate::config::parse_duration)]
+    /// The step between samples of the openmetrics format, at least 1s. Prometheus shows a value
+    /// for five minutes
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = step)]
     pub step: std::time::Duration,
     /// In the openmetrics format, also write flagged calls and the seconds of clients
     #[arg(long)]

@@ -23,6 +23,7 @@ pub struct SelfMetrics {
     pub poll_duration: HistogramVec,
     pub records_unreadable: IntCounterVec,
     pub task_up: IntGaugeVec,
+    pub task_failing: IntGaugeVec,
     pub task_last_success: GaugeVec,
     pub days_incomplete: IntGaugeVec,
     pub complete_until: GaugeVec,
@@ -82,6 +83,7 @@ impl SelfMetrics {
             poll_duration: table.histograms(FamilyId::PollDuration, &SECONDS)?,
             records_unreadable: table.counters(FamilyId::RecordsUnreadable)?,
             task_up: table.gauges(FamilyId::TaskUp)?,
+            task_failing: table.gauges(FamilyId::TaskFailing)?,
             task_last_success: table.floats(FamilyId::TaskLastSuccess)?,
             days_incomplete: table.gauges(FamilyId::DaysIncomplete)?,
             complete_until: table.floats(FamilyId::CompleteUntil)?,
@@ -145,9 +147,16 @@ impl SelfMetrics {
         }
     }
 
-    /// Shows how the last poll of a task ended.
-    pub(crate) fn task_ended(&self, account: &str, task: &str, status: &TaskStatus) {
+    /// Shows how the last poll of a task ended, and why if it failed.
+    pub(crate) fn task_ended(
+        &self,
+        account: &str,
+        task: &str,
+        status: &TaskStatus,
+        failure: Option<&str>,
+    ) {
         let labels = [account, task];
+        self.show_failure(account, task, failure);
         self.task_up
             .with_label_values(&labels)
             .set((status.state == TaskState::Ok).into());
@@ -168,9 +177,58 @@ impl SelfMetrics {
                 .with_label_values(&[labels[0], labels[1], reason])
                 .inc();
         }
+        self.show_failure(labels[0], labels[1], failure);
         self.task_up
             .with_label_values(&labels)
             .set(failure.is_none().into());
+    }
+
+    /// Removes the gauges of a task that is no longer polled. An alert on them would never end.
+    pub(crate) fn forget_task(&self, account: &str, task: Task) {
+        let labels = [account, task.label()];
+        let _gone = self.task_up.remove_label_values(&labels);
+        let _gone = self.task_last_success.remove_label_values(&labels);
+        for [_, of, reason] in self.failing(account) {
+            if of == task.label() {
+                let _gone = self
+                    .task_failing
+                    .remove_label_values(&[account, &of, &reason]);
+            }
+        }
+        if task == Task::Calls {
+            for gauges in [&self.days_incomplete, &self.calls_waiting] {
+                let _gone = gauges.remove_label_values(&[account]);
+            }
+            for gauges in [
+                &self.complete_until,
+                &self.calls_budget_used,
+                &self.calls_budget_needed,
+            ] {
+                let _gone = gauges.remove_label_values(&[account]);
+            }
+        }
+    }
+
+    fn show_failure(&self, account: &str, task: &str, failure: Option<&str>) {
+        // First the new reason: a scrape must not find none while the task goes on failing.
+        if let Some(reason) = failure {
+            self.task_failing
+                .with_label_values(&[account, task, reason])
+                .set(1);
+        }
+        for [_, of, reason] in self.failing(account) {
+            if of == task && Some(reason.as_str()) != failure {
+                let _gone = self
+                    .task_failing
+                    .remove_label_values(&[account, task, &reason]);
+            }
+        }
+    }
+
+    /// The labels of the account's tasks that fail.
+    fn failing(&self, account: &str) -> impl Iterator<Item = [String; 3]> {
+        let shown = label_sets(&self.task_failing, "account", account).into_iter();
+        shown.filter_map(|labels| labels.try_into().ok())
     }
 
     /// Removes the series of an account that was removed.
@@ -190,6 +248,7 @@ impl SelfMetrics {
         }
         for gauges in [
             &self.task_up,
+            &self.task_failing,
             &self.days_incomplete,
             &self.calls_waiting,
             &self.calls_waiting_for_deck,
@@ -345,6 +404,7 @@ mod tests {
             gauges.with_label_values(&["x"]).set(1.0);
         }
         metrics.task_up.with_label_values(&["x"; 2]).set(1);
+        metrics.task_failing.with_label_values(&["x"; 3]).set(1);
         metrics
             .task_last_success
             .with_label_values(&["x"; 2])

@@ -2,15 +2,26 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::generated_members::{call_record_info, call_record_interaction_info};
+use crate::known_rows::{self, KnownText};
 use crate::members::row;
 use crate::raw_table::{Column, PAGE, RawTable, TOTAL_COUNT, TOTAL_PAGES, Unreadable};
 use crate::rows::RowError;
 use api_client::Format;
 
 pub(crate) const COLUMNS: &[Column] = CallRef::COLUMNS;
+
+/// A row of a page.
+#[derive(Debug)]
+pub enum CallRow<'a> {
+    /// A record.
+    Read(CallRef<'a>),
+    /// A record whose text is known: the hash of its id.
+    Known(u64),
+    /// It cannot be read.
+    Unreadable(RowError),
+}
 
 /// A page of call records. It keeps the answer's text; records borrow from it.
 #[derive(Debug)]
@@ -41,7 +52,7 @@ impl CallsPage {
     /// Fails with what is wrong, and at which byte, when the body is not a list of records.
     pub fn parse(body: Bytes, format: Format) -> Result<Self, String> {
         let bytes = body.len() as u64;
-        match crate::raw_table::read(COLUMNS, body, format) {
+        match crate::raw_table::read(COLUMNS, body, format, None) {
             Ok(table) if table.is_page() => Ok(Self::new(table, bytes, 0, None, false)),
             Ok(_) => Err("no list of records".to_owned()),
             Err(Unreadable(reason)) => Err(reason),
@@ -116,7 +127,43 @@ impl CallsPage {
         self.bytes
     }
 
-    /// The records in the server's order; an error for each that cannot be read.
+    /// All rows in the server's order.
+    pub fn rows(&self) -> impl Iterator<Item = CallRow<'_>> {
+        (0..self.table.len()).filter_map(|index| {
+            if let Some(id) = self.table.known(index) {
+                return Some(CallRow::Known(id));
+            }
+            Some(match self.table.row(index)? {
+                Ok(row) => CallRow::Read(CallRef(row)),
+                Err(reason) => CallRow::Unreadable(RowError {
+                    index,
+                    reason: reason.to_owned(),
+                }),
+            })
+        })
+    }
+
+    /// What [`KnownRows`](crate::KnownRows) has to keep of a record, so that the same text is known:
+    /// the hash of its id, and the text. `None` if its text does not begin with its id, as the
+    /// service writes JSON.
+    pub fn known_text(&self, index: usize) -> Option<(u64, KnownText)> {
+        let row = CallRef(self.table.row(index)?.ok()?);
+        let text = self.table.row_text(index);
+        let id = known_rows::id_of(text).filter(|id| row.id() == Some(id) && !is_no_id(id))?;
+        Some((known_rows::hash_of(id), KnownText::of(text)?))
+    }
+
+    /// Reads a row again, as a page of its own: for one that was known when the page was read, and
+    /// no longer is.
+    ///
+    /// Fails like [`CallsPage::parse`].
+    pub fn read_again(&self, index: usize) -> Result<Self, String> {
+        let row = self.table.row_text(index);
+        Self::parse(Bytes::from(format!("[{row}]")), Format::Json)
+    }
+
+    /// The records in the server's order, without those that are known; an error for each that
+    /// cannot be read.
     pub fn calls(&self) -> impl Iterator<Item = Result<CallRef<'_>, RowError>> {
         (0..self.table.len()).filter_map(|index| {
             Some(match self.table.row(index)? {
@@ -149,11 +196,14 @@ impl CallsPage {
     pub(crate) fn row_hashes(&self) -> Vec<u64> {
         (0..self.table.len())
             .map(|index| {
+                if let Some(id) = self.table.known(index) {
+                    return id;
+                }
                 let id = match self.table.row(index) {
                     Some(Ok(row)) => CallRef(row).id().filter(|id| !is_no_id(id)),
                     _ => None,
                 };
-                xxh3_64(id.unwrap_or(self.table.row_text(index)).as_bytes())
+                known_rows::hash_of(id.unwrap_or(self.table.row_text(index)))
             })
             .collect()
     }

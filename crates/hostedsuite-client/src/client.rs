@@ -19,6 +19,7 @@ use crate::calls::{self, CallsPage};
 use crate::clients::{self, Clients};
 use crate::generated::types::{AuthenticateRequest, UserInfo};
 use crate::generated::{ReadClient, operations};
+use crate::known_rows::KnownRows;
 use crate::query::{BalanceQuery, CallsQuery, ClientsQuery, Login};
 use crate::raw_table::{Column, RESPONSE_STATUS, RawTable, Unreadable};
 
@@ -30,6 +31,7 @@ pub struct Client {
     base: Arc<str>,
     login: Arc<Credentials>,
     format: Format,
+    known_calls: Option<Arc<dyn KnownRows>>,
 }
 
 struct Credentials {
@@ -53,6 +55,7 @@ pub struct ClientBuilder {
     transport: Option<Arc<dyn Transport>>,
     observer: Option<Observer>,
     concurrency: Vec<ConcurrencyLimit>,
+    known_calls: Option<Arc<dyn KnownRows>>,
 }
 
 impl ClientBuilder {
@@ -118,6 +121,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.http.tls = tls;
+        self
+    }
+
+    /// Call records that were read before, so that pages of JSON do not read them again while their
+    /// text stays the same.
+    #[must_use]
+    pub fn known_calls(mut self, known: Arc<dyn KnownRows>) -> Self {
+        self.known_calls = Some(known);
         self
     }
 
@@ -194,6 +205,7 @@ impl ClientBuilder {
                 password,
             }),
             format: self.format,
+            known_calls: self.known_calls,
         })
     }
 }
@@ -226,6 +238,7 @@ impl Client {
             transport: None,
             observer: None,
             concurrency: Vec::new(),
+            known_calls: None,
         }
     }
 
@@ -288,8 +301,8 @@ impl Client {
             Ok(query.request(login))
         })?;
         let reply = self.api.list_call_allowance_balances(&request).await?;
-        let table =
-            reply.read_with(|reply| read_table(balances::COLUMNS, reply, RawTable::is_list))?;
+        let table = reply
+            .read_with(|reply| read_table(balances::COLUMNS, reply, None, RawTable::is_list))?;
         Ok(Balances::new(table))
     }
 
@@ -311,8 +324,8 @@ impl Client {
     pub async fn clients(&self, query: &ClientsQuery) -> Result<Clients, Error> {
         let request = self.prepare(operations::LIST_CLIENTS, |login| Ok(query.request(login)))?;
         let reply = self.api.list_clients(&request).await?;
-        let table =
-            reply.read_with(|reply| read_table(clients::COLUMNS, reply, RawTable::is_list))?;
+        let table = reply
+            .read_with(|reply| read_table(clients::COLUMNS, reply, None, RawTable::is_list))?;
         Ok(Clients::new(table))
     }
 
@@ -339,8 +352,9 @@ impl Client {
         let bytes = reply.body.len() as u64;
         let date = date(&reply.headers);
         let no_content = reply.status.as_u16() == 204;
+        let known = self.known_calls.as_deref();
         let table =
-            reply.read_with(|reply| read_table(calls::COLUMNS, reply, RawTable::is_page))?;
+            reply.read_with(|reply| read_table(calls::COLUMNS, reply, known, RawTable::is_page))?;
         Ok(CallsPage::new(table, bytes, number, date, no_content))
     }
 
@@ -399,6 +413,7 @@ fn is_empty_list<T>(reply: &Reply<T>) -> bool {
 fn read_table<T>(
     columns: &'static [Column],
     reply: &mut Reply<T>,
+    known: Option<&dyn KnownRows>,
     has_form: fn(&RawTable) -> bool,
 ) -> Result<RawTable, Error> {
     let format = reply.format();
@@ -408,7 +423,7 @@ fn read_table<T>(
     // The table takes the body; its beginning is kept, because it shows whether this is a web page.
     let body = std::mem::take(&mut reply.body);
     reply.body = Bytes::copy_from_slice(body.get(..body.len().min(256)).unwrap_or_default());
-    let table = crate::raw_table::read(columns, body, format)
+    let table = crate::raw_table::read(columns, body, format, known)
         .map_err(|Unreadable(reason)| reply.unreadable(reason))?;
     if let Some(status) = table.envelope().nested(RESPONSE_STATUS)
         && let Some(error) = hidden_error(reply, format, status)

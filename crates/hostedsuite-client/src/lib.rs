@@ -38,6 +38,7 @@ pub mod generated;
 mod calls;
 #[rustfmt::skip]
 mod generated_members;
+mod known_rows;
 mod members;
 mod open;
 mod owned;
@@ -54,10 +55,11 @@ pub use api_client::{
 
 pub use balances::{BalanceRef, Balances};
 pub use call_pages::{CallPages, LIST_CALLS_ID, Summary};
-pub use calls::{CallRef, CallsPage, InteractionRef, is_no_id};
+pub use calls::{CallRef, CallRow, CallsPage, InteractionRef, is_no_id};
 pub use client::{Client, ClientBuilder};
 pub use clients::{ClientRef, Clients};
 pub use generated::types::{CallRoundingType as CallRounding, SortDir, UserInfo};
+pub use known_rows::{KnownRows, KnownText};
 pub use members::{Member, MemberValue};
 pub use open::CallAllowanceType;
 pub use owned::{CallRecord, Interaction};

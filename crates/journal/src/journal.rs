@@ -57,6 +57,11 @@ impl Journal {
         self.log.head()
     }
 
+    /// The `sequence` of the last record of a stream; 0 before the first.
+    pub fn last_sequence(&self, stream: Stream) -> i64 {
+        self.log.writer().last_sequence(stream)
+    }
+
     /// Waits for a batch after `after`, but not longer than `timeout`. Returns the last batch.
     pub fn wait_beyond(&self, after: BatchSeq, timeout: Duration) -> BatchSeq {
         self.log.wait_beyond(after, timeout)

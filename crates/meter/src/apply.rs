@@ -2,13 +2,15 @@
 
 use arrow_array::RecordBatch;
 use callmeter_records::calls::CallRow;
-use callmeter_records::{CallsView, Change, ChargesView, CommonView, RatesView, Stream, ViewError};
+use callmeter_records::{
+    CallsView, Change, ChargesView, CommonView, Previous, RatesView, Stream, ViewError,
+};
 
 use crate::counted_call::CountedCall;
-use crate::folding::Limits;
 use crate::label_text::bounded;
 use crate::ledger::Ledger;
 use crate::polled::rate_label;
+use crate::rules::{Rules, Settings};
 use crate::totals::AccountTotals;
 
 /// Why a batch cannot be counted. None of its rows is counted then.
@@ -82,20 +84,41 @@ impl Ledger {
         Ok(true)
     }
 
+    /// Counts each row of a batch of calls as a call that is seen for the first time. For a history
+    /// of calls by their last versions.
+    pub fn apply_last_versions(&mut self, batch: &RecordBatch) -> Result<(), ApplyError> {
+        let columns = |error| ApplyError::Columns {
+            stream: Stream::Calls,
+            error,
+        };
+        let settings = self.settings.clone();
+        for row in CallsView::new(batch).map_err(columns)?.rows() {
+            let totals = self.totals(row.account());
+            totals.start_counting(row.observed_at());
+            with_call(&row, &settings, |call| {
+                totals.count(call, row.observed_at(), settings.limits);
+            });
+        }
+        Ok(())
+    }
+
     fn apply_calls(&mut self, view: &CallsView<'_>) {
-        let limits = self.limits;
+        let settings = self.settings.clone();
         let mut rows = view.rows().peekable();
         while let Some(first) = rows.peek() {
             let account = first.account();
             let totals = self.totals(account);
             while let Some(row) = rows.next_if(|row| row.account() == account) {
-                apply_call(totals, &row, limits);
+                apply_call(totals, &row, &settings);
             }
+        }
+        for row in view.rows() {
+            self.settings.counted(row.sequence());
         }
     }
 
     fn apply_charges(&mut self, view: &ChargesView<'_>) {
-        let limits = self.limits;
+        let limits = self.settings.limits;
         for row in view.rows() {
             let totals = self.totals(row.account());
             totals.start_counting(row.observed_at());
@@ -104,7 +127,7 @@ impl Ledger {
     }
 
     fn apply_rates(&mut self, view: &RatesView<'_>) {
-        let limits = self.limits;
+        let limits = self.settings.limits;
         for row in view.rows() {
             let Some(change) = row.change() else { continue };
             let rate_type = rate_label(row.rate_type());
@@ -124,48 +147,74 @@ fn check_changes(stream: Stream, batch: &RecordBatch) -> Result<(), ApplyError> 
     }
 }
 
-fn apply_call(totals: &mut AccountTotals, row: &CallRow<'_, '_>, limits: Limits) {
-    totals.start_counting(row.observed_at());
-    totals.note_start(row.start_time());
+/// Passes a row on as the call that it is counted as.
+fn with_call(row: &CallRow<'_, '_>, settings: &Settings, count: impl FnOnce(&CountedCall<'_>)) {
     let labels = [row.client_id(), row.center_id(), row.answered_by()];
     let [client, center, answered_by] = labels.map(|label| label.map(bounded));
-    let call = CountedCall::new(
+    count(&CountedCall::new(
         client.as_deref(),
         center.as_deref(),
         row.call_type(),
         answered_by.as_deref(),
         row.flagged(),
         row.counted_durations(),
-        limits.short_abandon_ms,
-    );
+        settings.rules(row.sequence()),
+    ));
+}
+
+fn apply_call(totals: &mut AccountTotals, row: &CallRow<'_, '_>, settings: &Settings) {
+    totals.start_counting(row.observed_at());
+    totals.note_start(row.start_time());
     let (start, observed_at) = (row.start_time(), row.observed_at());
-    match row.change() {
+    with_call(row, settings, |call| match row.change() {
         Some(Change::Revised) => {
             if let Some(previous) = row.previous() {
-                let labels = [previous.client_id, previous.center_id, previous.answered_by];
-                let [client, center, answered_by] = labels.map(|label| label.map(bounded));
-                let before = CountedCall::new(
-                    client.as_deref(),
-                    center.as_deref(),
-                    previous.call_type,
-                    answered_by.as_deref(),
-                    previous.flagged,
-                    previous.durations,
-                    limits.short_abandon_ms,
-                );
-                totals.revise(&before, &call, observed_at, limits);
-                totals.hours.add(&before, start, observed_at, -1);
-                totals.hours.add(&call, start, observed_at, 1);
+                revise(totals, row, call, &previous, settings);
             }
         }
         Some(Change::New) => {
             if row.id().is_none_or(str::is_empty) {
                 totals.without_id += 1;
             }
-            totals.count(&call, observed_at, limits);
-            totals.hours.add(&call, start, observed_at, 1);
+            totals.count(call, observed_at, settings.limits);
+            totals.hours.add(call, start, observed_at, 1);
         }
         // Calls are never removed: a call that the API no longer lists stays counted.
         Some(Change::Removed) | None => {}
-    }
+    });
+}
+
+fn revise(
+    totals: &mut AccountTotals,
+    row: &CallRow<'_, '_>,
+    call: &CountedCall<'_>,
+    previous: &Previous<'_>,
+    settings: &Settings,
+) {
+    let labels = [previous.client_id, previous.center_id, previous.answered_by];
+    let [client, center, answered_by] = labels.map(|label| label.map(bounded));
+    let before = CountedCall::new(
+        client.as_deref(),
+        center.as_deref(),
+        previous.call_type,
+        answered_by.as_deref(),
+        previous.flagged,
+        previous.durations,
+        rules_before(settings, call, previous.sequence),
+    );
+    let (start, observed_at) = (row.start_time(), row.observed_at());
+    totals.revise(&before, call, observed_at, settings.limits);
+    // Older versions of callmeter did not note the start of the version before.
+    let (start_before, read_before) = match previous.observed_at {
+        Some(observed_at) => (previous.start_time, observed_at),
+        None => (start, observed_at),
+    };
+    totals.hours.add(&before, start_before, read_before, -1);
+    totals.hours.add(call, start, observed_at, 1);
+}
+
+/// The settings under which the version before an edit was counted. Without its place, which older
+/// versions of callmeter did not note, those of the edit.
+fn rules_before(settings: &Settings, edit: &CountedCall<'_>, sequence: Option<i64>) -> Rules {
+    sequence.map_or(edit.rules, |sequence| settings.rules(sequence))
 }

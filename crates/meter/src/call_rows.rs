@@ -23,6 +23,8 @@ pub(crate) struct CallRows {
     center_index: BTreeMap<(Box<str>, Direction), u32>,
     /// The sums that each row is part of, as rows of `clients` and `centers`.
     parts: Vec<(u32, u32)>,
+    /// The `sequence` of the call that was counted first in each row.
+    since: Vec<i64>,
     pub(crate) counts: Group<CallCounts>,
     /// With the same rows as `counts`.
     pub(crate) times: Table<CallTimes>,
@@ -77,6 +79,7 @@ impl CallRows {
         let row = self.counts.push(&ROW_LABELS, &values, created);
         self.times.push(&ROW_LABELS, &values, created);
         self.parts.push((sums, figures));
+        self.since.push(i64::MAX);
         if let Some(rows) = self.index.get_mut(client) {
             let found = rows.centers.iter().position(|rows| &*rows.center == center);
             let at = found.unwrap_or_else(|| {
@@ -131,15 +134,32 @@ impl CallRows {
     }
 
     /// Marks a row and its sums as used, see [`Group::mark_used`].
-    pub(crate) fn mark_used(&mut self, row: u32, observed_at: i64) {
+    /// `since` is the `sequence` of the call that is counted.
+    pub(crate) fn mark_used(&mut self, row: u32, observed_at: i64, since: i64) {
         if self.counts.is_used(row) {
             return;
+        }
+        if let Some(first) = self.since.get_mut(row as usize) {
+            *first = since;
         }
         self.counts.mark_used(row, observed_at);
         self.times.set_created(row, observed_at);
         let (client, center) = self.parts_of(row);
         self.clients.mark_used(client, observed_at);
         self.centers.mark_used(center, observed_at);
+    }
+
+    /// Notes that a call is counted in a row that is in use.
+    pub(crate) fn note_since(&mut self, row: u32, sequence: i64) {
+        if let Some(first) = self.since.get_mut(row as usize) {
+            *first = sequence.min(*first);
+        }
+    }
+
+    /// The `sequence` of the call that was counted first in a row. Calls of its labels that were
+    /// counted before were folded.
+    pub(crate) fn since(&self, row: u32) -> i64 {
+        self.since.get(row as usize).copied().unwrap_or(i64::MAX)
     }
 
     /// Counts a call in a row.
@@ -243,6 +263,7 @@ impl CallRows {
         let index = clients.sum::<usize>()
             + self.index.capacity() * (size_of::<(Box<str>, ClientRows)>() + 1)
             + self.parts.capacity() * size_of::<(u32, u32)>()
+            + self.since.capacity() * size_of::<i64>()
             + self.counts.used.capacity()
             + self.clients.used.capacity();
         let tables = self.counts.table.resident_bytes()

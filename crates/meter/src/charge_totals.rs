@@ -62,6 +62,10 @@ fn key(client: Option<&str>, rate_type: Option<&str>, currency: Option<&str>) ->
     (text(client), rate_label(rate_type).into(), text(currency))
 }
 
+fn folded_key(key: ChargeKey) -> ChargeKey {
+    (FOLDED_ID.into(), FOLDED_ID.into(), key.2)
+}
+
 impl ChargeTotals {
     /// Whether any charge was counted.
     pub(crate) fn has_records(&self) -> bool {
@@ -84,17 +88,18 @@ impl ChargeTotals {
         let before = Charged::before(row).filter(|_| row.change() != Some(Change::New));
         match (before, after) {
             (None, Some(after)) => {
-                let key = self.place(after.key, FoldGroup::Charges, folded, limits);
+                let key = self.place(after.key, folded, limits);
                 self.add(account, &key, since, after.amount, after.seconds);
             }
             (Some(before), Some(after))
                 if (&before.key, before.amount, before.seconds)
                     == (&after.key, after.amount, after.seconds) => {}
             (Some(before), after) => {
-                let key = self.place(before.key, FoldGroup::CorrectedCharges, folded, limits);
+                let key = self.counted_under(before.key);
                 self.correct(account, &key, -before.amount, -before.seconds);
                 if let Some(after) = after {
-                    let key = self.place(after.key, FoldGroup::CorrectedCharges, folded, limits);
+                    let key = self.place(after.key, folded, limits);
+                    self.add(account, &key, since, 0, 0);
                     self.correct(account, &key, after.amount, after.seconds);
                 }
             }
@@ -107,21 +112,23 @@ impl ChargeTotals {
     }
 
     /// The key, or the one that label sets beyond the cap share. Currencies stay apart.
-    fn place(
-        &self,
-        mut key: ChargeKey,
-        group: FoldGroup,
-        folded: &mut Folded,
-        limits: Limits,
-    ) -> ChargeKey {
-        let rows = match group {
-            FoldGroup::Charges => &self.money.rows,
-            _ => &self.corrected_money.rows,
-        };
-        if folded.folds(group, limits, rows.len(), || rows.contains_key(&key)) {
-            (key.0, key.1) = (FOLDED_ID.into(), FOLDED_ID.into());
+    fn place(&self, key: ChargeKey, folded: &mut Folded, limits: Limits) -> ChargeKey {
+        let rows = &self.money.rows;
+        let is_known = || rows.contains_key(&key);
+        if folded.folds(FoldGroup::Charges, limits, rows.len(), is_known) {
+            folded_key(key)
+        } else {
+            key
         }
-        key
+    }
+
+    /// The key that a charge was counted under.
+    fn counted_under(&self, key: ChargeKey) -> ChargeKey {
+        if self.money.rows.contains_key(&key) {
+            key
+        } else {
+            folded_key(key)
+        }
     }
 
     pub(crate) fn add(

@@ -109,7 +109,14 @@ impl ClientFacts<'_> {
             units,
             scale: Scale::Nano,
         };
-        (limit > 0).then(|| nano(used).to_f64() / nano(limit).to_f64())
+        // An allowance of 0 is one: each call exceeds it. Clients without an allowance have no
+        // limit.
+        match (used, limit) {
+            (_, 1..) => Some(nano(used).to_f64() / nano(limit).to_f64()),
+            (1.., 0) => Some(f64::INFINITY),
+            (0, 0) => Some(0.0),
+            _ => None,
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use callmeter_records::{CallField, Direction};
 
+use crate::rules::Rules;
+
 /// Every client's call counters start at 0 for these directions.
 pub(crate) const EXPECTED_DIRECTIONS: [Direction; 2] = [Direction::Incoming, Direction::Outgoing];
 
@@ -113,8 +115,7 @@ pub(crate) struct CountedCall<'a> {
     pub(crate) times: [Option<i64>; 6],
     /// Who answered, if the API says so.
     pub(crate) answered_by: Option<&'a str>,
-    /// A call that nobody answered is abandoned if it rang longer than this.
-    pub(crate) short_abandon_ms: i64,
+    pub(crate) rules: Rules,
 }
 
 impl<'a> CountedCall<'a> {
@@ -126,7 +127,7 @@ impl<'a> CountedCall<'a> {
         answered_by: Option<&'a str>,
         flagged: Option<bool>,
         times: [Option<i64>; 6],
-        short_abandon_ms: i64,
+        rules: Rules,
     ) -> Self {
         let id = |text: Option<&'a str>| text.filter(|text| !text.is_empty());
         // A negative duration would make a counter decrease: treat it as unknown.
@@ -144,7 +145,7 @@ impl<'a> CountedCall<'a> {
             flagged: flagged.unwrap_or(false),
             times,
             answered_by: id(answered_by),
-            short_abandon_ms,
+            rules,
         }
     }
 
@@ -167,7 +168,7 @@ impl<'a> CountedCall<'a> {
             Count::AnswerUnknown => self.answered.is_none(),
             Count::Abandoned => {
                 let rang = self.time(CallTime::Abandon);
-                rang.is_some_and(|rang| rang > self.short_abandon_ms)
+                rang.is_some_and(|rang| rang > self.rules.short_abandon_ms)
             }
             Count::AnswerTime => self.time(CallTime::Answer).is_some(),
             Count::AbandonTime => self.time(CallTime::Abandon).is_some(),
@@ -179,11 +180,19 @@ impl<'a> CountedCall<'a> {
 mod tests {
     use super::*;
 
+    fn rules(short_abandon_ms: i64) -> Rules {
+        Rules {
+            short_abandon_ms,
+            operators: false,
+            sequence: 0,
+        }
+    }
+
     #[test]
     fn a_call_is_unanswered_only_if_its_talk_time_is_known_to_be_zero() {
         let answered = |operator, talk| {
             let times = [None, None, None, talk, None, None];
-            CountedCall::new(None, None, None, operator, None, times, 0).answered
+            CountedCall::new(None, None, None, operator, None, times, rules(0)).answered
         };
         assert_eq!(answered(None, None), None);
         assert_eq!(answered(None, Some(-1)), None);
@@ -196,7 +205,7 @@ mod tests {
     fn a_call_is_abandoned_if_nobody_answered_and_it_rang_longer_than_a_short_one() {
         let is = |ring, talk| {
             let times = [None, ring, None, talk, None, None];
-            let call = CountedCall::new(None, None, None, None, None, times, 5_000);
+            let call = CountedCall::new(None, None, None, None, None, times, rules(5_000));
             [Count::Abandoned, Count::AnswerTime, Count::AbandonTime].map(|count| call.is(count))
         };
         assert_eq!(is(Some(5_000), Some(0)), [false, false, true]);

@@ -43,7 +43,7 @@ families! {
         "Unix time of the last poll that succeeded.";
     Watermark: State Gauge "callmeter_watermark_timestamp_seconds" ["account", "api"] "seconds"
         "Unix time up to which the account's calls have been read.";
-    DaysIncomplete: Registry Gauge "callmeter_days_incomplete" ["account"] ""
+    DaysIncomplete: Registry Gauge "callmeter_dates_incomplete" ["account"] ""
         "Days that may miss calls: not read to their ends, fewer records than the server counts, failed, or overdue. The status page names them.";
     CompleteUntil: Registry Gauge "callmeter_complete_until_timestamp_seconds" ["account"] "seconds"
         "Unix time before which no day misses calls that the server lists. Moves back when a day turns out to miss some. Days that an operator asked for do not count.";
@@ -61,6 +61,8 @@ families! {
         "How far the server's clock is ahead of this machine's, by the Date of its last answer.";
     TaskUp: Registry Gauge "callmeter_task_up" ["account", "task"] ""
         "Whether the last poll of the task succeeded and read everything (1) or not (0).";
+    TaskFailing: Registry Gauge "callmeter_task_failing" ["account", "task", "reason"] ""
+        "1 while the last poll of the task failed for this reason, also during the pause before the next one. No series while it does not fail.";
     TaskLastSuccess: Registry Gauge "callmeter_task_last_success_timestamp_seconds" ["account", "task"] "seconds"
         "Unix time of the last poll of the task that succeeded.";
     LastEvent: State Gauge "callmeter_last_event_timestamp_seconds" ["account", "api"] "seconds"
@@ -82,7 +84,7 @@ families! {
     AllowanceLimitSeconds: Polled Gauge "callmeter_allowance_limit_seconds" ["account", "client_id"] "seconds"
         "Time included in the allowance per period, for allowances in minutes. As of the last poll.";
     AllowanceUsedRatio: Polled Gauge "callmeter_allowance_used_ratio" ["account", "client_id"] "ratio"
-        "Used share of the allowance in the current period; above 1 when it is exceeded. Not shown for a client with several allowances. As of the last poll.";
+        "Used share of the allowance in the current period; above 1 when it is exceeded, and infinite when an allowance of 0 is used. Not shown for a client with several allowances. As of the last poll.";
     AllowanceForecastRatio: Polled Gauge "callmeter_allowance_forecast_ratio" ["account", "client_id"] "ratio"
         "Share of the allowance that will be used at the end of the period if its use goes on as before: used share divided by elapsed share. Not shown on the first day of a period. As of the last poll.";
     AllowancePeriodElapsedRatio: Polled Gauge "callmeter_allowance_period_elapsed_ratio" ["account"] "ratio"

@@ -49,16 +49,14 @@ impl Limits {
 }
 
 /// Families that share their label sets, and therefore the cap. Snapshots are encoded in this
-/// order.
+/// order. Corrections have the label sets of what they correct; their places in a snapshot are of
+/// older versions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum FoldGroup {
-    Calls,
-    CorrectedTimes,
-    CorrectedCounts,
-    RateChanges,
-    Operators,
-    Charges,
-    CorrectedCharges,
+    Calls = 0,
+    RateChanges = 3,
+    Operators = 4,
+    Charges = 5,
 }
 
 /// Folded updates of an account by [`FoldGroup`].

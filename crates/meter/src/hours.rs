@@ -63,11 +63,17 @@ impl Hours {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::Rules;
 
     #[test]
     fn hours_are_bounded_and_old_and_future_calls_change_nothing() {
+        let rules = Rules {
+            short_abandon_ms: 5_000,
+            operators: false,
+            sequence: 0,
+        };
         let times = [None, Some(9_000), None, Some(1_000), None, None];
-        let call = CountedCall::new(None, None, Some("Incoming"), None, None, times, 5_000);
+        let call = CountedCall::new(None, None, Some("Incoming"), None, None, times, rules);
         let mut hours = Hours::default();
         let now = 1_000 * HOUR;
         hours.add(&call, Some(10 * HOUR), now, 1);

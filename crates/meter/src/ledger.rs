@@ -7,8 +7,9 @@ use crate::applied::Applied;
 use crate::client_facts::{AllowanceUse, Client};
 use crate::families::FamilyId;
 use crate::folding::{Folded, Limits};
-use crate::operators;
+use crate::operators::{self, Operators};
 use crate::polled::{Billing, Polled, RateDeck};
+use crate::rules::Settings;
 use crate::snapshot::{Part, Snapshot};
 use crate::table::{Amounts, Chunk, Columns, Floats, Table};
 use crate::totals::AccountTotals;
@@ -60,7 +61,7 @@ pub struct AccountGauges {
 /// [`Meter`](crate::Meter) shares one behind a lock.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    pub(crate) limits: Limits,
+    pub(crate) settings: Settings,
     pub(crate) applied: Applied,
     pub(crate) accounts: BTreeMap<Box<str>, Account>,
     view: Arc<View>,
@@ -96,9 +97,38 @@ impl Ledger {
     /// An empty ledger.
     pub fn new(limits: Limits) -> Self {
         Self {
-            limits,
+            settings: Settings::new(limits),
             ..Self::default()
         }
+    }
+
+    /// A ledger that counts by the same settings, and has counted nothing.
+    #[must_use]
+    pub fn without_totals(&self) -> Self {
+        Self {
+            settings: self.settings.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Counts by these limits from the next call on. Edits of earlier calls take back what was
+    /// counted under the limits before. Names of operators are forgotten if they are no longer
+    /// counted.
+    ///
+    /// Returns whether anything changes. Then store the totals: they hold the limits, and a start
+    /// counts the calls that are not in the stored totals by the stored limits.
+    pub fn set_limits(&mut self, limits: Limits) -> bool {
+        if limits == self.settings.limits {
+            return false;
+        }
+        self.settings.change(limits);
+        if !limits.operators {
+            for account in self.accounts.values_mut() {
+                account.totals.operators = Operators::new(&account.totals.name);
+                account.published = None;
+            }
+        }
+        true
     }
 
     /// The last batch up to which all batches have been counted; 0 for none.
@@ -116,6 +146,12 @@ impl Ledger {
     /// removed old batches from the journal.
     pub fn skip_before(&mut self, batch: u64) {
         self.applied.skip_before(batch);
+    }
+
+    /// Takes all calls up to this `sequence` as counted: settings that change apply to the calls
+    /// after it.
+    pub fn skip_calls_through(&mut self, sequence: i64) {
+        self.settings.counted(sequence);
     }
 
     /// Shows an account, with the totals counted before.
@@ -165,7 +201,7 @@ impl Ledger {
         now: i64,
         uses: Vec<AllowanceUse>,
     ) {
-        let limits = self.limits;
+        let limits = self.settings.limits;
         let account = self.account(name);
         let period = (period.0, period.1, now);
         let folded = account.polled.set_allowances(name, period, uses, limits);
@@ -180,7 +216,7 @@ impl Ledger {
 
     /// Replaces the client list. Each client's call counters are shown from now on, starting at 0.
     pub fn set_clients(&mut self, name: &str, now: i64, clients: Vec<Client>) {
-        let limits = self.limits;
+        let limits = self.settings.limits;
         let account = self.account(name);
         let folded = account.polled.set_clients(name, clients, limits);
         for client in account.polled.clients() {
@@ -193,7 +229,7 @@ impl Ledger {
 
     /// Replaces a tenant's billing settings and balance.
     pub fn set_billing(&mut self, name: &str, billing: &Billing) {
-        let limits = self.limits;
+        let limits = self.settings.limits;
         let account = self.account(name);
         let folded = account.polled.set_billing(name, billing, limits);
         account.published = None;
@@ -202,7 +238,7 @@ impl Ledger {
 
     /// Replaces the summary of a tenant's rate deck.
     pub fn set_rates(&mut self, name: &str, deck: &RateDeck) {
-        let limits = self.limits;
+        let limits = self.settings.limits;
         let account = self.account(name);
         let folded = account.polled.set_rates(name, deck, limits);
         account.published = None;

@@ -1,6 +1,8 @@
 //! Calls by who answered them. They are counted only if the configuration asks for it: names of
 //! people are personal data.
 
+use std::collections::BTreeMap;
+
 use crate::counted_call::{CallTime, CountedCall};
 use crate::families::FamilyId;
 use crate::folding::{FOLDED_ID, FoldGroup, Folded, Limits};
@@ -12,6 +14,9 @@ use callmeter_records::CallField;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Operators {
     account: String,
+    /// The `sequence` of the call that was counted first under each name. Calls of an operator that
+    /// were counted before were folded.
+    pub(crate) since: BTreeMap<Box<str>, i64>,
     pub(crate) tables: [Keyed<Box<str>>; 4],
 }
 
@@ -32,6 +37,7 @@ impl Operators {
     pub(crate) fn new(account: &str) -> Self {
         Self {
             account: account.to_owned(),
+            since: BTreeMap::new(),
             tables: Default::default(),
         }
     }
@@ -44,8 +50,7 @@ impl Operators {
         limits: Limits,
         folded: &mut Folded,
     ) {
-        if let Some(operator) = call.answered_by {
-            let name = self.name(operator, limits, folded);
+        if let Some(name) = self.name(call, limits, folded) {
             self.add(CALLS, &name, since, 1);
             self.add(TALK, &name, since, talk(call).unwrap_or(0));
         }
@@ -60,42 +65,54 @@ impl Operators {
         limits: Limits,
         folded: &mut Folded,
     ) {
-        if before.answered_by == after.answered_by {
-            let Some(operator) = after.answered_by else {
-                return;
-            };
+        if !before.rules.operators {
+            self.count(after, since, limits, folded);
+            return;
+        }
+        let from = before.answered_by.map(|operator| {
+            let first = self.since.get(operator);
+            let own = first.is_some_and(|first| *first <= before.rules.sequence);
+            Box::from(if own { operator } else { FOLDED_ID })
+        });
+        let to: Option<Box<str>> = self.name(after, limits, folded);
+        if let (Some(name), true) = (&to, from == to) {
             match (talk(before), talk(after)) {
-                (None, Some(now)) => {
-                    let name = self.name(operator, limits, folded);
-                    self.add(TALK, &name, since, now);
-                }
+                (None, Some(now)) => self.add(TALK, name, since, now),
                 (Some(then), Some(now)) if then != now => {
-                    let name = self.name(operator, limits, folded);
-                    self.add(TALK + CORRECTED, &name, None, now - then);
+                    self.add(TALK + CORRECTED, name, None, now - then);
                 }
                 _ => {}
             }
             return;
         }
-        if let Some(operator) = before.answered_by {
-            let name = self.name(operator, limits, folded);
+        if let Some(name) = from {
+            let talk = talk(before).unwrap_or_default();
             self.add(CALLS + CORRECTED, &name, None, -1);
-            self.add(
-                TALK + CORRECTED,
-                &name,
-                None,
-                -talk(before).unwrap_or_default(),
-            );
+            self.add(TALK + CORRECTED, &name, None, -talk);
         }
-        self.count(after, since, limits, folded);
+        if let Some(name) = to {
+            self.add(CALLS, &name, since, 1);
+            self.add(TALK, &name, since, talk(after).unwrap_or(0));
+        }
     }
 
-    fn name(&self, operator: &str, limits: Limits, folded: &mut Folded) -> Box<str> {
-        let rows = self.tables.first().map(|table| &table.rows);
-        let (used, is_known) =
-            rows.map_or((0, false), |rows| (rows.len(), rows.contains_key(operator)));
-        let folds = folded.folds(FoldGroup::Operators, limits, used, || is_known);
-        if folds { FOLDED_ID } else { operator }.into()
+    /// The name to count a call under: that of its operator, or beyond the cap the common one.
+    fn name(
+        &mut self,
+        call: &CountedCall<'_>,
+        limits: Limits,
+        folded: &mut Folded,
+    ) -> Option<Box<str>> {
+        let operator = call.answered_by?;
+        let is_known = || operator == FOLDED_ID || self.since.contains_key(operator);
+        let name = if folded.folds(FoldGroup::Operators, limits, self.since.len(), is_known) {
+            FOLDED_ID
+        } else {
+            operator
+        };
+        let first = self.since.entry(name.into());
+        first.or_insert(call.rules.sequence);
+        Some(name.into())
     }
 
     pub(crate) fn add(&mut self, table: usize, name: &str, since: Option<i64>, units: i128) {

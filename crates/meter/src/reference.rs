@@ -88,13 +88,17 @@ pub fn markdown() -> String {
            In OpenMetrics and in Prometheus 3, the bucket is `le=\"20.0\"`. Short abandons are the count of\n  \
            `callmeter_call_abandon_seconds` minus `callmeter_calls_abandoned_total`.\n\
          - By default, clients have counters only, and only answer and abandon have histograms, by center and direction. `metrics` in the\n  \
-           configuration shows more (see [CONFIGURATION.md](CONFIGURATION.md#metrics)). With `client_histograms`, the histograms have the\n  \
-           label `client_id` too.\n\
+           configuration shows more (see [CONFIGURATION.md](CONFIGURATION.md#metrics)). With `client_histograms`, the histograms,\n  \
+           `callmeter_calls_abandoned_total` and `callmeter_calls_answer_unknown_total` have the label `client_id` too.\n\
          - The classic buckets of the call histograms, in seconds: {}. By default {} are shown.\n  \
            In the protobuf format these histograms also have native buckets (schema 3: eight buckets per power of two).\n\
          - The unit of an allowance is taken from its words (`calls`, `minutes`) or from the client list. A balance in another unit is not\n  \
            shown.\n\
-         - The call counters of a client start at 0, for incoming and for outgoing calls, as soon as the client is known.\n",
+         - The call counters of a client start at 0, for incoming and for outgoing calls, as soon as the client is known. Other series of\n  \
+           totals begin with their first event: calls of other directions or of unknown clients, `callmeter_operator_…`,\n  \
+           `callmeter_call_rates_changed_total` of a new rate type, `callmeter_charges_total`, `callmeter_charged_seconds_total` and\n  \
+           `callmeter_calls_not_charged_total`. `increase()` leaves the first value of a new series out. The queries of the mixin add it.\n  \
+           So does Prometheus with `--enable-feature=created-timestamp-zero-ingestion`, which reads start times from the protobuf format.\n",
         bounds.join(", "),
         shown.join(", "),
     );

@@ -174,10 +174,12 @@ impl Part {
     fn block(&self, family: FamilyId, chunk: usize, view: &View) -> Option<Block<'_>> {
         if let Some(count) = count_of(family) {
             return match count {
-                Count::Abandoned | Count::AnswerUnknown => block(&self.centers, chunk, |figures| {
-                    let column = figures.counts.columns.get(count as usize)?;
-                    Some(Values::Integers(column))
-                }),
+                Count::Abandoned | Count::AnswerUnknown if !view.client_histograms => {
+                    block(&self.centers, chunk, |figures| {
+                        let column = figures.counts.columns.get(count as usize)?;
+                        Some(Values::Integers(column))
+                    })
+                }
                 _ => block(&self.counts, chunk, |counts| {
                     Some(Values::Integers(counts.columns.get(count as usize)?))
                 }),

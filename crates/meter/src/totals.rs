@@ -61,7 +61,7 @@ impl AccountTotals {
                 self.miss(field, 1);
             }
         }
-        if limits.operators {
+        if call.rules.operators {
             let since = self.counting_since;
             self.operators.count(call, since, limits, &mut self.folded);
         }
@@ -80,29 +80,29 @@ impl AccountTotals {
         limits: Limits,
     ) {
         self.revised += 1;
+        let before = &self.placed(before);
+        let row = self.row(after, observed_at, limits);
+        let after = &self.placed(after);
         let moved = (before.client, before.center, before.direction)
             != (after.client, after.center, after.direction);
-        self.revise_counts(before, after, moved, observed_at, limits);
+        self.revise_counts(before, after, moved, row);
         for time in CallTime::ALL {
             match (before.time(time), after.time(time)) {
-                (None, Some(now)) => {
-                    let row = self.row(after, observed_at, limits);
-                    self.calls.observe(row, time, now);
-                }
+                (None, Some(now)) => self.calls.observe(row, time, now),
                 (Some(then), Some(now)) if moved || now != then => {
-                    self.correct_time(before, time, -i128::from(then), limits);
-                    self.correct_time(after, time, i128::from(now), limits);
+                    self.correct_time(before, time, -i128::from(then));
+                    self.correct_time(after, time, i128::from(now));
                 }
                 // The ring time is known, but it is no longer one of this kind.
                 (Some(then), None) if after.time(CallTime::Field(CallField::Ring)).is_some() => {
                     if let CallTime::Answer | CallTime::Abandon = time {
-                        self.correct_time(before, time, -i128::from(then), limits);
+                        self.correct_time(before, time, -i128::from(then));
                     }
                 }
                 (_, None) | (Some(_), Some(_)) => {}
             }
         }
-        if limits.operators {
+        if after.rules.operators {
             let since = self.counting_since;
             (self.operators).revise(before, after, since, limits, &mut self.folded);
         }
@@ -113,20 +113,16 @@ impl AccountTotals {
         before: &CountedCall<'_>,
         after: &CountedCall<'_>,
         moved: bool,
-        observed_at: i64,
-        limits: Limits,
+        row: u32,
     ) {
         for count in Count::ALL {
             match (before.is(count), after.is(count)) {
                 (true, true) if moved => {
-                    self.correct_count(before, count, -1, limits);
-                    self.correct_count(after, count, 1, limits);
+                    self.correct_count(before, count, -1);
+                    self.correct_count(after, count, 1);
                 }
-                (true, false) => self.correct_count(before, count, -1, limits),
-                (false, true) => {
-                    let row = self.row(after, observed_at, limits);
-                    self.calls.add_count(row, count, 1);
-                }
+                (true, false) => self.correct_count(before, count, -1),
+                (false, true) => self.calls.add_count(row, count, 1),
                 (true, true) | (false, false) => {}
             }
         }
@@ -143,14 +139,33 @@ impl AccountTotals {
         }
     }
 
+    /// The version of a call with the labels that it is counted under: its own, or those of folded
+    /// calls if it was counted before its labels had a row.
+    fn placed<'a>(&self, call: &CountedCall<'a>) -> CountedCall<'a> {
+        let row = self.calls.find(call.client, call.center, call.direction);
+        if row.is_some_and(|row| self.calls.since(row) <= call.rules.sequence) {
+            return *call;
+        }
+        CountedCall {
+            client: FOLDED_ID,
+            center: FOLDED_ID,
+            ..*call
+        }
+    }
+
     /// The row to count a call in. A new label set beyond the cap is folded.
     fn row(&mut self, call: &CountedCall<'_>, observed_at: i64, limits: Limits) -> u32 {
         let found = self.calls.find(call.client, call.center, call.direction);
         match found.filter(|row| self.calls.counts.is_used(*row)) {
-            Some(row) => row,
+            Some(row) => {
+                // A history by last versions is not in the order of the journal.
+                self.calls.note_since(row, call.rules.sequence);
+                row
+            }
             None => self.use_row(
                 (call.client, call.center, call.direction),
                 observed_at,
+                call.rules.sequence,
                 limits,
             ),
         }
@@ -160,6 +175,7 @@ impl AccountTotals {
         &mut self,
         (client, center, direction): (&str, &str, Direction),
         observed_at: i64,
+        since: i64,
         limits: Limits,
     ) -> u32 {
         let used = self.calls.counts.used_rows;
@@ -174,8 +190,8 @@ impl AccountTotals {
         let row = self
             .calls
             .find_or_push(client, center, direction, observed_at);
-        self.calls.mark_used(row, observed_at);
-        if !folds {
+        self.calls.mark_used(row, observed_at, since);
+        if client != FOLDED_ID {
             self.calls.expect(client, center, observed_at);
         }
         row
@@ -188,24 +204,15 @@ impl AccountTotals {
             .add(&field, family, &labels, self.counting_since, values.into());
     }
 
-    fn correct_time(
-        &mut self,
-        call: &CountedCall<'_>,
-        time: CallTime,
-        milliseconds: i128,
-        limits: Limits,
-    ) {
-        let mut key = (
+    /// Corrects a time where the call was counted. Its labels have a row or are those of folded
+    /// calls, so the cap holds for corrections, too.
+    fn correct_time(&mut self, call: &CountedCall<'_>, time: CallTime, milliseconds: i128) {
+        let key = (
             Box::from(call.client),
             Box::from(call.center),
             call.direction,
             time,
         );
-        let rows = &self.corrected_times.rows;
-        let is_known = || rows.contains_key(&key);
-        if (self.folded).folds(FoldGroup::CorrectedTimes, limits, rows.len(), is_known) {
-            (key.0, key.1) = (FOLDED_ID.into(), FOLDED_ID.into());
-        }
         self.add_time_correction(&key, milliseconds);
     }
 
@@ -220,18 +227,13 @@ impl AccountTotals {
             .add(key, family, &labels, None, milliseconds);
     }
 
-    fn correct_count(&mut self, call: &CountedCall<'_>, count: Count, calls: i128, limits: Limits) {
-        let mut key = (
+    fn correct_count(&mut self, call: &CountedCall<'_>, count: Count, calls: i128) {
+        let key = (
             call.client.into(),
             call.center.into(),
             call.direction,
             count,
         );
-        let rows = &self.corrected_counts.rows;
-        let is_known = || rows.contains_key(&key);
-        if (self.folded).folds(FoldGroup::CorrectedCounts, limits, rows.len(), is_known) {
-            (key.0, key.1) = (FOLDED_ID.into(), FOLDED_ID.into());
-        }
         self.add_count_correction(&key, calls);
     }
 

@@ -224,8 +224,8 @@ impl DeadLetters {
         Ok(bytes)
     }
 
-    /// The dead letters that wait to be replayed.
-    pub(crate) fn replays(&self, output: &str) -> Result<Listing, DeadLetterError> {
+    /// The dead letters that were given back to an output, which has not delivered them yet.
+    pub fn replays(&self, output: &str) -> Result<Listing, DeadLetterError> {
         read_sidecars(&self.directory.join(output).join(REPLAY))
     }
 

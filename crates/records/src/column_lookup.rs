@@ -64,6 +64,17 @@ impl<'a> Columns<'a> {
                 expected: std::any::type_name::<A>(),
             })
     }
+
+    /// The column, or `None` if there is none.
+    pub(crate) fn get_if_any<A: Array + 'static>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<&'a A>, ViewError> {
+        match self.get(column) {
+            Err(ViewError::MissingColumn { .. }) => Ok(None),
+            found => found.map(Some),
+        }
+    }
 }
 
 /// The text of a row, unless it is null.

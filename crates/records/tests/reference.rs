@@ -166,7 +166,8 @@ fn markdown() -> String {
                 .collect();
             let _ = write!(
                 page,
-                "\n### Members of `previous`\n\nThey have the types of the columns of the same names: {}.\n",
+                "\n### Members of `previous`\n\nThey have the types of the columns of the same names: {}. The last three \
+                 say which record\nthe version before is; they are null in records of callmeter's first versions.\n",
                 names.join(", ")
             );
         }

@@ -16,17 +16,22 @@ pub struct Alert {
     pub(crate) summary: &'static str,
     pub(crate) description: &'static str,
     /// Series, in promtool's notation, one sample a minute, with which it fires.
-    pub(crate) fires: &'static [(&'static str, &'static str)],
+    pub(crate) fires: &'static [Case],
     /// Series with which it does not.
-    pub(crate) quiet: &'static [(&'static str, &'static str)],
+    pub(crate) quiet: &'static [Case],
 }
 
+/// Series and their samples.
+type Case = &'static [(&'static str, &'static str)];
+
 impl Alert {
-    /// When its cases are looked at, in minutes: after every `for`, and after the week that one
-    /// looks back.
+    /// When its cases are looked at, in minutes: after every `for`, and after the day or week that
+    /// one looks back.
     pub(crate) fn minutes(&self) -> u32 {
         if self.expr.contains("offset 1w") {
             10_200
+        } else if self.expr.contains("offset 1d") {
+            2_000
         } else {
             600
         }
@@ -35,7 +40,7 @@ impl Alert {
 
 macro_rules! alerts {
     ($($name:ident $severity:ident $after:literal $expr:literal $summary:literal $description:literal
-       fires [$($series:literal $values:literal),*] quiet [$($quiet:literal $quiet_values:literal),*];)*) => {
+       $(fires [$($series:literal $values:literal),*])+ $(quiet [$($quiet:literal $quiet_values:literal),*])+;)*) => {
         &[$(Alert {
             name: concat!("Callmeter", stringify!($name)),
             severity: stringify!($severity),
@@ -43,8 +48,8 @@ macro_rules! alerts {
             expr: $expr,
             summary: $summary,
             description: $description,
-            fires: &[$(($series, $values)),*],
-            quiet: &[$(($quiet, $quiet_values)),*],
+            fires: &[$(&[$(($series, $values)),*]),+],
+            quiet: &[$(&[$(($quiet, $quiet_values)),*]),+],
         },)*]
     };
 }
@@ -92,20 +97,25 @@ pub const ALERTS: &[Alert] = alerts! {
         "As it fell in the last six hours, the balance is below zero in 24 hours."
         fires ["{PortsipBalance}{account=\"a\", currency=\"EUR\"}" "1500-1x600"] quiet ["{PortsipBalance}{account=\"a\", currency=\"EUR\"}" "30000-1x600"];
     RatesChanged info "0s"
-        "sum by (account, rate_type, change) (increase({CallRatesChanged}[1h])) > 0"
+        "sum by (account, rate_type, change) (grown({CallRatesChanged}[1h])) > 0"
         "{{ $value }} {{ $labels.rate_type }} call rates of {{ $labels.account }} were changed ({{ $labels.change }})."
         "The rate deck is not as it was an hour ago. Check that the change is yours."
-        fires ["{CallRatesChanged}{account=\"a\", rate_type=\"local\", change=\"revised\"}" "0x590 1x10"] quiet ["{CallRatesChanged}{account=\"a\", rate_type=\"local\", change=\"revised\"}" "7x600"];
+        fires ["{CallRatesChanged}{account=\"a\", rate_type=\"local\", change=\"revised\"}" "0x590 1x10"]
+        fires ["{CallRatesChanged}{account=\"a\", rate_type=\"premium\", change=\"new\"}" "_x590 1x10", "{CallRatesChanged}{account=\"a\", rate_type=\"local\", change=\"new\"}" "7x600"]
+        quiet ["{CallRatesChanged}{account=\"a\", rate_type=\"local\", change=\"new\"}" "_x580 9x20", "{CallRatesChanged}{account=\"a\", rate_type=\"premium\", change=\"new\"}" "_x580 7x20"] quiet ["{CallRatesChanged}{account=\"a\", rate_type=\"local\", change=\"revised\"}" "7x600"];
     CallsWaitForDeck warning "1h"
         "{CallsWaitingForDeck} > 0"
         "{{ $value }} calls of {{ $labels.account }} wait for a rate deck."
         "For an hour, calls are not charged, because the rate deck or its currency was not read."
         fires ["{CallsWaitingForDeck}{account=\"a\"}" "3x600"] quiet ["{CallsWaitingForDeck}{account=\"a\"}" "0x600"];
     CallsNotCharged warning "1h"
-        "sum by (account, reason) (increase({CallsNotCharged}{reason=~\"no_match|no_number|unreadable_number|no_duration|unusable_rate|duplicate_prefix|too_large\"}[1d])) > 10 > on (account) group_left () (0.05 * sum by (account) (increase({Calls}[1d])))"
+        "sum by (account, reason) (grown({CallsNotCharged}{reason=~\"no_match|no_number|unreadable_number|no_duration|unusable_rate|duplicate_prefix|too_large\"}[1d] like {Calls})) > 10 > on (account) group_left () (0.05 * sum by (account) (grown({Calls}[1d]))) and on (account) {Calls} offset 1d"
         "{{ $value }} calls of {{ $labels.account }} are not charged ({{ $labels.reason }})."
-        "In the last day, more than 5 % of the calls were not charged for a reason that a change of the rate deck or of `charges` may remove."
-        fires ["{CallsNotCharged}{account=\"a\", reason=\"no_match\"}" "0+1x600", "{Calls}{account=\"a\", client_id=\"c\"}" "0+10x600"] quiet ["{CallsNotCharged}{account=\"a\", reason=\"no_match\"}" "0+1x600", "{CallsNotCharged}{account=\"a\", reason=\"internal\"}" "0+20x600", "{Calls}{account=\"a\", client_id=\"c\"}" "0+30x600"];
+        "In the last day, more than 5 % of the calls were not charged for a reason that a change of the rate deck or of `charges` may remove. For an account that is new, this is not asked on the first day."
+        fires ["{CallsNotCharged}{account=\"a\", reason=\"no_match\"}" "0+1x2000", "{Calls}{account=\"a\", client_id=\"c\"}" "0+10x2000"]
+        fires ["{CallsNotCharged}{account=\"a\", reason=\"no_match\"}" "_x1900 900x100", "{Calls}{account=\"a\", client_id=\"c\"}" "0+1x2000"]
+        quiet ["{CallsNotCharged}{account=\"a\", reason=\"no_match\"}" "0+1x2000", "{CallsNotCharged}{account=\"a\", reason=\"internal\"}" "0+20x2000", "{Calls}{account=\"a\", client_id=\"c\"}" "0+30x2000"]
+        quiet ["{CallsNotCharged}{account=\"a\", reason=\"no_match\"}" "_x1900 900+1x100", "{Calls}{account=\"a\", client_id=\"c\"}" "_x1900 9000+1x100"];
     OutputLagging warning "15m"
         "{OutputLag} > 0 and on (output, stream) {OutputOldest} > 0 and on (output, stream) (time() - {OutputOldest}) > 900"
         "The output {{ $labels.output }} is behind with {{ $labels.stream }}."
@@ -115,7 +125,7 @@ pub const ALERTS: &[Alert] = alerts! {
         "sum by (output, stream, reason) (increase({OutputDropped}[1h])) > 0"
         "The output {{ $labels.output }} lost records of {{ $labels.stream }} ({{ $labels.reason }})."
         "In the last hour, {{ $value }} records were dropped. Dead letters can be replayed; records that retention removed cannot."
-        fires ["{OutputDropped}{output=\"o\", stream=\"calls\", reason=\"rejected\"}" "0x590 1x10"] quiet ["{OutputDropped}{output=\"o\", stream=\"calls\", reason=\"rejected\"}" "3x600"];
+        fires ["{OutputDropped}{output=\"o\", stream=\"calls\", reason=\"refused\"}" "0x590 1x10"] quiet ["{OutputDropped}{output=\"o\", stream=\"calls\", reason=\"refused\"}" "3x600"];
     OutputDown critical "10m"
         "{OutputUp} == 0"
         "The output {{ $labels.output }} is down."
@@ -131,21 +141,24 @@ pub const ALERTS: &[Alert] = alerts! {
         "The budget of requests of {{ $labels.account }} is too small."
         "Days of calls are read late: `calls.max_requests_per_minute` allows fewer requests than the intervals need."
         fires ["{CallsBudgetNeeded}{account=\"a\"}" "1.2x600"] quiet ["{CallsBudgetNeeded}{account=\"a\"}" "0.4x600", "{CallsBudgetUsed}{account=\"a\"}" "0.5x600"];
-    Throttled warning "0s"
-        "sum by (account) (increase({ApiRequests}{outcome=\"throttled\"}[1h])) > 3"
+    Throttled warning "10m"
+        "sum by (account) (increase({ApiRequests}{outcome=\"throttled\"}[1h])) > 3 or max by (account) ({TaskFailing}{reason=\"throttled\"}) == 1"
         "The API throttles the account {{ $labels.account }}."
-        "In the last hour, {{ $value }} requests were answered with 429. The budget is halved for 15 minutes each time."
-        fires ["{ApiRequests}{account=\"a\", outcome=\"throttled\"}" "0x590 1+1x10"] quiet ["{ApiRequests}{account=\"a\", outcome=\"throttled\"}" "9x600"];
+        "Several requests of the last hour were answered with 429, or polls wait because of one. The budget is halved for 15 minutes each time."
+        fires ["{ApiRequests}{account=\"a\", outcome=\"throttled\"}" "0x570 1+1x30"]
+        fires ["{TaskFailing}{account=\"a\", task=\"calls\", reason=\"throttled\"}" "_x580 1x20"]
+        quiet ["{TaskFailing}{account=\"a\", task=\"calls\", reason=\"throttled\"}" "1x550"] quiet ["{ApiRequests}{account=\"a\", outcome=\"throttled\"}" "9x600"];
     LoginRefused critical "0s"
-        "sum by (account, reason) (increase({PollFailures}{reason=~\"refused_login|permission_denied\"}[30m])) > 0"
+        "max by (account, reason) ({TaskFailing}{reason=~\"refused_login|permission_denied\"}) == 1"
         "{{ $labels.account }} refuses callmeter ({{ $labels.reason }})."
         "The password has changed or expired, the user is locked, or a right is missing. Further attempts may lock the user."
-        fires ["{PollFailures}{account=\"a\", reason=\"refused_login\"}" "0x590 1x10"] quiet ["{PollFailures}{account=\"a\", reason=\"refused_login\"}" "2x600"];
+        fires ["{TaskFailing}{account=\"a\", task=\"calls\", reason=\"refused_login\"}" "1x600"] quiet ["{TaskFailing}{account=\"a\", task=\"calls\", reason=\"refused_login\"}" "1x590"];
     ConnectionFailing warning "15m"
-        "sum by (account) (increase({PollFailures}{reason=~\"transport|timeout|local\"}[30m])) > 3"
+        "max by (account) ({TaskFailing}{reason=~\"transport|timeout|local\"}) == 1"
         "callmeter cannot reach the API of {{ $labels.account }}."
         "Polls fail on the way: a name, a network, a proxy, a certificate that expired or is not trusted, or a file that cannot be read."
-        fires ["{PollFailures}{account=\"a\", reason=\"transport\"}" "0+1x600"] quiet ["{PollFailures}{account=\"a\", reason=\"transport\"}" "5x600"];
+        fires ["{TaskFailing}{account=\"a\", task=\"calls\", reason=\"transport\"}" "1x595", "{TaskFailing}{account=\"a\", task=\"calls\", reason=\"timeout\"}" "_x595 1x5"]
+        quiet ["{TaskFailing}{account=\"a\", task=\"calls\", reason=\"transport\"}" "_x590 1x10"];
     ConfigReloadFailed warning "5m"
         "{ConfigReloadSuccessful} == 0"
         "callmeter runs with an old configuration."

@@ -7,10 +7,6 @@ use crate::names::{UnknownFamily, expand};
 /// Calls that are answered within this many seconds are answered in time.
 pub const THRESHOLD_SECONDS: u32 = 20;
 
-/// Unanswered calls that rang no longer than this many seconds are not abandoned. For the rules by
-/// client, which have no counter of abandoned calls.
-const SHORT_ABANDON_SECONDS: u32 = 5;
-
 /// A recording rule.
 pub struct Rule {
     /// `level:metric:operation`.
@@ -42,24 +38,17 @@ pub fn all() -> Result<Vec<Rule>, UnknownFamily> {
     ] {
         add(
             format!("{level}:callmeter_calls:increase1h"),
-            format!("sum by ({by}) (increase({{Calls}}[1h]))"),
+            format!("sum by ({by}) (grown({{Calls}}[1h]))"),
         )?;
         let in_time = within(THRESHOLD_SECONDS);
         let incoming = "direction=\"incoming\"";
-        let (selector, abandoned) = if level == "account_client" {
-            // Only with `client_histograms`; other histograms have no label client_id.
-            let selector = format!("{incoming}, client_id!=\"\"");
-            let short = within(SHORT_ABANDON_SECONDS);
-            let abandoned = format!(
-                "(sum by ({by}) (increase({{CallAbandon}}_count{{{selector}}}[1h]))\n  \
-                 - sum by ({by}) (increase({{CallAbandon}}_bucket{{{selector}, {short}}}[1h])))"
-            );
-            (selector, abandoned)
+        let selector = if level == "account_client" {
+            // Only with `client_histograms`; otherwise these families have no label client_id.
+            format!("{incoming}, client_id!=\"\"")
         } else {
-            let abandoned =
-                format!("sum by ({by}) (increase({{CallsAbandoned}}{{{incoming}}}[1h]))");
-            (incoming.to_owned(), abandoned)
+            incoming.to_owned()
         };
+        let abandoned = format!("sum by ({by}) (increase({{CallsAbandoned}}{{{selector}}}[1h]))");
         let answered = format!("sum by ({by}) (increase({{CallAnswer}}_count{{{selector}}}[1h]))");
         let rate =
             |of: &str| format!("sum by ({by}) (rate({{CallAnswer}}_{of}{{{selector}}}[1h]))");

@@ -1,9 +1,9 @@
 //! `callmeter dead-letters`: the batches that outputs rejected permanently.
 
-use std::io::Write as _;
+use std::io::Write;
 
 use callmeter_error_chain::one_line;
-use callmeter_plugin_host::{DeadLetter, DeadLetterError, Listing};
+use callmeter_plugin_host::{DeadLetter, DeadLetterError};
 use jiff::Timestamp;
 
 use crate::cli::{DeadLettersArgs, DeadLettersCommand};
@@ -42,17 +42,37 @@ fn list(args: &DeadLettersArgs) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let mut unreadable = Vec::new();
     for output in outputs(args)? {
-        let Listing { letters, damaged } = dead_letters(&output)
-            .list_output(&output.name)
-            .map_err(Failure::failed)?;
-        writeln!(out, "output {}: {} batches", output.name, letters.len())
+        let store = dead_letters(&output);
+        let refused = store.list_output(&output.name).map_err(Failure::failed)?;
+        let queued = store.replays(&output.name).map_err(Failure::failed)?;
+        write_output(&mut out, &output.name, &refused.letters, &queued.letters)
             .map_err(Failure::stdout)?;
-        for letter in letters {
-            writeln!(out, "  {}", describe(&letter)).map_err(Failure::stdout)?;
-        }
-        unreadable.extend(damaged);
+        unreadable.extend(refused.damaged.into_iter().chain(queued.damaged));
     }
     report(&unreadable)
+}
+
+fn write_output(
+    out: &mut impl Write,
+    name: &str,
+    refused: &[DeadLetter],
+    queued: &[DeadLetter],
+) -> std::io::Result<()> {
+    write!(out, "output {name}: {} batches", refused.len())?;
+    match queued.len() {
+        0 => writeln!(out)?,
+        queued => writeln!(
+            out,
+            ", and {queued} queued by `replay` that are not delivered yet"
+        )?,
+    }
+    for letter in refused {
+        writeln!(out, "  {}", describe(letter))?;
+    }
+    for letter in queued {
+        writeln!(out, "  queued: {}", describe(letter))?;
+    }
+    Ok(())
 }
 
 /// One line: files may hold what a plugin said to an earlier version.
@@ -108,9 +128,8 @@ fn report(unreadable: &[DeadLetterError]) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_dead_letter_is_one_line() {
-        let letter = DeadLetter {
+    fn letter() -> DeadLetter {
+        DeadLetter {
             output: "crm".to_owned(),
             plugin: "odd 1\u{1b}[2J".to_owned(),
             stream: "calls".to_owned(),
@@ -120,11 +139,23 @@ mod tests {
             reason: "no\r\noutput archive: 0 batches\u{202e}dlof".to_owned(),
             refused_at: 1_786_005_900,
             attempts: 2,
-        };
+        }
+    }
+
+    #[test]
+    fn a_dead_letter_is_one_line() {
         assert_eq!(
-            describe(&letter),
+            describe(&letter()),
             "calls-000000000007-abababababababababababababababab  3 records, refused \
              2026-08-06T08:45:00Z by odd 1[2J after 2 attempts: no output archive: 0 batchesdlof"
         );
+    }
+
+    #[test]
+    fn batches_that_are_queued_are_listed_until_they_are_delivered() {
+        let mut out = Vec::new();
+        write_output(&mut out, "crm", &[], &[]).unwrap();
+        write_output(&mut out, "crm", &[letter()], &[letter(), letter()]).unwrap();
+        insta::assert_snapshot!(String::from_utf8(out).unwrap());
     }
 }

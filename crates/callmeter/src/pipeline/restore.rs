@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use callmeter_journal::{BatchSeq, Journal};
 use callmeter_meter::{Ledger, Limits};
+use callmeter_records::Stream;
 use tracing::{info, warn};
 
 use super::journal::journal_failure;
@@ -15,7 +16,7 @@ use crate::exit::Failure;
 /// If the journal cannot be read, or contains a batch that cannot be counted.
 pub(super) fn ledger(journal: &Journal, limits: Limits) -> Result<Ledger, Failure> {
     let start = Instant::now();
-    let mut ledger = stored(journal, limits)?;
+    let (mut ledger, settings_stored) = stored(journal, limits)?;
     let mut batches = 0_u64;
     let mut after = BatchSeq(ledger.applied_through());
     while let Some(batch) = journal.next_of_any(after).map_err(journal_failure)? {
@@ -26,6 +27,15 @@ pub(super) fn ledger(journal: &Journal, limits: Limits) -> Result<Ledger, Failur
             .apply(batch.meta.seq.0, batch.meta.stream, &batch.records)
             .map_err(|error| Failure::Journal(format!("batch {after}: {error}")))?;
         batches += 1;
+    }
+    ledger.skip_calls_through(journal.last_sequence(Stream::Calls));
+    // The batches above were counted by the settings before. If this process is killed, what it
+    // counts has to be counted by its settings again.
+    if ledger.set_limits(limits) || !settings_stored {
+        let through = BatchSeq(ledger.applied_through());
+        journal
+            .store_snapshot(through, &ledger.encode())
+            .map_err(journal_failure)?;
     }
     info!(
         journal = %journal.path().display(),
@@ -41,7 +51,9 @@ pub(super) fn ledger(journal: &Journal, limits: Limits) -> Result<Ledger, Failur
 ///
 /// An older version of callmeter stored fewer figures. If the journal has all batches, they are
 /// counted again. Otherwise the stored totals are kept, and the new figures start at 0.
-fn stored(journal: &Journal, limits: Limits) -> Result<Ledger, Failure> {
+///
+/// Also returns whether the journal holds the settings by which they were counted.
+fn stored(journal: &Journal, limits: Limits) -> Result<(Ledger, bool), Failure> {
     let first = journal
         .next_of_any(BatchSeq::START)
         .map_err(journal_failure)?
@@ -59,7 +71,8 @@ fn stored(journal: &Journal, limits: Limits) -> Result<Ledger, Failure> {
                          totals are kept, figures that they do not have start at 0"
                     );
                 }
-                return Ok(ledger);
+                let settings_stored = Ledger::has_settings(&bytes);
+                return Ok((ledger, settings_stored));
             }
             Err(error) => {
                 warn!(batch = seq.0, %error, "the stored totals cannot be read; counting the whole journal");
@@ -73,7 +86,7 @@ fn stored(journal: &Journal, limits: Limits) -> Result<Ledger, Failure> {
             journal.path().display()
         )));
     }
-    Ok(Ledger::new(limits))
+    Ok((Ledger::new(limits), false))
 }
 
 #[cfg(test)]
@@ -95,6 +108,7 @@ mod tests {
         journal.store_snapshot(journal.head(), b"damaged").unwrap();
         // All batches are there: they are counted.
         assert!(ledger(&journal, Limits::default()).is_ok());
+        journal.store_snapshot(journal.head(), b"damaged").unwrap();
         let policy = RetentionPolicy {
             keep: Some(Duration::ZERO),
             ..RetentionPolicy::default()
@@ -105,6 +119,24 @@ mod tests {
             refused.to_string().contains("restore a backup"),
             "{refused}"
         );
+    }
+
+    /// After a kill, the calls that are not in the stored totals must be counted by the settings of
+    /// the process that was killed.
+    #[test]
+    fn the_settings_that_calls_are_counted_by_are_stored_before_the_first_call() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path().join("journal.db"), &Options::default()).unwrap();
+        for short_abandon_ms in [5_000, 5_000, 30_000] {
+            let limits = Limits {
+                short_abandon_ms,
+                ..Limits::default()
+            };
+            ledger(&journal, limits).unwrap();
+            let (_, bytes) = journal.latest_snapshot().unwrap().unwrap();
+            let mut stored = Ledger::decode(&bytes, Limits::default()).unwrap();
+            assert!(!stored.set_limits(limits));
+        }
     }
 
     /// Totals that an older version stored, with one account and one call of one client.
@@ -140,6 +172,7 @@ mod tests {
         // The journal has all batches, and no call in them.
         let mut counted = ledger(&journal, Limits::default()).unwrap();
         assert_eq!(calls(&mut counted), None);
+        journal.store_snapshot(head, &bytes).unwrap();
         let policy = RetentionPolicy {
             keep: Some(Duration::ZERO),
             ..RetentionPolicy::default()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::hostedsuite::{self, Backfill, CallsReader, Retries, WallClock};
+use super::hostedsuite::{self, Backfill, CallsReader, Connection, WallClock};
 use super::poll::AccountContext;
 use super::polls::Polls;
 use super::{connect, portsip};
@@ -21,7 +21,7 @@ pub(super) struct PreparedAccount {
 
 #[derive(Debug)]
 enum Client {
-    HostedSuite(hostedsuite_client::Client, Retries, Box<HostedSuite>),
+    HostedSuite(Connection, Box<HostedSuite>),
     PortSip(portsip_client::Session, Box<PortSip>),
 }
 
@@ -35,8 +35,8 @@ impl PreparedAccount {
         let name = &account.name;
         let client = match &account.api {
             Api::HostedSuite(api) => {
-                let (client, retries) = connect::hosted_suite(name, api, app)?;
-                Client::HostedSuite(client, retries, Box::new(api.clone()))
+                let connection = connect::hosted_suite(name, api, app)?;
+                Client::HostedSuite(connection, Box::new(api.clone()))
             }
             Api::PortSip(api) => Client::PortSip(
                 connect::port_sip(name, api, metrics, redactor)?,
@@ -69,8 +69,8 @@ impl PreparedAccount {
         let context = context(&self.config, self.config.api.link(), app, stop.clone());
         let mut polls = Polls::new(context);
         match self.client {
-            Client::HostedSuite(client, retries, api) => {
-                hostedsuite::add_polls(&mut polls, &client, retries, *api);
+            Client::HostedSuite(connection, api) => {
+                hostedsuite::add_polls(&mut polls, &connection, *api);
             }
             Client::PortSip(session, api) => portsip::add_polls(&mut polls, &session, &api),
         }
@@ -92,14 +92,13 @@ pub fn backfill(
         return Err(no_calls());
     };
     let config = api.calls.clone().ok_or_else(no_calls)?;
-    let (client, retries) = connect::hosted_suite(&account.name, api, app)?;
+    let connection = connect::hosted_suite(&account.name, api, app)?;
     Ok(Backfill::new(CallsReader {
         context: context(account, &api.link, app, stop),
-        client,
+        connection,
         config,
         zone: api.time_zone.clone(),
         clock: WallClock::system(),
-        retries,
     }))
 }
 

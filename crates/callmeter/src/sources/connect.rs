@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use api_client::{RequestEvent, Tls};
 
-use super::hostedsuite::Retries;
+use super::hostedsuite::{Connection, KnownTexts, Retries};
 use crate::config;
 use crate::context::AppContext;
 use crate::secret_redactor::SecretRedactor;
@@ -13,7 +13,7 @@ use crate::selfmetrics::SelfMetrics;
 /// The `User-Agent` of every request.
 const USER_AGENT: &str = concat!("callmeter/", env!("CARGO_PKG_VERSION"));
 
-/// A HostedSuite client, and the requests for calls that it sends again. Nothing is sent yet.
+/// A HostedSuite client, and what it shares with the readings of calls. Nothing is sent yet.
 ///
 /// # Errors
 /// If certificates cannot be read or the address is invalid.
@@ -21,8 +21,8 @@ pub(super) fn hosted_suite(
     account: &str,
     api: &config::HostedSuite,
     app: &AppContext,
-) -> Result<(hostedsuite_client::Client, Retries), api_client::Error> {
-    let retries = Retries::default();
+) -> Result<Connection, api_client::Error> {
+    let (retries, texts) = (Retries::default(), KnownTexts::default());
     let (sent_again, observe) = (retries.clone(), observer(account, &app.metrics));
     let observe = move |event: &RequestEvent| {
         if event.operation == hostedsuite_client::LIST_CALLS_ID {
@@ -49,11 +49,16 @@ pub(super) fn hosted_suite(
         .env_proxy(link.proxy == config::Proxy::Environment)
         .user_agent(USER_AGENT)
         .observe(observe)
+        .known_calls(Arc::new(texts.clone()))
         .concurrency(app.hosts.of_account(&link.url));
     if let config::Proxy::Url(proxy) = &link.proxy {
         builder = builder.proxy(proxy.clone());
     }
-    builder.build().map(|client| (client, retries))
+    Ok(Connection {
+        client: builder.build()?,
+        retries,
+        texts,
+    })
 }
 
 /// A session with a PortSIP PBX that can only read. Nothing is sent yet.

@@ -14,6 +14,9 @@ use super::account::{
 };
 use crate::selfmetrics::SelfMetrics;
 
+/// The reason of a poll that waits because the account's login was refused.
+const REFUSED_LOGIN: &str = api_client::ErrorKind::RefusedLogin.as_str();
+
 /// The state of all accounts.
 #[derive(Debug)]
 pub struct AccountStore {
@@ -101,10 +104,13 @@ impl AccountStore {
                 name: name.to_owned(),
                 api,
                 stale_after: setup.stale_after,
-                calls: before.and_then(|account| account.calls),
+                calls: before.as_mut().and_then(|account| account.calls.take()),
                 tasks,
             };
             inner.accounts.insert(name.to_owned(), account);
+            for task in before.iter().flat_map(|account| account.tasks.keys()) {
+                self.metrics.forget_task(name, *task);
+            }
         }
         self.meter.update(|ledger| {
             ledger.configure(name, api);
@@ -174,6 +180,8 @@ impl AccountStore {
             status.state = TaskState::Refused;
             status.error = Some(reason.to_owned());
             status.next = next;
+            let reason = Some(REFUSED_LOGIN);
+            self.metrics.task_ended(name, task.label(), status, reason);
         });
         self.publish(name);
     }
@@ -200,16 +208,18 @@ impl AccountStore {
             .poll_duration
             .with_label_values(&labels)
             .observe(took.as_secs_f64());
-        match end {
-            PollEnd::Ok { .. } | PollEnd::Unavailable { .. } => {}
+        let failure = match end {
+            PollEnd::Ok { .. } | PollEnd::Unavailable { .. } => None,
             PollEnd::Truncated { .. } => {
                 metrics.polls_truncated.with_label_values(&labels).inc();
+                None
             }
             PollEnd::Failing { reason, .. } | PollEnd::Refused { reason, .. } => {
                 let labels = [name, task.label(), reason];
                 metrics.poll_failures.with_label_values(&labels).inc();
+                Some(*reason)
             }
-        }
+        };
         let transition = {
             let mut inner = self.inner();
             let account = inner.accounts.get_mut(name)?;
@@ -217,7 +227,7 @@ impl AccountStore {
             let status = account.tasks.get_mut(&task)?;
             let before = status.state;
             status.ended(end, Timestamp::now());
-            metrics.task_ended(name, task.label(), status);
+            metrics.task_ended(name, task.label(), status, failure);
             Transition {
                 before,
                 stale: status.failures >= stale_after,

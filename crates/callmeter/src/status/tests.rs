@@ -154,6 +154,49 @@ fn failures_by_reason_start_at_0() {
     }
 }
 
+/// An alert must last as long as the fault: pauses are longer than any window of an alert.
+#[test]
+fn a_task_shows_why_it_fails_until_it_succeeds() {
+    let fixture = Fixture::new();
+    fixture.add(&[Task::Calls, Task::Balances]);
+    let shown = || {
+        let text = prometheus::TextEncoder::new()
+            .encode_to_string(&fixture.metrics.registry.gather())
+            .unwrap();
+        let lines = text.lines().filter(|line| {
+            line.starts_with("callmeter_task_failing{") || line.starts_with("callmeter_task_up{")
+        });
+        let lines = lines.filter_map(|line| line.strip_prefix("callmeter_task_"));
+        let lines = lines.map(|line| line.replace("account=\"acme\",", "").replace('"', ""));
+        lines.collect::<Vec<_>>().join("; ")
+    };
+    fixture.ended(Task::Calls, &ok());
+    fixture.ended(Task::Balances, &ok());
+    fixture.ended(Task::Calls, &failing());
+    let accounts = fixture.store.accounts();
+    accounts.login_refused("acme", Task::Balances, "login refused", None);
+    assert_eq!(
+        shown(),
+        "failing{reason=refused_login,task=balances} 1; failing{reason=timeout,task=calls} 1; \
+         up{task=balances} 0; up{task=calls} 0"
+    );
+    fixture.ended(
+        Task::Calls,
+        &PollEnd::Failing {
+            error: "x".to_owned(),
+            reason: "journal",
+        },
+    );
+    fixture.ended(Task::Balances, &ok());
+    assert_eq!(
+        shown(),
+        "failing{reason=journal,task=calls} 1; up{task=balances} 1; up{task=calls} 0"
+    );
+    // A task that is no longer polled does not fail.
+    fixture.add(&[Task::Balances]);
+    assert_eq!(shown(), "up{task=balances} 1");
+}
+
 #[test]
 fn a_reload_lowers_no_counter_and_keeps_the_state() {
     let fixture = Fixture::new();

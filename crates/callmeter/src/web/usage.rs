@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::usage_charts::{allowance, hours, percent};
-use super::usage_figures::{AccountUsage, HOURS, accounts, names};
+use super::usage_figures::{AccountUsage, HOURS, ShownCalls, accounts, names};
 use super::usage_spend;
 use super::words::{number, plural};
 
@@ -78,7 +78,7 @@ pub(super) fn render(snapshot: &Snapshot, wanted: &Wanted, now: Timestamp) -> St
                     } @else if all.is_empty() {
                         p.none { "No account has calls or allowances yet." }
                     } @else {
-                        (overview(&all.values().collect::<Vec<_>>(), wanted.page, now_hour))
+                        (overview(&all.values().collect::<Vec<_>>(), wanted.page, now_hour, ShownCalls::of(snapshot)))
                     }
                 }
                 footer { p { "As of " (format!("{now:.0}")) "; the page refreshes itself every minute." } }
@@ -89,7 +89,7 @@ pub(super) fn render(snapshot: &Snapshot, wanted: &Wanted, now: Timestamp) -> St
 }
 
 /// All accounts, one row each.
-fn overview(all: &[&AccountUsage], page: usize, now_hour: i64) -> Markup {
+fn overview(all: &[&AccountUsage], page: usize, now_hour: i64, shown: ShownCalls) -> Markup {
     html! {
         section {
             h2 { "Accounts" }
@@ -102,7 +102,7 @@ fn overview(all: &[&AccountUsage], page: usize, now_hour: i64) -> Markup {
                     @if let Some(spend) = &account.spend {
                         p.fact { "Calls have cost " (spend.in_words()) }
                     }
-                    (calls(account, now_hour))
+                    (calls(account, now_hour, shown))
                 }
             }
             (pages(all.len(), page, ""))
@@ -118,7 +118,7 @@ fn one_account(snapshot: &Snapshot, account: &AccountUsage, page: usize, now_hou
     html! {
         section {
             h2 { (account.name) }
-            article { (calls(account, now_hour)) }
+            article { (calls(account, now_hour, ShownCalls::of(snapshot))) }
         }
         section {
             h2 { "Allowances" }
@@ -137,8 +137,11 @@ fn one_account(snapshot: &Snapshot, account: &AccountUsage, page: usize, now_hou
                         @for (id, client) in shown {
                             tr {
                                 th {
-                                    (known.get(*id).filter(|name| !name.is_empty()).map_or(*id, String::as_str))
-                                    small { (id) }
+                                    @if let Some(name) = known.get(*id).filter(|name| !name.is_empty()) {
+                                        (name) small { (id) }
+                                    } @else {
+                                        (id)
+                                    }
                                 }
                                 td { (allowance(client, account.elapsed)) }
                                 td.figures {
@@ -166,22 +169,30 @@ fn clients_in_words(account: &AccountUsage) -> String {
     }
 }
 
-/// The chart of calls and the service level.
-fn calls(account: &AccountUsage, now_hour: i64) -> Markup {
+/// The chart of calls and the service level, which needs both figures of calls.
+fn calls(account: &AccountUsage, now_hour: i64, shown: ShownCalls) -> Markup {
+    if !shown.answered && !shown.abandoned {
+        return html! { p.none { "The figures of calls are not shown: `metrics` hides them." } };
+    }
     let bars: Vec<_> = account.last(now_hour, HOURS).collect();
     let (day, both) = (account.sums(now_hour, 24), account.sums(now_hour, HOURS));
     html! {
         div.levels {
-            (level("Service level, 24 h", &day))
-            (level("Service level, 48 h", &both))
-            div { strong { (count(both.answered)) } span { "answered" } }
-            div { strong { (count(both.abandoned)) } span { "abandoned" } }
+            @if shown.answered && shown.abandoned {
+                (level("Service level, 24 h", &day))
+                (level("Service level, 48 h", &both))
+            }
+            @if shown.answered { div { strong { (count(both.answered)) } span { "answered" } } }
+            @if shown.abandoned { div { strong { (count(both.abandoned)) } span { "abandoned" } } }
         }
-        (hours(&bars))
+        (hours(&bars, shown))
         div.axis { span { "48 h ago" } span { "24 h ago" } span { "now" } }
         p.legend {
-            span.answered {} " answered " span.abandoned {} " abandoned. The service level is the share that was answered within "
-            (IN_TIME_MS / 1_000) " s."
+            @if shown.answered { span.answered {} " answered " }
+            @if shown.abandoned { span.abandoned {} " abandoned. " }
+            @if shown.answered && shown.abandoned {
+                "The service level is the share that was answered within " (IN_TIME_MS / 1_000) " s."
+            }
         }
     }
 }
@@ -228,7 +239,7 @@ fn encoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use callmeter_meter::{Allowance, AllowanceUse, Api, Client, Ledger, Limits, View};
+    use callmeter_meter::{Allowance, AllowanceUse, Api, Client, FamilyId, Ledger, Limits, View};
     use callmeter_records::{BatchHead, Call, CallsBuilder, Reading, Stream};
 
     use super::*;
@@ -348,9 +359,62 @@ mod tests {
         let mut ledger = Ledger::new(Limits::default());
         with_clients(&mut ledger, "acme", 3);
         let mut view = View::default();
-        view.hidden.insert(callmeter_meter::FamilyId::ClientInfo);
+        view.hidden.insert(FamilyId::ClientInfo);
         ledger.set_view(view);
         let shown = page(&mut ledger, "");
         assert!(shown.contains("c00002") && !shown.contains("Smith"));
+        with_calls(&mut ledger, "acme");
+        let mut with = |hidden: &[FamilyId]| {
+            let mut view = View::default();
+            view.hidden.extend(hidden);
+            ledger.set_view(view);
+            let shown = page(&mut ledger, "");
+            let words = [
+                "Service level",
+                "<span>answered",
+                "<span>abandoned",
+                "2 answered",
+                "1 abandoned",
+            ];
+            words.map(|word| shown.contains(word))
+        };
+        assert_eq!(with(&[]), [true; 5]);
+        assert_eq!(
+            with(&[FamilyId::CallAnswer]),
+            [false, false, true, false, true]
+        );
+        assert_eq!(
+            with(&[FamilyId::CallsAbandoned]),
+            [false, true, false, true, false]
+        );
+        assert_eq!(with(&[FamilyId::Calls]), [false; 5]);
+    }
+
+    /// Each call exceeds an allowance of 0. Without calls, none of it is used.
+    #[test]
+    fn an_allowance_of_zero_is_exceeded_by_the_first_call() {
+        let mut ledger = Ledger::new(Limits::default());
+        ledger.configure("acme", Api::HostedSuite);
+        let client = |id: &str| Client {
+            client_id: id.to_owned(),
+            allowance: Some(Allowance::Calls(0)),
+            ..Client::default()
+        };
+        let used = |id: &str, calls: i128| AllowanceUse {
+            client_id: Some(id.to_owned()),
+            calls_nano: Some(calls * NANO),
+            ..AllowanceUse::default()
+        };
+        let period = (NOW - 15 * DAY, NOW + 15 * DAY);
+        ledger.set_clients("acme", NOW, vec![client("some"), client("none")]);
+        let uses = vec![used("some", 3), used("none", 0)];
+        ledger.set_allowances("acme", period, NOW, uses);
+        let shown = page(&mut ledger, "");
+        assert!(
+            shown.contains("2 clients with an allowance, 1 will exceed it"),
+            "{shown}"
+        );
+        assert!(shown.contains("∞ % used, 50 % of the period elapsed, ∞ % at its end"));
+        assert!(shown.contains("0 % used, 50 % of the period elapsed, 0 % at its end"));
     }
 }

@@ -4,14 +4,14 @@ use callmeter_meter::HourFigures;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::usage_figures::ClientUsage;
+use super::usage_figures::{ClientUsage, ShownCalls};
 
 /// The size of the drawing of hours, which the page stretches to its own.
 const WIDTH: i64 = 480;
 const HEIGHT: i64 = 100;
 
-/// The calls of each hour as bars: answered, and above them abandoned.
-pub(super) fn hours(hours: &[(i64, HourFigures)]) -> Markup {
+/// The calls of each hour as bars: answered, and above them abandoned. What is hidden is 0.
+pub(super) fn hours(hours: &[(i64, HourFigures)], shown: ShownCalls) -> Markup {
     let most = hours
         .iter()
         .map(|(_, figures)| figures.answered + figures.abandoned)
@@ -27,7 +27,7 @@ pub(super) fn hours(hours: &[(i64, HourFigures)]) -> Markup {
             @for (place, (hour, figures)) in (0_i64..).zip(hours) {
                 @let (answered, abandoned) = (height(figures.answered), height(figures.abandoned));
                 g {
-                    title { (hour_name(*hour)) ": " (figures.answered) " answered, " (figures.abandoned) " abandoned" }
+                    title { (hour_name(*hour)) ": " (calls_in_words(figures, shown)) }
                     // The whole column, so that the words appear wherever one points.
                     rect.column x=(place * step) y="0" width=(step) height=(HEIGHT) {}
                     rect.answered x=(place * step) y=(HEIGHT - answered) width=(step - 1) height=(answered) {}
@@ -36,6 +36,16 @@ pub(super) fn hours(hours: &[(i64, HourFigures)]) -> Markup {
             }
         }
     }
+}
+
+fn calls_in_words(figures: &HourFigures, shown: ShownCalls) -> String {
+    let parts = [
+        (shown.answered, figures.answered, "answered"),
+        (shown.abandoned, figures.abandoned, "abandoned"),
+    ];
+    let parts = parts.into_iter().filter(|(shown, ..)| *shown);
+    let parts = parts.map(|(_, calls, word)| format!("{calls} {word}"));
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 fn hour_name(hour: i64) -> String {
@@ -89,5 +99,8 @@ fn words(client: &ClientUsage, elapsed: Option<f64>) -> String {
 
 /// A share in percent.
 pub(super) fn percent(share: f64) -> String {
+    if share.is_infinite() {
+        return "∞ %".to_owned();
+    }
     format!("{:.0} %", share * 100.0)
 }

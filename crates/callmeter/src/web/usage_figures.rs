@@ -10,6 +10,34 @@ use super::usage_spend::{Spend, spend};
 /// How many hours the page shows.
 pub(super) const HOURS: i64 = 48;
 
+/// Which figures of calls are on the page: those of families that `/metrics` shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ShownCalls {
+    pub(super) answered: bool,
+    pub(super) abandoned: bool,
+}
+
+impl ShownCalls {
+    pub(super) fn of(snapshot: &Snapshot) -> Self {
+        let shows = |family| snapshot.view().shows(family);
+        let calls = shows(FamilyId::Calls);
+        Self {
+            answered: calls && shows(FamilyId::CallAnswer),
+            abandoned: calls && shows(FamilyId::CallsAbandoned),
+        }
+    }
+
+    /// The figures without those that are hidden.
+    fn only(self, figures: HourFigures) -> HourFigures {
+        let of = |shown: bool, calls: i64| if shown { calls } else { 0 };
+        HourFigures {
+            answered: of(self.answered, figures.answered),
+            in_time: of(self.answered, figures.in_time),
+            abandoned: of(self.abandoned, figures.abandoned),
+        }
+    }
+}
+
 /// One account on the page.
 #[derive(Debug, Default)]
 pub(super) struct AccountUsage {
@@ -89,10 +117,13 @@ impl AccountUsage {
 /// The accounts that have calls, allowances or spend.
 pub(super) fn accounts(snapshot: &Snapshot) -> BTreeMap<String, AccountUsage> {
     let mut accounts: BTreeMap<String, AccountUsage> = BTreeMap::new();
+    let shown = ShownCalls::of(snapshot);
     for (name, hours) in snapshot.accounts() {
+        let hours = hours.iter().map(|(hour, one)| (*hour, shown.only(*one)));
+        let hours = hours.filter(|_| shown.answered || shown.abandoned);
         let account = AccountUsage {
             name: name.to_owned(),
-            hours: hours.clone(),
+            hours: hours.collect(),
             ..AccountUsage::default()
         };
         accounts.insert(name.to_owned(), account);

@@ -72,6 +72,7 @@ pub(crate) fn small_meter() -> Arc<Meter> {
             answered_by: call.answered_by,
             flagged: None,
             durations: call.durations().map(Reading::known),
+            ..Previous::default()
         },
     );
     let head = BatchHead {

@@ -9,8 +9,10 @@ use memchr::memchr2;
 
 use super::key::Key;
 use super::table::{
-    Column, ENVELOPE, Holds, ITEMS, Kind, MAX_INNER, RawCell, RawTable, TOO_LONG_LISTS, Unreadable,
+    Column, ENVELOPE, Holds, ITEMS, Kind, MAX_INNER, RawCell, RawTable, RowState, TOO_LONG_LISTS,
+    Unreadable,
 };
+use crate::known_rows::{self, KnownRows};
 
 /// Deeper nesting is refused. The reader itself does not recurse.
 const MAX_DEPTH: usize = 64;
@@ -25,11 +27,16 @@ type Read<T> = Result<T, Fault>;
 
 const EARLY_END: &str = "the text ends early";
 
-pub(super) fn read(text: &str, table: &mut RawTable) -> Result<(), Unreadable> {
+pub(super) fn read(
+    text: &str,
+    known: Option<&dyn KnownRows>,
+    table: &mut RawTable,
+) -> Result<(), Unreadable> {
     let mut reader = Reader {
         text,
         bytes: text.as_bytes(),
         at: 0,
+        known,
     };
     reader
         .whole(table)
@@ -40,6 +47,7 @@ struct Reader<'t> {
     text: &'t str,
     bytes: &'t [u8],
     at: usize,
+    known: Option<&'t dyn KnownRows>,
 }
 
 impl Reader<'_> {
@@ -137,6 +145,14 @@ impl Reader<'_> {
                 Ok(base) => base,
                 Err(reason) => return Err(Fault { reason, at: start }),
             };
+            if let Some((id, len)) = self.known_row() {
+                self.at += len;
+                table.end_row(start..self.at, RowState::Known(id));
+                if self.has_ended()? {
+                    return Ok(());
+                }
+                continue;
+            }
             let kept = (table.inner.len(), table.unescaped.len());
             let mut result = self.row(table, base);
             if let Err(fault) = &result
@@ -148,22 +164,33 @@ impl Reader<'_> {
                 let reason = format!("{} at byte {}", fault.reason, fault.at);
                 self.at = start;
                 self.skip()?;
-                table.end_row(start..self.at, Some(reason.into()));
+                table.end_row(start..self.at, RowState::Faulty(reason.into()));
                 result = Ok(());
             } else if result.is_ok() {
-                table.end_row(start..self.at, None);
+                table.end_row(start..self.at, RowState::Read);
             }
             result?;
-            self.blanks();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b']') => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                _ => return self.fault("neither `,` nor `]` after a row"),
+            if self.has_ended()? {
+                return Ok(());
             }
         }
+    }
+
+    /// What follows a row: another one, or the end of the list.
+    fn has_ended(&mut self) -> Read<bool> {
+        self.blanks();
+        let has_ended = match self.peek() {
+            Some(b',') => false,
+            Some(b']') => true,
+            _ => return self.fault("neither `,` nor `]` after a row"),
+        };
+        self.at += 1;
+        Ok(has_ended)
+    }
+
+    /// The row that begins here, if it is known: the hash of its id, and its length.
+    fn known_row(&self) -> Option<(u64, usize)> {
+        known_rows::find(self.known?, self.text.get(self.at..)?)
     }
 
     fn row(&mut self, table: &mut RawTable, base: usize) -> Read<()> {

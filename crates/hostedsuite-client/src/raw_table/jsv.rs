@@ -7,7 +7,7 @@ use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
-use super::table::{Column, ENVELOPE, Holds, ITEMS, Kind, RawCell, RawTable, Unreadable};
+use super::table::{Column, ENVELOPE, Holds, ITEMS, Kind, RawCell, RawTable, RowState, Unreadable};
 
 pub(super) fn read(text: &str, table: &mut RawTable) -> Result<(), Unreadable> {
     let mut reader = jsv::Deserializer::from_str(text);
@@ -114,14 +114,14 @@ fn read_rows<'t, A: SeqAccess<'t>>(
     while let Some(raw) = rows.next_element::<jsv::Raw<'t>>()? {
         let raw = raw.get();
         let base = table.begin_row().map_err(A::Error::custom)?;
-        let fault = if raw.starts_with('{') {
-            row(text, table, base, raw)
-                .err()
-                .map(|error| reason(&error).into())
+        let state = if !raw.starts_with('{') {
+            RowState::Faulty("not an object".into())
+        } else if let Err(error) = row(text, table, base, raw) {
+            RowState::Faulty(reason(&error).into())
         } else {
-            Some("not an object".into())
+            RowState::Read
         };
-        table.end_row(place_in(text, raw).unwrap_or_default(), fault);
+        table.end_row(place_in(text, raw).unwrap_or_default(), state);
     }
     Ok(())
 }

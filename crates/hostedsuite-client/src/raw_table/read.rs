@@ -5,12 +5,14 @@ use bytes::{Buf as _, Bytes};
 
 use super::table::{Column, RawTable, Unreadable};
 use super::{json, jsv};
+use crate::known_rows::KnownRows;
 
-/// Reads an answer's body. A row that cannot be read is one fault; an error concerns the whole.
+/// Reads an answer's body, except for the rows of JSON that are `known`. A row that cannot be read is one fault; an error concerns the whole.
 pub(crate) fn read(
     columns: &'static [Column],
     mut body: Bytes,
     format: Format,
+    known: Option<&dyn KnownRows>,
 ) -> Result<RawTable, Unreadable> {
     if u32::try_from(body.len()).is_err() {
         return Err(Unreadable("longer than 4 GiB".to_owned()));
@@ -28,7 +30,7 @@ pub(crate) fn read(
     };
     let mut table = RawTable::with_room_for(columns, text.len());
     match format {
-        Format::Json => json::read(&text, &mut table)?,
+        Format::Json => json::read(&text, known, &mut table)?,
         Format::Jsv => jsv::read(&text, &mut table)?,
     }
     table.text = text;

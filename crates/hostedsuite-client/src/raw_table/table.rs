@@ -132,6 +132,16 @@ pub(super) const TOO_LONG_LISTS: &str = "more than 4,000,000 values in lists";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unreadable(pub(crate) String);
 
+/// What became of a row.
+#[derive(Debug)]
+pub(super) enum RowState {
+    Read,
+    /// What is wrong with it.
+    Faulty(Box<str>),
+    /// Its text is known, so it was not read: the hash of its id.
+    Known(u64),
+}
+
 /// The rows of an answer.
 #[derive(Debug)]
 pub(crate) struct RawTable {
@@ -142,8 +152,7 @@ pub(crate) struct RawTable {
     pub(super) cells: Vec<RawCell>,
     /// The cells of inner lists.
     pub(super) inner: Vec<RawCell>,
-    /// For each row, what is wrong with it.
-    pub(super) faults: Vec<Option<Box<str>>>,
+    pub(super) states: Vec<RowState>,
     /// For each row, its place in the answer.
     pub(super) places: Vec<RawCell>,
     pub(super) envelope: [RawCell; ENVELOPE.len()],
@@ -181,7 +190,7 @@ impl RawTable {
             unescaped: String::new(),
             cells: Vec::with_capacity(rows * columns.len()),
             inner: Vec::new(),
-            faults: Vec::with_capacity(rows),
+            states: Vec::with_capacity(rows),
             places: Vec::with_capacity(rows),
             envelope: [RawCell::default(); ENVELOPE.len()],
             form: Form::default(),
@@ -190,7 +199,7 @@ impl RawTable {
 
     /// How many rows there are, unreadable ones included.
     pub(crate) fn len(&self) -> usize {
-        self.faults.len()
+        self.states.len()
     }
 
     /// Whether the answer is a list.
@@ -211,14 +220,24 @@ impl RawTable {
         self.text.get(place.range()).unwrap_or_default()
     }
 
-    /// The row of an index, or what is wrong with it.
+    /// The row of an index, or what is wrong with it; `None` if it is known.
     pub(crate) fn row(&self, index: usize) -> Option<Result<Row<'_>, &str>> {
-        if let Some(reason) = self.faults.get(index)? {
-            return Some(Err(reason));
+        match self.states.get(index)? {
+            RowState::Faulty(reason) => return Some(Err(reason)),
+            RowState::Known(_) => return None,
+            RowState::Read => {}
         }
         let width = self.columns.len();
         let cells = self.cells.get(index * width..(index + 1) * width)?;
         Some(Ok(Row { table: self, cells }))
+    }
+
+    /// The hash of the id of a row that is known.
+    pub(crate) fn known(&self, index: usize) -> Option<u64> {
+        match self.states.get(index)? {
+            RowState::Known(id) => Some(*id),
+            RowState::Read | RowState::Faulty(_) => None,
+        }
     }
 
     /// The members around the rows.
@@ -233,7 +252,7 @@ impl RawTable {
 
     /// Adds a row of missing cells. Returns its index in `cells`, or why there is no room for it.
     pub(super) fn begin_row(&mut self) -> Result<usize, &'static str> {
-        if self.faults.len() >= MAX_ROWS {
+        if self.states.len() >= MAX_ROWS {
             return Err(TOO_MANY_ROWS);
         }
         if self.inner.len() >= MAX_INNER {
@@ -245,8 +264,8 @@ impl RawTable {
         Ok(base)
     }
 
-    pub(super) fn end_row(&mut self, place: Range<usize>, fault: Option<Box<str>>) {
-        self.faults.push(fault);
+    pub(super) fn end_row(&mut self, place: Range<usize>, state: RowState) {
+        self.states.push(state);
         self.places.push(RawCell::at(Kind::Nested, place));
     }
 
@@ -255,7 +274,7 @@ impl RawTable {
         self.form = Form::List;
         self.cells.clear();
         self.inner.clear();
-        self.faults.clear();
+        self.states.clear();
         self.places.clear();
     }
 

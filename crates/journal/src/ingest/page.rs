@@ -81,6 +81,29 @@ impl PageIngest<'_> {
         Ok(classification)
     }
 
+    /// Counts a call that the journal has with the same contents, by the hash of its id
+    /// ([`id_hash`](callmeter_records::id_hash)): for a caller who knows that from its text. `None`,
+    /// and nothing is counted, if the id is not among those in memory: then the call has to be
+    /// added.
+    pub fn add_known(&mut self, id: u64) -> Option<Classification> {
+        let mut known = self.memory.with_hash(id);
+        let (index, _) = known.next()?;
+        // Calls whose hashes are equal are told apart by their contents.
+        if known.next().is_some() {
+            return None;
+        }
+        drop(known);
+        let repeats = &mut *self.classifier.repeats;
+        let classification = if repeats.is_known_repeated(index) {
+            Classification::Repeated
+        } else {
+            repeats.add_known(index);
+            Classification::Known
+        };
+        self.counts.count(classification);
+        Some(classification)
+    }
+
     /// When a call that the journal does not have settles, so that it counts: UTC, microseconds.
     /// `None` without a start time.
     ///

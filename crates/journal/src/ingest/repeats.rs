@@ -15,6 +15,8 @@ pub(crate) struct Repeats {
     /// All calls of the open page.
     page: IdSet,
     page_known: Vec<KnownIndex>,
+    /// The same as bits.
+    page_known_bits: KnownBits,
     page_unsettled: Vec<u128>,
 }
 
@@ -22,8 +24,11 @@ impl Repeats {
     /// Starts a page, and drops what the last one left if it was not committed.
     pub(crate) fn begin_page(&mut self, memory: &AccountMemory) {
         self.known.follow(memory);
+        self.page_known_bits.follow(memory);
         self.page.clear();
-        self.page_known.clear();
+        for index in self.page_known.drain(..) {
+            self.page_known_bits.remove(index);
+        }
         self.page_unsettled.clear();
     }
 
@@ -31,12 +36,18 @@ impl Repeats {
     pub(crate) fn is_repeated(&mut self, wide_hash: u128, known: Option<KnownIndex>) -> bool {
         self.unsettled.contains(wide_hash)
             || !self.page.insert(wide_hash)
-            || known.is_some_and(|index| self.known.contains(index))
+            || known.is_some_and(|index| self.is_known_repeated(index))
+    }
+
+    /// Whether the poll has seen a known call before.
+    pub(crate) fn is_known_repeated(&self, index: KnownIndex) -> bool {
+        self.known.contains(index) || self.page_known_bits.contains(index)
     }
 
     /// Notes a known call of the open page.
     pub(crate) fn add_known(&mut self, index: KnownIndex) {
         self.page_known.push(index);
+        self.page_known_bits.insert(index);
     }
 
     /// Notes an unsettled call of the open page.
@@ -53,6 +64,7 @@ impl Repeats {
     pub(crate) fn commit_page(&mut self) {
         for index in self.page_known.drain(..) {
             self.known.insert(index);
+            self.page_known_bits.remove(index);
         }
         for wide_hash in self.page_unsettled.drain(..) {
             self.unsettled.insert(wide_hash);
@@ -92,17 +104,28 @@ impl KnownBits {
     }
 
     fn insert(&mut self, index: KnownIndex) {
-        let (bits, number) = match index {
-            KnownIndex::Recent(number) => (&mut self.recent, number),
-            KnownIndex::Older(number) => (&mut self.older, number),
-            KnownIndex::Found(number) => (&mut self.found, number),
-        };
+        let (bits, number) = self.bits(index);
         let word = number as usize / 64;
         if bits.len() <= word {
             bits.resize(word + 1, 0);
         }
         if let Some(word) = bits.get_mut(word) {
             *word |= 1 << (number % 64);
+        }
+    }
+
+    fn remove(&mut self, index: KnownIndex) {
+        let (bits, number) = self.bits(index);
+        if let Some(word) = bits.get_mut(number as usize / 64) {
+            *word &= !(1 << (number % 64));
+        }
+    }
+
+    fn bits(&mut self, index: KnownIndex) -> (&mut Vec<u64>, u32) {
+        match index {
+            KnownIndex::Recent(number) => (&mut self.recent, number),
+            KnownIndex::Older(number) => (&mut self.older, number),
+            KnownIndex::Found(number) => (&mut self.found, number),
         }
     }
 }

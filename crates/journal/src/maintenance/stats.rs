@@ -51,6 +51,14 @@ pub struct StreamStats {
 }
 
 impl Reader {
+    /// The names of all accounts that the journal has state or records of.
+    pub fn account_names(&self) -> Result<Vec<String>> {
+        self.conn
+            .prepare_cached("SELECT name FROM accounts ORDER BY name")
+            .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
+            .map_err(|source| self.sql(source))
+    }
+
     /// Statistics of the whole journal. Does not read the records.
     pub fn stats(&self) -> Result<Stats> {
         let sql = |source| self.sql(source);

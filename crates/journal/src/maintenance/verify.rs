@@ -318,14 +318,22 @@ impl Reader {
         })?;
         let agrees = view.row(usize::from(address.row)).is_some_and(|before| {
             let counted = before.to_previous();
-            // In older journals it is only what the version before had.
-            let returned = Previous {
-                durations: before.durations(),
+            // In older journals it does not say which record the version before is, ...
+            let unnamed = Previous {
+                sequence: None,
+                observed_at: None,
+                start_time: None,
                 ..counted
             };
-            let previous = row.previous();
+            // ... and in still older ones it is only what that version had.
+            let returned = Previous {
+                durations: before.durations(),
+                ..unnamed
+            };
             before.id().map(CanonicalId::new) == row.id().map(CanonicalId::new)
-                && (previous == Some(counted) || previous == Some(returned))
+                && row
+                    .previous()
+                    .is_some_and(|previous| [counted, unnamed, returned].contains(&previous))
         });
         if !agrees {
             done.add(

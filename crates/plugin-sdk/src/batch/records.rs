@@ -95,6 +95,9 @@ row! {
     talk_ms: millis, "Time of talk.";
     transfer_ms: millis, "Time that the transfer took.";
     work_ms: millis, "Time of work after the call.";
+    sequence: long, "The `sequence` of the record before.";
+    observed_at: time, "When callmeter read the record before.";
+    start_time: time, "When the call began.";
 }
 
 callmeter_record_tables::balances! { stream_row

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{BooleanBuilder, Int32Builder, Int64Builder, StringBuilder};
+use arrow_array::builder::{
+    BooleanBuilder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+};
 use arrow_array::{
     Array as _, ArrayRef, BooleanArray, Int32Array, Int64Array, StringArray, StructArray,
-    new_null_array,
+    TimestampMicrosecondArray, new_null_array,
 };
 use arrow_buffer::NullBufferBuilder;
 use arrow_schema::{ArrowError, DataType, Field, Fields};
 
 use super::fields::CallField;
 use crate::column_lookup::{Columns, ViewError, text, truth, value};
+use crate::common::{UTC, timestamp_type};
 
 /// A call as it was counted before a revision: what a meter needs to correct the difference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +34,13 @@ pub struct Previous<'a> {
     /// The durations that were counted, in milliseconds, in the order of [`CallField::ALL`]. One
     /// that the API returned earlier, but not in this revision, is still counted.
     pub durations: [Option<i64>; 6],
+    /// The `sequence` of that version. `None` in records of older versions of callmeter, as are the
+    /// next two.
+    pub sequence: Option<i64>,
+    /// When that version was read, in microseconds since 1970.
+    pub observed_at: Option<i64>,
+    /// When the call began by that version, in microseconds since 1970.
+    pub start_time: Option<i64>,
 }
 
 const REVISION: &str = "revision";
@@ -39,6 +49,9 @@ const CENTER_ID: &str = "center_id";
 const TYPE: &str = "type";
 const ANSWERED_BY: &str = "answered_by";
 const FLAGGED: &str = "flagged";
+const SEQUENCE: &str = "sequence";
+const OBSERVED_AT: &str = "observed_at";
+const START_TIME: &str = "start_time";
 
 fn fields() -> Fields {
     let text = |name| Field::new(name, DataType::Utf8, true);
@@ -51,6 +64,11 @@ fn fields() -> Fields {
         Field::new(FLAGGED, DataType::Boolean, true),
     ];
     fields.extend(CallField::ALL.map(|field| Field::new(field.column(), DataType::Int64, true)));
+    fields.extend([
+        Field::new(SEQUENCE, DataType::Int64, true),
+        Field::new(OBSERVED_AT, timestamp_type(), true),
+        Field::new(START_TIME, timestamp_type(), true),
+    ]);
     Fields::from(fields)
 }
 
@@ -71,6 +89,9 @@ struct PreviousColumns {
     answered_by: StringBuilder,
     flagged: BooleanBuilder,
     durations: [Int64Builder; 6],
+    sequence: Int64Builder,
+    observed_at: TimestampMicrosecondBuilder,
+    start_time: TimestampMicrosecondBuilder,
 }
 
 impl PreviousBuilder {
@@ -110,6 +131,9 @@ impl PreviousColumns {
             answered_by: StringBuilder::new(),
             flagged: BooleanBuilder::new(),
             durations: Default::default(),
+            sequence: Int64Builder::new(),
+            observed_at: TimestampMicrosecondBuilder::new(),
+            start_time: TimestampMicrosecondBuilder::new(),
         };
         for _ in 0..rows {
             columns.append(None);
@@ -129,6 +153,9 @@ impl PreviousColumns {
         for (column, duration) in self.durations.iter_mut().zip(previous.durations) {
             column.append_option(duration);
         }
+        self.sequence.append_option(previous.sequence);
+        self.observed_at.append_option(previous.observed_at);
+        self.start_time.append_option(previous.start_time);
     }
 
     fn finish(mut self) -> Result<StructArray, ArrowError> {
@@ -142,6 +169,10 @@ impl PreviousColumns {
         ];
         for mut column in self.durations {
             columns.push(Arc::new(column.finish()));
+        }
+        columns.push(Arc::new(self.sequence.finish()));
+        for mut times in [self.observed_at, self.start_time] {
+            columns.push(Arc::new(times.finish().with_timezone(UTC)));
         }
         StructArray::try_new(fields(), columns, self.validity.finish())
     }
@@ -158,6 +189,10 @@ pub(super) struct PreviousView<'a> {
     answered_by: &'a StringArray,
     flagged: &'a BooleanArray,
     durations: [&'a Int64Array; 6],
+    /// Older versions of callmeter did not write these.
+    sequence: Option<&'a Int64Array>,
+    observed_at: Option<&'a TimestampMicrosecondArray>,
+    start_time: Option<&'a TimestampMicrosecondArray>,
 }
 
 impl<'a> PreviousView<'a> {
@@ -175,6 +210,9 @@ impl<'a> PreviousView<'a> {
             answered_by: find.get(ANSWERED_BY)?,
             flagged: find.get(FLAGGED)?,
             durations: [duration?, ring?, hold?, talk?, transfer?, work?],
+            sequence: find.get_if_any(SEQUENCE)?,
+            observed_at: find.get_if_any(OBSERVED_AT)?,
+            start_time: find.get_if_any(START_TIME)?,
         })
     }
 
@@ -187,6 +225,9 @@ impl<'a> PreviousView<'a> {
             answered_by: text(self.answered_by, row),
             flagged: truth(self.flagged, row),
             durations: self.durations.map(|column| value(column, row)),
+            sequence: self.sequence.and_then(|column| value(column, row)),
+            observed_at: self.observed_at.and_then(|column| value(column, row)),
+            start_time: self.start_time.and_then(|column| value(column, row)),
         })
     }
 }

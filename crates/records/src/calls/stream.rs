@@ -111,6 +111,9 @@ impl<'a> CallRow<'_, 'a> {
             answered_by: self.answered_by(),
             flagged: self.flagged(),
             durations: self.counted_durations(),
+            sequence: Some(self.sequence()),
+            observed_at: Some(self.observed_at()),
+            start_time: self.start_time(),
         }
     }
 }

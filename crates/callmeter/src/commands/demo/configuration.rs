@@ -89,6 +89,7 @@ pub(super) fn write_configuration(
          \x20   deck: hq\n\
          \x20   numbers: {{ country_code: \"1\" }}\n\
          \x20   rules: [{{ name: outgoing, directions: [outgoing] }}]\n\
+         # Hidden, so that 40 clients stay below 1,500 series.\n\
          metrics: {{ hide: [callmeter_charged_seconds_total, callmeter_charge_corrections_seconds, callmeter_calls_flagged_total] }}\n\
          journal: {{ path: journal.db }}\n\
          outputs:\n{outputs}",

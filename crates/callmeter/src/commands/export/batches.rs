@@ -23,6 +23,15 @@ pub(super) struct Batches {
     pub(super) reader: Reader,
     pub(super) filter: Filter,
     pub(super) after: BatchSeq,
+    /// The last batch that is read. The exporter may be appending others.
+    pub(super) through: BatchSeq,
+}
+
+impl Batches {
+    /// Reads the same batches from the first one on.
+    pub(super) fn again(&mut self) {
+        self.after = BatchSeq::START;
+    }
 }
 
 impl Iterator for Batches {
@@ -34,6 +43,9 @@ impl Iterator for Batches {
             .next_matching(&self.filter, self.after)
             .transpose()?;
         if let Ok(batch) = &batch {
+            if batch.meta.seq > self.through {
+                return None;
+            }
             self.after = batch.meta.seq;
         }
         Some(batch)

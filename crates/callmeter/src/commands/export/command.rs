@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
 use callmeter_journal::{BatchSeq, Filter, Reader};
-use callmeter_meter::Limits;
+use callmeter_meter::{Ledger, Limits};
 use callmeter_records::Stream;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -48,18 +48,21 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
     }
     let path = journal::path(&args.journal)?;
     let reader = Reader::open(&path).map_err(journal_failure)?;
+    check_account(&reader, args.account.as_deref())?;
+    let head = reader.head().map_err(journal_failure)?;
     let stream = Stream::from(args.stream);
     let batches = Batches {
         reader,
         filter: Filter {
             stream: Some(stream),
             account: args.account.clone(),
-            // Edits are stored under the start of their call, but the openmetrics format counts
-            // them when they were read. So it has to read all batches.
+            // An edit may move a call out of the window. So the openmetrics format, which counts
+            // last versions, has to read all batches.
             from: (args.format != ExportFormat::Openmetrics).then_some(window.from),
             to: (args.format != ExportFormat::Openmetrics).then_some(window.to),
         },
         after: BatchSeq::START,
+        through: head,
     };
     let mut out: Box<dyn Write> = match &args.output {
         Some(file) => Box::new(BufWriter::new(File::create(file).map_err(|error| {
@@ -81,9 +84,9 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
                 step: args.step,
                 details: args.details,
                 buckets: args.buckets,
-                limits: limits(args)?,
+                ledger: counting(&batches.reader, args)?,
             };
-            openmetrics::write(batches, window, choice, &mut out)
+            openmetrics::write(batches, window, &choice, &mut out)
         }
         ExportFormat::Openmetrics => {
             return Err(Failure::failed(
@@ -98,13 +101,35 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
     }
 }
 
-/// How calls are counted: as the configuration says, if there is one.
-fn limits(args: &ExportArgs) -> Result<Limits, Failure> {
-    if args.journal.journal.is_some() {
-        return Ok(Limits::default());
+/// How calls are counted: as the exporter counted them. If it never ran with this journal, as the
+/// configuration says, if there is one.
+fn counting(reader: &Reader, args: &ExportArgs) -> Result<Ledger, Failure> {
+    let limits = if args.journal.journal.is_some() {
+        Limits::default()
+    } else {
+        let file = &args.journal.config.config_file;
+        meter_limits(&config::load_for_stored_data(file)?.metrics)
+    };
+    let stored = reader.latest_snapshot().map_err(journal_failure)?;
+    let stored = stored.and_then(|(_, bytes)| Ledger::decode(&bytes, limits).ok());
+    Ok(stored.unwrap_or_else(|| Ledger::new(limits)))
+}
+
+/// An account without records is most likely misspelt: the export would be empty.
+fn check_account(reader: &Reader, account: Option<&str>) -> Result<(), Failure> {
+    let Some(account) = account else {
+        return Ok(());
+    };
+    let known = reader.account_names().map_err(journal_failure)?;
+    if known.iter().any(|name| name == account) {
+        return Ok(());
     }
-    let file = &args.journal.config.config_file;
-    Ok(meter_limits(&config::load_for_stored_data(file)?.metrics))
+    Err(Failure::failed(if known.is_empty() {
+        format!("--account: the journal has no account {account:?}; it has none at all")
+    } else {
+        let known = known.join(", ");
+        format!("--account: the journal has no account {account:?}; it has {known}")
+    }))
 }
 
 /// A time, or the start of a day in UTC.

@@ -7,6 +7,7 @@ mod command;
 mod error;
 mod openmetrics;
 mod records;
+mod versions;
 
 pub(super) use command::micros;
 pub use command::run;

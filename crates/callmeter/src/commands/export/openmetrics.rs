@@ -1,23 +1,25 @@
 //! The figures of calls as OpenMetrics text with timestamps, at a steady step, for
 //! `promtool tsdb create-blocks-from openmetrics`.
 //!
-//! A call counts at its start, an edit when it was read. So counters never decrease, and end at the
-//! value of `/metrics`. A series begins with a sample of 0 one step before its first call, so that
-//! `increase()` includes that call. Counters start at 0 with the window, not with the journal.
+//! Each call counts once, at its start, by its last version that the journal has. So counters
+//! never decrease, and end at the values of `/metrics` plus their corrections. A series begins
+//! with a sample of 0 one step before its first call, so that `increase()` includes that call.
+//! Counters start at 0 with the window, not with the journal.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use callmeter_meter::{Amount, Api, Block, FamilyId, Ledger, Limits, Scale, Snapshot, Values};
-use callmeter_records::{CallsView, Change, Stream};
+use callmeter_meter::{Amount, Api, Block, FamilyId, Ledger, Scale, Snapshot, Values};
+use callmeter_records::CallsView;
 
 use super::batches::{Batches, Window};
 use super::error::ExportError;
+use super::versions::Replaced;
 
 /// What is written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Choice {
     /// The time between the samples of a series.
     pub(super) step: Duration,
@@ -25,12 +27,12 @@ pub(super) struct Choice {
     pub(super) details: bool,
     /// Whether the histograms of answer and abandon are written.
     pub(super) buckets: bool,
-    /// How calls are counted.
-    pub(super) limits: Limits,
+    /// Has the settings by which calls are counted.
+    pub(super) ledger: Ledger,
 }
 
 impl Choice {
-    fn families(self) -> impl Iterator<Item = FamilyId> {
+    fn families(&self) -> impl Iterator<Item = FamilyId> {
         let of = |wanted: bool, families: &'static [FamilyId]| {
             let families = families.iter().copied();
             families.filter(move |_| wanted)
@@ -75,14 +77,14 @@ struct Event {
 type Series = BTreeMap<(FamilyId, String), Vec<(i64, Amount)>>;
 
 pub(super) fn write(
-    batches: Batches,
+    mut batches: Batches,
     window: Window,
-    choice: Choice,
+    choice: &Choice,
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
-    let step = i64::try_from(choice.step.as_micros())
-        .unwrap_or(i64::MAX)
-        .max(1_000_000);
+    let step = i64::try_from(choice.step.as_micros()).unwrap_or(i64::MAX);
+    let replaced = Replaced::read(&mut batches)?;
+    batches.again();
     let mut kept: Vec<RecordBatch> = Vec::new();
     let mut events = Vec::new();
     for batch in batches {
@@ -90,11 +92,8 @@ pub(super) fn write(
         let number = kept.len();
         let before = events.len();
         for (row, call) in CallsView::new(&batch.records)?.rows().enumerate() {
-            let time = match call.change() {
-                Some(Change::Revised) => call.observed_at(),
-                _ => call.start_time().unwrap_or(call.observed_at()),
-            };
-            if window.contains(time) {
+            let time = call.start_time().unwrap_or(call.observed_at());
+            if window.contains(time) && replaced.is_last(&call) {
                 events.push(Event {
                     time,
                     batch: number,
@@ -106,8 +105,6 @@ pub(super) fn write(
             kept.push(batch.records);
         }
     }
-    // The sort is stable: rows of the same time stay in the journal's order, an edit after its
-    // call.
     events.sort_by_key(|event| event.time);
     let series = count(&kept, &events, window, (step, choice))?;
     check_size(&series, window, step)?;
@@ -119,11 +116,10 @@ fn count(
     batches: &[RecordBatch],
     events: &[Event],
     window: Window,
-    (step, choice): (i64, Choice),
+    (step, choice): (i64, &Choice),
 ) -> Result<Series, ExportError> {
-    let mut ledger = Ledger::new(choice.limits);
+    let mut ledger = choice.ledger.without_totals();
     let mut series = Series::new();
-    let mut number = 0;
     let mut events = events.iter().peekable();
     while let Some(first) = events.peek() {
         let end = step_end(first.time, window, step);
@@ -138,8 +134,7 @@ fn count(
             {
                 ledger.configure(&account, Api::HostedSuite);
             }
-            number += 1;
-            ledger.apply(number, Stream::Calls, &row)?;
+            ledger.apply_last_versions(&row)?;
         }
         record_changes(&ledger.snapshot(), end, choice, &mut series);
     }
@@ -153,7 +148,7 @@ fn step_end(time: i64, window: Window, step: i64) -> i64 {
     end.min(window.to)
 }
 
-fn record_changes(snapshot: &Snapshot, time: i64, choice: Choice, series: &mut Series) {
+fn record_changes(snapshot: &Snapshot, time: i64, choice: &Choice, series: &mut Series) {
     for family in choice.families() {
         for block in snapshot.blocks(family) {
             for row in 0..block.len() {
@@ -337,9 +332,9 @@ mod tests {
             step: Duration::from_mins(1),
             details: false,
             buckets: false,
-            limits: Limits::default(),
+            ledger: Ledger::default(),
         };
-        let series = count(&[batch], &events, window, (step, choice)).unwrap();
+        let series = count(&[batch], &events, window, (step, &choice)).unwrap();
         let mut text = Vec::new();
         print(&series, window, step, &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();

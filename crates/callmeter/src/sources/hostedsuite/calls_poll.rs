@@ -221,8 +221,9 @@ impl CallsPoll<'_> {
     /// tails would keep all days from being read.
     pub(super) async fn may_send(&mut self, purpose: Purpose) -> Result<bool, PollError> {
         let now = Instant::now();
-        self.budget.spend(self.reader.retries.take(), now);
-        if self.reader.retries.take_throttled() {
+        self.budget
+            .spend(self.reader.connection.retries.take(), now);
+        if self.reader.connection.retries.take_throttled() {
             self.budget.throttled(None, now);
         }
         let ready = self.budget.ready_at(now);

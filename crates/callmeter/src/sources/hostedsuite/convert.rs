@@ -72,6 +72,11 @@ impl<'p, 't> CallConverter<'p, 't> {
         }
     }
 
+    /// The reader of times, for another page.
+    pub(crate) fn times(&mut self) -> &mut TimeReader {
+        self.times
+    }
+
     /// Passes `row` on as a record.
     pub(crate) fn convert<R>(&mut self, row: CallRef<'p>, take: impl FnOnce(&Call<'_>) -> R) -> R {
         let times = &mut *self.times;

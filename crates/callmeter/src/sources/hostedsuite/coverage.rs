@@ -369,6 +369,8 @@ impl Coverage {
                     (Some(failure), _) => failure.clone(),
                     (None, None) if day.asked => "asked for, not read yet".to_owned(),
                     (None, None) => "not read to its end yet".to_owned(),
+                    // It is read once, as long as its proof is remembered.
+                    (None, Some(_)) if day.asked && self.is_read(*date) => return None,
                     (None, Some(_))
                         if day.due_at.saturating_add(grace) < started && day.due_at > 0 =>
                     {

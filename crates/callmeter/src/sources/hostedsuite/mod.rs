@@ -12,6 +12,7 @@ mod convert;
 mod coverage;
 mod days;
 mod intervals;
+mod known_texts;
 #[cfg(test)]
 mod model;
 mod open_reading;
@@ -29,5 +30,6 @@ pub use backfill_requests::{BackfillProgress, BackfillRequests};
 pub use budget::Budgets;
 pub(super) use clocks::WallClock;
 pub use days::Day;
+pub(super) use known_texts::KnownTexts;
 pub(super) use polls::add_polls;
-pub(super) use reader::{CallsReader, Retries};
+pub(super) use reader::{CallsReader, Connection, Retries};

@@ -2,32 +2,24 @@
 
 use std::sync::Arc;
 
-use hostedsuite_client::Client;
-
 use super::balances::BalancesTask;
 use super::calls::CallsTask;
 use super::clients::ClientsTask;
 use super::clocks::WallClock;
-use super::reader::{CallsReader, Retries};
+use super::reader::{CallsReader, Connection};
 use crate::config::HostedSuite;
 use crate::sources::polls::Polls;
 
 /// Adds the polls that are enabled.
-pub(in crate::sources) fn add_polls(
-    polls: &mut Polls,
-    client: &Client,
-    retries: Retries,
-    api: HostedSuite,
-) {
+pub(in crate::sources) fn add_polls(polls: &mut Polls, connection: &Connection, api: HostedSuite) {
     if let Some(config) = api.calls {
         let interval = config.every;
         let reader = CallsReader {
             context: polls.context(),
-            client: client.clone(),
+            connection: connection.clone(),
             config,
             zone: api.time_zone.clone(),
             clock: WallClock::system(),
-            retries,
         };
         polls.add(CallsTask::new(reader), interval);
     }
@@ -35,7 +27,7 @@ pub(in crate::sources) fn add_polls(
         let interval = config.every;
         let task = BalancesTask {
             context: polls.context(),
-            client: client.clone(),
+            client: connection.client.clone(),
             config,
             zone: api.time_zone,
             counted: Arc::default(),
@@ -45,7 +37,7 @@ pub(in crate::sources) fn add_polls(
     if let Some(config) = api.clients {
         let task = ClientsTask {
             context: polls.context(),
-            client: client.clone(),
+            client: connection.client.clone(),
         };
         polls.add(task, config.every);
     }

@@ -10,13 +10,14 @@ use callmeter_journal::{
     PageIngest, PollOptions, Purpose,
 };
 use callmeter_records::{Call, Stream, TimeReader, id_hash};
-use hostedsuite_client::{CallsPage, Client};
+use hostedsuite_client::{CallRow, CallsPage, Client};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::clocks::WallClock;
 use super::convert::CallConverter;
 use super::days::with_margin;
+use super::known_texts::{KnownCall, KnownTexts, Texts};
 use super::tail::{TailRow, Waiting};
 use crate::config::Calls;
 use crate::sources::blocking::blocking;
@@ -28,12 +29,20 @@ use crate::status::Task;
 #[derive(Clone)]
 pub(crate) struct CallsReader {
     pub(in crate::sources) context: AccountContext,
-    pub(in crate::sources) client: Client,
+    pub(in crate::sources) connection: Connection,
     pub(in crate::sources) config: Calls,
     pub(in crate::sources) zone: TimeZone,
     pub(in crate::sources) clock: WallClock,
+}
+
+/// A client, and what it shares with the readings of calls.
+#[derive(Debug, Clone)]
+pub(in crate::sources) struct Connection {
+    pub(in crate::sources) client: Client,
     /// Requests that the client sent again since somebody last asked.
     pub(in crate::sources) retries: Retries,
+    /// The calls that the client does not read again.
+    pub(in crate::sources) texts: KnownTexts,
 }
 
 /// What happened inside the client: requests that were sent again, and whether the server asked for
@@ -155,9 +164,9 @@ impl CallsReader {
         else {
             return Err(PollError::Internal("a page was interrupted".to_owned()));
         };
-        let context = self.context.clone();
+        let (reader, purpose) = (self.clone(), intake.purpose);
         let (result, session, times) = blocking(move || {
-            let result = commit_page(&context, &mut session, &mut times, &received);
+            let result = commit_page(&reader, &mut session, &mut times, (purpose, &received));
             (result, session, times)
         })
         .await?;
@@ -169,22 +178,38 @@ impl CallsReader {
 
 /// Commits a page and counts its new calls at once, so that nothing comes between the two.
 fn commit_page(
-    context: &AccountContext,
+    reader: &CallsReader,
     session: &mut IngestSession,
     times: &mut TimeReader,
-    received: &Received,
+    (purpose, received): (Purpose, &Received),
 ) -> Result<Taken, PollError> {
+    let context = &reader.context;
     let Received { page, accepted, .. } = received;
     let mut pending = session.page(accepted.clone(), received.at.as_microsecond())?;
     pending.expect_ids(page.calls().filter_map(|row| row.ok()?.id().map(str::trim)));
     let mut converter = CallConverter::new(times);
     let mut taken = Taken::default();
-    for row in page.calls() {
+    let mut texts = reader.connection.texts.lock();
+    for (index, row) in page.rows().enumerate() {
         match row {
-            Ok(row) => converter.convert(row, |call| taken.add(&mut pending, call, received))?,
-            Err(_) => taken.unreadable += 1,
+            CallRow::Read(row) => {
+                converter.convert(row, |call| taken.add(&mut pending, call, received))?;
+                taken.note_text(&mut texts, page, index, purpose);
+            }
+            CallRow::Known(id) if taken.add_known(&mut pending, texts.get(id), received) => {}
+            CallRow::Known(id) => {
+                // The journal no longer knows it.
+                texts.remove(id);
+                let again = page.read_again(index).map_err(PollError::Internal)?;
+                let mut converter = CallConverter::new(converter.times());
+                for row in again.calls().flatten() {
+                    converter.convert(row, |call| taken.add(&mut pending, call, received))?;
+                }
+            }
+            CallRow::Unreadable(_) => taken.unreadable += 1,
         }
     }
+    drop(texts);
     let app = &context.app;
     let timer = app.metrics.journal_append_duration.start_timer();
     let committed = pending.commit(None)?;
@@ -209,14 +234,7 @@ impl Taken {
     ) -> Result<(), PollError> {
         let classification = pending.add(call)?;
         let start = call.start_time.known();
-        if let Some(start) = start {
-            let asked = &received.asked;
-            let is_expected = with_margin(asked).contains(&start);
-            self.unexpected += u64::from(!is_expected);
-            // A server may include the end.
-            let is_asked = asked.contains(&start) || start == asked.end;
-            self.shifted += u64::from(is_expected && !is_asked);
-        }
+        self.compare(start, received);
         let id = call.id().map_or(start.unwrap_or(0).unsigned_abs(), id_hash);
         let settles = || {
             let start = start?;
@@ -243,6 +261,68 @@ impl Taken {
             waiting,
         });
         Ok(())
+    }
+
+    /// Adds a call that is known by its text. False if the journal does not have it.
+    fn add_known(
+        &mut self,
+        pending: &mut PageIngest<'_>,
+        call: Option<KnownCall>,
+        received: &Received,
+    ) -> bool {
+        let known = call.and_then(|call| Some((call, pending.add_known(call.id)?)));
+        let Some((KnownCall { id, start, .. }, classification)) = known else {
+            return false;
+        };
+        self.compare(start, received);
+        self.rows.push(TailRow {
+            id,
+            start,
+            classification,
+            waiting: None,
+        });
+        true
+    }
+
+    /// Counts a call that starts at another time than was asked for.
+    fn compare(&mut self, start: Option<i64>, received: &Received) {
+        let Some(start) = start else {
+            return;
+        };
+        let asked = &received.asked;
+        let is_expected = with_margin(asked).contains(&start);
+        self.unexpected += u64::from(!is_expected);
+        // A server may include the end.
+        let is_asked = asked.contains(&start) || start == asked.end;
+        self.shifted += u64::from(is_expected && !is_asked);
+    }
+
+    /// Keeps the text of the row that was added last if the journal has these contents; otherwise,
+    /// forgets the text that its call had.
+    fn note_text(&self, texts: &mut Texts, page: &CallsPage, index: usize, purpose: Purpose) {
+        let Some(TailRow {
+            id,
+            start,
+            classification,
+            ..
+        }) = self.rows.last().copied()
+        else {
+            return;
+        };
+        // A tail knows the id only.
+        let has_contents =
+            matches!(classification, Classification::Known) && purpose != Purpose::Tail;
+        if !has_contents && texts.is_empty() {
+            return;
+        }
+        let Some((row, text)) = page.known_text(index) else {
+            return;
+        };
+        if has_contents {
+            texts.add(row, KnownCall { text, id, start });
+        } else {
+            texts.remove(row);
+        }
     }
 
     /// The calls of the page that have not settled.

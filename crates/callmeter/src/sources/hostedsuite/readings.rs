@@ -12,7 +12,7 @@ use super::calls_poll::CallsPoll;
 use super::coverage::Reading;
 use super::days::{Day, span, with_margin};
 use super::open_reading::{DayEnd, OpenReading};
-use super::outside::OutsideRows;
+use super::outside::{OutsideRows, Whose};
 use super::reader::{Received, Taken};
 use super::tail::{self, Finding, NextPage, TailRow, Waiting};
 use crate::sources::error::PollError;
@@ -88,7 +88,7 @@ impl CallsPoll<'_> {
             .first_page(self.memory.first_page)
             .server_counts(self.memory.server_counts)
             .caps(caps);
-        let pages = self.reader.client.calls(&query);
+        let pages = self.reader.connection.client.calls(&query);
         let position = self.memory.coverage.position(day.date);
         let own = position.is_none().then(HashSet::new);
         let pages = match position {
@@ -280,11 +280,12 @@ impl CallsPoll<'_> {
             return DayEnd::Failed(PollError::UnreadableRows { rows: unreadable });
         }
         let calls = outside.calls();
-        if self.memory.outside.are_of_day(day.date, outside) {
-            return DayEnd::Failed(PollError::CallsOutside { calls });
-        }
-        if calls > 0 {
-            self.compare_outside_again();
+        match self.whose(day, outside) {
+            Whose::None => {}
+            Whose::AllDays => self.compare_outside_again(),
+            Whose::ThisDay | Whose::Unclear { .. } => {
+                return DayEnd::Failed(PollError::CallsOutside { calls });
+            }
         }
         // The next reading finds what the order hid from this one.
         if pages.is_reordered() && new > 0 {
@@ -312,6 +313,18 @@ impl CallsPoll<'_> {
         let (span, started) = (span(&[day]), reading.started.as_microsecond());
         self.memory.tail.day_was_read(&span, started);
         DayEnd::Proven(reading)
+    }
+
+    /// Whose the calls are that start far from the day. If that is not clear, other days are due.
+    fn whose(&mut self, day: Day, outside: OutsideRows) -> Whose {
+        let dates = self.memory.coverage.dates();
+        let whose = self.memory.outside.judge(day.date, outside, dates);
+        if let Whose::Unclear { unread } = &whose {
+            for date in unread {
+                self.memory.coverage.make_due(*date);
+            }
+        }
+        whose
     }
 
     /// Reads days again that failed before it was known that other days list the same calls.
@@ -362,7 +375,7 @@ impl CallsPoll<'_> {
                 };
             }
             let left = self.deadline.saturating_duration_since(Instant::now());
-            let request = self.reader.client.calls_page(&query, number);
+            let request = self.reader.connection.client.calls_page(&query, number);
             let mut stop = self.reader.context.stop.clone();
             let answer = tokio::time::timeout(left, Box::pin(request));
             let page = match stop

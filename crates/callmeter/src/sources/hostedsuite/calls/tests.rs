@@ -14,7 +14,8 @@ use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 
 use super::super::clocks::WallClock;
-use super::super::reader::Retries;
+use super::super::known_texts::KnownTexts;
+use super::super::reader::{Connection, Retries};
 use super::*;
 use crate::config::Calls;
 use crate::config::SecretSource;
@@ -32,7 +33,7 @@ struct Rig {
     answer: Arc<Mutex<Answer>>,
     asked: Arc<Mutex<Vec<i64>>>,
     _stop: StopSender,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 fn today() -> Date {
@@ -84,7 +85,9 @@ async fn rig(answer: Answer) -> Rig {
     let answer = Arc::new(Mutex::new(answer));
     let asked = Arc::new(Mutex::new(Vec::new()));
     let url = serve(Arc::clone(&answer), Arc::clone(&asked)).await;
+    let texts = KnownTexts::default();
     let client = Client::builder(url)
+        .known_calls(Arc::new(texts.clone()))
         .credentials("Acme", "exporter", Secret::from("password"))
         .env_proxy(false)
         .retry(RetryPolicy::never())
@@ -100,7 +103,11 @@ async fn rig(answer: Answer) -> Rig {
             app,
             stop,
         },
-        client,
+        connection: Connection {
+            client,
+            retries: Retries::default(),
+            texts,
+        },
         config: Calls {
             every: Duration::from_mins(1),
             lookback,
@@ -117,7 +124,6 @@ async fn rig(answer: Answer) -> Rig {
         },
         zone: TimeZone::UTC,
         clock: WallClock::system(),
-        retries: Retries::default(),
     });
     Rig {
         task,
@@ -125,7 +131,7 @@ async fn rig(answer: Answer) -> Rig {
         answer,
         asked,
         _stop: sender,
-        _dir: dir,
+        dir,
     }
 }
 
@@ -369,7 +375,7 @@ async fn a_server_that_ignores_dates_lists_old_calls_under_every_day() {
         _ => page(days_ago, 0..0, 2),
     })
     .await;
-    // The first day is read before another one that has the same call.
+    // Until all days are read, each of them may miss the call.
     rig.task.run().await.unwrap_err();
     let polled = rig.task.run().await.unwrap();
     assert!(polled.found.contains("4 outside"), "{}", polled.found);
@@ -391,4 +397,69 @@ async fn a_day_that_has_lost_calls_is_read_again_from_its_first_page_by_another_
     let error = chain(&rig.task.run().await.unwrap_err());
     assert!(error.contains("start far from it"), "{error}");
     assert_eq!(rig.watermark(), None);
+}
+
+/// A day's page with one call, written as the service does, that lasted so long.
+fn lasting(days_ago: i64, seconds: i64) -> Value {
+    json!({
+        "Id": format!("call-{days_ago}"),
+        "StartTime": format!("{} 00:00:00", day(days_ago)),
+        "DurationInSeconds": seconds,
+    })
+}
+
+#[tokio::test]
+async fn a_text_that_changes_and_changes_back_is_edited_twice() {
+    fn answer(days_ago: i64, seconds: i64) -> (StatusCode, Value) {
+        let rows = [lasting(days_ago, seconds)];
+        (StatusCode::OK, json!({"Items": rows, "TotalCount": 1}))
+    }
+    let short: Answer = |days_ago, _| answer(days_ago, 7);
+    let long: Answer = |days_ago, _| answer(days_ago, 9);
+    let mut rig = rig(short).await;
+    let mut found = Vec::new();
+    // The text is kept at the second reading, and known at the third.
+    for answer in [
+        short, short, short, long, short, short, short, long, long, long,
+    ] {
+        *rig.answer.lock().unwrap() = answer;
+        found.push(rig.task.run().await.unwrap().found);
+    }
+    let edited: Vec<usize> = (0..found.len())
+        .filter(|&poll| found[poll].contains("4 edited"))
+        .collect();
+    assert_eq!(edited, [3, 4, 7], "{found:?}");
+    assert!(found[0].contains("4 new") && found[2].contains("0 new"));
+}
+
+#[tokio::test]
+async fn a_call_that_is_listed_twice_with_two_texts_is_not_edited_at_each_reading() {
+    let once: Answer = |days_ago, _| {
+        let rows = [lasting(days_ago, 7)];
+        (StatusCode::OK, json!({"Items": rows, "TotalCount": 1}))
+    };
+    let twice: Answer = |days_ago, _| {
+        let rows = [lasting(days_ago, 7), lasting(days_ago, 9)];
+        (StatusCode::OK, json!({"Items": rows, "TotalCount": 2}))
+    };
+    let mut rig = rig(once).await;
+    for answer in [once, once, twice, twice, twice] {
+        *rig.answer.lock().unwrap() = answer;
+        let found = rig.task.run().await.unwrap().found;
+        assert!(!found.contains("edited"), "{found}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_whose_call_the_journal_does_not_have_is_read() {
+    let mut rig = rig(|days_ago, _| page(days_ago, 0..1, 1)).await;
+    for _ in 0..3 {
+        rig.task.run().await.unwrap();
+    }
+    // Another journal, which knows nothing.
+    let other = Journal::open(rig.dir.path().join("other.db"), &Options::default()).unwrap();
+    rig.task.reader.context.app.journal = other;
+    rig.task.memory = None;
+    let found = rig.task.run().await.unwrap().found;
+    assert!(found.contains("4 new"), "{found}");
 }

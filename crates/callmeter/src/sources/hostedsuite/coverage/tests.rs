@@ -190,9 +190,15 @@ fn days_that_were_asked_for_come_last_and_hold_nothing_up() {
     // It is remembered as read, unless it is to be read again.
     coverage.update(noon, &rules, None);
     assert!(!coverage.ask(asked, false));
+    // It is not overdue because it is not read again.
+    let next_day = at("2026-08-07T20:00:00Z");
+    coverage.update(next_day, &rules, None);
+    read_all(&mut coverage, next_day, &rules);
+    let incomplete = coverage.incomplete(next_day.local, next_day, &rules);
+    assert_eq!(incomplete, []);
     assert!(coverage.ask(asked, true));
     // Today is never read as a whole.
-    assert!(coverage.ask(date(2026, 8, 6), false));
+    assert!(coverage.ask(date(2026, 8, 7), false));
 }
 
 #[test]

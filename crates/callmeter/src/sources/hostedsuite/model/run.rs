@@ -14,7 +14,8 @@ use jiff::tz::TimeZone;
 
 use super::super::calls::CallsTask;
 use super::super::clocks::WallClock;
-use super::super::reader::{CallsReader, Retries};
+use super::super::known_texts::KnownTexts;
+use super::super::reader::{CallsReader, Connection, Retries};
 use super::history::{self, DAY, HOUR, MINUTE};
 use super::laws::{Observed, SETTLE};
 use super::server::{Habits, InMemory, Outage, Server, TrueTime};
@@ -107,7 +108,9 @@ impl Case {
             tasks: &[(Task::Calls, self.config.every)],
             failure_reasons: &[],
         });
+        let texts = KnownTexts::default();
         let client = Client::builder("http://memory/api")
+            .known_calls(Arc::new(texts.clone()))
             .credentials("c", "u", Secret::from("p"))
             .transport(Arc::new(InMemory(Arc::clone(&self.server))))
             .retry(RetryPolicy::never())
@@ -127,11 +130,14 @@ impl Case {
                 app,
                 stop,
             },
-            client,
+            connection: Connection {
+                client,
+                retries: Retries::default(),
+                texts,
+            },
             config: self.config.clone(),
             zone: TimeZone::UTC,
             clock,
-            retries: Retries::default(),
         });
         Process {
             journal,
