@@ -1,5 +1,6 @@
 //! The page of usage: calls of the last 48 hours, service level, what clients have used of their
-//! allowances, and what calls cost. For operators without dashboards of their own. It works without JavaScript.
+//! allowances, and what calls cost. For operators without dashboards of their own. It works without
+//! JavaScript.
 
 use callmeter_meter::{HourFigures, IN_TIME_MS, Snapshot};
 use jiff::Timestamp;
