@@ -66,9 +66,10 @@ async fn a_deck_file_that_is_missing_stops_nothing() {
     assert!(page.contains("wait to be charged"), "{page}");
 
     // It comes: everything is charged.
-    let rows = (0..10).map(|digit| format!("{digit},A,0,60,0.5,0,60,0.5,0,0\n"));
-    let rows = rows.collect::<Vec<_>>().concat();
-    world.write("deck.csv", &format!("{HEADER}\n{rows}"));
+    let rows: Vec<String> = (0..10)
+        .map(|digit| format!("{digit},A,0,60,0.5,0,60,0.5,0,0\n"))
+        .collect();
+    world.write("deck.csv", &format!("{HEADER}\n{}", rows.concat()));
     let charged = async |exporter: &Exporter| {
         let metrics = exporter.metrics().await;
         metrics.sum("callmeter_charges_total", &["currency=\"EUR\""])

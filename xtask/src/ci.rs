@@ -4,7 +4,7 @@ use crate::report::{Outcome, Report};
 use crate::shell::{Error, Shell, run as run_command, succeeds};
 use crate::test::{self, Summaries};
 use crate::tools::{self, TYPOS};
-use crate::{codegen, conformance, lints, mixin};
+use crate::{book, codegen, conformance, lints, mixin, packages};
 
 /// Which steps.
 #[derive(Debug, clap::Args)]
@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
 }
 
 /// The steps in order.
-const STEPS: [&str; 16] = [
+const STEPS: [&str; 19] = [
     "format",
     "typos",
     "dependencies",
@@ -29,18 +29,12 @@ const STEPS: [&str; 16] = [
     "mixin",
     "specs",
     "documentation",
+    "book",
     "packages",
+    "rust-versions",
+    "install",
     "prism",
     "schemathesis",
-];
-
-/// The crates that others can use from a registry.
-const PUBLISHED: [&str; 5] = [
-    "jsv",
-    "callmeter-error-chain",
-    "callmeter-record-tables",
-    "callmeter-plugin-abi",
-    "callmeter-plugin-sdk",
 ];
 
 pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
@@ -72,7 +66,10 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
     report.step("mixin", || mixin::check(shell).into());
     report.step("specs", || lints::specs(shell).into());
     report.step("documentation", || documentation(shell).into());
-    report.step("packages", || packages(shell).into());
+    report.step("book", || book::build(shell).into());
+    report.step("packages", || packages::packages(shell).into());
+    report.step("rust-versions", || packages::rust_versions(shell).into());
+    report.step("install", || packages::install(shell).into());
     conformance::steps(shell, &conformance::Arguments::default(), &mut report);
 
     let result = report.finish();
@@ -117,17 +114,6 @@ fn documentation(shell: &Shell) -> Result<(), Error> {
         shell
             .cargo(["doc", "--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "--deny=warnings"),
-    )
-}
-
-/// Whether the published crates build from what a registry would get, in the order of their
-/// dependencies. Nothing is downloaded.
-fn packages(shell: &Shell) -> Result<(), Error> {
-    let packages = PUBLISHED.map(|name| format!("--package={name}"));
-    run_command(
-        shell
-            .cargo(["package", "--offline", "--locked", "--allow-dirty"])
-            .args(packages),
     )
 }
 

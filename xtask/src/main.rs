@@ -1,6 +1,7 @@
 //! Repository tasks. `cargo xtask --help` lists them.
 
 mod bench;
+mod book;
 mod ci;
 mod codegen;
 mod conformance;
@@ -8,6 +9,7 @@ mod demo;
 mod dist;
 mod lints;
 mod mixin;
+mod packages;
 mod report;
 mod shell;
 mod test;

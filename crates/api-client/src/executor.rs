@@ -76,7 +76,7 @@ impl ExecutorBuilder {
             transport,
             classify,
             retry: RetryPolicy::default(),
-            total_timeout: Duration::from_mins(1),
+            total_timeout: Duration::from_secs(60),
             body_limit: 64 * 1024 * 1024,
             observer: None,
             concurrency: Vec::new(),

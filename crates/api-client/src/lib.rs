@@ -27,7 +27,6 @@ mod number;
 mod open_enum;
 mod own_certificate;
 mod proxy;
-mod read_file;
 mod reply;
 mod request_context;
 mod resource_id;
@@ -52,7 +51,6 @@ pub use format::Format;
 pub use http_options::HttpOptions;
 pub use number::{Exact, Number};
 pub use proxy::Proxy;
-pub use read_file::read_file;
 pub use reply::{Reply, ReplyStream};
 pub use request_context::{Body, NO_BODY, RequestContext, TokenSource};
 pub use resource_id::{ResourceId, ResourceIdError};
@@ -69,3 +67,8 @@ pub mod __private {
     pub use progenitor_client;
     pub use serde;
 }
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

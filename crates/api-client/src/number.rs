@@ -63,7 +63,7 @@ impl<T: AsRef<str>> Number<T> {
     /// fit.
     ///
     /// ```
-    /// use api_client::Number;
+    /// use callmeter_api_client::Number;
     /// assert_eq!(Number::from_text("-1.0005").scaled(3), Ok(Some(-1001)));
     /// assert_eq!(Number::from_text("NaN").scaled(3), Err("NaN"));
     /// assert_eq!(Number::<&str>::Missing.scaled(3), Ok(None));

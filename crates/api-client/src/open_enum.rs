@@ -7,7 +7,7 @@
 /// written as declared.
 ///
 /// ```
-/// api_client::open_enum! {
+/// callmeter_api_client::open_enum! {
 ///     /// What a call rate is for.
 ///     CallRateType { Local = "LOCAL", Mobile = "MOBILE" }
 /// }

@@ -5,6 +5,8 @@
 //! `openssl x509 -req` writes). Whoever names the very certificate of the server as `ca_file`
 //! trusts the server's key. Its dates and its name are checked here.
 
+use std::time::Duration;
+
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified};
 use rustls::client::verify_server_name;
 use rustls::crypto::{
@@ -13,7 +15,11 @@ use rustls::crypto::{
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error};
-use x509_parser::prelude::{ASN1Time, FromDer as _, X509Certificate, X509Version};
+use x509_cert::certificate::{CertificateInner, Raw, Version};
+use x509_cert::der::{Decode as _, Encode as _, oid::db::rfc4519::CN};
+
+/// As it is, whatever the profile of RFC 5280 says.
+type Certificate = CertificateInner<Raw>;
 
 /// Checks dates and name of a certificate that is trusted as it is.
 pub(crate) fn verify(
@@ -22,22 +28,22 @@ pub(crate) fn verify(
     now: UnixTime,
 ) -> Result<ServerCertVerified, Error> {
     let parsed = parse(certificate)?;
-    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    let time = ASN1Time::from_timestamp(seconds).map_err(|_| CertificateError::BadEncoding)?;
-    if time < parsed.validity().not_before {
+    let signed = parsed.tbs_certificate();
+    let now = Duration::from_secs(now.as_secs());
+    let validity = signed.validity();
+    if now < validity.not_before.to_unix_duration() {
         return Err(CertificateError::NotValidYet.into());
     }
-    if time > parsed.validity().not_after {
+    if now > validity.not_after.to_unix_duration() {
         return Err(CertificateError::Expired.into());
     }
-    if parsed.version() == X509Version::V3 {
+    if is_version_3(&parsed) {
         verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
     } else {
         // Version 1 has no list of names: the subject's name is all there is.
         let expected = name.to_str();
-        let mut names = parsed.subject().iter_common_name();
-        let is_named = |common: &str| common.eq_ignore_ascii_case(&expected);
-        if !names.any(|common| common.as_str().is_ok_and(is_named)) {
+        let mut names = signed.subject().iter().filter(|name| name.oid == CN);
+        if !names.any(|name| name.value.value().eq_ignore_ascii_case(expected.as_bytes())) {
             return Err(CertificateError::NotValidForName.into());
         }
     }
@@ -52,20 +58,27 @@ pub(crate) fn verify_signature(
     algorithms: &WebPkiSupportedAlgorithms,
 ) -> Result<HandshakeSignatureValid, Error> {
     let parsed = parse(certificate)?;
-    if parsed.version() == X509Version::V3 {
+    if is_version_3(&parsed) {
         return verify_tls13_signature(message, certificate, signature, algorithms);
     }
-    let key = SubjectPublicKeyInfoDer::from(parsed.public_key().raw);
+    let key = parsed.tbs_certificate().subject_public_key_info();
+    let key = SubjectPublicKeyInfoDer::from(key.to_der().map_err(unreadable)?);
     verify_tls13_signature_with_raw_key(message, &key, signature, algorithms)
 }
 
 /// Whether webpki refuses to read the certificate because of its version.
 pub(crate) fn is_version_1(certificate: &CertificateDer<'_>) -> bool {
-    parse(certificate).is_ok_and(|parsed| parsed.version() != X509Version::V3)
+    parse(certificate).is_ok_and(|parsed| !is_version_3(&parsed))
 }
 
-fn parse<'c>(certificate: &'c CertificateDer<'_>) -> Result<X509Certificate<'c>, Error> {
-    let parsed = X509Certificate::from_der(certificate);
-    let (_, parsed) = parsed.map_err(|_| CertificateError::BadEncoding)?;
-    Ok(parsed)
+fn is_version_3(certificate: &Certificate) -> bool {
+    certificate.tbs_certificate().version() == Version::V3
+}
+
+fn parse(certificate: &CertificateDer<'_>) -> Result<Certificate, Error> {
+    Certificate::from_der(certificate).map_err(unreadable)
+}
+
+fn unreadable(_: x509_cert::der::Error) -> Error {
+    CertificateError::BadEncoding.into()
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// the resource's parent.
 ///
 /// ```
-/// use api_client::ResourceId;
+/// use callmeter_api_client::ResourceId;
 /// assert!("NzAwNTUxOTA5NzczMTQ4MTYw".parse::<ResourceId>().is_ok());
 /// assert!("..".parse::<ResourceId>().is_err());
 /// ```

@@ -16,7 +16,7 @@ use crate::Secret;
 /// Its time depends on the text only, not on the number of secrets.
 ///
 /// ```
-/// use api_client::{Scrubber, Secret};
+/// use callmeter_api_client::{Scrubber, Secret};
 /// let scrubber = Scrubber::new([&Secret::from("s3\"cret")]);
 /// assert_eq!(scrubber.scrub(r#"{"password":"s3\"cret"}"#), r#"{"password":"***"}"#);
 /// ```

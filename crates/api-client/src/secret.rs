@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::read_file::read_file;
+use read_file_timeout::read_file;
 
 /// A password or token: prints as `***`, serialises as itself (a request must carry it).
 ///
 /// ```
-/// use api_client::Secret;
+/// use callmeter_api_client::Secret;
 /// let secret = Secret::from("hunter2");
 /// assert_eq!(format!("{secret:?}"), "***");
 /// assert_eq!(secret.expose(), "hunter2");

@@ -13,7 +13,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
 use crate::own_certificate;
-use crate::read_file::read_file;
+use read_file_timeout::read_file;
 
 /// The bundle of all public authorities is a quarter of a megabyte.
 const MAX_CA_BYTES: u64 = 16 << 20;
@@ -174,7 +174,7 @@ fn new_verifier(
 /// more than a hundred parsed certificates, half a megabyte. A client that is built later, after a
 /// reload, reads the system's roots again.
 fn system_verifier(provider: &Arc<CryptoProvider>) -> Result<Arc<Verifier>, TlsError> {
-    const SHARED_FOR: Duration = Duration::from_mins(1);
+    const SHARED_FOR: Duration = Duration::from_secs(60);
     static LAST: Mutex<Option<(Instant, Weak<Verifier>)>> = Mutex::new(None);
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((made_at, verifier)) = &*last

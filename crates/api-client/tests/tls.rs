@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use api_client::{
+use callmeter_api_client::{
     Error, ExecutorBuilder, HttpOptions, NO_BODY, Operation, Reason, Reply, RequestContext,
     RetryPolicy, Tls, TransportKind,
 };
@@ -72,7 +72,7 @@ async fn fetch(address: SocketAddr, tls: Tls) -> Result<bytes::Bytes, Error> {
     options.use_env_proxy = false;
     let http = options.build()?;
     let request = http.get(format!("https://{address}/"));
-    let refuse = |answer: &api_client::Answer| answer.error_by_status("");
+    let refuse = |answer: &callmeter_api_client::Answer| answer.error_by_status("");
     let executor = ExecutorBuilder::new("test", Arc::new(http), refuse)
         .retry(RetryPolicy::never())
         .build();

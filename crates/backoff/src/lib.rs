@@ -1,4 +1,5 @@
-//! How long to wait before the next attempt: doubling, with jitter.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
 use std::time::Duration;
 
@@ -6,14 +7,6 @@ use std::time::Duration;
 ///
 /// It starts at `least` and doubles with each further failure, up to `most`. Up to a fifth is added
 /// at random, so that what failed together does not return together.
-///
-/// ```
-/// use std::time::Duration;
-///
-/// let (least, most) = (Duration::from_secs(1), Duration::from_mins(1));
-/// let wait = callmeter_backoff::wait(3, least, most);
-/// assert!(wait >= Duration::from_secs(4) && wait <= Duration::from_millis(4_800));
-/// ```
 pub fn wait(failures: u32, least: Duration, most: Duration) -> Duration {
     let doublings = failures.saturating_sub(1).min(31);
     let full = least.saturating_mul(1 << doublings).min(most);

@@ -25,3 +25,8 @@ pub mod sources;
 pub mod status;
 pub mod stop;
 pub mod web;
+
+/// The example in the repository's README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -233,7 +233,7 @@ impl Client {
             format: Format::default(),
             http: HttpOptions::default(),
             retry: RetryPolicy::default(),
-            total_timeout: Duration::from_mins(1),
+            total_timeout: Duration::from_secs(60),
             body_limit: 64 * 1024 * 1024,
             transport: None,
             observer: None,

@@ -69,5 +69,5 @@ pub use walk::{Ending, FirstPage, Position, Shortfall};
 
 /// The README's example compiles.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

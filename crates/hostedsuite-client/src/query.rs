@@ -58,7 +58,7 @@ impl Default for Caps {
             pages: 10_000,
             rows: 5_000_000,
             bytes: 8 * 1024 * 1024 * 1024,
-            time: Duration::from_mins(30),
+            time: Duration::from_secs(30 * 60),
         }
     }
 }

@@ -19,6 +19,7 @@
 //!
 //! All times are UTC microseconds.
 
+mod batch_log;
 mod charges;
 mod cursors;
 mod error;

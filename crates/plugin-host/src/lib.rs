@@ -12,7 +12,6 @@
 //! or an `exit`.
 #![allow(unsafe_code)]
 
-mod batch_log;
 mod callbacks;
 mod config_check;
 mod dead_letters;
@@ -27,14 +26,14 @@ mod isolation;
 mod library;
 mod line_limit;
 mod load;
+mod memory_log;
 mod outputs;
 mod plugin_answer;
 mod settings;
 mod sink;
 mod status;
 
-pub use batch_log::{BatchLog, BatchLogError, MemoryLog};
-pub use callmeter_records::{Backlog, Batch, BatchId, BatchSeq};
+pub use callmeter_records::{Backlog, Batch, BatchId, BatchLog, BatchLogError, BatchSeq};
 pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters, Listing};
 pub use elf::{ElfError, ElfFacts, Note};
 pub use exit_now::exit_now;
@@ -42,6 +41,12 @@ pub use file::{FileError, PluginFile, Trust};
 pub use inspect::{Inspection, LoadDecision, inspect};
 pub use isolation::{CHILD_ARGUMENT, check_settings, child_main};
 pub use library::LoadError;
+pub use memory_log::MemoryLog;
 pub use outputs::{Outputs, Prepared, StartError};
 pub use settings::{Isolation, Limits, OutputSettings, PluginSource, Scrub};
 pub use status::{LastError, OutputState, OutputStatus, PluginIdentity, StreamStatus};
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use callmeter_records::BatchSeq;
 
-use crate::batch_log::BatchLog;
 use crate::delivery::shared::Shared;
 use crate::delivery::{Delivery, MakeSink};
 use crate::in_process::InProcess;
 use crate::isolation::ChildMaker;
 use crate::settings::{Isolation, OutputSettings, PluginSource};
 use crate::status::OutputStatus;
+use callmeter_records::BatchLog;
 
 /// Time between two checks of the watchdog while an output is in a call or may start one.
 const WATCH: Duration = Duration::from_millis(200);

@@ -169,12 +169,12 @@ impl Default for Limits {
             flush_every: Duration::from_secs(5),
             linger: Duration::from_millis(200),
             flush_within: Duration::from_secs(30),
-            call_timeout: Duration::from_mins(1),
+            call_timeout: Duration::from_secs(60),
             kill_after: Duration::from_secs(10),
             retry_least: Duration::from_millis(500),
-            retry_most: Duration::from_mins(1),
+            retry_most: Duration::from_secs(60),
             failures_until_down: 3,
-            down_after: Duration::from_mins(1),
+            down_after: Duration::from_secs(60),
         }
     }
 }

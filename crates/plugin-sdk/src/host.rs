@@ -258,10 +258,10 @@ mod tests {
         let interrupt = Arc::new(Interrupt::default());
         host.interrupt = Arc::clone(&interrupt);
         let start = Instant::now();
-        let sleeper = std::thread::spawn(move || host.sleep(Duration::from_mins(10)));
+        let sleeper = std::thread::spawn(move || host.sleep(Duration::from_secs(10 * 60)));
         interrupt.raise();
         assert!(!sleeper.join().unwrap());
-        assert!(start.elapsed() < Duration::from_mins(5));
+        assert!(start.elapsed() < Duration::from_secs(5 * 60));
     }
 
     #[test]

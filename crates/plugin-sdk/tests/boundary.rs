@@ -89,7 +89,7 @@ impl OutputPlugin for Puppet {
             "retries" => Err(Fail::retry("later").after(Duration::from_millis(1_234))),
             "ends" => Err(Fail::fatal("over")),
             "sleeps" => {
-                let slept = self.host.sleep(Duration::from_mins(10));
+                let slept = self.host.sleep(Duration::from_secs(10 * 60));
                 Err(Fail::retry(format!("slept to the end: {slept}")))
             }
             _ => Ok(()),

@@ -66,7 +66,7 @@ fn deliver(bencher: divan::Bencher<'_, '_>, options: impl Fn(&Path) -> RigOption
     let records = generate::batch(Stream::Calls, Recipe::rows(ROWS));
     // The plugin is loaded before the measurement starts.
     rig.append(Stream::Calls, records.clone());
-    rig.settle(Duration::from_mins(1)).unwrap();
+    rig.settle(Duration::from_secs(60)).unwrap();
     bencher
         .counter(ItemsCount::new(ROWS * BATCHES))
         .bench_local(|| {

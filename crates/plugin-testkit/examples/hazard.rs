@@ -83,10 +83,10 @@ impl Hazard {
                 std::hint::black_box(overflow(0));
             }
             "sleep for ever" => loop {
-                std::thread::sleep(Duration::from_mins(1));
+                std::thread::sleep(Duration::from_secs(60));
             },
             "sleep until cancelled" => {
-                self.host.sleep(Duration::from_mins(10));
+                self.host.sleep(Duration::from_secs(10 * 60));
             }
             "print to stdout" => println!("noise on standard output"),
             "close every file" => {

@@ -15,7 +15,7 @@ use crate::rig::{Rig, RigOptions};
 use crate::written;
 
 /// How long a plugin may take for the batches of a check.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// After how many restarts a plugin is given up.
 const RESTARTS: u64 = 3;

@@ -46,3 +46,8 @@ macro_rules! conformance {
         }
     };
 }
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

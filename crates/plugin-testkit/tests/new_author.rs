@@ -98,10 +98,15 @@ fn the_template_keeps_the_rules() {
         cd plugin
         rm cargo-generate.toml
         cp "$CALLMETER/Cargo.lock" .
-        sed -i "s|{{project-name}}|my-plugin|g; s|{{crate_name}}|my_plugin|g; s|{{callmeter}}|$CALLMETER|g" \
+        sed -i "s|{{project-name}}|my-plugin|g; s|{{crate_name}}|my_plugin|g; s|{{callmeter}}|file://$CALLMETER|g" \
             Cargo.toml README.md src/lib.rs tests/conformance.rs
         ! grep -rn "{{[a-z]" --include=*.rs --include=*.toml --include=*.md .
-        cargo test
+        # A repository is fetched, which cargo does not do offline.
+        export CARGO_NET_OFFLINE=false
+        # The commands of its CI.
+        sed -n "s/^ *- run: //p" .github/workflows/ci.yml > ci.sh
+        test "$(wc -l < ci.sh)" = 2
+        bash -euxo pipefail ci.sh
         make -s -C examples/c "CALLMETER=$CALLMETER"
     "#;
     run(script, dir.path());

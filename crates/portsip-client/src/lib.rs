@@ -62,3 +62,8 @@ pub use open::{BillingAccount, CallRateType, ChargingType};
 pub use rates::{RatePages, RatesPage, RatesQuery, RowError};
 pub use session::{Session, SessionBuilder};
 pub use writable::WritableSession;
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -210,7 +210,7 @@ impl Session {
             domain: None,
             http: HttpOptions::default(),
             retry: RetryPolicy::default(),
-            total_timeout: Duration::from_mins(1),
+            total_timeout: Duration::from_secs(60),
             body_limit: 64 * 1024 * 1024,
             export_limit: 512 * 1024 * 1024,
             transport: None,

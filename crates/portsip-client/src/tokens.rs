@@ -22,11 +22,11 @@ const FORM_CLIENT_ID: &str = "9d806019-75b2-4b3d-bb8b-f5a3a412cc0a";
 /// After a refusal, the same credentials are not tried again for this long; it doubles with each
 /// refusal up to [`LONGEST_REST`].
 const FIRST_REST: Duration = Duration::from_secs(30);
-const LONGEST_REST: Duration = Duration::from_mins(15);
+const LONGEST_REST: Duration = Duration::from_secs(15 * 60);
 
 /// The same after an answer that may be a refusal in other words, such as a 400 or a web page.
 /// Servers lock logins that are refused repeatedly, and not all say that it is a refusal.
-const FIRST_UNCLEAR_REST: Duration = Duration::from_mins(1);
+const FIRST_UNCLEAR_REST: Duration = Duration::from_secs(60);
 
 /// After a server that failed or could not be reached: so long that the requests of one poll share
 /// one attempt.
@@ -34,7 +34,7 @@ const FAILURE_REST: Duration = Duration::from_secs(5);
 
 /// After a fresh token did not help an operation, its refusals count as a missing right for this
 /// long.
-const NO_RIGHT_REST: Duration = Duration::from_mins(10);
+const NO_RIGHT_REST: Duration = Duration::from_secs(10 * 60);
 
 /// The same when the server does not accept the token: it may be restarting.
 const NO_TOKEN_REST: Duration = Duration::from_secs(30);
@@ -299,7 +299,7 @@ impl Tokens {
             // Tokens of a PBX live for days at most; the bound keeps the sum within the clock's
             // range.
             let life = Duration::from_secs(seconds.min(30 * 86_400));
-            let early = (life / 10).min(Duration::from_mins(1));
+            let early = (life / 10).min(Duration::from_secs(60));
             Life {
                 refresh_at: now + life.saturating_sub(early),
                 ends_at: now + life,

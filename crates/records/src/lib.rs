@@ -15,6 +15,7 @@
 
 pub mod balances;
 mod batch;
+mod batch_log;
 pub mod billing;
 pub mod calls;
 pub mod charges;
@@ -34,6 +35,7 @@ mod unreadable;
 
 pub use balances::{Balance, BalancesBuilder, BalancesView};
 pub use batch::{Backlog, Batch, BatchId, BatchSeq};
+pub use batch_log::{BatchLog, BatchLogError};
 pub use billing::{Billing, BillingBuilder, BillingView};
 pub use calls::{Call, CallField, CallsBuilder, CallsView, Direction, Interaction, Previous};
 pub use charges::{Charge, ChargesBuilder, ChargesView};
@@ -45,3 +47,8 @@ pub use rates::{Rate, RatesBuilder, RatesView};
 pub use reading::Reading;
 pub use stream::{ParseStreamError, Stream};
 pub use time::{TimeReader, UnknownZone};
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

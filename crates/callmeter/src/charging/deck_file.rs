@@ -56,10 +56,11 @@ pub(crate) struct DeckFile {
 /// Reads a file: CSV with a header like that of the PBX's export, or JSON like that of its list,
 /// which is `{"items": […]}` or the bare list.
 pub(crate) fn read(path: &Path) -> Result<DeckFile, DeckFileError> {
-    let bytes = api_client::read_file(path, MAX_BYTES).map_err(|source| DeckFileError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes =
+        read_file_timeout::read_file(path, MAX_BYTES).map_err(|source| DeckFileError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
     let is_json = bytes
         .iter()
         .find(|byte| !byte.is_ascii_whitespace())

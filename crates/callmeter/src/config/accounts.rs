@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::hostedsuite::hosted_suite;
 use super::model::{Account, Api};
 use super::portsip::port_sip;
-use super::section::Section;
-use super::yaml::Node;
+use yaml_sections::Node;
+use yaml_sections::Section;
 
 /// The number of accounts is limited: each has tasks, connections and series.
 const MAX_ACCOUNTS: usize = 1_000;

@@ -10,7 +10,7 @@ use super::accounts::sections;
 use super::charge_model::{Charging, Deck, NumberColumn, Numbers, Rule};
 use super::model::{Account, Api};
 use super::output_from::OutputFrom;
-use super::section::{Section, Text};
+use yaml_sections::{Section, Text};
 
 const DIRECTIONS: [(&str, Direction); 5] = [
     ("incoming", Direction::Incoming),

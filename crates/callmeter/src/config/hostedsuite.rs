@@ -6,8 +6,8 @@ use jiff::tz::TimeZone;
 
 use super::link::link;
 use super::model::{Balances, Calls, Clients, Format, HostedSuite, Rounding};
-use super::problem::did_you_mean;
-use super::section::{DAY, HOUR, MINUTE, SECOND, Section};
+use yaml_sections::did_you_mean;
+use yaml_sections::{DAY, HOUR, MINUTE, SECOND, Section};
 
 pub(super) fn hosted_suite(suite: &mut Section<'_>) -> Option<HostedSuite> {
     let link = link(suite, "https://cpo.hostedsuite.com/api");

@@ -6,7 +6,7 @@ use url::{Host, Url};
 
 use super::model::{Link, Proxy, Tls};
 use super::secret::SecretSource;
-use super::section::{HOUR, MINUTE, SECOND, Section, Text};
+use yaml_sections::{HOUR, MINUTE, SECOND, Section, Text};
 
 /// Reads the keys of `api` that both APIs have. `example` is a valid address.
 pub(super) fn link(api: &mut Section<'_>, example: &str) -> Option<Link> {

@@ -8,10 +8,9 @@ use super::metrics::metrics;
 use super::model::{Account, Api, Config, Journal};
 use super::outputs::{outputs, places};
 use super::paths::usable_journal;
-use super::problem::{ConfigError, Place, Problem};
-use super::problems::Problems;
-use super::section::{DAY, Section};
-use super::yaml;
+use yaml_sections::Problems;
+use yaml_sections::{ConfigError, Place, Problem};
+use yaml_sections::{DAY, Section};
 
 /// A configuration and what was found when it was read.
 #[derive(Debug, Clone)]
@@ -52,7 +51,7 @@ fn load_to(file: &Path, connects: bool) -> Result<Loaded, ConfigError> {
         let hint = "set its path with --config.file";
         ConfigError::whole(file, message, Some(hint.to_owned()))
     };
-    let bytes = api_client::read_file(file, yaml::MAX_FILE_BYTES)
+    let bytes = read_file_timeout::read_file(file, yaml_sections::MAX_FILE_BYTES)
         .map_err(|error| unreadable(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8".to_owned()))?;
     let parsed = parse(file, &text, connects)?;
@@ -80,7 +79,7 @@ pub(super) struct Parsed {
 }
 
 pub(super) fn parse(file: &Path, text: &str, connects: bool) -> Result<Parsed, ConfigError> {
-    let root = yaml::parse(file, text)?;
+    let root = yaml_sections::parse(file, text)?;
     let mut problems = Problems::new(file, text);
     problems.connects = connects;
     let config = Section::new(&problems, String::new(), &root).and_then(|mut root| {

@@ -8,8 +8,8 @@ use callmeter_meter::{
 };
 
 use super::model::Metrics;
-use super::section::{MINUTE, Section};
-use super::values::{format_duration, parse_duration};
+use yaml_sections::{MINUTE, Section};
+use yaml_sections::{format_duration, parse_duration};
 
 pub(super) fn metrics(root: &mut Section<'_>) -> Option<Metrics> {
     let mut metrics = root.section("metrics")?;

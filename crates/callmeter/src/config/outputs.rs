@@ -10,10 +10,9 @@ use super::model::{Isolation, Journal, Output};
 use super::output_from::OutputFrom;
 use super::paths::usable_directory;
 use super::plugin_secrets;
-use super::problem::Place;
 use super::secret::SecretSource;
-use super::section::Section;
-use super::yaml;
+use yaml_sections::Place;
+use yaml_sections::Section;
 
 const STREAMS: [(&str, Stream); 5] = [
     ("calls", Stream::Calls),
@@ -89,9 +88,11 @@ fn real(path: &Path) -> PathBuf {
 /// Where the plugins' settings are, or the outputs without any.
 pub(super) fn places(file: &mut Section<'_>) -> Vec<Option<Place>> {
     let outputs = file.list("outputs").unwrap_or_default().iter();
-    let place = |output: &yaml::Node| {
+    let place = |output: &yaml_sections::Node| {
         let config = match &output.value {
-            yaml::Value::Map(members) => members.iter().find(|(key, _)| key.value == "config"),
+            yaml_sections::Value::Map(members) => {
+                members.iter().find(|(key, _)| key.value == "config")
+            }
             _ => None,
         };
         Place::of(config.map_or(output.referenced, |(key, _)| key.referenced))
@@ -198,7 +199,8 @@ fn config(section: &mut Section<'_>) -> Option<Map<String, serde_json::Value>> {
     let Some(node) = section.node("config") else {
         return Some(Map::new());
     };
-    let serde_json::Value::Object(mut members) = yaml::to_json(section.problems().text, node)
+    let serde_json::Value::Object(mut members) =
+        yaml_sections::to_json(section.problems().text, node)
     else {
         section.mistake("config", "is not a map of the plugin's settings", None);
         return None;

@@ -2,7 +2,7 @@
 
 use super::link::link;
 use super::model::{Billing, PortSip, Rates};
-use super::section::{DAY, MINUTE, SECOND, Section};
+use yaml_sections::{DAY, MINUTE, SECOND, Section};
 
 pub(super) fn port_sip(pbx: &mut Section<'_>) -> Option<PortSip> {
     let link = link(pbx, "https://pbx.example.com:8887/api");

@@ -4,11 +4,11 @@
 //! registry and a copy of the status. What clients may use is limited: connections and time in
 //! `server`, concurrent scrapes in `metrics`.
 
-mod access;
 mod calls_card;
 mod charges_card;
 mod connections;
 mod discovery;
+mod guard;
 mod listen;
 mod metrics;
 mod page;
@@ -27,7 +27,7 @@ mod usage_figures;
 mod usage_spend;
 mod words;
 
-pub use access::{Access, AccessError, check, loses_protection};
 pub use listen::{ListenError, adopt, bind_all};
+pub use prometheus_web_config::{Access, AccessError, check, loses_protection};
 pub use serve::serve;
 pub use state::{Reload, ReloadRequest, WebState};

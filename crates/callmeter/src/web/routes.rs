@@ -18,7 +18,7 @@ use super::metrics::{self, Scrapes};
 use super::rendered::Rendered;
 use super::state::WebState;
 use super::usage::{self, Wanted};
-use super::{access, discovery, page};
+use super::{discovery, guard, page};
 use crate::status::Status;
 
 /// All paths, behind the access rules.
@@ -51,7 +51,7 @@ pub(super) fn router(state: WebState) -> Router {
         .merge(scrapes)
         .layer(middleware::from_fn_with_state(
             Arc::clone(&state.access),
-            access::guard,
+            guard::guard,
         ))
         .layer(middleware::from_fn_with_state(state, count))
 }

@@ -23,11 +23,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
-use super::access::Access;
 use super::connections::{Activity, Busy, Connections};
 use super::peer::Peer;
 use super::stall::StallGuard;
 use crate::stop::Stop;
+use prometheus_web_config::Access;
 
 /// The limits for clients.
 #[derive(Clone, Copy, Debug)]

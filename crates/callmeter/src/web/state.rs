@@ -6,11 +6,11 @@ use arc_swap::ArcSwap;
 use callmeter_meter::Meter;
 use tokio::sync::{mpsc, oneshot};
 
-use super::access::Access;
 use crate::cli::WebArgs;
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
 use crate::status::StatusStore;
+use prometheus_web_config::Access;
 
 /// What the web server needs of the program. It only changes something through [`Reload`].
 #[derive(Debug, Clone)]

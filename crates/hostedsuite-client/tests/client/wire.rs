@@ -16,7 +16,7 @@ fn all_calls_query() -> CallsQuery {
         .call_record("r7")
         .talk_time(
             Some(Duration::from_millis(1500)),
-            Some(Duration::from_mins(1)),
+            Some(Duration::from_secs(60)),
         )
         .call_type(CallType::Incoming)
         .sort("StartTime", SortDir::Desc)

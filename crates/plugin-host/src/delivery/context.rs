@@ -5,9 +5,9 @@ use std::sync::Arc;
 use callmeter_records::Stream;
 
 use super::shared::Shared;
-use crate::batch_log::BatchLog;
 use crate::dead_letters::DeadLetters;
 use crate::settings::{Limits, OutputSettings};
+use callmeter_records::BatchLog;
 
 /// An output's settings, its batches and its shared state.
 pub(super) struct Context {

@@ -7,8 +7,8 @@ use callmeter_records::{Batch, BatchSeq, Stream};
 
 use super::shared::Shared;
 use super::window::{Origin, Window};
-use crate::batch_log::{BatchLog, BatchLogError};
 use crate::dead_letters::{DeadLetter, DeadLetterError, DeadLetters, Listing};
+use callmeter_records::{BatchLog, BatchLogError};
 
 /// Time between two checks of the directory of replays.
 const LOOK_FOR_REPLAYS: Duration = Duration::from_secs(2);

@@ -15,7 +15,7 @@ use crate::sink::Sink;
 use crate::status::PluginIdentity;
 
 /// The longest wait that a plugin may ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// Why an instance is no longer fed.
 pub(super) enum StopReason {

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use callmeter_records::Stream;
 
-use crate::batch_log::BatchLog;
 use crate::settings::{Limits, OutputSettings, Scrub};
 use crate::sink::Interrupt;
 use crate::status::{LastError, OutputState, OutputStatus, PluginIdentity, StreamStatus};
+use callmeter_records::BatchLog;
 
 /// Shared by an output's thread, the watchdog and those that read its state.
 pub(crate) struct Shared {

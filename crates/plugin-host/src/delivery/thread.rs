@@ -6,10 +6,10 @@ use super::context::Context;
 use super::feed::Feed;
 use super::session::{Session, StopReason};
 use super::shared::Shared;
-use crate::batch_log::BatchLog;
 use crate::settings::OutputSettings;
 use crate::sink::Sink;
 use crate::status::{OutputState, PluginIdentity};
+use callmeter_records::BatchLog;
 
 /// Makes instances of an output's plugin.
 pub(crate) trait MakeSink: Send {

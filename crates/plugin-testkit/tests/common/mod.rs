@@ -16,7 +16,7 @@ use callmeter_plugin_testkit::generate::{self, Recipe};
 use callmeter_plugin_testkit::{Rig, RigOptions, Stream, built_library};
 
 /// Long enough for a machine that builds something else at the same time.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program that runs isolated plugins in these tests.
 pub const CHILD: &str = env!("CARGO_BIN_EXE_plugin_child");

@@ -116,7 +116,7 @@ fn an_output_that_waits_for_long_is_down() {
                 writes: queue(&[Answer::Retry(3_600_000)]),
                 ..Script::default()
             },
-            |options| options.limits.down_after = Duration::from_mins(minutes),
+            |options| options.limits.down_after = Duration::from_secs(minutes * 60),
         );
         append_calls(&stage.rig, 1, 5);
         let waits = |status: &OutputStatus| {
