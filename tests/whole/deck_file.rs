@@ -4,6 +4,7 @@ use std::process::Command;
 
 use callmeter_simulator::{Options, Simulator};
 use callmeter_tests::{Exporter, SuiteAccount, Web, World, callmeter};
+use jiff::{Timestamp, ToSpan as _};
 
 use crate::site::end;
 
@@ -23,13 +24,16 @@ fn check(config: &std::path::Path) -> (Option<i32>, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deck_file_that_is_missing_stops_nothing() {
+    // The simulated clock moves only when asked, and stays behind the real one.
     let simulator = Simulator::start(Options {
-        calls_per_day: Some(300),
+        start: Some(Timestamp::now() - 60_000.seconds()),
+        calls_per_day: Some(700),
         days: 1,
         ..Options::default()
     })
     .await
     .unwrap();
+    simulator.freeze(true);
     let world = World::new();
     let account = SuiteAccount::of("acme", &simulator).yaml(&world, "simulated");
     let config = world.configure(&[account], &[]);

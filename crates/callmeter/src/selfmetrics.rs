@@ -156,19 +156,7 @@ impl SelfMetrics {
         failure: Option<&str>,
     ) {
         let labels = [account, task];
-        // First the new reason: a scrape must not find none while the task goes on failing.
-        if let Some(reason) = failure {
-            self.task_failing
-                .with_label_values(&[account, task, reason])
-                .set(1);
-        }
-        for [_, of, reason] in self.failing(account) {
-            if of == task && Some(reason.as_str()) != failure {
-                let _gone = self
-                    .task_failing
-                    .remove_label_values(&[account, task, &reason]);
-            }
-        }
+        self.show_failure(account, task, failure);
         self.task_up
             .with_label_values(&labels)
             .set((status.state == TaskState::Ok).into());
@@ -177,6 +165,22 @@ impl SelfMetrics {
                 .with_label_values(&labels)
                 .set(unix_seconds(time));
         }
+    }
+
+    /// Shows that the file of the deck of an entry of `charges` was read, or why not. It has the
+    /// series of a poll, under the name of the entry.
+    pub(crate) fn deck_file_read(&self, entry: &str, failure: Option<&str>) {
+        let labels = [entry, Task::Rates.label()];
+        self.polls.with_label_values(&labels).inc();
+        if let Some(reason) = failure {
+            self.poll_failures
+                .with_label_values(&[labels[0], labels[1], reason])
+                .inc();
+        }
+        self.show_failure(labels[0], labels[1], failure);
+        self.task_up
+            .with_label_values(&labels)
+            .set(failure.is_none().into());
     }
 
     /// Removes the gauges of a task that is no longer polled. An alert on them would never end.
@@ -205,25 +209,26 @@ impl SelfMetrics {
         }
     }
 
+    fn show_failure(&self, account: &str, task: &str, failure: Option<&str>) {
+        // First the new reason: a scrape must not find none while the task goes on failing.
+        if let Some(reason) = failure {
+            self.task_failing
+                .with_label_values(&[account, task, reason])
+                .set(1);
+        }
+        for [_, of, reason] in self.failing(account) {
+            if of == task && Some(reason.as_str()) != failure {
+                let _gone = self
+                    .task_failing
+                    .remove_label_values(&[account, task, &reason]);
+            }
+        }
+    }
+
     /// The labels of the account's tasks that fail.
     fn failing(&self, account: &str) -> impl Iterator<Item = [String; 3]> {
         let shown = label_sets(&self.task_failing, "account", account).into_iter();
         shown.filter_map(|labels| labels.try_into().ok())
-    }
-
-    /// Shows that the file of the deck of an entry of `charges` was read, or why not. It has the
-    /// series of a poll, under the name of the entry.
-    pub(crate) fn deck_file_read(&self, entry: &str, failure: Option<&str>) {
-        let labels = [entry, Task::Rates.label()];
-        self.polls.with_label_values(&labels).inc();
-        if let Some(reason) = failure {
-            self.poll_failures
-                .with_label_values(&[labels[0], labels[1], reason])
-                .inc();
-        }
-        self.task_up
-            .with_label_values(&labels)
-            .set(failure.is_none().into());
     }
 
     /// Removes the series of an account that was removed.

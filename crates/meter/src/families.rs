@@ -182,7 +182,7 @@ families! {
     CallsNotCharged: Totals Counter "callmeter_calls_not_charged_total" ["account", "reason"] ""
         "Calls that a rule of `charges` selects and that are not charged when they are first seen, by reason.";
     CallsWaitingForDeck: Registry Gauge "callmeter_calls_waiting_for_deck" ["account"] ""
-        "Calls that are not charged yet because the rate deck, or its currency, was not read yet.";
+        "Calls that a rule of `charges` selects and that wait: the rate deck has no rate that can be used, or its currency is not known.";
 
     // ---- the meter itself
     SeriesFolded: Totals Counter "callmeter_series_folded_total" ["family"] ""

@@ -115,6 +115,9 @@ fn a_deck_file_that_cannot_be_read_is_shown_and_the_last_rates_stay() {
     };
     let up = |rig: &Rig| rig.app.metrics.task_up.with_label_values(&labels).get();
     assert_eq!((failures(&rig, "local"), up(&rig)), (1, 0));
+    let failing = ["spend", "rates", "local"];
+    let failing = rig.app.metrics.task_failing.with_label_values(&failing);
+    assert_eq!(failing.get(), 1);
 
     rig.file(&format!("{HEADER}41,A,0,60,0.5,0,60,0.5,0,0\n"));
     let (status, charges) = rig.round();

@@ -63,7 +63,8 @@ fn check_journal(loaded: &Loaded) -> Result<(), Failure> {
     })
 }
 
-/// Reads the deck files. A start does not fail without them, but calls would wait. Returns warnings.
+/// Reads the deck files. A start does not fail without them, but calls would wait. Returns
+/// warnings.
 fn check_decks(loaded: &Loaded) -> Result<Vec<String>, Failure> {
     let mut problems = Vec::new();
     let mut warnings = Vec::new();

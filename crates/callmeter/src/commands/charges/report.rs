@@ -34,7 +34,9 @@ pub(super) enum Why {
 impl Why {
     fn words(self) -> &'static str {
         match self {
-            Self::NotCharged => "its last version was not charged, or not by this rule",
+            Self::NotCharged => {
+                "its last version was not charged: it waits, or came before the entry or the rule"
+            }
             Self::OtherDeck => "`rating` or the deck of the entry was changed after it was charged",
             Self::OtherRules => {
                 "rules, numbers or the currency of the entry were changed after it was charged"
