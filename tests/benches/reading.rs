@@ -133,8 +133,8 @@ impl Account {
     async fn is_read(&self) {
         loop {
             let metrics = self.exporter.metrics().await;
-            let is_known = metrics.count("callmeter_dates_incomplete", &[]) == 1;
-            if is_known && metrics.sum("callmeter_dates_incomplete", &[]) == 0.0 {
+            let is_known = metrics.count("callmeter_days_incomplete", &[]) == 1;
+            if is_known && metrics.sum("callmeter_days_incomplete", &[]) == 0.0 {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(200)).await;

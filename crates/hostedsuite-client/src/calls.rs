@@ -143,9 +143,9 @@ impl CallsPage {
         })
     }
 
-    /// What [`KnownRows`](crate::KnownRows) has to keep of a record, so that the same text is known:
-    /// the hash of its id, and the text. `None` if its text does not begin with its id, as the
-    /// service writes JSON.
+    /// What [`KnownRows`](crate::KnownRows) has to keep of a record, so that the same text is
+    /// known: the hash of its id, and the text. `None` if its text does not begin with its id, as
+    /// the service writes JSON.
     pub fn known_text(&self, index: usize) -> Option<(u64, KnownText)> {
         let row = CallRef(self.table.row(index)?.ok()?);
         let text = self.table.row_text(index);

@@ -43,7 +43,7 @@ families! {
         "Unix time of the last poll that succeeded.";
     Watermark: State Gauge "callmeter_watermark_timestamp_seconds" ["account", "api"] "seconds"
         "Unix time up to which the account's calls have been read.";
-    DaysIncomplete: Registry Gauge "callmeter_dates_incomplete" ["account"] ""
+    DaysIncomplete: Registry Gauge "callmeter_days_incomplete" ["account"] ""
         "Days that may miss calls: not read to their ends, fewer records than the server counts, failed, or overdue. The status page names them.";
     CompleteUntil: Registry Gauge "callmeter_complete_until_timestamp_seconds" ["account"] "seconds"
         "Unix time before which no day misses calls that the server lists. Moves back when a day turns out to miss some. Days that an operator asked for do not count.";

@@ -7,7 +7,8 @@ use super::table::{Column, RawTable, Unreadable};
 use super::{json, jsv};
 use crate::known_rows::KnownRows;
 
-/// Reads an answer's body, except for the rows of JSON that are `known`. A row that cannot be read is one fault; an error concerns the whole.
+/// Reads an answer's body, except for the rows of JSON that are `known`. A row that cannot be read
+/// is one fault; an error concerns the whole.
 pub(crate) fn read(
     columns: &'static [Column],
     mut body: Bytes,

@@ -82,9 +82,9 @@ impl PageIngest<'_> {
     }
 
     /// Counts a call that the journal has with the same contents, by the hash of its id
-    /// ([`id_hash`](callmeter_records::id_hash)): for a caller who knows that from its text. `None`,
-    /// and nothing is counted, if the id is not among those in memory: then the call has to be
-    /// added.
+    /// ([`id_hash`](callmeter_records::id_hash)): for a caller who knows that from its text.
+    /// `None`, and nothing is counted, if the id is not among those in memory: then the call has
+    /// to be added.
     pub fn add_known(&mut self, id: u64) -> Option<Classification> {
         let mut known = self.memory.with_hash(id);
         let (index, _) = known.next()?;
