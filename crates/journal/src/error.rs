@@ -20,7 +20,9 @@ pub enum JournalError {
         holder: String,
     },
     /// The file is another database, or no database.
-    #[error("{path} is not a callmeter journal: use another path, or move the file away")]
+    #[error(
+        "{path} is not a callmeter journal, or its beginning is damaged: use another path, or restore a backup"
+    )]
     NotAJournal {
         /// The file.
         path: PathBuf,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use super::model::{Link, Proxy, Tls};
+use super::no_proxy;
 use super::secret::SecretSource;
 use yaml_sections::{HOUR, MINUTE, SECOND, Section, Text};
 
@@ -163,6 +164,10 @@ fn proxy(api: &mut Section<'_>) -> Proxy {
     {
         let message = format!("{text:?} is not the address of a proxy");
         api.mistake("proxy_url", message, hint);
+    }
+    if let Some(problem) = no_proxy.as_deref().and_then(no_proxy::problem) {
+        let hint = "write names, addresses and networks, separated by commas";
+        api.mistake("no_proxy", problem, Some(hint.to_owned()));
     }
     Proxy::Url(api_client::Proxy { url, no_proxy })
 }

@@ -9,6 +9,7 @@ mod link;
 mod load;
 mod metrics;
 mod model;
+mod no_proxy;
 mod output_from;
 mod outputs;
 mod paths;

@@ -153,7 +153,7 @@ impl Keeper {
                 }
                 let over = policy.max_bytes.is_some_and(|max| report.bytes > max);
                 if let (true, Some(hold)) = (over, &report.held_by) {
-                    warn!(bytes = report.bytes, held_by = ?hold, "the journal is larger than max_bytes, but its oldest batches are still needed");
+                    warn!(bytes = report.bytes, held_by = %hold, "the journal is larger than max_bytes, but its oldest records are still needed");
                 }
                 self.set_error(None);
             }

@@ -1,5 +1,6 @@
 //! Deletes old batches, oldest first, but none that is still needed.
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -56,6 +57,23 @@ pub enum Hold {
         /// The stream.
         stream: Stream,
     },
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clock => f.write_str("a clock that has jumped"),
+            Self::Snapshot => f.write_str("totals that are not stored yet"),
+            Self::Lookback { account } => write!(f, "the look-back of account {account}"),
+            Self::Output { output, stream } => {
+                write!(
+                    f,
+                    "output {output}, which has not acknowledged {}",
+                    stream.name()
+                )
+            }
+        }
+    }
 }
 
 /// Records that an output had not acknowledged, by output and stream.
