@@ -217,11 +217,13 @@ impl CallsPage {
 /// assert!(is_no_id("{00000000-0000-0000-0000-000000000000}"));
 /// assert!(is_no_id(" null "));
 /// assert!(!is_no_id("10"));
+/// assert!(!is_no_id("x"));
 /// ```
 pub fn is_no_id(id: &str) -> bool {
     let id = id.trim();
     let of_zeros = |c: char| matches!(c, '0' | '-' | '{' | '}' | '(' | ')' | 'x' | 'X' | ',');
-    id.eq_ignore_ascii_case("null") || id.chars().all(of_zeros)
+    let has_zero = id.contains('0') || !id.contains(|c: char| c.is_ascii_alphanumeric());
+    id.eq_ignore_ascii_case("null") || (has_zero && id.chars().all(of_zeros))
 }
 
 call_record_info! { row

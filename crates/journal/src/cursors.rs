@@ -17,6 +17,8 @@ pub enum Start {
     Oldest,
     /// At the next batch that is appended.
     Newest,
+    /// After this batch.
+    After(BatchSeq),
 }
 
 const ADD: &str = "add an output to";
@@ -31,6 +33,7 @@ fn new_cursor(
 ) -> rusqlite::Result<Cursor> {
     let (batch, sequence) = match start {
         Start::Newest => end,
+        Start::After(batch) => (batch, last_sequence_at(conn, stream, batch)?.unwrap_or(0)),
         Start::Oldest => {
             // The output does not lose what retention deleted before it was registered.
             let first: Option<i64> = conn

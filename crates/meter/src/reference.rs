@@ -97,7 +97,8 @@ pub fn markdown() -> String {
          - The call counters of a client start at 0, for incoming and for outgoing calls, as soon as the client is known. Other series of\n  \
            totals begin with their first event: calls of other directions or of unknown clients, `callmeter_operator_…`,\n  \
            `callmeter_call_rates_changed_total` of a new rate type, `callmeter_charges_total`, `callmeter_charged_seconds_total` and\n  \
-           `callmeter_calls_not_charged_total`. `increase()` leaves the first value of a new series out. The queries of the mixin add it.\n  \
+           `callmeter_calls_not_charged_total`. `increase()` leaves the first value of a new series out. Queries of the mixin add it for\n  \
+           calls, rates and charges; those of the service level do not.\n  \
            So does Prometheus with `--enable-feature=created-timestamp-zero-ingestion`, which reads start times from the protobuf format.\n",
         bounds.join(", "),
         shown.join(", "),

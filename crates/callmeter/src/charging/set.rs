@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use callmeter_journal::Start;
-use callmeter_records::Stream;
+use callmeter_journal::{Journal, JournalError, Start};
+use callmeter_records::{BatchSeq, Stream};
 
 use super::cursor::cursor_of;
 use super::engine::Engine;
@@ -25,15 +25,22 @@ struct Running {
     thread: JoinHandle<()>,
 }
 
-/// The cursors of entries: their names, and where new ones start.
-pub(crate) fn cursors(entries: &[Charging]) -> Vec<(String, Stream, Start)> {
-    let start = |from| match from {
-        OutputFrom::Oldest => Start::Oldest,
-        OutputFrom::Now => Start::Newest,
+/// The cursors of entries: their names, and where new ones start. If another entry has charged the
+/// account before, that is after its last charge.
+pub(crate) fn cursors(
+    journal: &Journal,
+    entries: &[Charging],
+) -> Result<Vec<(String, Stream, Start)>, JournalError> {
+    let start = |entry: &Charging| {
+        Ok(match (entry.from, journal.last_charged(&entry.account)?) {
+            (OutputFrom::Oldest, _) => Start::Oldest,
+            (OutputFrom::Now, BatchSeq::START) => Start::Newest,
+            (OutputFrom::Now, charged) => Start::After(charged),
+        })
     };
     entries
         .iter()
-        .map(|entry| (cursor_of(&entry.name), Stream::Calls, start(entry.from)))
+        .map(|entry| Ok((cursor_of(&entry.name), Stream::Calls, start(entry)?)))
         .collect()
 }
 

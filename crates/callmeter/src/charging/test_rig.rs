@@ -162,7 +162,8 @@ impl Rig {
 }
 
 fn register(app: &AppContext, entry: &Charging) {
-    for (cursor, stream, start) in set::cursors(std::slice::from_ref(entry)) {
+    let cursors = set::cursors(&app.journal, std::slice::from_ref(entry)).unwrap();
+    for (cursor, stream, start) in cursors {
         app.journal.register_output(&cursor, stream, start).unwrap();
     }
 }

@@ -3,7 +3,7 @@
 use callmeter_records::{Rate, Reading};
 
 use super::test_rig::{HEADER, Rig, rate};
-use crate::config::Deck;
+use crate::config::{Deck, OutputFrom};
 
 /// A deck without a usable rate has not been read: calls wait for the first one that has one.
 #[test]
@@ -157,4 +157,24 @@ fn unreadable_rows_of_a_deck_file_are_counted() {
     let labels = ["spend", "rates"];
     let unreadable = &rig.app.metrics.records_unreadable;
     assert_eq!(unreadable.with_label_values(&labels).get(), 1);
+}
+
+/// Another entry goes on after the last charge, whatever its `from` says.
+#[test]
+fn calls_that_came_while_no_entry_charged_are_charged_by_the_next_one() {
+    for from in [OutputFrom::Now, OutputFrom::Oldest] {
+        let mut rig = Rig::of_account(Some("USD"));
+        rig.rates(&[rate(50)]);
+        rig.call("a", "Outgoing", 1);
+        rig.call("b", "Outgoing", 1);
+        assert_eq!(rig.round().1.len(), 2);
+        rig.call("n", "Outgoing", 1);
+        rig.call("a", "Outgoing", 2);
+        rig.entry.from = from;
+        rig.rename("next");
+        let charges = rig.round().1;
+        assert_eq!(charges[2..], ["n 50 USD", "a 100 USD"], "{from:?}");
+        rig.restart();
+        assert_eq!(rig.round().1.len(), 4);
+    }
 }

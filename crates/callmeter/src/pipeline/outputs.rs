@@ -239,7 +239,8 @@ fn set_cursors(
     wanted: &BTreeMap<String, Configured>,
     charges: &[Charging],
 ) -> Result<(), OutputsError> {
-    let charges = charging::cursors(charges);
+    let charges = charging::cursors(&app.journal, charges)
+        .map_err(|source| OutputsError::Journal(Box::new(source)))?;
     let mut cursors: Vec<_> = charges
         .iter()
         .map(|(name, stream, from)| (name.as_str(), *stream, *from))

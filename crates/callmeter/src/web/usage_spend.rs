@@ -45,9 +45,21 @@ impl Sum {
     }
 }
 
-/// The spend of the accounts that have charges.
+/// The spend of the accounts that have charges; none if one of the families is hidden.
 pub(super) fn spend(snapshot: &Snapshot) -> BTreeMap<String, Spend> {
     let mut accounts = BTreeMap::new();
+    let families = [
+        FamilyId::Charges,
+        FamilyId::ChargeCorrections,
+        FamilyId::ChargedSeconds,
+        FamilyId::ChargeCorrectionsSeconds,
+    ];
+    if !families
+        .into_iter()
+        .all(|family| snapshot.view().shows(family))
+    {
+        return accounts;
+    }
     for family in [FamilyId::Charges, FamilyId::ChargeCorrections] {
         add(&mut accounts, snapshot, family, |amount| Sum {
             amount,
@@ -203,7 +215,7 @@ fn minutes(sum: Sum) -> String {
 
 #[cfg(test)]
 mod tests {
-    use callmeter_meter::{Api, Client, Ledger, Limits};
+    use callmeter_meter::{Api, Client, Ledger, Limits, View};
     use callmeter_records::{
         BatchHead, Call, CallsBuilder, Charge, ChargesBuilder, Reading, RowMark, Stream,
     };
@@ -294,5 +306,14 @@ mod tests {
         assert!(page.contains("c0999") && page.contains("c0950") && !page.contains("c0949"));
         assert!(page.contains("and 950 more"), "{page}");
         assert!(page.contains("4995 USD"), "{page}");
+    }
+
+    #[test]
+    fn a_part_of_the_families_is_no_spend() {
+        let mut ledger = ledger(&[("c1", "MOBILE", "USD", 33, None)]);
+        let mut view = View::everything();
+        view.hidden.insert(FamilyId::ChargeCorrections);
+        ledger.set_view(view);
+        assert!(spend(&ledger.snapshot()).is_empty());
     }
 }
