@@ -20,6 +20,7 @@ const TYPES: usize = 10;
 pub(super) struct Spend {
     /// Since when the account is counted.
     since: Option<i64>,
+    has_minutes: bool,
     by_currency: BTreeMap<String, InCurrency>,
 }
 
@@ -45,32 +46,35 @@ impl Sum {
     }
 }
 
-/// The spend of the accounts that have charges; none if one of the families is hidden.
+/// The spend of the accounts that have charges, as far as its families are shown: a sum without its
+/// corrections would be wrong.
 pub(super) fn spend(snapshot: &Snapshot) -> BTreeMap<String, Spend> {
     let mut accounts = BTreeMap::new();
-    let families = [
-        FamilyId::Charges,
-        FamilyId::ChargeCorrections,
-        FamilyId::ChargedSeconds,
-        FamilyId::ChargeCorrectionsSeconds,
-    ];
-    if !families
-        .into_iter()
-        .all(|family| snapshot.view().shows(family))
-    {
+    let shows = |families: [FamilyId; 2]| {
+        let view = snapshot.view();
+        families.into_iter().all(|family| view.shows(family))
+    };
+    let amounts = [FamilyId::Charges, FamilyId::ChargeCorrections];
+    if !shows(amounts) {
         return accounts;
     }
-    for family in [FamilyId::Charges, FamilyId::ChargeCorrections] {
+    for family in amounts {
         add(&mut accounts, snapshot, family, |amount| Sum {
             amount,
             seconds: 0,
         });
     }
-    for family in [FamilyId::ChargedSeconds, FamilyId::ChargeCorrectionsSeconds] {
-        add(&mut accounts, snapshot, family, |seconds| Sum {
-            amount: 0,
-            seconds,
-        });
+    let seconds = [FamilyId::ChargedSeconds, FamilyId::ChargeCorrectionsSeconds];
+    if shows(seconds) {
+        for family in seconds {
+            add(&mut accounts, snapshot, family, |seconds| Sum {
+                amount: 0,
+                seconds,
+            });
+        }
+        for spend in accounts.values_mut() {
+            spend.has_minutes = true;
+        }
     }
     accounts
 }
@@ -143,16 +147,17 @@ pub(super) fn section(spend: &Spend, names: &HashMap<String, String>) -> Markup 
                 article {
                     p.fact {
                         strong { (money(sums.all, currency)) }
-                        " for " (minutes(sums.all)) " min: all charges"
+                        @if spend.has_minutes { " for " (minutes(sums.all)) " min" }
+                        ": all charges"
                         @if let Some(since) = since {
                             " since the calls of the account are counted (" (since.strftime("%Y-%m-%d")) ")"
                         }
                         ", with what edits have changed."
                     }
-                    (table("Client", &sums.clients, CLIENTS, currency, |client| {
+                    (table(("Client", spend.has_minutes), &sums.clients, CLIENTS, currency, |client| {
                         names.get(client).filter(|name| !name.is_empty()).cloned()
                     }))
-                    (table("Type of destination", &sums.types, TYPES, currency, |_| None))
+                    (table(("Type of destination", spend.has_minutes), &sums.types, TYPES, currency, |_| None))
                 }
             }
         }
@@ -160,7 +165,7 @@ pub(super) fn section(spend: &Spend, names: &HashMap<String, String>) -> Markup 
 }
 
 fn table(
-    title: &str,
+    (title, has_minutes): (&str, bool),
     sums: &HashMap<String, Sum>,
     listed: usize,
     currency: &str,
@@ -170,7 +175,11 @@ fn table(
     let rest = sums.len() - shown.len();
     html! {
         div.scroll { table.spend {
-            thead { tr { th { (title) } th.figures { "Spend" } th.figures { "Minutes" } } }
+            thead { tr {
+                th { (title) }
+                th.figures { "Spend" }
+                @if has_minutes { th.figures { "Minutes" } }
+            } }
             tbody {
                 @for (key, sum) in shown {
                     tr {
@@ -178,7 +187,7 @@ fn table(
                             @if let Some(name) = name(key) { (name) small { (key) } } @else { (key) }
                         }
                         td.figures data-label="Spend" { (money(sum, currency)) }
-                        td.figures data-label="Minutes" { (minutes(sum)) }
+                        @if has_minutes { td.figures data-label="Minutes" { (minutes(sum)) } }
                     }
                 }
             }
@@ -309,11 +318,20 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_the_families_is_no_spend() {
+    fn what_is_hidden_is_not_on_the_page() {
         let mut ledger = ledger(&[("c1", "MOBILE", "USD", 33, None)]);
-        let mut view = View::everything();
-        view.hidden.insert(FamilyId::ChargeCorrections);
-        ledger.set_view(view);
-        assert!(spend(&ledger.snapshot()).is_empty());
+        let mut hide = |family| {
+            let mut view = View::everything();
+            view.hidden.insert(family);
+            ledger.set_view(view);
+            spend(&ledger.snapshot())
+        };
+        assert!(hide(FamilyId::Charges).is_empty());
+        assert!(hide(FamilyId::ChargeCorrections).is_empty());
+        for family in [FamilyId::ChargedSeconds, FamilyId::ChargeCorrectionsSeconds] {
+            let page = section(&hide(family)["acme"], &HashMap::new()).into_string();
+            assert!(page.contains("0.33 USD") && !page.contains("min"), "{page}");
+            assert!(!page.contains("Minutes"), "{page}");
+        }
     }
 }
