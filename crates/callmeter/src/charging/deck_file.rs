@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use api_client::ErrorKind;
-use callmeter_rating::{Built, Deck, Options};
+use callmeter_rating::{Built, Deck, Options, ProblemKind};
 use portsip_client::{CallRate, ExportReader};
 use serde_json::value::RawValue;
 
@@ -49,8 +49,32 @@ impl DeckFileError {
 pub(crate) struct DeckFile {
     /// The rates, in the order of the file.
     pub(crate) rates: Vec<CallRate>,
+    /// The row of each of them, from 1, without the header.
+    rows: Vec<u64>,
     /// The rows that cannot be read, with the reasons.
     pub(crate) unreadable: Vec<String>,
+}
+
+impl DeckFile {
+    fn new(rows: impl Iterator<Item = Result<CallRate, String>>) -> Self {
+        let mut deck = Self {
+            rates: Vec::new(),
+            rows: Vec::new(),
+            unreadable: Vec::new(),
+        };
+        for (number, row) in (1..).zip(rows) {
+            match row {
+                Ok(rate) => {
+                    deck.rates.push(rate);
+                    deck.rows.push(number);
+                }
+                Err(reason) => deck
+                    .unreadable
+                    .push(format!("row {number} cannot be read: {reason}")),
+            }
+        }
+        deck
+    }
 }
 
 /// Reads a file: CSV with a header like that of the PBX's export, or JSON like that of its list,
@@ -76,17 +100,11 @@ fn csv(bytes: &[u8]) -> Result<DeckFile, String> {
     let mut reader = ExportReader::new();
     reader.push(bytes);
     reader.end();
-    let mut deck = DeckFile {
-        rates: Vec::new(),
-        unreadable: Vec::new(),
-    };
+    let mut rows = Vec::new();
     while let Some(rate) = reader.next().map_err(|error| error.to_string())? {
-        match rate {
-            Ok(rate) => deck.rates.push(rate),
-            Err(error) => deck.unreadable.push(error.to_string()),
-        }
+        rows.push(rate.map_err(|error| error.reason));
     }
-    Ok(deck)
+    Ok(DeckFile::new(rows.into_iter()))
 }
 
 fn json(bytes: &[u8]) -> Result<DeckFile, String> {
@@ -103,19 +121,10 @@ fn json(bytes: &[u8]) -> Result<DeckFile, String> {
     let rows = rows.map_err(|error| {
         format!("it is neither a list of rates nor an object with the list `items`: {error}")
     })?;
-    let mut deck = DeckFile {
-        rates: Vec::new(),
-        unreadable: Vec::new(),
-    };
-    for (index, row) in rows.into_iter().enumerate() {
-        match serde_json::from_str(row.get()) {
-            Ok(rate) => deck.rates.push(rate),
-            Err(error) => deck
-                .unreadable
-                .push(format!("row {index} cannot be read: {error}")),
-        }
-    }
-    Ok(deck)
+    let rates = rows.into_iter().map(|row| serde_json::from_str(row.get()));
+    Ok(DeckFile::new(rates.map(|rate| {
+        rate.map_err(|error: serde_json::Error| error.to_string())
+    })))
 }
 
 /// A deck that was built of a file, and the rows that cannot be read.
@@ -130,7 +139,23 @@ pub(crate) fn deck_of_file(path: &Path, options: &Options) -> Result<FileDeck, S
     let deck = OwnedDeck::with_repeats(file.rates.into_iter());
     let records = deck.records();
     let rows = records.iter().map(rating_row);
-    let built = Deck::build(rows, options).map_err(|error| error.to_string())?;
+    let mut built = Deck::build(rows, options).map_err(|error| error.to_string())?;
+    // The rows of the file, not of the rates that can be read.
+    let row_of = |rate: u64| {
+        let place = usize::try_from(rate)
+            .ok()
+            .and_then(|rate| rate.checked_sub(1));
+        place
+            .and_then(|place| file.rows.get(place))
+            .copied()
+            .unwrap_or(rate)
+    };
+    for problem in &mut built.problems {
+        problem.row = row_of(problem.row);
+        if let ProblemKind::Duplicate { first, .. } = &mut problem.kind {
+            *first = row_of(*first);
+        }
+    }
     Ok(FileDeck {
         built,
         unreadable: file.unreadable,
@@ -155,5 +180,29 @@ mod tests {
         assert!(json(b"{}").is_err());
         assert!(csv(b"a,b\n1,2\n").is_err());
         assert!(csv(b"").is_err());
+    }
+
+    #[test]
+    fn rows_are_those_of_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deck.csv");
+        let header = "Prefix,Type,Free Seconds,Grace Period,Interval 1,Interval N,Connect Fee,Post Call Surcharge,Price 1,Price N";
+        let good = "41,A,0,0,60,60,0,0,0.5,0.5";
+        let twice = "41,A,0,0,60,60,0,0,0.7,0.7";
+        std::fs::write(&path, format!("{header}\n41,LOCAL,0\n{good}\nx\n{twice}\n")).unwrap();
+        let deck = deck_of_file(&path, &Options::default()).unwrap();
+        let unreadable: Vec<_> = deck.unreadable.iter().map(|row| &row[..5]).collect();
+        assert_eq!(unreadable, ["row 1", "row 3"]);
+        let problems: Vec<_> = deck
+            .built
+            .problems
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(problems.len(), 1);
+        assert!(
+            problems[0].starts_with("row 4 ") && problems[0].contains("row 2 has"),
+            "{problems:?}"
+        );
     }
 }
