@@ -111,7 +111,7 @@ impl Drop for Output {
     }
 }
 
-/// Whether a path is the journal or a file beside it, or has any journal's contents.
+/// Whether a path is the journal or one of its other files, or has the contents of any journal.
 fn is_of_journal(path: &Path, journal: &Path) -> bool {
     let identity = |path: &Path| {
         fs::metadata(path)
