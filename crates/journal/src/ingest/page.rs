@@ -88,7 +88,7 @@ impl PageIngest<'_> {
     pub fn add_known(&mut self, id: u64) -> Option<Classification> {
         let mut known = self.memory.with_hash(id);
         let (index, _) = known.next()?;
-        // Calls whose hashes are equal are told apart by their contents.
+        // Two calls with this hash: only their contents show which one it is.
         if known.next().is_some() {
             return None;
         }
