@@ -124,8 +124,10 @@ fn amounts(directory: &Path) -> Vec<f64> {
         }
         let mut reader = csv::Reader::from_path(entry.path()).unwrap();
         let titles = reader.headers().unwrap().clone();
-        let place = titles.iter().position(|title| title == "amount").unwrap();
-        // The last row may be half written.
+        // The plugin is at work: a new file has no header yet, its last row may be half written.
+        let Some(place) = titles.iter().position(|title| title == "amount") else {
+            continue;
+        };
         let rows = reader.records().flatten();
         amounts.extend(rows.filter_map(|row| row.get(place)?.parse::<f64>().ok()));
     }
