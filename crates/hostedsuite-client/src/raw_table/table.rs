@@ -264,6 +264,16 @@ impl RawTable {
         Ok(base)
     }
 
+    /// Removes what was read into the row that begins at `base`: its cells, and what was `kept` of
+    /// inner cells and unescaped texts before it stays.
+    pub(super) fn forget(&mut self, base: usize, kept: (usize, usize)) {
+        if let Some(cells) = self.cells.get_mut(base..) {
+            cells.fill(RawCell::default());
+        }
+        self.inner.truncate(kept.0);
+        self.unescaped.truncate(kept.1);
+    }
+
     pub(super) fn end_row(&mut self, place: Range<usize>, state: RowState) {
         self.states.push(state);
         self.places.push(RawCell::at(Kind::Nested, place));
