@@ -147,10 +147,9 @@ impl Reader<'_> {
         loop {
             self.blanks();
             let start = self.at;
-            let base = match table.begin_row() {
-                Ok(base) => base,
-                Err(reason) => return Err(Fault { reason, at: start }),
-            };
+            if let Err(reason) = table.check_room() {
+                return Err(Fault { reason, at: start });
+            }
             if let Some((id, len)) = self.known_row() {
                 self.at += len;
                 table.end_row(start..self.at, RowState::Known(id));
@@ -159,9 +158,10 @@ impl Reader<'_> {
                 }
                 continue;
             }
+            let base = table.begin_row();
             let kept = (table.inner.len(), table.unescaped.len());
             if self.usual_row(table, base).is_some() {
-                table.end_row(start..self.at, RowState::Read);
+                table.end_row(start..self.at, RowState::Read(base));
                 if self.has_ended()? {
                     return Ok(());
                 }
@@ -181,7 +181,7 @@ impl Reader<'_> {
                 table.end_row(start..self.at, RowState::Faulty(reason.into()));
                 result = Ok(());
             } else if result.is_ok() {
-                table.end_row(start..self.at, RowState::Read);
+                table.end_row(start..self.at, RowState::Read(base));
             }
             result?;
             if self.has_ended()? {

@@ -99,7 +99,7 @@ mod tests {
     /// What one of the two ways reads of a row: where it ends, and the texts of its cells.
     fn cells(text: &str, usual: bool) -> Option<(usize, Vec<(Kind, String)>)> {
         let mut table = RawTable::with_room_for(COLUMNS, text.len());
-        let base = table.begin_row().unwrap();
+        let base = table.begin_row();
         let mut reader = Reader::new(text, None);
         let read = if usual {
             reader.usual_row(&mut table, base)
