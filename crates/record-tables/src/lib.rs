@@ -147,6 +147,7 @@ macro_rules! charges {
             currency: text = "", "The currency of the amount, ISO 4217.";
             reason: text = "", "Why the call is not charged; null if it is.";
             deck: text = "", "A fingerprint of the deck and its options: the same deck has the same one.";
+            previous_sequence: long = "", "The `sequence` of the charge before this revision.";
             previous_client_id: text = "", "The client of the charge before this revision.";
             previous_rate_type: text = "", "The kind of destination of the charge before this revision.";
             previous_currency: text = "", "The currency of the charge before this revision.";
