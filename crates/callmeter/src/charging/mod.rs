@@ -21,7 +21,7 @@ mod tests;
 mod waiting;
 mod words;
 
-pub(crate) use charges::{Priced, charge_call, is_selected};
+pub(crate) use charges::{charge_call, is_selected};
 pub(crate) use current_deck::{CurrentDeck, build};
 pub(crate) use cursor::deck_account;
 pub(crate) use deck_file::deck_of_file;

@@ -9,12 +9,12 @@ use callmeter_records::charges::ChargeRow;
 use callmeter_records::{CallsView, CanonicalId, Change, ChargesView, Stream};
 use jiff::Timestamp;
 
-use super::decks::Decks;
-use super::report::{Cost, Difference, Report, Why};
+use super::decks::{Decks, Used};
+use super::report::{Cost, Difference, Outcome, Report, Why};
 use crate::charging::{charge_call, is_selected};
 use crate::cli::ChargeGroup;
 use crate::commands::journal;
-use crate::config::Charging;
+use crate::config::{Charging, Rule};
 use crate::exit::Failure;
 use crate::pipeline::journal_failure;
 
@@ -25,8 +25,7 @@ type Key = (Vec<u8>, String);
 struct Charged {
     entry: String,
     deck: String,
-    /// `None` if the call was not charged, for a reason, or the charge was taken back.
-    cost: Option<Cost>,
+    cost: Outcome,
     was_removed: bool,
     group: String,
     id: String,
@@ -38,9 +37,11 @@ struct Charged {
 struct Rated {
     group: String,
     id: String,
-    /// The fingerprint of the deck; `None` if there is none yet.
-    deck: Option<String>,
-    cost: Option<Cost>,
+    cost: Outcome,
+    /// By the deck of then: its fingerprint, and the cost. `None` while there is none.
+    then: Option<(String, Outcome)>,
+    /// Whether it was rated by a deck.
+    has_deck: bool,
     revision: i32,
 }
 
@@ -78,7 +79,7 @@ impl<'c> Run<'c> {
         self.read_charged()?;
         self.rate_again(&mut decks, &bar)?;
         bar.finish_and_clear();
-        Ok(self.compare(decks.are_those_of_then()))
+        Ok(self.compare())
     }
 
     /// Reads what was charged last for each call by each rule.
@@ -140,27 +141,22 @@ impl<'c> Run<'c> {
             let key = key(call.id(), &rule.name);
             // An edit may have moved the call out of the window, or from the rule.
             self.rated.remove(&key);
-            if !self.window.contains(&start) {
+            if !self.window.contains(&start) || !is_selected(call, rule) {
                 continue;
             }
             let charged = self.charged.get(&key);
             let charged_by = charged.map(|charged| charged.entry.as_str());
-            let found = decks.for_calls(&mut self.reader, batch, charged_by)?;
-            let deck = found.as_ref().map(|(priced, _)| priced.fingerprint.clone());
-            let cost = match found {
-                None if is_selected(call, rule) => None,
-                None => continue,
-                Some((priced, currency)) => {
-                    let Some(charged) = charge_call(call, rule, self.entry, &priced.deck) else {
-                        continue;
-                    };
-                    charged.charge.ok().map(|charge| Cost {
-                        amount: charge.amount,
-                        seconds: i64::try_from(charge.billed_seconds).unwrap_or(i64::MAX),
-                        currency,
-                    })
+            let then = match decks.of_then(&mut self.reader, batch, charged_by)? {
+                Some(used) => {
+                    let fingerprint = used.fingerprint.to_owned();
+                    let cost = cost(call, rule, self.entry, &used);
+                    cost.map(|cost| (fingerprint, cost))
                 }
+                None => None,
             };
+            let given = decks.given(&mut self.reader, batch)?;
+            let given = given.and_then(|used| cost(call, rule, self.entry, &used));
+            let rated_cost = given.or_else(|| then.as_ref().map(|(_, cost)| cost.clone()));
             let rated = Rated {
                 group: match self.group {
                     ChargeGroup::Client => call.client_id().unwrap_or("unknown").to_owned(),
@@ -168,8 +164,9 @@ impl<'c> Run<'c> {
                     ChargeGroup::Day => day_of(start),
                 },
                 id: call.id().unwrap_or_default().to_owned(),
-                deck,
-                cost,
+                has_deck: rated_cost.is_some(),
+                cost: rated_cost.unwrap_or(Outcome::Nothing(None)),
+                then,
                 revision: call.revision(),
             };
             self.rated.insert(key, rated);
@@ -185,17 +182,17 @@ impl<'c> Run<'c> {
         }
     }
 
-    fn compare(mut self, with_reasons: bool) -> Report {
+    fn compare(mut self) -> Report {
         let mut report = Report::default();
         for (key, rated) in std::mem::take(&mut self.rated) {
             let charged = self.charged.remove(&key);
-            let why = with_reasons.then(|| why(&rated, charged.as_ref()));
-            if rated.deck.is_none() {
+            let why = why(&rated, charged.as_ref());
+            if !rated.has_deck {
                 report.without_deck += 1;
             }
-            let was = charged.and_then(|charged| charged.cost);
-            report.add(&rated.group, rated.cost.as_ref(), was.as_ref());
-            if rated.cost != was {
+            let was = charged.map_or(Outcome::Nothing(None), |charged| charged.cost);
+            report.add(&rated.group, rated.cost.cost(), was.cost());
+            if rated.cost.cost() != was.cost() {
                 report
                     .differences
                     .push(Difference::new(rated.id, key.1, rated.cost, was, why));
@@ -212,24 +209,40 @@ impl<'c> Run<'c> {
             {
                 continue;
             }
-            let Some(cost) = charged.cost else {
+            let Some(cost) = charged.cost.cost() else {
                 continue;
             };
-            report.add(&charged.group, None, Some(&cost));
-            let why = with_reasons.then_some(Why::RuleGone);
-            let difference = Difference::new(charged.id, rule, None, Some(cost), why);
+            report.add(&charged.group, None, Some(cost));
+            let nothing = Outcome::Nothing(None);
+            let why = Why::RuleGone;
+            let difference = Difference::new(charged.id, rule, nothing, charged.cost, why);
             report.differences.push(difference);
         }
         report
     }
 }
 
+/// What a call costs by a deck; `None` if the rule does not select it.
+fn cost(call: &CallRow<'_, '_>, rule: &Rule, entry: &Charging, used: &Used<'_>) -> Option<Outcome> {
+    let charged = charge_call(call, rule, entry, used.deck)?;
+    Some(match charged.charge {
+        Ok(charge) => Outcome::Costs(Cost {
+            amount: charge.amount,
+            seconds: i64::try_from(charge.billed_seconds).unwrap_or(i64::MAX),
+            currency: used.currency.clone(),
+        }),
+        Err(reason) => Outcome::Nothing(Some(reason.to_owned())),
+    })
+}
+
 /// Why a call is rated otherwise than it was charged.
 fn why(rated: &Rated, charged: Option<&Charged>) -> Why {
-    match (&rated.deck, charged) {
+    match (&rated.then, charged) {
         (None, _) | (_, None) => Why::NotCharged,
         (_, Some(charged)) if charged.revision != rated.revision => Why::NotCharged,
-        (Some(deck), Some(charged)) if *deck != charged.deck => Why::OtherDeck,
+        // By the deck of then it costs what was charged, so the difference is that of the decks.
+        (Some((_, then)), Some(charged)) if then.cost() == charged.cost.cost() => Why::GivenDeck,
+        (Some((deck, _)), Some(charged)) if *deck != charged.deck => Why::OtherDeck,
         _ => Why::OtherRules,
     }
 }
@@ -249,11 +262,14 @@ fn charged(row: &ChargeRow<'_, '_>, group: ChargeGroup) -> Charged {
     Charged {
         entry: row.charge().unwrap_or_default().to_owned(),
         deck: row.deck().unwrap_or_default().to_owned(),
-        cost: amount.map(|amount| Cost {
-            amount,
-            seconds: row.billed_seconds().unwrap_or_default().into(),
-            currency: row.currency().unwrap_or_default().to_owned(),
-        }),
+        cost: match amount {
+            Some(amount) => Outcome::Costs(Cost {
+                amount,
+                seconds: row.billed_seconds().unwrap_or_default().into(),
+                currency: row.currency().unwrap_or_default().to_owned(),
+            }),
+            None => Outcome::Nothing(row.reason().map(str::to_owned)),
+        },
         was_removed,
         group: match group {
             ChargeGroup::Client => row.client_id().unwrap_or("unknown").to_owned(),
