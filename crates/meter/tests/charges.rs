@@ -182,12 +182,16 @@ fn charges_beyond_the_cap_are_counted_together_but_currencies_stay_apart() {
         .apply(1, Stream::Charges, &charges(1, &rows))
         .unwrap();
     let snapshot = ledger.snapshot();
-    let sums = sums(&snapshot, FamilyId::Charges, &["client_id", "currency"]);
+    let labels = ["client_id", "rate_type", "currency"];
+    let sums = sums(&snapshot, FamilyId::Charges, &labels);
     let sums: Vec<_> = sums
         .into_iter()
         .map(|(key, units)| format!("{} {}", key.join(" "), units / 10_000))
         .collect();
-    assert_eq!(sums, ["1 CHF 1", "other CHF 2", "other EUR 8"]);
+    assert_eq!(
+        sums,
+        ["1 local CHF 1", "other other CHF 2", "other other EUR 8"]
+    );
     let folded = snapshot.find(
         FamilyId::SeriesFolded,
         r#"family="callmeter_charges_total""#,
