@@ -32,7 +32,7 @@ pub(crate) struct Charged<'d> {
 }
 
 /// The number is an extension.
-const INTERNAL: &str = "internal";
+pub(crate) const INTERNAL: &str = "internal";
 /// Nobody answered.
 const UNANSWERED: &str = "unanswered";
 /// An edit made the call one that the rule does not select.

@@ -21,9 +21,10 @@ mod tests;
 mod waiting;
 mod words;
 
-pub(crate) use charges::{charge_call, is_selected};
+pub(crate) use charges::{INTERNAL, charge_call, is_selected};
 pub(crate) use current_deck::{CurrentDeck, build};
 pub(crate) use cursor::deck_account;
 pub(crate) use deck_file::deck_of_file;
+pub(crate) use numbers::Dialled;
 pub(crate) use set::{ChargeSet, cursors};
 pub(crate) use words::describe;
