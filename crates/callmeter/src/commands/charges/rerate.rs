@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use callmeter_journal::{BatchSeq, Filter, Reader};
+use callmeter_journal::{BatchSeq, Filter, Reader, StoredBatch};
 use callmeter_rating::Amount;
 use callmeter_records::calls::CallRow;
 use callmeter_records::charges::ChargeRow;
@@ -47,6 +47,8 @@ struct Rated {
 
 pub(super) struct Run<'c> {
     reader: Reader,
+    /// The last batch that is read.
+    through: BatchSeq,
     entry: &'c Charging,
     window: std::ops::Range<i64>,
     group: ChargeGroup,
@@ -65,6 +67,7 @@ impl<'c> Run<'c> {
     ) -> Self {
         Self {
             reader,
+            through: BatchSeq::START,
             entry,
             window,
             group,
@@ -75,7 +78,10 @@ impl<'c> Run<'c> {
     }
 
     pub(super) fn report(mut self, mut decks: Decks) -> Result<Report, Failure> {
-        let bar = journal::progress(self.reader.head().map_err(journal_failure)?.0);
+        // The exporter may be running: calls and charges are those of one moment.
+        let head = self.reader.head().map_err(journal_failure)?;
+        self.through = head;
+        let bar = journal::progress(head.0);
         self.read_charged()?;
         self.rate_again(&mut decks, &bar)?;
         bar.finish_and_clear();
@@ -86,11 +92,7 @@ impl<'c> Run<'c> {
     fn read_charged(&mut self) -> Result<(), Failure> {
         let mut after = BatchSeq::START;
         let filter = self.filter(Stream::Charges);
-        while let Some(batch) = self
-            .reader
-            .next_matching(&filter, after)
-            .map_err(journal_failure)?
-        {
+        while let Some(batch) = self.next(&filter, after)? {
             after = batch.meta.seq;
             let view = ChargesView::new(&batch.records).map_err(Failure::failed)?;
             for row in view.rows() {
@@ -109,11 +111,7 @@ impl<'c> Run<'c> {
     ) -> Result<(), Failure> {
         let mut after = BatchSeq::START;
         let filter = self.filter(Stream::Calls);
-        while let Some(batch) = self
-            .reader
-            .next_matching(&filter, after)
-            .map_err(journal_failure)?
-        {
+        while let Some(batch) = self.next(&filter, after)? {
             after = batch.meta.seq;
             bar.set_position(after.0);
             let view = CallsView::new(&batch.records).map_err(Failure::failed)?;
@@ -172,6 +170,12 @@ impl<'c> Run<'c> {
             self.rated.insert(key, rated);
         }
         Ok(())
+    }
+
+    fn next(&mut self, filter: &Filter, after: BatchSeq) -> Result<Option<StoredBatch>, Failure> {
+        let found = self.reader.next_matching(filter, after);
+        let found = found.map_err(journal_failure)?;
+        Ok(found.filter(|batch| batch.meta.seq <= self.through))
     }
 
     fn filter(&self, stream: Stream) -> Filter {
