@@ -2,9 +2,10 @@
 
 use crate::config::{Charging, Deck};
 
-/// The cursor of an entry. No output has a slash in its name.
-pub(super) fn cursor_of(name: &str) -> String {
-    format!("charges/{name}")
+/// The cursor of the entry of an account, which has only one. So an entry that gets another account
+/// does not go on where it was with the one before. No output has a slash in its name.
+pub(super) fn cursor_of(entry: &Charging) -> String {
+    format!("charges/{}", entry.account)
 }
 
 /// Under which account the rates of an entry are journaled.

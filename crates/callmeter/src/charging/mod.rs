@@ -13,6 +13,8 @@ mod engine;
 mod error;
 mod followed_file;
 mod numbers;
+#[cfg(test)]
+mod random_tests;
 mod set;
 #[cfg(test)]
 pub(crate) mod test_rig;

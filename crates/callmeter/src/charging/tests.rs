@@ -178,3 +178,17 @@ fn calls_that_came_while_no_entry_charged_are_charged_by_the_next_one() {
         assert_eq!(rig.round().1.len(), 4);
     }
 }
+
+/// An entry that gets another account charges all of its calls.
+#[test]
+fn the_position_is_that_of_the_account() {
+    let mut rig = Rig::of_account(Some("USD"));
+    rig.rates(&[rate(50)]);
+    rig.entry.account = "other".to_owned();
+    rig.call("a", "Outgoing", 1);
+    rig.rename("spend");
+    assert_eq!(rig.round().1, [""; 0]);
+    rig.entry.account = "acme".to_owned();
+    rig.rename("spend");
+    assert_eq!(rig.round().1, ["a 50 USD"]);
+}

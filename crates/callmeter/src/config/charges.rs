@@ -44,7 +44,7 @@ pub(super) fn charges(file: &mut Section<'_>, accounts: &[Account]) -> Vec<Charg
         let at = Some(first_too_many.referenced);
         file.problems().mistake(at, "charges", message, None);
     }
-    let why = "its position in the journal is stored under it";
+    let why = "its charges are stored under it";
     let mut charged: Vec<String> = Vec::new();
     let mut found = Vec::new();
     for (name, mut section) in sections(file, "charges", nodes, why) {

@@ -96,7 +96,8 @@ impl<'c> Run<'c> {
             after = batch.meta.seq;
             let view = ChargesView::new(&batch.records).map_err(Failure::failed)?;
             for row in view.rows() {
-                let key = key(row.call_id(), row.rule().unwrap_or_default());
+                let sequence = row.call_sequence().unwrap_or_default();
+                let key = key(row.call_id(), sequence, row.rule().unwrap_or_default());
                 self.charged.insert(key, charged(&row, self.group));
             }
         }
@@ -129,14 +130,14 @@ impl<'c> Run<'c> {
         call: &CallRow<'_, '_>,
     ) -> Result<(), Failure> {
         let start = call.start_time().unwrap_or(call.observed_at());
-        let (id, _) = key(call.id(), "");
+        let (id, _) = key(call.id(), call.sequence(), "");
         if self.window.contains(&start) {
             self.held.insert(id);
         } else {
             self.held.remove(&id);
         }
         for rule in &self.entry.rules {
-            let key = key(call.id(), &rule.name);
+            let key = key(call.id(), call.sequence(), &rule.name);
             // An edit may have moved the call out of the window, or from the rule.
             self.rated.remove(&key);
             if !self.window.contains(&start) || !is_selected(call, rule) {
@@ -251,9 +252,13 @@ fn why(rated: &Rated, charged: Option<&Charged>) -> Why {
     }
 }
 
-fn key(id: Option<&str>, rule: &str) -> Key {
-    let id = CanonicalId::new(id.unwrap_or_default());
-    (id.as_bytes().to_vec(), rule.to_owned())
+/// A call without an id has one version, which its place in the stream identifies.
+fn key(id: Option<&str>, sequence: i64, rule: &str) -> Key {
+    let id = match id {
+        Some(id) => CanonicalId::new(id).as_bytes().to_vec(),
+        None => format!("sequence {sequence}").into_bytes(),
+    };
+    (id, rule.to_owned())
 }
 
 fn charged(row: &ChargeRow<'_, '_>, group: ChargeGroup) -> Charged {

@@ -87,6 +87,18 @@ fn calls_that_wait_are_in_the_report() {
     insta::assert_snapshot!("waiting", rig.report(None));
 }
 
+/// They are several calls, not one that was edited.
+#[test]
+fn calls_without_an_id_are_added_up() {
+    let mut rig = Rig::of_account(Some("USD"));
+    rig.rates(&[rate(50)]);
+    for minutes in 1..4 {
+        rig.call_of("c1", None, "Outgoing", minutes);
+    }
+    rig.round();
+    insta::assert_snapshot!("without_ids", rig.report(None));
+}
+
 /// Which of the two made the difference: the deck that was given, or a change of the entry.
 #[test]
 fn a_given_deck_is_the_reason_only_if_nothing_else_changed() {
