@@ -114,7 +114,10 @@ async fn the_web_file_is_checked_with_the_configuration() {
 #[test]
 fn flags_that_would_be_ignored_and_wrong_times_are_refused() {
     let period = ["--from=2026-01-01", "--to=2026-01-02"];
-    let cases: [(&str, &[&str], &str); 14] = [
+    let world = World::new();
+    let deck = world.write("deck.csv", "prefix\n");
+    let deck = format!("--deck={}", deck.display());
+    let cases: [(&str, &[&str], &str); 15] = [
         (
             "export",
             &["--step=1h"],
@@ -145,6 +148,11 @@ fn flags_that_would_be_ignored_and_wrong_times_are_refused() {
             &["--config.file=a.yml", "--journal=j.db"],
             "--config.file is not read with --journal",
         ),
+        (
+            "rate",
+            &["1", "1", &deck, "--journal=j.db"],
+            "--journal is not read for a deck in a file",
+        ),
         ("charges", &["--from=monday"], "write a day"),
         (
             "charges",
@@ -167,6 +175,7 @@ fn flags_that_would_be_ignored_and_wrong_times_are_refused() {
             let name = one.split('=').next().unwrap();
             !flags.iter().any(|flag| flag.starts_with(name))
         };
+        let period = if command == "rate" { &[][..] } else { &period };
         let others = period.iter().filter(is_given).copied();
         let line: Vec<_> = [command]
             .into_iter()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use callmeter_journal::{DeckExtent, Journal, Options, PollOptions, Purpose};
+use callmeter_journal::{DeckExtent, Journal, Options, PollOptions, Purpose, RetentionPolicy};
 use callmeter_plugin_host::Outputs;
 use callmeter_records::{Billing, Call, CallField, ChargesView, Direction, Rate, Reading, Stream};
 
@@ -133,6 +133,19 @@ impl Rig {
     pub(crate) fn file(&mut self, text: &str) {
         std::fs::write(self.dir.path().join("deck.csv"), text).unwrap();
         self.restart();
+    }
+
+    /// Deletes what nobody needs. Returns the number of batches.
+    pub(crate) fn retain_nothing(&self) -> u64 {
+        let journal = &self.app.journal;
+        let head = journal.head();
+        journal.store_snapshot(head, b"totals").unwrap();
+        let policy = RetentionPolicy {
+            max_bytes: Some(1),
+            ..RetentionPolicy::default()
+        };
+        let report = journal.retain(&policy, NOON + DAY).unwrap();
+        report.batches
     }
 
     /// Gives the entry another name.

@@ -192,3 +192,23 @@ fn the_position_is_that_of_the_account() {
     rig.rename("spend");
     assert_eq!(rig.round().1, ["a 50 USD"]);
 }
+
+/// What an edit takes back is needed until the edit is charged.
+#[test]
+fn retention_keeps_the_charge_that_a_waiting_edit_takes_back() {
+    let mut rig = Rig::of_account(Some("USD"));
+    rig.rates(&[rate(50)]);
+    rig.call("a", "Outgoing", 1);
+    rig.round();
+    rig.rates(&[]);
+    rig.call("b", "Outgoing", 1);
+    rig.call("a", "Outgoing", 2);
+    rig.round();
+    let deleted = rig.retain_nothing();
+    rig.rates(&[rate(50)]);
+    let (_, charges) = rig.round();
+    assert_eq!(charges, ["a 50 USD", "b 50 USD", "a 100 USD"]);
+    assert_eq!(deleted, 1, "the first rates are not needed");
+    // When all is charged, nothing is needed.
+    assert!(rig.retain_nothing() > 3);
+}

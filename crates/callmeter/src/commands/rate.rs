@@ -61,6 +61,11 @@ struct UsedDeck {
 impl UsedDeck {
     fn find(args: &RateArgs) -> Result<Self, Failure> {
         if Path::new(&args.deck).is_file() {
+            if args.journal.journal.is_some() {
+                return Err(Failure::usage(
+                    "--journal is not read for a deck in a file; remove it",
+                ));
+            }
             return Self::of_file(Path::new(&args.deck), &Options::default());
         }
         if args.deck.contains('/') {
