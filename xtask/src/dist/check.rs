@@ -335,10 +335,17 @@ fn upgrade(release: &Release, debian: &Chroot) -> Result<(), Error> {
 fn removal(debian: &Chroot) -> Result<(), Error> {
     let there = |path: &str, wanted| there(debian, path, wanted);
     let journal = "/var/lib/callmeter/service/journal.db";
+    // An upgrade does not need the configuration, and does not bring it back.
+    let configuration = "/etc/callmeter/callmeter.yml";
+    debian.run(&["mv", configuration, "/root/kept.yml"])?;
+    debian.run(&["dpkg", "--install", "/new.deb"])?;
+    there(configuration, false)?;
+    debian.run(&["mv", "/root/kept.yml", configuration])?;
+
     debian.run(&["dpkg", "--remove", "callmeter"])?;
     there("/usr/bin/callmeter", false)?;
     there("/usr/lib/callmeter", false)?;
-    there("/etc/callmeter/callmeter.yml", true)?;
+    there(configuration, true)?;
     there(journal, true)?;
     debian.run(&["dpkg", "--purge", "callmeter"])?;
     there("/etc/callmeter", false)?;
