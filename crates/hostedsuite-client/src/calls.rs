@@ -222,8 +222,11 @@ impl CallsPage {
 pub fn is_no_id(id: &str) -> bool {
     let id = id.trim();
     let of_zeros = |c: char| matches!(c, '0' | '-' | '{' | '}' | '(' | ')' | 'x' | 'X' | ',');
-    let has_zero = id.contains('0') || !id.contains(|c: char| c.is_ascii_alphanumeric());
-    id.eq_ignore_ascii_case("null") || (has_zero && id.chars().all(of_zeros))
+    // The first characters of other ids show that they are none of these.
+    if !id.chars().all(of_zeros) {
+        return id.eq_ignore_ascii_case("null");
+    }
+    id.contains('0') || !id.contains(|c: char| c.is_ascii_alphanumeric())
 }
 
 call_record_info! { row

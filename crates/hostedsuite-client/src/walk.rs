@@ -22,7 +22,8 @@ pub enum FirstPage {
     Unknown,
     /// Proven to be 0: pages 0 and 1 had different rows.
     Zero,
-    /// Proven to be 1: page 0 was empty, refused, or the same as page 1, and nothing was missing.
+    /// Proven to be 1: page 0 was empty, refused, or the same as page 1 (and page 2 was not), and
+    /// nothing was missing.
     One,
     /// Configured. A walk neither tries another number nor forgets this one.
     Fixed(u32),
@@ -351,6 +352,10 @@ impl Walk {
         if number == 1 && self.zero == PageZero::Refused {
             // Nothing shows that page 0 was refused because of its number.
             return Next::Ended(Ending::Refused);
+        }
+        if number == 2 && self.zero == PageZero::SameAsOne && self.count() == Some(self.rows) {
+            // A server that repeats its last page would have repeated it for page 2, too.
+            self.prove(FirstPage::One);
         }
         self.end()
     }
