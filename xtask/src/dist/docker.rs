@@ -29,11 +29,15 @@ accounts:
 journal: { path: /var/lib/callmeter/journal.db }
 ";
 
-/// Skipped on a machine where Docker does not start.
+/// Skipped on a machine without Docker, or where it does not start. It is not installed: its
+/// package would start a service that changes the machine's network.
 pub(super) fn check(shell: &Shell, release: &Release) -> Outcome {
-    let started = tools::program("dockerd", "docker.io", "it loads and runs the image")
-        .and_then(|_| Docker::start(&release.work.join("docker")));
-    match started {
+    if tools::on_path("dockerd").is_none() {
+        return Outcome::Skipped(
+            "the image was not loaded in Docker, which is missing: install docker.io".to_owned(),
+        );
+    }
+    match Docker::start(&release.work.join("docker")) {
         Ok(Some(docker)) => run(&docker, shell, release).into(),
         Ok(None) => Outcome::Skipped(
             "Docker does not start on this machine: the image was not loaded in it".to_owned(),
