@@ -14,6 +14,8 @@
 
 use std::collections::HashSet;
 
+use crate::known_rows::Hashed;
+
 /// What is known of the number of a server's first page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum FirstPage {
@@ -133,7 +135,7 @@ pub(crate) struct Walk {
     /// Whether the page received last was empty, and only the next one tells whether it is the end.
     maybe_gap: bool,
     rows: u64,
-    seen: HashSet<u64>,
+    seen: HashSet<u64, Hashed>,
     /// Whether `seen` holds every row: not after a walk was resumed.
     seen_all: bool,
     /// Whether rows came again that do not merely continue the page before.
@@ -170,7 +172,7 @@ impl Walk {
             repeats: 0,
             maybe_gap: false,
             rows: 0,
-            seen: HashSet::new(),
+            seen: HashSet::default(),
             seen_all: true,
             reordered: false,
             added: false,

@@ -104,17 +104,17 @@ impl Ledger {
 
     fn apply_calls(&mut self, view: &CallsView<'_>) {
         let settings = self.settings.clone();
+        let mut last = settings.last;
         let mut rows = view.rows().peekable();
         while let Some(first) = rows.peek() {
             let account = first.account();
             let totals = self.totals(account);
             while let Some(row) = rows.next_if(|row| row.account() == account) {
                 apply_call(totals, &row, &settings);
+                last = last.max(row.sequence());
             }
         }
-        for row in view.rows() {
-            self.settings.counted(row.sequence());
-        }
+        self.settings.counted(last);
     }
 
     fn apply_charges(&mut self, view: &ChargesView<'_>) {

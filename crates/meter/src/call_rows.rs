@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use callmeter_records::Direction;
 
+use crate::bucket_of::Observation;
 use crate::counted_call::{CallTime, Count, CountedCall, EXPECTED_DIRECTIONS};
 use crate::series_tables::Group;
 use crate::table::{CallCounts, CallTimes, CenterFigures, ClientSums, Columns as _, Table};
+use crate::text_hash::TextHash;
 
 const ROW_LABELS: [&str; 4] = ["account", "client_id", "center_id", "direction"];
 const CLIENT_LABELS: [&str; 2] = ["account", "client_id"];
@@ -19,7 +21,7 @@ const CENTER_LABELS: [&str; 3] = ["account", "center_id", "direction"];
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallRows {
     account: String,
-    index: HashMap<Box<str>, ClientRows>,
+    index: HashMap<Box<str>, ClientRows, TextHash>,
     center_index: BTreeMap<(Box<str>, Direction), u32>,
     /// The sums that each row is part of, as rows of `clients` and `centers`.
     parts: Vec<(u32, u32)>,
@@ -165,15 +167,16 @@ impl CallRows {
     /// Counts a call in a row.
     pub(crate) fn count(&mut self, row: u32, call: &CountedCall<'_>) {
         let (client, center) = self.parts_of(row);
+        let (counters, observed) = (call.counters(), call.observations());
         self.counts.table.change(row, |chunk, place| {
-            count_in(&mut chunk.columns, place, call);
+            count_in(&mut chunk.columns, place, counters);
         });
         self.times.change(row, |chunk, place| {
-            observe_in(&mut chunk.columns, place, call);
+            observe_in(&mut chunk.columns, place, &observed);
         });
         self.centers.table.change(center, |chunk, place| {
-            count_in(&mut chunk.columns.counts, place, call);
-            observe_in(&mut chunk.columns.times, place, call);
+            count_in(&mut chunk.columns.counts, place, counters);
+            observe_in(&mut chunk.columns.times, place, &observed);
         });
         self.clients.table.change(client, |chunk, place| {
             for (column, time) in chunk.columns.columns.iter_mut().zip(call.times) {
@@ -201,7 +204,7 @@ impl CallRows {
         one.push(&[], &[], 0);
         one.change(0, |chunk, place| {
             if let Some(column) = chunk.columns.columns.get_mut(time.index()) {
-                column.observe(place, milliseconds);
+                column.observe(place, &Observation::of(milliseconds));
             }
         });
         if let Some((chunk, place)) = one.row(0) {
@@ -278,18 +281,22 @@ impl CallRows {
     }
 }
 
-fn count_in(counts: &mut CallCounts, place: usize, call: &CountedCall<'_>) {
-    for (column, count) in counts.columns.iter_mut().zip(Count::ALL) {
+fn count_in(counts: &mut CallCounts, place: usize, counters: [u64; Count::COUNTERS]) {
+    for (column, calls) in counts.columns.iter_mut().zip(counters) {
         if let Some(slot) = column.get_mut(place) {
-            *slot += u64::from(call.is(count));
+            *slot += calls;
         }
     }
 }
 
-fn observe_in(times: &mut CallTimes, place: usize, call: &CountedCall<'_>) {
-    for (column, time) in times.columns.iter_mut().zip(CallTime::ALL) {
-        if let Some(time) = call.time(time) {
-            column.observe(place, time);
+fn observe_in(
+    times: &mut CallTimes,
+    place: usize,
+    observed: &[Option<Observation>; CallTime::ALL.len()],
+) {
+    for (column, observation) in times.columns.iter_mut().zip(observed) {
+        if let Some(observation) = observation {
+            column.observe(place, observation);
         }
     }
 }

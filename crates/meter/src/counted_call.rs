@@ -2,6 +2,7 @@
 
 use callmeter_records::{CallField, Direction};
 
+use crate::bucket_of::Observation;
 use crate::rules::Rules;
 
 /// Every client's call counters start at 0 for these directions.
@@ -159,6 +160,21 @@ impl<'a> CountedCall<'a> {
         }
     }
 
+    /// Its times with their buckets, in the order of [`CallTime::ALL`].
+    pub(crate) fn observations(&self) -> [Option<Observation>; CallTime::ALL.len()] {
+        let fields = self.times.map(|time| time.map(Observation::of));
+        let [duration, ring, hold, talk, transfer, work] = fields;
+        let answer = ring.filter(|_| self.answered == Some(true));
+        let abandon = ring.filter(|_| self.answered == Some(false));
+        [duration, ring, hold, talk, transfer, work, answer, abandon]
+    }
+
+    /// What it adds to each counter, in the order of [`Count::ALL`].
+    pub(crate) fn counters(&self) -> [u64; Count::COUNTERS] {
+        let [calls, unanswered, flagged, unknown, abandoned, ..] = Count::ALL;
+        [calls, unanswered, flagged, unknown, abandoned].map(|count| u64::from(self.is(count)))
+    }
+
     /// Whether the call is counted under `count`.
     pub(crate) fn is(&self, count: Count) -> bool {
         match count {
@@ -199,6 +215,30 @@ mod tests {
         assert_eq!(answered(Some(""), Some(0)), Some(false));
         assert_eq!(answered(Some("Eve"), None), Some(true));
         assert_eq!(answered(None, Some(1)), Some(true));
+    }
+
+    #[test]
+    fn observations_are_the_times_and_counters_the_counts() {
+        for (ring, talk) in [
+            (None, None),
+            (Some(7_000), None),
+            (Some(9), Some(0)),
+            (Some(6_000), Some(8)),
+        ] {
+            let times = [Some(1), ring, None, talk, Some(0), Some(3)];
+            let call = CountedCall::new(None, None, None, None, Some(true), times, rules(5));
+            let observed = call.observations();
+            for (time, observed) in CallTime::ALL.into_iter().zip(observed) {
+                assert_eq!(
+                    observed.map(|one| one.milliseconds),
+                    call.time(time),
+                    "{time:?}"
+                );
+            }
+            for (count, counted) in Count::ALL.into_iter().zip(call.counters()) {
+                assert_eq!(counted == 1, call.is(count), "{count:?}");
+            }
+        }
     }
 
     #[test]

@@ -49,7 +49,12 @@ impl Hours {
         {
             return;
         }
-        let figures = self.0.entry(hour).or_default();
+        // Calls come in the order of their starts, mostly.
+        let newest_figures = self.0.last_entry().filter(|last| *last.key() == hour);
+        let figures = match newest_figures {
+            Some(last) => last.into_mut(),
+            None => self.0.entry(hour).or_default(),
+        };
         let answered = call.time(CallTime::Answer);
         figures.answered += sign * i64::from(answered.is_some());
         figures.in_time += sign * i64::from(answered.is_some_and(|rang| rang <= IN_TIME_MS));

@@ -15,6 +15,7 @@
 mod amount;
 mod applied;
 mod apply;
+mod bucket_of;
 mod call_rows;
 mod charge_totals;
 mod client_facts;
@@ -30,6 +31,7 @@ mod ledger;
 #[cfg(test)]
 mod lint;
 mod meter;
+mod native_buckets;
 mod operators;
 mod polled;
 pub mod reference;
@@ -37,6 +39,7 @@ mod rules;
 mod series_tables;
 mod snapshot;
 mod table;
+mod text_hash;
 mod totals;
 mod view;
 

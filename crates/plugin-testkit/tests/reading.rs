@@ -13,7 +13,7 @@ use arrow_array::types::{
     Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
 use arrow_schema::DataType;
-use callmeter_plugin_sdk::batch::{Decimal, Timestamp, Value, described};
+use callmeter_plugin_sdk::batch::{Column, Decimal, Timestamp, Value, described};
 use callmeter_plugin_sdk::{
     Batch, Deadline, Durable, Fail, Fatal, Host, Outcome, OutputPlugin, RawConfig,
 };
@@ -126,6 +126,23 @@ fn expected(array: &dyn Array, row: usize) -> String {
     }
 }
 
+/// The same value by way of the column's type.
+fn typed<'a>(column: &Column<'a>, row: usize) -> Value<'a> {
+    let text = column.texts().map(|texts| texts.get(row).map(Value::Text));
+    let int = column.ints().map(|ints| ints.get(row).map(Value::Int));
+    let time = column
+        .times()
+        .map(|times| times.get(row).map(Value::Timestamp));
+    let truth = column
+        .truths()
+        .map(|truths| truths.get(row).map(Value::Bool));
+    let list = column.lists().map(|lists| lists.get(row).map(Value::List));
+    match text.or(int).or(time).or(truth).or(list) {
+        Some(value) => value.unwrap_or(Value::Null),
+        None => column.value(row),
+    }
+}
+
 fn compare(sent: &RecordBatch, got: &Batch) {
     assert_eq!(got.len(), sent.num_rows());
     for column in got.columns() {
@@ -137,7 +154,17 @@ fn compare(sent: &RecordBatch, got: &Batch) {
                 "{} of row {row}",
                 column.name()
             );
+            assert_eq!(seen(typed(&column, row)), expected(original, row));
+            if let Value::List(list) = column.value(row)
+                && let Some(texts) = list.texts()
+            {
+                let texts: Vec<_> = texts
+                    .map(|text| text.map_or(Value::Null, Value::Text))
+                    .collect();
+                assert_eq!(format!("{texts:?}"), format!("{list:?}"));
+            }
         }
+        assert_eq!(seen(typed(&column, sent.num_rows())), "null");
         let text = original.as_string_opt::<i32>().map(|array| {
             let offsets = array.value_offsets();
             let (first, last) = (offsets.first().unwrap(), offsets.last().unwrap());

@@ -78,11 +78,13 @@ impl<'a> Columns<'a> {
 }
 
 /// The text of a row, unless it is null.
+#[inline]
 pub(crate) fn text(array: &StringArray, row: usize) -> Option<&str> {
     array.is_valid(row).then(|| array.value(row))
 }
 
 /// The value of a row, unless it is null.
+#[inline]
 pub(crate) fn value<T: ArrowPrimitiveType>(
     array: &PrimitiveArray<T>,
     row: usize,
@@ -91,6 +93,7 @@ pub(crate) fn value<T: ArrowPrimitiveType>(
 }
 
 /// The truth of a row, unless it is null.
+#[inline]
 pub(crate) fn truth(array: &BooleanArray, row: usize) -> Option<bool> {
     array.is_valid(row).then(|| array.value(row))
 }

@@ -44,10 +44,15 @@ impl Change {
     }
 
     /// The change that a text of the column `change` means.
+    #[inline]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::New, Self::Revised, Self::Removed]
-            .into_iter()
-            .find(|change| change.as_str() == text)
+        // Comparisons with constants, which take a tenth of the instructions of a search.
+        match text {
+            "new" => Some(Self::New),
+            "revised" => Some(Self::Revised),
+            "removed" => Some(Self::Removed),
+            _ => None,
+        }
     }
 }
 
@@ -181,26 +186,31 @@ impl<'a> CommonView<'a> {
     }
 
     /// The account of a row. Like all of these accessors, it panics if there is no such row.
+    #[inline]
     pub fn account(&self, row: usize) -> &'a str {
         self.account.value(row)
     }
 
     /// The row's place in its stream.
+    #[inline]
     pub fn sequence(&self, row: usize) -> i64 {
         self.sequence.value(row)
     }
 
     /// The record's revision.
+    #[inline]
     pub fn revision(&self, row: usize) -> i32 {
         self.revision.value(row)
     }
 
     /// What happened to the record; `None` for a text that this version does not know.
+    #[inline]
     pub fn change(&self, row: usize) -> Option<Change> {
         Change::parse(self.change.value(row))
     }
 
     /// When the record was read: UTC, microseconds.
+    #[inline]
     pub fn observed_at(&self, row: usize) -> i64 {
         self.observed_at.value(row)
     }

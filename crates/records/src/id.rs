@@ -23,6 +23,16 @@ impl<'a> CanonicalId<'a> {
         Self(guid_digits(id).map_or(Form::Text(id), Form::Guid))
     }
 
+    /// The same as [`id_hash`].
+    pub fn hash(&self) -> u64 {
+        xxh3_64(self.as_bytes())
+    }
+
+    /// A hash that is wide enough to stand in for the id.
+    pub fn wide_hash(&self) -> u128 {
+        xxh3_128(self.as_bytes())
+    }
+
     /// The bytes of the canonical form. Equal ids have equal bytes.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
@@ -35,12 +45,7 @@ impl<'a> CanonicalId<'a> {
 /// The hash of a record's id, as the journal stores it. Two ids may have the same hash: compare the
 /// ids where that matters.
 pub fn id_hash(id: &str) -> u64 {
-    xxh3_64(CanonicalId::new(id).as_bytes())
-}
-
-/// A hash of an id that is wide enough to stand in for the id.
-pub fn id_hash_128(id: &str) -> u128 {
-    xxh3_128(CanonicalId::new(id).as_bytes())
+    CanonicalId::new(id).hash()
 }
 
 const URN: &[u8] = b"urn:uuid:";
@@ -149,7 +154,8 @@ mod tests {
                 "{spelling}"
             );
             assert_eq!(id_hash(spelling), id_hash(digits));
-            assert_eq!(id_hash_128(spelling), id_hash_128(digits));
+            let wide_hash = |id| CanonicalId::new(id).wide_hash();
+            assert_eq!(wide_hash(spelling), wide_hash(digits));
         }
     }
 

@@ -169,31 +169,36 @@ macro_rules! stream {
 
         impl<'a> $row<'_, 'a> {
             /// The account that the record belongs to.
+            #[inline]
             pub fn account(&self) -> &'a str {
                 self.view.common.account(self.row)
             }
 
             /// The row's place in its stream.
+            #[inline]
             pub fn sequence(&self) -> i64 {
                 self.view.common.sequence(self.row)
             }
 
             /// The record's revision.
+            #[inline]
             pub fn revision(&self) -> i32 {
                 self.view.common.revision(self.row)
             }
 
             /// What happened to the record.
+            #[inline]
             pub fn change(&self) -> Option<Change> {
                 self.view.common.change(self.row)
             }
 
             /// When the record was read: UTC, microseconds.
+            #[inline]
             pub fn observed_at(&self) -> i64 {
                 self.view.common.observed_at(self.row)
             }
 
-            $(#[doc = $doc] pub fn $name(&self) -> kind!(@got $kind) {
+            $(#[doc = $doc] #[inline] pub fn $name(&self) -> kind!(@got $kind) {
                 kind!(@get $kind, self.view.$name, self.row)
             })*
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-use callmeter_plugin_sdk::batch::{Column, Field, Value};
+use callmeter_plugin_sdk::batch::{Field, Value};
 use callmeter_plugin_sdk::{Batch, Host};
 
 use crate::cell::Cells;
@@ -15,6 +15,7 @@ use crate::config::{Bytes, Compress, Config, Place, Rotate};
 use crate::error::{ConfigErrors, Context as _, CsvError, Result};
 use crate::names;
 use crate::part::{Part, Reopened, move_aside};
+use crate::rows::{push_header, push_rows};
 use crate::state::{OpenFile, State, open_lock, sibling};
 
 /// The column of the time at which callmeter read a record.
@@ -434,49 +435,5 @@ fn lock(path: &Path) -> Result<File> {
             path: path.with_extension("").with_extension(""),
         }),
         Err(TryLockError::Error(error)) => Err(error).on("lock", path),
-    }
-}
-
-fn push_header(cells: &Cells, out: &mut Vec<u8>, columns: &[String]) {
-    for (index, column) in columns.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        cells.push_text(out, column);
-    }
-    out.extend_from_slice(b"\r\n");
-}
-
-fn push_rows(cells: &mut Cells, out: &mut Vec<u8>, batch: &Batch, columns: &[String]) {
-    let observed = columns.iter().position(|name| name == OBSERVED_AT);
-    let columns: Vec<Option<(Column<'_>, bool)>> = columns
-        .iter()
-        .map(|name| {
-            let column = batch.column(name)?;
-            Some((
-                column,
-                column.all_text().is_some_and(|text| cells.is_plain(text)),
-            ))
-        })
-        .collect();
-    for row in 0..batch.len() {
-        for (index, column) in columns.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            let Some((column, plain)) = column else {
-                continue;
-            };
-            match column.value(row) {
-                Value::Text(text) if *plain && !text.is_empty() => {
-                    out.extend_from_slice(text.as_bytes());
-                }
-                Value::Timestamp(time) if Some(index) == observed => {
-                    cells.push_observed(out, time);
-                }
-                value => cells.push(out, &value),
-            }
-        }
-        out.extend_from_slice(b"\r\n");
     }
 }

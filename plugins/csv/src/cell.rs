@@ -12,10 +12,8 @@ pub(crate) struct Cells {
     guard_formulas: bool,
     /// For texts that JSON escapes.
     json: Vec<u8>,
-    /// The time that all records of a batch share, and its text.
-    observed: Option<(i64, Vec<u8>)>,
     /// The last day that was formatted.
-    day: Option<(i64, [u8; 10])>,
+    day: Option<Day>,
 }
 
 impl Cells {
@@ -23,7 +21,6 @@ impl Cells {
         Self {
             guard_formulas,
             json: Vec::new(),
-            observed: None,
             day: None,
         }
     }
@@ -37,11 +34,7 @@ impl Cells {
             Value::Bool(false) => out.extend_from_slice(b"false"),
             Value::Decimal(number) => push_display(out, number),
             Value::Float(number) => push_display(out, number),
-            Value::List(list) => {
-                out.push(b'"');
-                self.push_list(out, *list);
-                out.push(b'"');
-            }
+            Value::List(list) => self.push_list(out, *list),
             Value::Struct(members) => {
                 out.push(b'"');
                 self.push_object(out, *members);
@@ -49,19 +42,6 @@ impl Cells {
             }
             // Null, and types that this program does not know yet.
             _ => {}
-        }
-    }
-
-    /// A time that repeats: its text is kept for the next cell.
-    pub(crate) fn push_observed(&mut self, out: &mut Vec<u8>, time: Timestamp) {
-        match &self.observed {
-            Some((known, text)) if *known == time.micros() => out.extend_from_slice(text),
-            _ => {
-                let from = out.len();
-                self.push_time(out, time);
-                let text = out.get(from..).unwrap_or_default().to_vec();
-                self.observed = Some((time.micros(), text));
-            }
         }
     }
 
@@ -101,15 +81,39 @@ impl Cells {
                 self.push_time(out, *time);
                 out.extend_from_slice(QUOTE);
             }
-            Value::List(list) => self.push_list(out, *list),
+            Value::List(list) => self.push_items(out, *list),
             Value::Struct(members) => self.push_object(out, *members),
             // Booleans, decimals (as text), floats (null when not finite), null.
             other => self.push_serialized(out, other),
         }
     }
 
-    fn push_list(&mut self, out: &mut Vec<u8>, list: List<'_>) {
+    /// Writes a list as JSON in a quoted cell.
+    pub(crate) fn push_list(&mut self, out: &mut Vec<u8>, list: List<'_>) {
+        if list.is_empty() {
+            out.extend_from_slice(b"\"[]\"");
+            return;
+        }
+        out.push(b'"');
+        self.push_items(out, list);
+        out.push(b'"');
+    }
+
+    fn push_items(&mut self, out: &mut Vec<u8>, list: List<'_>) {
         out.push(b'[');
+        if let Some(texts) = list.texts() {
+            for (index, text) in texts.enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                match text {
+                    Some(text) => self.push_json_text(out, text),
+                    None => out.extend_from_slice(b"null"),
+                }
+            }
+            out.push(b']');
+            return;
+        }
         for (index, item) in list.iter().enumerate() {
             if index > 0 {
                 out.push(b',');
@@ -155,29 +159,25 @@ impl Cells {
 
     /// RFC 3339, with three or six digits of a second when there are any: as the SDK prints it, but
     /// faster.
-    fn push_time(&mut self, out: &mut Vec<u8>, time: Timestamp) {
-        let day = time.seconds().div_euclid(86_400);
-        let date = match self.day {
-            Some((known, date)) if known == day => date,
+    pub(crate) fn push_time(&mut self, out: &mut Vec<u8>, time: Timestamp) {
+        let (date, micros) = match &self.day {
+            Some(day) if day.micros(time) < DAY => (day.date, day.micros(time)),
             _ => {
-                let (year, month, date) = time.date();
-                if !(0..=9999).contains(&year) {
+                let Some(day) = Day::of(time) else {
                     push_display(out, time);
                     return;
-                }
-                let [[y1, y2], [y3, y4]] = [two(year / 100), two(year % 100)];
-                let [[m1, m2], [d1, d2]] = [two(month.into()), two(date.into())];
-                let text = [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2];
-                self.day = Some((day, text));
-                text
+                };
+                self.day = Some(day);
+                (day.date, day.micros(time))
             }
         };
-        let second = time.seconds().rem_euclid(86_400);
+        let (second, micros) = (micros / 1_000_000, micros % 1_000_000);
         let [[h1, h2], [m1, m2], [s1, s2]] =
             [second / 3600, second / 60 % 60, second % 60].map(two);
-        out.extend_from_slice(&date);
-        out.extend_from_slice(&[b'T', h1, h2, b':', m1, m2, b':', s1, s2]);
-        let micros = time.micros().rem_euclid(1_000_000);
+        let [y1, y2, y3, y4, n1, n2, d1, d2] = date;
+        out.extend_from_slice(&[
+            y1, y2, y3, y4, b'-', n1, n2, b'-', d1, d2, b'T', h1, h2, b':', m1, m2, b':', s1, s2,
+        ]);
         if micros != 0 {
             let [[d1, d2], [d3, d4], [d5, d6]] =
                 [micros / 10_000, micros / 100 % 100, micros % 100].map(two);
@@ -189,16 +189,66 @@ impl Cells {
     }
 }
 
+/// Microseconds of a day.
+const DAY: u64 = 86_400_000_000;
+
+/// A day whose date is written.
+#[derive(Debug, Clone, Copy)]
+struct Day {
+    /// Its first moment.
+    start: i64,
+    /// The digits of year, month and day.
+    date: [u8; 8],
+}
+
+impl Day {
+    /// `None` if the year does not have four digits.
+    fn of(time: Timestamp) -> Option<Self> {
+        let (year, month, date) = time.date();
+        let [[y1, y2], [y3, y4]] = match u64::try_from(year) {
+            Ok(year @ ..=9999) => [two(year / 100), two(year % 100)],
+            _ => return None,
+        };
+        let [[m1, m2], [d1, d2]] = [two(month.into()), two(date.into())];
+        Some(Self {
+            start: time.seconds().div_euclid(86_400) * 86_400_000_000,
+            date: [y1, y2, y3, y4, m1, m2, d1, d2],
+        })
+    }
+
+    /// Microseconds since it began; more than those of a day before it and after it.
+    fn micros(self, time: Timestamp) -> u64 {
+        time.micros().wrapping_sub(self.start).cast_unsigned()
+    }
+}
+
 /// A quote within a quoted cell.
 const QUOTE: &[u8] = b"\"\"";
 
+/// The two decimal digits of each number below 100.
+const TWO: [[u8; 2]; 100] = {
+    let mut digits = [*b"00"; 100];
+    let mut number = 0_u8;
+    while number < 100 {
+        digits[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    digits
+};
+
 /// Two decimal digits of a number below 100.
-fn two(number: i64) -> [u8; 2] {
-    let number = u8::try_from(number).unwrap_or(0);
-    [b'0' + number / 10, b'0' + number % 10]
+fn two(number: u64) -> [u8; 2] {
+    let digits = usize::try_from(number).ok().and_then(|at| TWO.get(at));
+    digits.copied().unwrap_or(*b"00")
 }
 
-fn push_int(out: &mut Vec<u8>, number: i64) {
+#[inline]
+pub(crate) fn push_int(out: &mut Vec<u8>, number: i64) {
+    // Many of a call's numbers are zeros.
+    if let Ok(digit @ ..=9) = u8::try_from(number) {
+        out.push(b'0' + digit);
+        return;
+    }
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 

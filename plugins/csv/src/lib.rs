@@ -19,6 +19,7 @@ mod names;
 mod packing;
 mod part;
 mod place_check;
+mod rows;
 mod state;
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};

@@ -405,7 +405,7 @@ impl Reader<'_> {
     }
 
     /// Any value as a cell; lists and objects are skipped.
-    fn scalar(&mut self, unescaped: &mut String) -> Read<RawCell> {
+    pub(super) fn scalar(&mut self, unescaped: &mut String) -> Read<RawCell> {
         match self.peek() {
             Some(b'"') => {
                 self.at += 1;

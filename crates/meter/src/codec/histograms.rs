@@ -2,6 +2,7 @@
 
 use super::bytes::{BlobError, Reader, Writer};
 use crate::histogram::{BUCKETS, HistogramColumn};
+use crate::native_buckets::LAST_INDEX;
 use crate::table::{CallTimes, Columns as _};
 
 /// One row of zeros, to be read into.
@@ -35,6 +36,9 @@ pub(super) fn decode_histogram(
     column.add_sum(place, input.signed()?);
     for _ in 0..input.length()? {
         let index = i16::try_from(input.signed()?).map_err(|_| BlobError::Damaged)?;
+        if index > LAST_INDEX {
+            return Err(BlobError::Damaged);
+        }
         column.add_native(place, index, input.number()?);
     }
     Ok(())

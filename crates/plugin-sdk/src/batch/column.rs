@@ -173,8 +173,13 @@ impl<'a> Column<'a> {
         }
     }
 
+    /// The index of row 0 in the buffers.
+    pub(super) fn base(&self) -> usize {
+        self.base
+    }
+
     #[inline]
-    fn buffer(&self, index: usize) -> *const u8 {
+    pub(super) fn buffer(&self, index: usize) -> *const u8 {
         // SAFETY: the array was checked to have the buffers of its type, at least this many.
         unsafe { (*self.array.buffers.add(index)).cast() }
     }
@@ -213,6 +218,21 @@ impl<'a> Column<'a> {
             }
             let bytes = std::slice::from_raw_parts(self.buffer(2).add(start), end - start);
             std::str::from_utf8_unchecked(bytes)
+        }
+    }
+
+    /// # Safety
+    /// A checked list column, and `at` is a row of it.
+    #[inline]
+    pub(super) unsafe fn list(&self, at: usize) -> List<'a> {
+        match self.field.data_type() {
+            // SAFETY: the caller vouches for it.
+            DataType::List(item) => unsafe { self.list_at(item, at) },
+            _ => List {
+                items: *self,
+                start: 0,
+                end: 0,
+            },
         }
     }
 
@@ -258,6 +278,12 @@ pub struct List<'a> {
 }
 
 impl<'a> List<'a> {
+    /// The column of all items, and those of them that are in this list.
+    #[inline]
+    pub(super) fn items(&self) -> (Column<'a>, std::ops::Range<usize>) {
+        (self.items, self.start..self.end)
+    }
+
     /// The number of items.
     pub fn len(&self) -> usize {
         self.end - self.start

@@ -17,6 +17,7 @@ mod rows;
 mod schema;
 mod stream;
 mod stream_columns;
+mod typed_column;
 mod value;
 
 pub use column::{Column, List, Struct, Value};
@@ -30,4 +31,5 @@ pub use records::{Balance, Billing, Call, Charge, Interaction, PreviousCall, Rat
 pub use row::{Row, Rows};
 pub use rows::{Of, Typed};
 pub use stream::Stream;
+pub use typed_column::{Ints, Lists, Texts, Times, Truths};
 pub use value::{Decimal, Timestamp};

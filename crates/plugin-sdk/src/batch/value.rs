@@ -15,6 +15,7 @@ impl Timestamp {
         Self(micros)
     }
 
+    #[inline]
     pub(crate) fn from_unit(count: i64, unit: TimeUnit) -> Self {
         Self(match unit {
             TimeUnit::Second => count.saturating_mul(1_000_000),
@@ -25,11 +26,13 @@ impl Timestamp {
     }
 
     /// Microseconds since 1970-01-01T00:00:00Z.
+    #[inline]
     pub const fn micros(self) -> i64 {
         self.0
     }
 
     /// Whole seconds since 1970-01-01T00:00:00Z, rounded down.
+    #[inline]
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }

@@ -26,9 +26,13 @@ impl Direction {
     ];
 
     /// The direction of an API's `Type`.
+    #[inline]
     pub fn of_type(call_type: Option<&str>) -> Self {
         match call_type {
             None | Some("") => Self::Unknown,
+            // The usual spellings, which are compared as a whole.
+            Some("Incoming") => Self::Incoming,
+            Some("Outgoing") => Self::Outgoing,
             Some(text) if text.eq_ignore_ascii_case("incoming") => Self::Incoming,
             Some(text) if text.eq_ignore_ascii_case("outgoing") => Self::Outgoing,
             Some(text) if text.eq_ignore_ascii_case("transfer") => Self::Transfer,

@@ -216,8 +216,13 @@ impl<'a> PreviousView<'a> {
         })
     }
 
+    #[inline]
     pub(super) fn row(&self, row: usize) -> Option<Previous<'a>> {
-        self.all.is_valid(row).then(|| Previous {
+        self.all.is_valid(row).then(|| self.of_revised(row))
+    }
+
+    fn of_revised(&self, row: usize) -> Previous<'a> {
+        Previous {
             revision: self.revision.value(row),
             client_id: text(self.client_id, row),
             center_id: text(self.center_id, row),
@@ -228,6 +233,6 @@ impl<'a> PreviousView<'a> {
             sequence: self.sequence.and_then(|column| value(column, row)),
             observed_at: self.observed_at.and_then(|column| value(column, row)),
             start_time: self.start_time.and_then(|column| value(column, row)),
-        })
+        }
     }
 }

@@ -68,6 +68,7 @@ impl CallsBuilder {
 
 impl<'a> CallRow<'_, 'a> {
     /// All durations, milliseconds, in the order of [`CallField::ALL`](super::CallField::ALL).
+    #[inline]
     pub fn durations(&self) -> [Option<i64>; 6] {
         [
             self.duration_ms(),
@@ -87,16 +88,23 @@ impl<'a> CallRow<'_, 'a> {
     /// The durations as they are counted, in the order of
     /// [`CallField::ALL`](super::CallField::ALL): one that is missing, or negative, keeps the value
     /// that was counted before.
+    #[inline]
     pub fn counted_durations(&self) -> [Option<i64>; 6] {
-        let before = self.previous().map_or([None; 6], |before| before.durations);
-        let mut counted = self.durations();
-        for (duration, before) in counted.iter_mut().zip(before) {
-            *duration = duration.filter(|known| *known >= 0).or(before);
+        let known = self
+            .durations()
+            .map(|time| time.filter(|known| *known >= 0));
+        let Some(before) = self.previous() else {
+            return known;
+        };
+        let mut counted = before.durations;
+        for (counted, known) in counted.iter_mut().zip(known) {
+            *counted = known.or(*counted);
         }
         counted
     }
 
     /// The call as it was counted before, for a revision.
+    #[inline]
     pub fn previous(&self) -> Option<Previous<'a>> {
         self.view.previous.row(self.row)
     }

@@ -68,28 +68,31 @@ impl TextWriter {
         self.index.clear();
         self.entries.clear();
         self.codes.clear();
-        for (row, text) in texts.iter().enumerate() {
-            let Some(text) = text else { continue };
+        let mut last: Option<(&[u8], u16)> = None;
+        for (row, text) in bytes_of(texts).enumerate() {
+            if texts.is_null(row) {
+                continue;
+            }
             // Neighbours are often the same.
-            if let (Some(code), Some(last)) = (self.codes.last(), row.checked_sub(1))
-                && texts.is_valid(last)
-                && texts.value(last) == text
+            if let Some((same, code)) = last
+                && same == text
             {
-                self.codes.push(*code);
+                self.codes.push(code);
                 continue;
             }
             let known = self.entries.len();
             if known > TRIED.max(self.codes.len()) / 2 + TRIED / 2 {
                 return false;
             }
+            let entries = &self.entries;
             let entry_of = |code: u16| {
-                let row = self.entries.get(usize::from(code));
-                row.map_or("", |row| texts.value(*row))
+                let row = entries.get(usize::from(code));
+                row.map_or(&[][..], |row| texts.value(*row).as_bytes())
             };
             let entry = self.index.entry(
-                xxh3_64(text.as_bytes()),
+                xxh3_64(text),
                 |code| entry_of(*code) == text,
-                |code| xxh3_64(entry_of(*code).as_bytes()),
+                |code| xxh3_64(entry_of(*code)),
             );
             let code = match entry {
                 Entry::Occupied(known) => *known.get(),
@@ -105,9 +108,20 @@ impl TextWriter {
                 }
             };
             self.codes.push(code);
+            last = Some((text, code));
         }
         !self.entries.is_empty()
     }
+}
+
+/// The bytes of each text; none for a null.
+fn bytes_of(texts: &StringArray) -> impl Iterator<Item = &[u8]> {
+    let bytes = texts.value_data();
+    texts.value_offsets().windows(2).map(move |places| {
+        let [from, to] = places else { return &[][..] };
+        let place = |offset: i32| usize::try_from(offset).unwrap_or(usize::MAX);
+        bytes.get(place(*from)..place(*to)).unwrap_or_default()
+    })
 }
 
 fn length(text: &str) -> i64 {
