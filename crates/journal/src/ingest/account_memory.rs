@@ -172,7 +172,8 @@ impl AccountMemory {
         if self.old.as_ref().is_some_and(is_usable) {
             return Ok(());
         }
-        // One that was full may fill again soon: each call is then added twice, whatever the number.
+        // One that was full may fill again soon. It gets so much room that each call is added
+        // twice at the most.
         let is_growing = self.old.as_ref().is_some_and(OldIds::is_full);
         // Frees its memory first.
         self.old = None;

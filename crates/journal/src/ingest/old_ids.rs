@@ -1,4 +1,5 @@
-//! Ids older than the look-back: a Bloom filter of at most two bytes a call, or four while it grows.
+//! Ids older than the look-back: a Bloom filter of at most two bytes a call, or four while it
+//! grows.
 //!
 //! It tells which ids the journal does not have. Whatever it may have is looked up in the stored
 //! keys.

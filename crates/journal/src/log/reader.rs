@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_array::{RecordBatch, new_null_array};
+use arrow_schema::{ArrowError, Schema, SchemaRef};
 use callmeter_records::{BatchSeq, Stream};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -286,7 +286,12 @@ impl Reader {
                 meta.rows
             )));
         }
-        Ok(records)
+        with_all_columns(records, meta.stream).map_err(|error| {
+            self.corrupt(format!(
+                "batch {seq} of {} does not fit its stream: {error}",
+                meta.stream
+            ))
+        })
     }
 
     pub(crate) fn row_where(
@@ -391,6 +396,27 @@ impl Reader {
     pub(crate) fn corrupt(&self, what: String) -> JournalError {
         JournalError::corrupt(&self.path, what)
     }
+}
+
+/// A batch of an older version of callmeter, with nulls in the columns that were added since.
+fn with_all_columns(records: RecordBatch, stream: Stream) -> Result<RecordBatch, ArrowError> {
+    let schema = stream.schema();
+    if records.num_columns() >= schema.fields().len() {
+        return Ok(records);
+    }
+    let found = records.schema();
+    let mut fields = Vec::new();
+    let mut columns = Vec::new();
+    for field in schema.fields() {
+        let (field, column) = match found.fields().find(field.name()) {
+            Some((index, known)) => (known, Arc::clone(records.column(index))),
+            None => (field, new_null_array(field.data_type(), records.num_rows())),
+        };
+        fields.push(Arc::clone(field));
+        columns.push(column);
+    }
+    let schema = Schema::new_with_metadata(fields, schema.metadata().clone());
+    RecordBatch::try_new(Arc::new(schema), columns)
 }
 
 /// The first microsecond of a day.

@@ -305,8 +305,8 @@ impl Taken {
         self.shifted += u64::from(is_expected && !is_asked);
     }
 
-    /// Keeps the text of the row that was added last if the journal has these contents, or will have
-    /// them; otherwise, forgets the text that its call had.
+    /// Keeps the text of the row that was added last if the journal has these contents, or will
+    /// have them; otherwise, forgets the text that its call had.
     fn note_text(&mut self, texts: &mut Texts, page: &CallsPage, index: usize, purpose: Purpose) {
         let Some(TailRow {
             id,

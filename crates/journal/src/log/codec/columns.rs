@@ -12,16 +12,8 @@ use arrow_array::{Array, ListArray, RecordBatch};
 use arrow_schema::{ArrowError, DataType, TimeUnit};
 
 use super::integers;
+use super::marks::{ALL_NULL, NARROW, NO_NULLS, SOME_NULL, WIDE};
 use super::texts::TextWriter;
-
-/// No value is null, all are, or a bit for each says which.
-pub(super) const NO_NULLS: u8 = 0;
-pub(super) const ALL_NULL: u8 = 1;
-pub(super) const SOME_NULL: u8 = 2;
-
-/// Decimals that fit 64 bits, or not.
-pub(super) const NARROW: u8 = 0;
-pub(super) const WIDE: u8 = 1;
 
 /// Writes columns. Its buffers are used again for each batch.
 #[derive(Default)]

@@ -5,7 +5,7 @@
 //! `(number - base) / scale` in `width` bytes. Steps have no numbers: a first number, and after the
 //! base the difference from each number to the next (`i64`).
 
-use super::read_columns::{Input, Read};
+use super::input::{Input, Read};
 
 const SCALES: [u64; 3] = [1, 1_000, 1_000_000];
 const STEPS: u8 = 3;

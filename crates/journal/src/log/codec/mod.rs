@@ -5,8 +5,10 @@
 //! apart.
 
 mod columns;
+mod input;
 mod integers;
 mod ipc;
+mod marks;
 mod pack;
 mod read_columns;
 mod texts;

@@ -10,8 +10,8 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::input::{Input, Read};
 use super::integers;
-use super::read_columns::{Input, Read};
 
 /// Texts of which more than half are different are written each by itself. Their first ones show
 /// it.

@@ -1,3 +1,5 @@
+//! Batches of every stream, packed and unpacked.
+
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
