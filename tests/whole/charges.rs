@@ -18,10 +18,10 @@ const STEP: u32 = 4_000;
 const PHASES: i64 = 6;
 
 /// What each call costs by each rule, by the deck of its last version.
-type Expected = BTreeMap<(String, String), ChargeTruth>;
+pub(super) type Expected = BTreeMap<(String, String), ChargeTruth>;
 
 /// Takes in the calls that are new or edited. Their charges are those of the deck as it is now.
-fn take_in(expected: &mut Expected, simulator: &Running) {
+pub(super) fn take_in(expected: &mut Expected, simulator: &Running) {
     for charge in simulator.charges() {
         let key = (charge.id.clone(), charge.rule.clone());
         let is_known = expected

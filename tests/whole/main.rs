@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod backup;
+mod charge_labels;
 mod charges;
 mod commands;
 mod deck_file;

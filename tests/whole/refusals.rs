@@ -108,3 +108,83 @@ async fn the_web_file_is_checked_with_the_configuration() {
         assert!(said.contains("not a bcrypt hash"), "{said}");
     }
 }
+
+/// A flag that would be ignored, and a time that is none, are mistakes of the command line: nothing
+/// is read, and the exit code is 2.
+#[test]
+fn flags_that_would_be_ignored_and_wrong_times_are_refused() {
+    let period = ["--from=2026-01-01", "--to=2026-01-02"];
+    let world = World::new();
+    let deck = world.write("deck.csv", "prefix\n");
+    let deck = format!("--deck={}", deck.display());
+    let cases: [(&str, &[&str], &str); 15] = [
+        (
+            "export",
+            &["--step=1h"],
+            "--step is for --format openmetrics",
+        ),
+        (
+            "export",
+            &["--details", "--format=ndjson"],
+            "--details is for",
+        ),
+        ("export", &["--buckets"], "--buckets is for"),
+        (
+            "export",
+            &["--format=openmetrics", "--stream=charges"],
+            "the openmetrics format has calls only",
+        ),
+        ("export", &["--step=1ms"], "shorter than 1s"),
+        ("export", &["--from=monday"], "write a day"),
+        ("export", &["--to=2026-13-01"], "write a day"),
+        ("export", &["--to=2025-01-01"], "--from must be before --to"),
+        (
+            "export",
+            &["--from=2200-01-01", "--to=2201-01-01"],
+            "--from must not be in the future",
+        ),
+        (
+            "export",
+            &["--config.file=a.yml", "--journal=j.db"],
+            "--config.file is not read with --journal",
+        ),
+        (
+            "rate",
+            &["1", "1", &deck, "--journal=j.db"],
+            "--journal is not read for a deck in a file",
+        ),
+        ("charges", &["--from=monday"], "write a day"),
+        (
+            "charges",
+            &["--to=2025-01-01"],
+            "--from must be before --to",
+        ),
+        (
+            "backfill",
+            &["--account=a", "--from=monday"],
+            "invalid value",
+        ),
+        (
+            "backfill",
+            &["--account=a", "--to=2025-01-01"],
+            "--from must not be after --to",
+        ),
+    ];
+    for (command, flags, words) in cases {
+        let is_given = |one: &&&str| {
+            let name = one.split('=').next().unwrap();
+            !flags.iter().any(|flag| flag.starts_with(name))
+        };
+        let period = if command == "rate" { &[][..] } else { &period };
+        let others = period.iter().filter(is_given).copied();
+        let line: Vec<_> = [command]
+            .into_iter()
+            .chain(others)
+            .chain(flags.iter().copied())
+            .collect();
+        let output = run(&line);
+        assert_eq!(output.status.code(), Some(2), "{line:?}: {}", said(&output));
+        assert!(said(&output).contains(words), "{line:?}: {}", said(&output));
+        assert!(output.stdout.is_empty());
+    }
+}

@@ -9,19 +9,21 @@ use crate::{book, codegen, conformance, lints, mixin, packages};
 /// Which steps.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only this step; may be given several times. `rust-versions` runs only in this way: it
-    /// downloads the oldest compilers that the crates promise to support
+    /// Only this step; may be given several times. `rust-versions` and `semver` run only in this
+    /// way: one downloads the oldest compilers that the crates promise to support, the other
+    /// builds a large tool
     #[arg(long, value_name = "STEP", value_parser = STEPS)]
     only: Vec<String>,
 }
 
 /// The steps in order.
-const STEPS: [&str; 19] = [
+const STEPS: [&str; 21] = [
     "format",
     "typos",
     "dependencies",
     "clippy",
     "no-default-features",
+    "fuzz",
     "programs",
     "tests",
     "examples",
@@ -32,14 +34,17 @@ const STEPS: [&str; 19] = [
     "documentation",
     "book",
     "packages",
-    BEFORE_A_RELEASE,
+    RUST_VERSIONS,
+    SEMVER,
     "install",
     "prism",
     "schemathesis",
 ];
 
-/// Runs only if it is named: it downloads compilers.
-const BEFORE_A_RELEASE: &str = "rust-versions";
+/// Steps before a release, which run only if they are named: one downloads compilers, the other
+/// builds a large tool.
+const RUST_VERSIONS: &str = "rust-versions";
+const SEMVER: &str = "semver";
 
 pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
     let mut report = Report::only(&arguments.only);
@@ -49,6 +54,7 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
     report.step("clippy", || clippy(shell).into());
     // After clippy, which has checked the dependencies.
     report.step("no-default-features", || no_default_features(shell).into());
+    report.step("fuzz", || fuzz_targets(shell).into());
     report.step("programs", || test::programs().into());
 
     let mut summaries = Summaries::default();
@@ -72,8 +78,12 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<(), Error> {
     report.step("documentation", || documentation(shell).into());
     report.step("book", || book::build(shell).into());
     report.step("packages", || packages::packages(shell).into());
-    if arguments.only.iter().any(|step| step == BEFORE_A_RELEASE) {
-        report.step(BEFORE_A_RELEASE, || packages::rust_versions(shell).into());
+    let named = |name: &str| arguments.only.iter().any(|step| step == name);
+    if named(RUST_VERSIONS) {
+        report.step(RUST_VERSIONS, || packages::rust_versions(shell).into());
+    }
+    if named(SEMVER) {
+        report.step(SEMVER, || packages::semver(shell));
     }
     report.step("install", || packages::install(shell).into());
     conformance::steps(shell, &conformance::Arguments::default(), &mut report);
@@ -115,6 +125,22 @@ fn no_default_features(shell: &Shell) -> Result<(), Error> {
     ]))
 }
 
+/// Whether the fuzz targets compile with their lock files. They are workspaces of their own, and
+/// are run by hand.
+fn fuzz_targets(shell: &Shell) -> Result<(), Error> {
+    for package in ["callmeter", "hostedsuite-client", "jsv", "portsip-client"] {
+        run_command(
+            shell
+                .cargo(["check", "--locked", "--manifest-path"])
+                .arg(format!("crates/{package}/fuzz/Cargo.toml"))
+                .env("CARGO_TARGET_DIR", shell.tools().join("fuzz"))
+                // libFuzzer itself is built only to link the targets.
+                .env("CUSTOM_LIBFUZZER_PATH", "/dev/null"),
+        )?;
+    }
+    Ok(())
+}
+
 fn documentation(shell: &Shell) -> Result<(), Error> {
     run_command(
         shell
@@ -132,7 +158,8 @@ fn dependencies(shell: &Shell) -> Outcome {
     let checked = run_command(
         shell
             .command(&deny)
-            .args(["check", "licenses", "bans", "sources"]),
+            // A rule of deny.toml that no crate needs is a mistake.
+            .args(["check", "--deny=warnings", "licenses", "bans", "sources"]),
     );
     let advisories = if succeeds(shell.command(&deny).args(["fetch", "db"])) {
         run_command(shell.command(&deny).args(["check", "advisories"])).into()

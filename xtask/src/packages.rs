@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::shell::{Error, Shell, run, succeeds};
+use crate::report::Outcome;
+use crate::shell::{self, Error, Shell, run, succeeds};
+use crate::tools;
 
 /// A published crate.
 #[derive(Debug, PartialEq, Eq)]
@@ -129,6 +131,34 @@ pub(crate) fn rust_versions(shell: &Shell) -> Result<(), Error> {
             .env("CARGO_TARGET_DIR", shell.tools().join(&toolchain)))?;
     }
     Ok(())
+}
+
+/// Compares each published crate with the last tag: a breaking change needs another version.
+/// Before the first tag there is nothing to compare with.
+pub(crate) fn semver(shell: &Shell) -> Outcome {
+    let last = shell::output(shell.command("git").args([
+        "describe",
+        "--tags",
+        "--abbrev=0",
+        "--match=v[0-9]*",
+    ]));
+    match last {
+        Ok(tag) => semver_since(shell, tag.trim()).into(),
+        Err(_) => Outcome::Skipped("there is no tag to compare the crates with".to_owned()),
+    }
+}
+
+fn semver_since(shell: &Shell, revision: &str) -> Result<(), Error> {
+    let checks = tools::cargo_semver_checks(shell)?;
+    let published = published(shell)?;
+    run(shell
+        .command(checks)
+        .args(["semver-checks", "--baseline-rev", revision])
+        .args(
+            published
+                .iter()
+                .map(|krate| format!("--package={}", krate.name)),
+        ))
 }
 
 /// The command of the README that installs the program.

@@ -33,6 +33,8 @@ pub(crate) const PRISM: Pinned = ("@stoplight/prism-cli", "5.14.2");
 
 /// The licence and source checker.
 const CARGO_DENY: Pinned = ("cargo-deny", "0.20.2");
+/// It compares the interfaces of two versions of a crate.
+const CARGO_SEMVER_CHECKS: Pinned = ("cargo-semver-checks", "0.51.0");
 /// It lists the crates of a program.
 const CARGO_SBOM: Pinned = ("cargo-sbom", "0.10.0");
 
@@ -282,6 +284,11 @@ pub(crate) fn cargo_deny(shell: &Shell) -> Result<PathBuf, Error> {
 /// cargo-sbom, built likewise.
 pub(crate) fn cargo_sbom(shell: &Shell) -> Result<PathBuf, Error> {
     cargo_tool(shell, CARGO_SBOM)
+}
+
+/// cargo-semver-checks, built likewise.
+pub(crate) fn cargo_semver_checks(shell: &Shell) -> Result<PathBuf, Error> {
+    cargo_tool(shell, CARGO_SEMVER_CHECKS)
 }
 
 fn cargo_tool(shell: &Shell, (name, version): Pinned) -> Result<PathBuf, Error> {

@@ -29,7 +29,8 @@ impl<T: AsRef<str>> Number<T> {
     /// Reads a text: trimmed, in JSON's number form (a leading `+` is accepted, thousands
     /// separators are not).
     pub fn from_text(text: T) -> Self {
-        if is_number(text.as_ref().trim_ascii()) {
+        let plain = plain(text.as_ref().as_bytes());
+        if plain.is_some() || is_number(text.as_ref().trim_ascii()) {
             Self::Value(Exact(text))
         } else {
             Self::Unreadable(text)
@@ -184,13 +185,8 @@ impl<T: AsRef<str>> Exact<T> {
 
     /// The number when it is whole and fits; `None` otherwise.
     pub fn whole(&self) -> Option<i64> {
-        let text = self.0.as_ref().as_bytes();
-        // Nearly always it is a few digits and nothing else; 18 of them cannot overflow.
-        if text.len() <= 18 && text.iter().all(u8::is_ascii_digit) && !text.is_empty() {
-            return Some(
-                text.iter()
-                    .fold(0, |value, digit| value * 10 + i64::from(digit - b'0')),
-            );
+        if let Some((value, 0)) = plain(self.0.as_ref().as_bytes()) {
+            return Some(value);
         }
         // Nine places after the point must be zero: enough for every way in which a server writes
         // a whole number.
@@ -202,40 +198,38 @@ impl<T: AsRef<str>> Exact<T> {
     }
 }
 
-/// Seconds as text to milliseconds. The short forms (`61`, `61.5`, `61.125`) need no more than one
-/// loop.
+/// Seconds as text to milliseconds.
 fn milliseconds(text: &str) -> Option<i64> {
-    let bytes = text.as_bytes();
-    // Up to 14 characters the accumulated digits cannot overflow.
-    if bytes.len() <= 14 {
-        let mut value: i64 = 0;
-        let mut places: Option<u32> = None;
-        let mut simple = true;
-        for &byte in bytes {
-            match byte {
-                b'0'..=b'9' => {
-                    value = value * 10 + i64::from(byte - b'0');
-                    places = places.map(|count| count + 1);
-                }
-                b'.' if places.is_none() => places = Some(0),
-                _ => {
-                    simple = false;
-                    break;
-                }
-            }
-        }
-        if simple {
-            match places.unwrap_or(0) {
-                0 => return Some(value * 1000),
-                1 => return Some(value * 100),
-                2 => return Some(value * 10),
-                3 => return Some(value),
-                _ => {}
-            }
-        }
+    match plain(text.as_bytes()) {
+        Some((value, 0)) => return Some(value * 1000),
+        Some((value, 1)) => return Some(value * 100),
+        Some((value, 2)) => return Some(value * 10),
+        Some((value, 3)) => return Some(value),
+        _ => {}
     }
     let value = Parts::of(text)?.scaled(3)?;
     i64::try_from(value).ok().filter(|&ms| ms >= 0)
+}
+
+/// A number as servers nearly always write it, such as `61` or `61.125`: its digits, and how many
+/// of them follow the point. `None` for any other text, even if it is a number.
+fn plain(text: &[u8]) -> Option<(i64, u32)> {
+    // So few digits cannot overflow, not even times 1,000.
+    if text.len() > 14 {
+        return None;
+    }
+    let mut value: i64 = 0;
+    let mut point = None;
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => value = value * 10 + i64::from(byte - b'0'),
+            b'.' if point.is_none() && at > 0 => point = Some(at),
+            _ => return None,
+        }
+    }
+    let places = point.map_or(0, |point| text.len() - point - 1);
+    let has_digits = !text.is_empty() && (point.is_none() || places > 0);
+    has_digits.then_some((value, u32::try_from(places).ok()?))
 }
 
 /// A decimal number taken apart: `digits` × 10^`exponent`.

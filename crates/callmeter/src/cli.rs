@@ -2,6 +2,8 @@
 
 mod charges;
 mod files;
+mod parse;
+mod period;
 
 use std::path::PathBuf;
 
@@ -13,6 +15,7 @@ use crate::logging::{LogFormat, LogLevel};
 
 pub use charges::{ChargeGroup, ChargesArgs, ChargesFormat, RateArgs, RateFormat};
 pub use files::{ConfigFileArg, JournalArg};
+pub use period::PeriodArgs;
 
 /// Prometheus exporter for HostedSuite and PortSIP PBX with exact call counters.
 ///
@@ -311,12 +314,9 @@ pub struct ExportArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "the type is documented")]
     pub journal: JournalArg,
-    /// First day (UTC) or time, such as 2026-01-01 or 2026-01-01T06:00:00Z
-    #[arg(long, value_name = "TIME")]
-    pub from: String,
-    /// End, exclusive
-    #[arg(long, value_name = "TIME")]
-    pub to: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the type is documented")]
+    pub period: PeriodArgs,
     /// Format of the records
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = ExportFormat::Csv)]
     pub format: ExportFormat,
@@ -326,10 +326,10 @@ pub struct ExportArgs {
     /// Only this account
     #[arg(long, value_name = "NAME")]
     pub account: Option<String>,
-    /// The step between samples of the openmetrics format, at least 1s. Prometheus shows a value
-    /// for five minutes
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = step)]
-    pub step: std::time::Duration,
+    /// The step between samples of the openmetrics format, 5m by default, at least 1s. Prometheus
+    /// shows a value for five minutes
+    #[arg(long, value_name = "DURATION", value_parser = step)]
+    pub step: Option<std::time::Duration>,
     /// In the openmetrics format, also write flagged calls and the seconds of clients
     #[arg(long)]
     pub details: bool,

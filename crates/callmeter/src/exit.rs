@@ -3,12 +3,13 @@
 use std::fmt;
 use std::process::ExitCode;
 
-/// Why the program failed. Each reason has an exit code; 0 is success, and 2 an invalid command
-/// line, which the command line parser reports.
+/// Why the program failed. Each reason has an exit code; 0 is success.
 #[derive(Debug)]
 pub enum Failure {
     /// 1: the command failed; the text says why.
     Failed(String),
+    /// 2: the command line is not valid in a way that its parser does not see.
+    Usage(String),
     /// 3: the configuration is not valid.
     Config(crate::config::ConfigError),
     /// 3: the web configuration is not valid.
@@ -37,6 +38,11 @@ impl Failure {
         Self::Failed(error.to_string())
     }
 
+    /// A failure with exit code 2.
+    pub fn usage(text: impl Into<String>) -> Self {
+        Self::Usage(text.into())
+    }
+
     /// Standard output cannot be written.
     #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
     pub fn stdout(error: std::io::Error) -> Self {
@@ -52,6 +58,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::ReaderGone => 0,
             Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
             Self::Config(_) | Self::WebConfig(_) => 3,
             Self::Journal(_) => 4,
             Self::Damaged(_) => 5,
@@ -62,7 +69,9 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(text) | Self::Journal(text) | Self::Damaged(text) => f.write_str(text),
+            Self::Failed(text) | Self::Usage(text) | Self::Journal(text) | Self::Damaged(text) => {
+                f.write_str(text)
+            }
             Self::Config(error) => write!(f, "{error}"),
             Self::ReaderGone => f.write_str("the reader of standard output is gone"),
             Self::WebConfig(error) => write!(f, "{error}"),

@@ -11,6 +11,7 @@ pub mod commands;
 pub mod config;
 pub mod context;
 mod control;
+mod currency;
 mod descriptors;
 pub mod exit;
 pub mod file_size;

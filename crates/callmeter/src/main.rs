@@ -8,7 +8,6 @@ use callmeter::exit::Failure;
 use callmeter::file_size;
 use callmeter::logging;
 use callmeter_plugin_host::CHILD_ARGUMENT;
-use clap::Parser as _;
 
 fn main() -> ExitCode {
     // A plugin's child process is this same program. It does nothing else.
@@ -18,7 +17,7 @@ fn main() -> ExitCode {
     {
         return callmeter_plugin_host::child_main();
     }
-    let cli = Cli::parse();
+    let cli = Cli::read();
     match file_size::survive_the_limit().and_then(|()| dispatch(cli)) {
         Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -260,7 +260,7 @@ impl CallPages {
         self.summary.rows += page.len() as u64;
         self.summary.bytes += page.bytes();
         self.walk.received(PageRows {
-            rows: &page.row_hashes(),
+            rows: page.row_hashes(),
             total_count: page.total_count(),
             total_pages: page.total_pages(),
         });

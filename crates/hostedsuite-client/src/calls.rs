@@ -32,6 +32,9 @@ pub struct CallsPage {
     date: Option<Timestamp>,
     /// Whether the server said that there is no content (204).
     no_content: bool,
+    /// A hash for each row, in order: of its id, or of its whole text if it has none or cannot be
+    /// read.
+    row_hashes: Vec<u64>,
 }
 
 impl CallsPage {
@@ -67,6 +70,7 @@ impl CallsPage {
         no_content: bool,
     ) -> Self {
         Self {
+            row_hashes: hashes_of(&table),
             table,
             number,
             bytes,
@@ -149,8 +153,10 @@ impl CallsPage {
     pub fn known_text(&self, index: usize) -> Option<(u64, KnownText)> {
         let row = CallRef(self.table.row(index)?.ok()?);
         let text = self.table.row_text(index);
-        let id = known_rows::id_of(text).filter(|id| row.id() == Some(id) && !is_no_id(id))?;
-        Some((known_rows::hash_of(id), KnownText::of(text)?))
+        known_rows::id_of(text).filter(|id| row.id() == Some(id) && !is_no_id(id))?;
+        // Of this id.
+        let hash = self.row_hashes.get(index)?;
+        Some((*hash, KnownText::of(text)?))
     }
 
     /// Reads a row again, as a page of its own: for one that was known when the page was read, and
@@ -193,20 +199,24 @@ impl CallsPage {
 
     /// A hash for each row, in order: of its id, or of its whole text if it has none or cannot be
     /// read.
-    pub(crate) fn row_hashes(&self) -> Vec<u64> {
-        (0..self.table.len())
-            .map(|index| {
-                if let Some(id) = self.table.known(index) {
-                    return id;
-                }
-                let id = match self.table.row(index) {
-                    Some(Ok(row)) => CallRef(row).id().filter(|id| !is_no_id(id)),
-                    _ => None,
-                };
-                known_rows::hash_of(id.unwrap_or(self.table.row_text(index)))
-            })
-            .collect()
+    pub(crate) fn row_hashes(&self) -> &[u64] {
+        &self.row_hashes
     }
+}
+
+fn hashes_of(table: &RawTable) -> Vec<u64> {
+    (0..table.len())
+        .map(|index| {
+            if let Some(id) = table.known(index) {
+                return id;
+            }
+            let id = match table.row(index) {
+                Some(Ok(row)) => CallRef(row).id().filter(|id| !is_no_id(id)),
+                _ => None,
+            };
+            known_rows::hash_of(id.unwrap_or(table.row_text(index)))
+        })
+        .collect()
 }
 
 /// Whether an id is what systems write that have none: nothing, `null`, 0, or the GUID of zeros in
@@ -222,8 +232,11 @@ impl CallsPage {
 pub fn is_no_id(id: &str) -> bool {
     let id = id.trim();
     let of_zeros = |c: char| matches!(c, '0' | '-' | '{' | '}' | '(' | ')' | 'x' | 'X' | ',');
-    let has_zero = id.contains('0') || !id.contains(|c: char| c.is_ascii_alphanumeric());
-    id.eq_ignore_ascii_case("null") || (has_zero && id.chars().all(of_zeros))
+    // The first characters of other ids show that they are none of these.
+    if !id.chars().all(of_zeros) {
+        return id.eq_ignore_ascii_case("null");
+    }
+    id.contains('0') || !id.contains(|c: char| c.is_ascii_alphanumeric())
 }
 
 call_record_info! { row

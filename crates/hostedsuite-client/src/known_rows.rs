@@ -1,6 +1,32 @@
 //! Rows that the caller has read before: they are recognized by their text, and not read again.
 
+use std::hash::{BuildHasherDefault, Hasher};
+
 use xxhash_rust::xxh3::xxh3_64;
+
+/// For maps and sets whose keys are hashes of ids already, such as those that [`KnownRows`] is
+/// asked for.
+pub type Hashed = BuildHasherDefault<KeyIsHash>;
+
+/// Takes a key for its hash.
+#[derive(Debug, Clone, Default)]
+pub struct KeyIsHash(u64);
+
+impl Hasher for KeyIsHash {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+}
 
 /// The text that a row had when it was read: its length in bytes, and a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

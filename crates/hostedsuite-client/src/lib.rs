@@ -59,7 +59,7 @@ pub use calls::{CallRef, CallRow, CallsPage, InteractionRef, is_no_id};
 pub use client::{Client, ClientBuilder};
 pub use clients::{ClientRef, Clients};
 pub use generated::types::{CallRoundingType as CallRounding, SortDir, UserInfo};
-pub use known_rows::{KnownRows, KnownText};
+pub use known_rows::{Hashed, KeyIsHash, KnownRows, KnownText};
 pub use members::{Member, MemberValue};
 pub use open::CallAllowanceType;
 pub use owned::{CallRecord, Interaction};

@@ -14,6 +14,8 @@
 
 use std::collections::HashSet;
 
+use crate::known_rows::Hashed;
+
 /// What is known of the number of a server's first page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum FirstPage {
@@ -22,7 +24,8 @@ pub enum FirstPage {
     Unknown,
     /// Proven to be 0: pages 0 and 1 had different rows.
     Zero,
-    /// Proven to be 1: page 0 was empty, refused, or the same as page 1, and nothing was missing.
+    /// Proven to be 1: page 0 was empty, refused, or the same as page 1 (and page 2 was not), and
+    /// nothing was missing.
     One,
     /// Configured. A walk neither tries another number nor forgets this one.
     Fixed(u32),
@@ -132,7 +135,7 @@ pub(crate) struct Walk {
     /// Whether the page received last was empty, and only the next one tells whether it is the end.
     maybe_gap: bool,
     rows: u64,
-    seen: HashSet<u64>,
+    seen: HashSet<u64, Hashed>,
     /// Whether `seen` holds every row: not after a walk was resumed.
     seen_all: bool,
     /// Whether rows came again that do not merely continue the page before.
@@ -169,7 +172,7 @@ impl Walk {
             repeats: 0,
             maybe_gap: false,
             rows: 0,
-            seen: HashSet::new(),
+            seen: HashSet::default(),
             seen_all: true,
             reordered: false,
             added: false,
@@ -351,6 +354,10 @@ impl Walk {
         if number == 1 && self.zero == PageZero::Refused {
             // Nothing shows that page 0 was refused because of its number.
             return Next::Ended(Ending::Refused);
+        }
+        if number == 2 && self.zero == PageZero::SameAsOne && self.count() == Some(self.rows) {
+            // A server that repeats its last page would have repeated it for page 2, too.
+            self.prove(FirstPage::One);
         }
         self.end()
     }

@@ -11,6 +11,10 @@ use crate::log::keys::BatchKeys;
 use crate::log::latest_versions::LatestVersion;
 use crate::stored_batch::StoredBatch;
 
+/// How the names of cursors begin that are the positions of charging. Retention also keeps the
+/// charges that calls after such a cursor revise.
+pub const CHARGES_CURSOR: &str = "charges/";
+
 /// The charges of a batch of calls by one entry of the configuration.
 pub struct NewCharges<'a> {
     /// The account of the calls.

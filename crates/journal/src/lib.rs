@@ -33,7 +33,7 @@ mod stored_batch;
 mod utc_day;
 
 pub use callmeter_records::{Backlog, BatchId, BatchSeq};
-pub use charges::{NewCharges, RevisedRow};
+pub use charges::{CHARGES_CURSOR, NewCharges, RevisedRow};
 pub use cursors::Start;
 pub use error::{JournalError, Result};
 pub use ingest::change_streams::{Changes, DeckExtent};

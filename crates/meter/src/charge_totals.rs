@@ -1,5 +1,7 @@
 //! What charges add to the totals of an account: money and seconds, exact.
 
+use std::collections::BTreeMap;
+
 use callmeter_records::Change;
 use callmeter_records::charges::ChargeRow;
 
@@ -19,6 +21,9 @@ pub(crate) struct ChargeTotals {
     /// Money in units of 10⁻⁹.
     pub(crate) money: Keyed<ChargeKey>,
     pub(crate) seconds: Keyed<ChargeKey>,
+    /// The `sequence` of the charge that was counted first under each key. Charges with these
+    /// labels that were counted before were folded.
+    pub(crate) since: BTreeMap<ChargeKey, i64>,
     pub(crate) corrected_money: Keyed<ChargeKey>,
     pub(crate) corrected_seconds: Keyed<ChargeKey>,
     /// Calls that are not charged, by reason.
@@ -26,6 +31,7 @@ pub(crate) struct ChargeTotals {
 }
 
 /// What is charged under which labels.
+#[derive(PartialEq, Eq)]
 struct Charged {
     key: ChargeKey,
     amount: i128,
@@ -84,27 +90,32 @@ impl ChargeTotals {
         folded: &mut Folded,
         limits: Limits,
     ) {
-        let after = Charged::now(row).filter(|_| row.change() != Some(Change::Removed));
-        let before = Charged::before(row).filter(|_| row.change() != Some(Change::New));
+        let is_removed = row.change() == Some(Change::Removed);
+        let is_new = row.change() == Some(Change::New);
+        let before = Charged::before(row).filter(|_| !is_new).map(|before| {
+            // Without a sequence, the charge before is taken as one that is not folded.
+            let sequence = row.previous_sequence().unwrap_or(i64::MAX);
+            let key = self.counted_under(before.key, sequence);
+            Charged { key, ..before }
+        });
+        let after = Charged::now(row).filter(|_| !is_removed).map(|after| {
+            let key = self.place(after.key, row.sequence(), folded, limits);
+            Charged { key, ..after }
+        });
         match (before, after) {
             (None, Some(after)) => {
-                let key = self.place(after.key, folded, limits);
-                self.add(account, &key, since, after.amount, after.seconds);
+                self.add(account, &after.key, since, after.amount, after.seconds);
             }
-            (Some(before), Some(after))
-                if (&before.key, before.amount, before.seconds)
-                    == (&after.key, after.amount, after.seconds) => {}
+            (Some(before), Some(after)) if before == after => {}
             (Some(before), after) => {
-                let key = self.counted_under(before.key);
-                self.correct(account, &key, -before.amount, -before.seconds);
+                self.correct(account, &before.key, -before.amount, -before.seconds);
                 if let Some(after) = after {
-                    let key = self.place(after.key, folded, limits);
-                    self.add(account, &key, since, 0, 0);
-                    self.correct(account, &key, after.amount, after.seconds);
+                    self.add(account, &after.key, since, 0, 0);
+                    self.correct(account, &after.key, after.amount, after.seconds);
                 }
             }
             (None, None) => {
-                if let Some(reason) = row.reason().filter(|_| row.change() == Some(Change::New)) {
+                if let Some(reason) = row.reason().filter(|_| is_new) {
                     self.add_not_charged(account, reason, since, 1);
                 }
             }
@@ -112,22 +123,28 @@ impl ChargeTotals {
     }
 
     /// The key, or the one that label sets beyond the cap share. Currencies stay apart.
-    fn place(&self, key: ChargeKey, folded: &mut Folded, limits: Limits) -> ChargeKey {
-        let rows = &self.money.rows;
-        let is_known = || rows.contains_key(&key);
-        if folded.folds(FoldGroup::Charges, limits, rows.len(), is_known) {
+    fn place(
+        &mut self,
+        key: ChargeKey,
+        sequence: i64,
+        folded: &mut Folded,
+        limits: Limits,
+    ) -> ChargeKey {
+        let is_known = || self.since.contains_key(&key);
+        let key = if folded.folds(FoldGroup::Charges, limits, self.since.len(), is_known) {
             folded_key(key)
         } else {
             key
-        }
+        };
+        self.since.entry(key.clone()).or_insert(sequence);
+        key
     }
 
-    /// The key that a charge was counted under.
-    fn counted_under(&self, key: ChargeKey) -> ChargeKey {
-        if self.money.rows.contains_key(&key) {
-            key
-        } else {
-            folded_key(key)
+    /// The key that the charge with this `sequence` was counted under.
+    fn counted_under(&self, key: ChargeKey, sequence: i64) -> ChargeKey {
+        match self.since.get(&key) {
+            Some(since) if *since <= sequence => key,
+            _ => folded_key(key),
         }
     }
 

@@ -71,7 +71,8 @@ pub fn markdown() -> String {
          - A label value has at most 256 bytes. A longer one is shown as its beginning, `~` and a hash of the whole, so that two long\n  \
            values stay different. `callmeter_series_shortened` says how many series are affected.\n\
          - `client_id=\"other\"`: the account has more label sets than the cap allows, and\n  \
-           the further ones are counted together. `callmeter_series_folded_total` counts these updates.\n\
+           the further ones are counted together. `callmeter_series_folded_total` counts these updates. Charges and call rates\n  \
+           beyond the cap have `rate_type=\"other\"`.\n\
          - Counters never decrease. An edit that lowers or moves a value of a counted call goes to `callmeter_call_corrections_seconds` or\n  \
            `callmeter_call_corrections_calls`. The current value is the total plus its correction. A label `field` or `count` names the\n  \
            family: `talk` is `callmeter_client_talk_seconds_total` and the sum of `callmeter_call_talk_seconds`, `abandoned` is\n  \

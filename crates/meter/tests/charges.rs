@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_array::RecordBatch;
 use callmeter_meter::{Api, FamilyId, Ledger, Limits, Snapshot, Values, pairs};
 use callmeter_records::{BatchHead, Change, Charge, ChargesBuilder, Reading, RowMark, Stream};
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
 
 fn ledger(cap: usize) -> Ledger {
     let mut ledger = Ledger::new(Limits {
@@ -54,9 +57,10 @@ fn charge(
     }
 }
 
-/// The charge `after`, which was `before`.
-fn edited(before: &Charge<'static>, after: &Charge<'static>) -> Charge<'static> {
+/// The charge `after`, which was `before`, the charge with this `sequence`.
+fn edited(sequence: i64, before: &Charge<'static>, after: &Charge<'static>) -> Charge<'static> {
     Charge {
+        previous_sequence: Reading::Known(sequence),
         previous_client_id: before.client_id,
         previous_rate_type: before.rate_type,
         previous_currency: before.currency,
@@ -66,7 +70,7 @@ fn edited(before: &Charge<'static>, after: &Charge<'static>) -> Charge<'static> 
     }
 }
 
-fn charges(rows: &[(Change, Charge<'_>)]) -> RecordBatch {
+fn charges(first_sequence: i64, rows: &[(Change, Charge<'_>)]) -> RecordBatch {
     let mut builder = ChargesBuilder::new();
     for (change, charge) in rows {
         let revision = i32::from(*change != Change::New);
@@ -80,7 +84,7 @@ fn charges(rows: &[(Change, Charge<'_>)]) -> RecordBatch {
     }
     let head = BatchHead {
         account: "acme",
-        first_sequence: 1,
+        first_sequence,
         observed_at: 1_000_000,
     };
     builder.finish(&head).unwrap()
@@ -102,19 +106,20 @@ fn charges_are_summed_exactly_and_edits_are_corrections() {
         ],
         // Nothing that counts has changed; another client; free; charged at last; removed.
         vec![
-            (Change::Revised, edited(&cheap, &cheap)),
-            (Change::Revised, edited(&cheap, &other)),
-            (Change::Revised, edited(&dear, &free)),
-            (Change::Revised, edited(&free, &dear)),
-            (Change::Removed, edited(&cheap, &free)),
-            (Change::Revised, edited(&free, &free)),
+            (Change::Revised, edited(1, &cheap, &cheap)),
+            (Change::Revised, edited(5, &cheap, &other)),
+            (Change::Revised, edited(3, &dear, &free)),
+            (Change::Revised, edited(4, &free, &dear)),
+            (Change::Removed, edited(2, &cheap, &free)),
+            (Change::Revised, edited(9, &free, &free)),
         ],
     ]
     .into_iter()
     .enumerate()
     {
+        let first = [1, 5][number];
         ledger
-            .apply(number as u64 + 1, Stream::Charges, &charges(&rows))
+            .apply(number as u64 + 1, Stream::Charges, &charges(first, &rows))
             .unwrap();
     }
     let snapshot = ledger.snapshot();
@@ -173,17 +178,170 @@ fn charges_beyond_the_cap_are_counted_together_but_currencies_stay_apart() {
     };
     let rows = [francs, charge("2", "LOCAL", Some((2, 1))), euros, euros];
     let rows = rows.map(|row| (Change::New, row));
-    ledger.apply(1, Stream::Charges, &charges(&rows)).unwrap();
+    ledger
+        .apply(1, Stream::Charges, &charges(1, &rows))
+        .unwrap();
     let snapshot = ledger.snapshot();
-    let sums = sums(&snapshot, FamilyId::Charges, &["client_id", "currency"]);
+    let labels = ["client_id", "rate_type", "currency"];
+    let sums = sums(&snapshot, FamilyId::Charges, &labels);
     let sums: Vec<_> = sums
         .into_iter()
         .map(|(key, units)| format!("{} {}", key.join(" "), units / 10_000))
         .collect();
-    assert_eq!(sums, ["1 CHF 1", "other CHF 2", "other EUR 8"]);
+    assert_eq!(
+        sums,
+        ["1 local CHF 1", "other other CHF 2", "other other EUR 8"]
+    );
     let folded = snapshot.find(
         FamilyId::SeriesFolded,
         r#"family="callmeter_charges_total""#,
     );
     assert_eq!(folded, Some(3));
+}
+
+/// The charge of a call at the moment, and the labels that it is counted under.
+#[derive(Clone)]
+struct Counted {
+    charge: Charge<'static>,
+    sequence: i64,
+    place: Option<Vec<String>>,
+}
+
+/// Where charges are counted, by the rules of the documentation.
+struct Places {
+    cap: usize,
+    known: BTreeSet<Vec<String>>,
+}
+
+impl Places {
+    fn of(&mut self, charge: &Charge<'_>) -> Option<Vec<String>> {
+        charge.amount.known()?;
+        let rate_type = charge.rate_type.unwrap_or("unknown").to_lowercase();
+        let own = [charge.client_id.unwrap(), &rate_type, "CHF"];
+        let place =
+            if self.known.len() < self.cap || self.known.contains(&own.map(str::to_owned)[..]) {
+                own
+            } else {
+                ["other", "other", "CHF"]
+            };
+        let place = place.map(str::to_owned).to_vec();
+        self.known.insert(place.clone());
+        Some(place)
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// A version of a call is charged.
+    Charge(u8, &'static str, &'static str, Option<(i128, i32)>),
+    Cap(usize),
+    Restart,
+    Kill,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let charge = (
+        0_u8..6,
+        select(vec!["1", "2", "3"]),
+        select(vec!["LOCAL", "MOBILE"]),
+        of((0_i128..3, 0_i32..3)),
+    )
+        .prop_map(|(call, client, rate_type, charged)| {
+            Step::Charge(call, client, rate_type, charged)
+        });
+    prop_oneof![
+        8 => charge,
+        1 => (0_usize..6).prop_map(Step::Cap),
+        1 => Just(Step::Restart),
+        1 => Just(Step::Kill),
+    ]
+}
+
+fn with_cap(cap: usize) -> Limits {
+    Limits {
+        label_sets: cap,
+        ..Limits::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    /// Counters plus corrections are what the calls cost now, under the labels that each charge was
+    /// counted under, whatever the cap on label sets was then and is now.
+    #[test]
+    fn an_edit_takes_a_charge_back_from_the_labels_that_it_was_counted_under(
+        steps in proptest::collection::vec(step(), 1..60),
+    ) {
+        let mut places = Places { cap: 2, known: BTreeSet::new() };
+        let mut ledger = ledger(places.cap);
+        let mut stored = ledger.encode();
+        let mut unstored = Vec::new();
+        let mut calls: BTreeMap<u8, Counted> = BTreeMap::new();
+        let mut sequence = 0;
+        for step in steps {
+            match step {
+                Step::Charge(call, client, rate_type, charged) => {
+                    sequence += 1;
+                    let now = charge(client, rate_type, charged);
+                    let row = match calls.get(&call) {
+                        None => (Change::New, now),
+                        Some(before) => {
+                            (Change::Revised, edited(before.sequence, &before.charge, &now))
+                        }
+                    };
+                    let batch = charges(sequence, &[row]);
+                    let number = sequence.cast_unsigned();
+                    ledger.apply(number, Stream::Charges, &batch).unwrap();
+                    unstored.push((number, batch));
+                    let place = places.of(&now);
+                    calls.insert(call, Counted { charge: now, sequence, place });
+                }
+                Step::Cap(cap) => {
+                    places.cap = cap;
+                    ledger.set_limits(with_cap(cap));
+                    stored = ledger.encode();
+                    unstored.clear();
+                }
+                Step::Restart => {
+                    stored = ledger.encode();
+                    unstored.clear();
+                    ledger = Ledger::decode(&stored, with_cap(places.cap)).unwrap();
+                    prop_assert_eq!(ledger.encode(), stored.clone());
+                }
+                Step::Kill => {
+                    ledger = Ledger::decode(&stored, with_cap(places.cap)).unwrap();
+                    for (number, batch) in &unstored {
+                        ledger.apply(*number, Stream::Charges, batch).unwrap();
+                    }
+                }
+            }
+            ledger.configure("acme", Api::HostedSuite);
+            let snapshot = ledger.snapshot();
+            let families = [
+                (FamilyId::Charges, FamilyId::ChargeCorrections),
+                (FamilyId::ChargedSeconds, FamilyId::ChargeCorrectionsSeconds),
+            ];
+            for (counter, corrections) in families {
+                let by = ["client_id", "rate_type", "currency"];
+                let mut counted = sums(&snapshot, counter, &by);
+                for (key, units) in sums(&snapshot, corrections, &by) {
+                    *counted.entry(key).or_insert(0) += units;
+                }
+                counted.retain(|_, units| *units != 0);
+                let mut truth = BTreeMap::new();
+                for call in calls.values() {
+                    let units = match counter {
+                        FamilyId::Charges => call.charge.amount.known(),
+                        _ => call.charge.billed_seconds.known().map(i128::from),
+                    };
+                    if let (Some(place), Some(units)) = (&call.place, units) {
+                        *truth.entry(place.clone()).or_insert(0) += units;
+                    }
+                }
+                truth.retain(|_, units| *units != 0);
+                prop_assert_eq!(counted, truth);
+            }
+        }
+    }
 }

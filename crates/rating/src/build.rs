@@ -7,7 +7,7 @@ use crate::intervals::Intervals;
 use crate::normalise::Normaliser;
 use crate::options::{DuplicatePrefix, Options, OptionsError};
 use crate::row::{Row, ValueError};
-use crate::tariff::Tariff;
+use crate::tariff::{Tariff, range};
 
 /// A deck, and what was wrong with its rows.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub enum ProblemKind {
     #[error("the prefix has more than {} symbols; no call matches it", Digits::MAX)]
     PrefixTooLong,
     /// A member has no value that can be used.
-    #[error("{member} {error}; calls to this prefix are not charged")]
+    #[error("{member} {error}{}; calls to this prefix are not charged", display_range(member, *error))]
     Value {
         /// The member.
         member: &'static str,
@@ -69,6 +69,14 @@ pub enum ProblemKind {
 
 fn display_prefix(prefix: Option<&str>) -> String {
     prefix.map_or_else(String::new, |prefix| format!(" (prefix `{prefix}`)"))
+}
+
+fn display_range(member: &str, error: ValueError) -> String {
+    if error == ValueError::OutOfRange {
+        format!(" ({})", range(member))
+    } else {
+        String::new()
+    }
 }
 
 fn display_kept(resolved: DuplicatePrefix) -> &'static str {

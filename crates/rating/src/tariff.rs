@@ -40,6 +40,15 @@ impl Tariff {
     }
 }
 
+/// What a member may be, in words.
+pub(crate) fn range(member: &str) -> String {
+    match member {
+        "interval_1" | "interval_n" => format!("1 to {}", u32::MAX),
+        "free_seconds" | "grace_period" => format!("0 to {}", u32::MAX),
+        _ => format!("0 to {}", Amount::from_units(i64::MAX)),
+    }
+}
+
 type Named<T> = Result<T, (&'static str, ValueError)>;
 
 fn money(name: &'static str, value: Value<Amount>) -> Named<Amount> {

@@ -42,7 +42,11 @@ fn hanging() -> MutexGuard<'static, HashMap<PathBuf, Vec<Hanging>>> {
 /// If it cannot be read, has more than `most` bytes, or gives nothing for three seconds. While a
 /// read of the file hangs, further ones fail at once, unless the path leads to another file by
 /// then.
-pub fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub fn read_file(path: impl AsRef<Path>, most: u64) -> io::Result<Vec<u8>> {
+    read(path.as_ref(), most)
+}
+
+fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let limit = {
         let hanging = hanging();
         if hanging.get(path).is_some_and(|reads| must_wait(reads)) {
@@ -202,7 +206,7 @@ mod tests {
 
     #[test]
     fn an_endless_file_is_an_error() {
-        let error = read_file(Path::new("/dev/zero"), 1 << 20).unwrap_err();
+        let error = read_file("/dev/zero", 1 << 20).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
     }
 }

@@ -118,7 +118,7 @@ macro_rules! billing {
             billed_account: text = "account", "Which account is billed, as the API wrote it.";
             charging_type: text = "type", "Online or offline charging, as the API wrote it.";
             balance: decimal("currency") = "balance", "The tenant's balance.";
-            currency: text = "currency", "The currency of the balance, ISO 4217.";
+            currency: text = "currency", "The currency of the balance: three capital letters, ISO 4217. Null for any other text.";
         }
     };
 }
@@ -147,6 +147,7 @@ macro_rules! charges {
             currency: text = "", "The currency of the amount, ISO 4217.";
             reason: text = "", "Why the call is not charged; null if it is.";
             deck: text = "", "A fingerprint of the deck and its options: the same deck has the same one.";
+            previous_sequence: long = "", "The `sequence` of the charge before this revision.";
             previous_client_id: text = "", "The client of the charge before this revision.";
             previous_rate_type: text = "", "The kind of destination of the charge before this revision.";
             previous_currency: text = "", "The currency of the charge before this revision.";

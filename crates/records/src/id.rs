@@ -23,6 +23,16 @@ impl<'a> CanonicalId<'a> {
         Self(guid_digits(id).map_or(Form::Text(id), Form::Guid))
     }
 
+    /// The same as [`id_hash`].
+    pub fn hash(&self) -> u64 {
+        xxh3_64(self.as_bytes())
+    }
+
+    /// A hash that is wide enough to stand in for the id.
+    pub fn wide_hash(&self) -> u128 {
+        xxh3_128(self.as_bytes())
+    }
+
     /// The bytes of the canonical form. Equal ids have equal bytes.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
@@ -35,12 +45,7 @@ impl<'a> CanonicalId<'a> {
 /// The hash of a record's id, as the journal stores it. Two ids may have the same hash: compare the
 /// ids where that matters.
 pub fn id_hash(id: &str) -> u64 {
-    xxh3_64(CanonicalId::new(id).as_bytes())
-}
-
-/// A hash of an id that is wide enough to stand in for the id.
-pub fn id_hash_128(id: &str) -> u128 {
-    xxh3_128(CanonicalId::new(id).as_bytes())
+    CanonicalId::new(id).hash()
 }
 
 const URN: &[u8] = b"urn:uuid:";
@@ -81,25 +86,46 @@ fn guid_digits(text: &str) -> Option<[u8; 32]> {
             _ => bytes,
         },
     };
-    let dashed = match bytes.len() {
-        32 => false,
-        36 => true,
+    let mut digits = match bytes.len() {
+        32 => *bytes.first_chunk()?,
+        36 => without_dashes(bytes)?,
         _ => return None,
     };
-    let mut digits = [0; 32];
-    let mut next = digits.iter_mut();
-    for (position, byte) in bytes.iter().enumerate() {
-        if dashed && matches!(position, 8 | 13 | 18 | 23) {
-            if *byte != b'-' {
-                return None;
-            }
-        } else if byte.is_ascii_hexdigit() {
-            *next.next()? = byte.to_ascii_lowercase();
-        } else {
-            return None;
-        }
+    let (words, _) = digits.as_chunks_mut::<8>();
+    for word in words {
+        *word = lower_hex(u64::from_le_bytes(*word))?.to_le_bytes();
     }
     Some(digits)
+}
+
+fn without_dashes(bytes: &[u8]) -> Option<[u8; 32]> {
+    let mut digits = [0; 32];
+    let mut from = 0;
+    for (to, len) in [(0, 8), (8, 4), (12, 4), (16, 4), (20, 12)] {
+        if from > 0 && *bytes.get(from - 1)? != b'-' {
+            return None;
+        }
+        digits
+            .get_mut(to..to + len)?
+            .copy_from_slice(bytes.get(from..from + len)?);
+        from += len + 1;
+    }
+    Some(digits)
+}
+
+/// Eight hexadecimal digits in lower case, all at a time; `None` if one of the bytes is none.
+fn lower_hex(digits: u64) -> Option<u64> {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    /// The high bit of each byte from `first` to `last`; for bytes below 128.
+    fn between(word: u64, first: u8, last: u8) -> u64 {
+        let from_first = word.wrapping_add(ONES * u64::from(0x80 - first));
+        let beyond_last = word.wrapping_add(ONES * u64::from(0x7f - last));
+        from_first & !beyond_last & HIGH
+    }
+    let letters = between(digits | (ONES * 0x20), b'a', b'f');
+    let valid = between(digits, b'0', b'9') | letters;
+    (digits & HIGH == 0 && valid == HIGH).then_some(digits | (letters >> 2))
 }
 
 #[cfg(test)]
@@ -128,7 +154,27 @@ mod tests {
                 "{spelling}"
             );
             assert_eq!(id_hash(spelling), id_hash(digits));
-            assert_eq!(id_hash_128(spelling), id_hash_128(digits));
+            let wide_hash = |id| CanonicalId::new(id).wide_hash();
+            assert_eq!(wide_hash(spelling), wide_hash(digits));
+        }
+    }
+
+    #[test]
+    fn a_digit_is_hexadecimal_or_the_id_is_a_text() {
+        for byte in 0..=u8::MAX {
+            for place in 0..8 {
+                let mut digits = *b"0A1b2C3d";
+                digits[place] = byte;
+                let expected = byte
+                    .is_ascii_hexdigit()
+                    .then(|| digits.to_ascii_lowercase());
+                let found = lower_hex(u64::from_le_bytes(digits));
+                assert_eq!(
+                    found.map(|word| word.to_le_bytes().to_vec()),
+                    expected,
+                    "{byte} at {place}"
+                );
+            }
         }
     }
 

@@ -42,7 +42,7 @@ pub use charges::{Charge, ChargesBuilder, ChargesView};
 pub use column_lookup::ViewError;
 pub use common::{BatchHead, Change, CommonView, RowMark};
 pub use hash::FieldHasher;
-pub use id::{CanonicalId, id_hash, id_hash_128};
+pub use id::{CanonicalId, id_hash};
 pub use rates::{Rate, RatesBuilder, RatesView};
 pub use reading::Reading;
 pub use stream::{ParseStreamError, Stream};

@@ -11,6 +11,14 @@ pub enum AccessError {
         /// Why.
         source: std::io::Error,
     },
+    /// The thread that reads the file again cannot be started.
+    #[error("cannot watch {file}: {source}")]
+    Watch {
+        /// The file.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The file is not valid. A line for each mistake, with file and key.
     #[error("{0}")]
     Invalid(String),

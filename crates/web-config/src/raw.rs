@@ -76,10 +76,12 @@ impl RawFile {
 
 impl RawLimit {
     fn read(section: &mut Section<'_>) -> Self {
+        // One that is not a number is not also "0".
+        let unread = u32::from(section.place("burst").is_some());
         Self {
             is_empty: section.is_empty(),
             interval: section.text("interval"),
-            burst: section.number("burst", 0, 0..=u32::MAX),
+            burst: section.number("burst", unread, 0..=u32::MAX),
             burst_at: section.place("burst").or(section.at()),
         }
     }

@@ -6,7 +6,7 @@
 //! for a finished one. A file that is not valid, or that leaves out a protection of the running
 //! server, changes nothing and is logged.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -21,8 +21,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 impl Access {
     /// Reads the file now, and again whenever it or a file that it names has changed, until the
-    /// returned value is dropped. Without a file, everyone has access over plain HTTP. Must be
-    /// called in a runtime.
+    /// returned value is dropped. Without a file, everyone has access over plain HTTP.
     ///
     /// # Errors
     /// If the file cannot be read or is not valid.
@@ -36,19 +35,30 @@ impl Access {
         }
         let access = Arc::new(Self::new(rules));
         if let Some(file) = file {
-            tokio::spawn(watch(Arc::downgrade(&access), file.to_path_buf()));
+            let (watched, path) = (Arc::downgrade(&access), file.to_path_buf());
+            // A thread of its own works with every runtime, and no request waits for a disk.
+            std::thread::Builder::new()
+                .name("web-config".to_owned())
+                .spawn(move || watch(&watched, &path))
+                .map_err(|source| AccessError::Watch {
+                    file: file.display().to_string(),
+                    source,
+                })?;
         }
         Ok(access)
     }
 }
 
 /// Applies the readings of `file` until `access` is dropped.
-async fn watch(access: Weak<Access>, file: PathBuf) {
+fn watch(access: &Weak<Access>, file: &Path) {
     let mut readings = Readings::default();
     loop {
-        tokio::time::sleep(INTERVAL).await;
-        let read = file.clone();
-        let Ok(read) = tokio::task::spawn_blocking(move || Rules::read(&read)).await else {
+        std::thread::sleep(INTERVAL);
+        if access.strong_count() == 0 {
+            return;
+        }
+        // A panic, which was reported, ends one reading.
+        let Ok(read) = std::panic::catch_unwind(|| Rules::read(file)) else {
             continue;
         };
         let Some(access) = access.upgrade() else {

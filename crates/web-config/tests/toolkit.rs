@@ -189,3 +189,39 @@ async fn headers_and_rate_limit_of_the_toolkit() {
         assert_eq!(admission.refusal(), None);
     }
 }
+
+/// Neither `open` nor what reads the file again needs a runtime, and `admit` one without timers.
+#[test]
+fn a_changed_file_takes_effect_in_every_runtime() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("web.yml");
+    // The password is "test".
+    let hash = "$2b$04$p9p6Ie/OlG9RESk/nIol1eoFffzwj8IX9fJoPrPbvg/0BIunbCWRW";
+    let users = |name: &str| format!("basic_auth_users: {{ {name}: '{hash}' }}\n");
+    std::fs::write(&file, users("alice")).unwrap();
+    let access = Access::open(Some(&file)).unwrap();
+    std::fs::write(&file, users("bob")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let mut headers = HeaderMap::new();
+    let credentials = HeaderValue::from_static("Basic Ym9iOnRlc3Q=");
+    headers.insert(http::header::AUTHORIZATION, credentials);
+    for _ in 0..600 {
+        let admission = runtime.block_on(access.admit(&headers, None));
+        if admission.refusal().is_none() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("the file is not read again");
+}
+
+#[test]
+fn a_burst_that_is_no_number_is_one_mistake() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("web.yml");
+    std::fs::write(&file, "rate_limit: { interval: 1s, burst: -1 }\n").unwrap();
+    let error = prometheus_web_config::check(&file).unwrap_err().to_string();
+    assert_eq!(error.lines().count(), 1, "{error}");
+}

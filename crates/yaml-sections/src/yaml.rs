@@ -91,13 +91,38 @@ fn describe(error: &YamlError) -> (String, Option<String>) {
             Some("remove the line --- and everything after it".to_owned()),
         ),
         other => {
-            // Without the place, which the problem has already.
+            // Without the place, which the problem has already. An error inside of an alias names
+            // two.
             let text = other.to_string();
             let text = text.lines().next().unwrap_or_default();
-            let end = text.rfind(" at line ").unwrap_or(text.len());
-            (text.get(..end).unwrap_or(text).trim().to_owned(), None)
+            let end = text.find(" at line ").unwrap_or(text.len());
+            in_plain_words(text.get(..end).unwrap_or(text).trim())
         }
     }
+}
+
+/// Messages of the parser that name its own parts say what is wrong with the file instead.
+fn in_plain_words(message: &str) -> (String, Option<String>) {
+    let too_deep = message.starts_with("recursion limit");
+    let (plain, hint) = if too_deep || message.starts_with("budget breached") {
+        (
+            "it is too large or too deep",
+            "write out what its aliases (*name) repeat, or make it smaller",
+        )
+    } else if message.starts_with("recursive references") {
+        (
+            "an anchor (&name) contains an alias of itself",
+            "write out what is meant",
+        )
+    } else if message.starts_with("invalid ") {
+        (
+            message,
+            "remove the type (!!name) or write a value that has it",
+        )
+    } else {
+        return (message.to_owned(), None);
+    };
+    (plain.to_owned(), Some(hint.to_owned()))
 }
 
 impl<'de> Deserialize<'de> for Value {
@@ -161,5 +186,49 @@ impl<'de> Visitor<'de> for ValueVisitor {
             map.push(member);
         }
         Ok(Value::Map(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the parser says about these is about its own parts.
+    #[test]
+    fn errors_of_the_parser_are_about_the_file() {
+        let repeated = |letters: &str, times: usize| {
+            let mut lines = vec!["a: &a [x,x,x,x,x,x,x,x,x]".to_owned()];
+            for pair in letters.as_bytes().windows(2) {
+                let (before, name) = (char::from(pair[0]), char::from(pair[1]));
+                let items = vec![format!("*{before}"); times].join(",");
+                lines.push(format!("{name}: &{name} [{items}]"));
+            }
+            lines.join("\n")
+        };
+        for (text, wanted) in [
+            (
+                "a: &a [*a]\n".to_owned(),
+                "app.yml:1:8: an anchor (&name) contains an alias of itself; write out what is meant",
+            ),
+            (
+                repeated("abcdefgh", 8),
+                "app.yml:6:20: it is too large or too deep; write out what its aliases (*name) repeat, or make it smaller",
+            ),
+            (
+                "[".repeat(1000),
+                "app.yml:1:256: it is too large or too deep; write out what its aliases (*name) repeat, or make it smaller",
+            ),
+            (
+                "a: !!int x\n".to_owned(),
+                "app.yml:1:10: invalid u64; remove the type (!!name) or write a value that has it",
+            ),
+            (
+                "a: *x\n".to_owned(),
+                "app.yml:1:4: alias references unknown anchor",
+            ),
+        ] {
+            let error = parse(Path::new("app.yml"), &text).unwrap_err();
+            assert_eq!(error.to_string(), wanted);
+        }
     }
 }

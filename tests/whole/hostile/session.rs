@@ -62,6 +62,24 @@ async fn the_parts_of_a_billing_poll_fail_one_by_one() {
             "",
         ),
         (
+            "odd-currency",
+            TENANT,
+            json(r#"{"currency":"the dollar of \"a\""}"#),
+            true,
+            true,
+            "ok",
+            "is not three capital letters, such as USD",
+        ),
+        (
+            "small-letters",
+            TENANT,
+            json(r#"{"currency":" chf "}"#),
+            true,
+            true,
+            "ok",
+            "",
+        ),
+        (
             "comma",
             OF_BALANCE,
             json(r#"{"balance":"12,50"}"#),
@@ -174,8 +192,16 @@ async fn the_parts_of_a_billing_poll_fail_one_by_one() {
         }
     }
     let metrics = exporter.metrics().await;
-    let unreadable = ["account=\"comma\"", "task=\"billing\""];
-    assert!(metrics.sum("callmeter_records_unreadable_total", &unreadable) > 0.0);
+    for account in ["account=\"comma\"", "account=\"odd-currency\""] {
+        let unreadable = [account, "task=\"billing\""];
+        assert!(metrics.sum("callmeter_records_unreadable_total", &unreadable) > 0.0);
+    }
+    for (account, currency) in [
+        ("account=\"odd-currency\"", "currency=\"\""),
+        ("account=\"small-letters\"", "currency=\"CHF\""),
+    ] {
+        assert_eq!(value(&metrics, BALANCE, &[account, currency]), Some(12.5));
+    }
     assert!(exporter.terminate().success());
 }
 

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use super::chroot::{Chroot, Running, sum};
+use super::installed::{modes, packaged_configuration, plugins, there};
 use super::release::Release;
-use super::{archive, deb, files, image, rpm, stage};
+use super::{archive, deb, docker, files, image, page, rpm, rpm_root, stage};
 use crate::report::{Outcome, Report};
 use crate::shell::{self, Error, Shell, free_port, output};
 use crate::tools;
@@ -18,8 +19,6 @@ const SIZES: [(&str, u64); 3] = [
     ("usr/lib/callmeter/libcallmeter_webhook.so", 8_000_000),
     ("usr/lib/callmeter/libcallmeter_csv.so", 8_000_000),
 ];
-/// Where the service finds its secrets.
-const CREDENTIALS: &str = "/run/credentials/callmeter.service";
 const CALLS: &str = "callmeter_calls_total";
 
 pub(super) fn steps(shell: &Shell, release: &Release, rebuild: bool, report: &mut Report) {
@@ -28,14 +27,20 @@ pub(super) fn steps(shell: &Shell, release: &Release, rebuild: bool, report: &mu
     report.step("lintian", || lintian(release).into());
     report.step("rpm files", || rpm_files(release).into());
     report.step("units", || units(release).into());
+    report.step("plugin in C", || plugin_in_c(shell, release).into());
+    report.step("clean debian", || clean(release).create().into());
     report.step("install", || install(release).into());
     report.step("systemd", || boot(shell, release));
     report.step("remove", || removal(&debian(release)).into());
+    report.step("rpm", || {
+        rpm_root::check(shell, release, &clean(release)).into()
+    });
     report.step("run image", || run_image(release).into());
+    report.step("docker", || docker::check(shell, release));
     report.step("same bytes", || again(shell, release, rebuild).into());
 }
 
-/// The README names the packages as they are, with their version.
+/// The README names the packages as they are, with their version, and the oldest glibc.
 fn readme(shell: &Shell, release: &Release) -> Result<(), Error> {
     let text = files::read(&shell.root.join("README.md"))?;
     let text = String::from_utf8_lossy(&text);
@@ -52,7 +57,33 @@ fn readme(shell: &Shell, release: &Release) -> Result<(), Error> {
             return Err(Error::Found(format!("README.md does not name {name}")));
         }
     }
+    let glibc = oldest_glibc(release)?;
+    if !text.contains(&format!("glibc {glibc} or later")) {
+        return Err(Error::Found(format!(
+            "the programs need glibc {glibc}, and README.md does not say \"glibc {glibc} or later\""
+        )));
+    }
     Ok(())
+}
+
+/// The oldest glibc that has every symbol which the programs use, such as `2.34`. RPM lists the
+/// versions of the symbols.
+fn oldest_glibc(release: &Release) -> Result<String, Error> {
+    let list = output(
+        Command::new("rpm")
+            .args(["--query", "--package", "--requires", "--nosignature"])
+            .arg(release.out.join(release.rpm())),
+    )?;
+    let versions = list.split("(GLIBC_").skip(1).filter_map(|rest| {
+        let (major, minor) = rest.split_once(')')?.0.split_once('.')?;
+        // A third number, as in 2.2.5, is only in old versions.
+        let minor = minor.split('.').next()?;
+        Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
+    });
+    let (major, minor) = versions
+        .max()
+        .ok_or_else(|| Error::Found("the RPM requires no version of glibc".to_owned()))?;
+    Ok(format!("{major}.{minor}"))
 }
 
 fn sizes(release: &Release) -> Result<(), Error> {
@@ -109,7 +140,7 @@ fn units(release: &Release) -> Result<(), Error> {
 
 fn install(release: &Release) -> Result<(), Error> {
     let debian = debian(release);
-    debian.create()?;
+    debian.copy(&clean(release))?;
     let old = older(release)?;
     files::copy(&old, &debian.path("old.deb"), 0o644)?;
     let new = release.out.join(release.deb());
@@ -119,10 +150,7 @@ fn install(release: &Release) -> Result<(), Error> {
     debian.run(&["apt", "install", "--yes", "/old.deb"])?;
     modes(&debian)?;
     packaged_configuration(&debian)?;
-    for plugin in ["csv", "webhook"] {
-        let library = format!("/usr/lib/callmeter/libcallmeter_{plugin}.so");
-        shell::run(&mut debian.as_callmeter(&["callmeter", "plugin", "check", &library]))?;
-    }
+    plugins(&debian)?;
     upgrade(release, &debian)
 }
 
@@ -139,6 +167,29 @@ fn from_archive(release: &Release, debian: &Chroot) -> Result<(), Error> {
         debian.run(&[&program, "plugin", "check", &library])?;
     }
     Ok(())
+}
+
+/// Compiles the example in C with the packaged header, and tests it with the packaged program.
+fn plugin_in_c(shell: &Shell, release: &Release) -> Result<(), Error> {
+    tools::program("cc", "gcc", "it compiles a plugin in C")?;
+    let [lines] = page::commands(&shell.root.join("docs/PLUGINS.md"), "A plugin in C")?;
+    let root = release.root.display();
+    let directory = release.work.join("plugin-in-c");
+    files::empty(&directory)?;
+    shell::run(
+        Command::new("bash")
+            .args([
+                "-euxc",
+                &lines.replace("/usr/share", &format!("{root}/usr/share")),
+            ])
+            .current_dir(&directory)
+            .env("PATH", format!("{root}/usr/bin:/usr/bin:/bin")),
+    )
+}
+
+/// A Debian without callmeter, of which the checks take copies.
+fn clean(release: &Release) -> Chroot {
+    Chroot(release.work.join("clean"))
 }
 
 /// The Debian that the package is installed in, upgraded, booted and removed from.
@@ -180,38 +231,6 @@ fn older(release: &Release) -> Result<std::path::PathBuf, Error> {
     )?;
     files::write(&control, text.as_bytes())?;
     Ok(old)
-}
-
-/// Who may read what.
-fn modes(debian: &Chroot) -> Result<(), Error> {
-    for (path, wanted) in [
-        ("/etc/callmeter", "750 root callmeter"),
-        ("/etc/callmeter/callmeter.yml", "640 root callmeter"),
-        ("/etc/callmeter/secrets", "700 root root"),
-        ("/var/lib/callmeter", "750 callmeter callmeter"),
-        ("/usr/lib/callmeter/libcallmeter_csv.so", "644 root root"),
-    ] {
-        let found = output(&mut debian.command(&["stat", "--format=%a %U %G", path]))?;
-        if found.trim() != wanted {
-            return Err(Error::Found(format!("{path} is {found}, not {wanted}")));
-        }
-    }
-    Ok(())
-}
-
-/// The configuration is refused until its secrets exist.
-fn packaged_configuration(debian: &Chroot) -> Result<(), Error> {
-    let check =
-        || debian.as_callmeter(&["callmeter", "check-config", "/etc/callmeter/callmeter.yml"]);
-    if shell::succeeds(&mut check()) {
-        return Err(Error::Found(
-            "check-config accepts a missing secret".to_owned(),
-        ));
-    }
-    // systemd puts /etc/callmeter/secrets/acme.password there.
-    let secret = debian.path(CREDENTIALS).join("secret_acme.password");
-    files::write(&secret, b"secret\n")?;
-    shell::run(&mut check())
 }
 
 /// Runs the demo, and a service that reads the demo's simulator; upgrades while an output has
@@ -314,18 +333,19 @@ fn upgrade(release: &Release, debian: &Chroot) -> Result<(), Error> {
 
 /// A removal keeps configuration and journal; a purge keeps the journal.
 fn removal(debian: &Chroot) -> Result<(), Error> {
-    let there = |path: &str, wanted: bool| {
-        if debian.path(path).exists() == wanted {
-            return Ok(());
-        }
-        let word = if wanted { "is gone" } else { "is still there" };
-        Err(Error::Found(format!("{path} {word}")))
-    };
+    let there = |path: &str, wanted| there(debian, path, wanted);
     let journal = "/var/lib/callmeter/service/journal.db";
+    // An upgrade does not need the configuration, and does not bring it back.
+    let configuration = "/etc/callmeter/callmeter.yml";
+    debian.run(&["mv", configuration, "/root/kept.yml"])?;
+    debian.run(&["dpkg", "--install", "/new.deb"])?;
+    there(configuration, false)?;
+    debian.run(&["mv", "/root/kept.yml", configuration])?;
+
     debian.run(&["dpkg", "--remove", "callmeter"])?;
     there("/usr/bin/callmeter", false)?;
     there("/usr/lib/callmeter", false)?;
-    there("/etc/callmeter/callmeter.yml", true)?;
+    there(configuration, true)?;
     there(journal, true)?;
     debian.run(&["dpkg", "--purge", "callmeter"])?;
     there("/etc/callmeter", false)?;

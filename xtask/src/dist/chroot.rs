@@ -55,6 +55,22 @@ impl Chroot {
         )
     }
 
+    /// Makes it a copy of another, which must exist.
+    pub(super) fn copy(&self, of: &Self) -> Result<(), Error> {
+        if !of.0.is_dir() {
+            return Err(Error::Missing(format!(
+                "there is no Debian in {}; its step has failed",
+                of.0.display()
+            )));
+        }
+        files::empty(&self.0)?;
+        shell::run(
+            Command::new("cp")
+                .args(["--archive", "--no-target-directory"])
+                .args([&of.0, &self.0]),
+        )
+    }
+
     /// Boots it and runs a script there; returns the script's output, which is empty if the boot
     /// failed. It has no network but its own loopback.
     pub(super) fn boot(&self, script: &Path) -> Result<String, Error> {

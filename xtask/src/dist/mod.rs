@@ -5,10 +5,14 @@ mod check;
 mod chroot;
 mod command;
 mod deb;
+mod docker;
 mod files;
 mod image;
+mod installed;
+mod page;
 mod release;
 mod rpm;
+mod rpm_root;
 mod sbom;
 mod stage;
 

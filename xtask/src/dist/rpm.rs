@@ -1,5 +1,6 @@
 //! The RPM package, made with rpmbuild.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::files;
@@ -7,14 +8,21 @@ use super::release::Release;
 use crate::shell::{self, Error, Shell};
 use crate::tools;
 
+/// Writes the package of the release.
 pub(super) fn write(shell: &Shell, release: &Release) -> Result<(), Error> {
+    let built = build(shell, release, release.version)?;
+    files::copy(&built, &release.out.join(release.rpm()), 0o644)
+}
+
+/// Makes a package with this version; returns where it is.
+pub(super) fn build(shell: &Shell, release: &Release, version: &str) -> Result<PathBuf, Error> {
     tools::program("rpmbuild", "rpm", "it makes the RPM package")?;
     let top = release.work.join("rpm");
     files::empty(&top)?;
     let spec = files::filled(
         &shell.root.join("packaging/rpm/callmeter.spec"),
         &[
-            ("VERSION", release.version),
+            ("VERSION", version),
             ("ROOT", &release.root.display().to_string()),
         ],
     )?;
@@ -31,6 +39,6 @@ pub(super) fn write(shell: &Shell, release: &Release) -> Result<(), Error> {
             .arg(&file)
             .env("SOURCE_DATE_EPOCH", &release.epoch),
     )?;
-    let built = top.join("RPMS").join(release.machine).join(release.rpm());
-    files::copy(&built, &release.out.join(release.rpm()), 0o644)
+    let built = top.join("RPMS").join(release.machine);
+    Ok(built.join(release.rpm().replace(release.version, version)))
 }

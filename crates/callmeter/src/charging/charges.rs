@@ -32,7 +32,7 @@ pub(crate) struct Charged<'d> {
 }
 
 /// The number is an extension.
-const INTERNAL: &str = "internal";
+pub(crate) const INTERNAL: &str = "internal";
 /// Nobody answered.
 const UNANSWERED: &str = "unanswered";
 /// An edit made the call one that the rule does not select.
@@ -117,6 +117,7 @@ pub(crate) struct EarlierCharges {
 
 struct Earlier {
     rule: String,
+    sequence: i64,
     revision: i32,
     client_id: Option<String>,
     rate_type: Option<String>,
@@ -166,6 +167,7 @@ impl Earlier {
     fn of(rule: &str, row: &ChargeRow<'_, '_>) -> Self {
         Self {
             rule: rule.to_owned(),
+            sequence: row.sequence(),
             revision: row.revision(),
             client_id: row.client_id().map(str::to_owned),
             rate_type: row.rate_type().map(str::to_owned),
@@ -270,6 +272,7 @@ fn append(
         currency: charge.and(priced.currency.as_deref()),
         reason: charged.charge.as_ref().err().copied(),
         deck: Some(&priced.fingerprint),
+        previous_sequence: known(before.map(|before| before.sequence)),
         previous_client_id: before.and_then(|before| before.client_id.as_deref()),
         previous_rate_type: before.and_then(|before| before.rate_type.as_deref()),
         previous_currency: before.and_then(|before| before.currency.as_deref()),

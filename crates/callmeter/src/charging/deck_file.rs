@@ -205,4 +205,79 @@ mod tests {
             "{problems:?}"
         );
     }
+
+    /// Whether a call to +41 is charged by a deck of one rate with this value.
+    fn is_charged(column: &str, value: &str) -> bool {
+        let mut rate = vec![
+            ("prefix", "41"),
+            ("type", "A"),
+            ("connect_fee", "0"),
+            ("interval_1", "60"),
+            ("price_1", "0"),
+            ("free_seconds", "0"),
+            ("interval_n", "60"),
+            ("price_n", "0"),
+            ("grace_period", "0"),
+            ("postcall_surcharge", "0"),
+        ];
+        let names: Vec<_> = rate.iter().map(|(name, _)| *name).collect();
+        for (name, text) in &mut rate {
+            if *name == column {
+                *text = value;
+            }
+        }
+        let values: Vec<_> = rate.iter().map(|(_, value)| *value).collect();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deck.csv");
+        std::fs::write(
+            &path,
+            format!("{}\n{}\n", names.join(","), values.join(",")),
+        )
+        .unwrap();
+        let deck = deck_of_file(&path, &Options::default()).unwrap();
+        let said = deck.built.problems.len() + deck.unreadable.len();
+        let usable = deck.built.deck.has_usable_rate();
+        assert_eq!(said == 0, usable, "{column} {value}: it is said why not");
+        usable
+    }
+
+    /// The ranges of docs/CHARGES.md are those of the program.
+    #[test]
+    fn each_value_has_the_range_of_the_documentation() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/CHARGES.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let (_, table) = page
+            .split_once("| value | least | most |\n|---|---|---|\n")
+            .unwrap();
+        let (table, _) = table.split_once("\n\n").unwrap();
+        let mut columns = 0;
+        for line in table.lines() {
+            let cells: Vec<_> = line.split('|').map(str::trim).collect();
+            let (least, most) = (cells[2], cells[3]);
+            for column in cells[1].split(", ").map(|name| name.trim_matches('`')) {
+                columns += 1;
+                if column == "prefix" {
+                    let digits = |text: &str| "4".repeat(text.parse().unwrap());
+                    assert!(
+                        is_charged(column, &digits(least)) && is_charged(column, &digits(most))
+                    );
+                    assert!(!is_charged(column, "") && !is_charged(column, &(digits(most) + "4")));
+                    continue;
+                }
+                assert!(is_charged(column, least), "{column} {least}");
+                assert!(is_charged(column, most), "{column} {most}");
+                let below = format!("{}", least.parse::<i64>().unwrap() - 1);
+                assert!(!is_charged(column, &below), "{column} {below}");
+                // The last digit is at most 8.
+                let (start, last) = most.split_at(most.len() - 1);
+                let above = format!("{start}{}", last.parse::<u8>().unwrap() + 1);
+                assert!(!is_charged(column, &above), "{column} {above}");
+                let places = ["price", "connect", "postcall"];
+                let is_money = places.iter().any(|start| column.starts_with(start));
+                assert_eq!(is_charged(column, "1.00001"), is_money, "{column}");
+                assert!(!is_charged(column, "1.000001"), "{column}");
+            }
+        }
+        assert_eq!(columns, 9);
+    }
 }

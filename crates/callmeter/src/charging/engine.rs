@@ -53,7 +53,7 @@ struct Said {
 impl Engine {
     pub(super) fn new(app: AppContext, entry: Charging, stopped: Arc<AtomicBool>) -> Self {
         Self {
-            cursor: cursor_of(&entry.name),
+            cursor: cursor_of(&entry),
             app,
             entry,
             stopped,
@@ -136,7 +136,7 @@ impl Engine {
         let mut journal = self.app.journal.clone();
         let cursor = journal.cursor(&self.cursor, Stream::Calls)?;
         self.acknowledged = cursor.map_or(BatchSeq::START, |cursor| cursor.batch);
-        // An entry that was renamed, or removed for a while, has a new cursor.
+        // The cursor of an account whose entry was removed for a while is new.
         let charged = journal.last_charged(&self.entry.account)?;
         if charged > self.acknowledged {
             info!(

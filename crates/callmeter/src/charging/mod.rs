@@ -13,6 +13,8 @@ mod engine;
 mod error;
 mod followed_file;
 mod numbers;
+#[cfg(test)]
+mod random_tests;
 mod set;
 #[cfg(test)]
 pub(crate) mod test_rig;
@@ -21,9 +23,10 @@ mod tests;
 mod waiting;
 mod words;
 
-pub(crate) use charges::{Priced, charge_call, is_selected};
+pub(crate) use charges::{INTERNAL, charge_call, is_selected};
 pub(crate) use current_deck::{CurrentDeck, build};
 pub(crate) use cursor::deck_account;
 pub(crate) use deck_file::deck_of_file;
+pub(crate) use numbers::Dialled;
 pub(crate) use set::{ChargeSet, cursors};
 pub(crate) use words::describe;

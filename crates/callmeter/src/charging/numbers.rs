@@ -6,7 +6,7 @@ use crate::config::Numbers;
 
 /// What a number is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Dialled<'n> {
+pub(crate) enum Dialled<'n> {
     /// One to look up in the deck.
     Number(Cow<'n, str>),
     /// An extension.
@@ -15,7 +15,7 @@ pub(super) enum Dialled<'n> {
 
 impl Numbers {
     /// Reads a number as it was dialled.
-    pub(super) fn read<'n>(&self, number: &'n str) -> Dialled<'n> {
+    pub(crate) fn read<'n>(&self, number: &'n str) -> Dialled<'n> {
         let plain: String = number
             .chars()
             .filter(|char| !matches!(char, ' ' | '-' | '(' | ')'))

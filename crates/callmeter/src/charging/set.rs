@@ -40,7 +40,7 @@ pub(crate) fn cursors(
     };
     entries
         .iter()
-        .map(|entry| Ok((cursor_of(&entry.name), Stream::Calls, start(entry)?)))
+        .map(|entry| Ok((cursor_of(entry), Stream::Calls, start(entry)?)))
         .collect()
 }
 

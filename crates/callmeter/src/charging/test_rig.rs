@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use callmeter_journal::{DeckExtent, Journal, Options, PollOptions, Purpose};
+use callmeter_journal::{DeckExtent, Journal, Options, PollOptions, Purpose, RetentionPolicy};
 use callmeter_plugin_host::Outputs;
 use callmeter_records::{Billing, Call, CallField, ChargesView, Direction, Rate, Reading, Stream};
 
@@ -75,8 +75,19 @@ impl Rig {
         self.engine = engine(&self.app, &self.entry);
     }
 
-    /// Polls this call, of a minute if not said otherwise.
+    /// Polls this call.
     pub(crate) fn call(&mut self, id: &str, direction: &str, minutes: i64) {
+        self.call_of("c1", Some(id), direction, minutes);
+    }
+
+    /// Polls a call of a client.
+    pub(crate) fn call_of(
+        &mut self,
+        client: &str,
+        id: Option<&str>,
+        direction: &str,
+        minutes: i64,
+    ) {
         self.polls += 1;
         let now = NOON + self.polls * 60_000_000;
         let options = PollOptions {
@@ -87,8 +98,8 @@ impl Rig {
         let mut poll = self.app.journal.ingest_session("acme", options).unwrap();
         let mut page = poll.page(now - DAY..now, now).unwrap();
         page.add(&Call {
-            id: Some(id),
-            client_id: Some("c1"),
+            id,
+            client_id: Some(client),
             start_time: Reading::Known(NOON - DAY / 4),
             duration_ms: Reading::Known(minutes * 60_000),
             talk_ms: Reading::Known(minutes * 60_000),
@@ -124,10 +135,23 @@ impl Rig {
         self.restart();
     }
 
-    /// Gives the entry another name, with a cursor of its own.
+    /// Deletes what nobody needs. Returns the number of batches.
+    pub(crate) fn retain_nothing(&self) -> u64 {
+        let journal = &self.app.journal;
+        let head = journal.head();
+        journal.store_snapshot(head, b"totals").unwrap();
+        let policy = RetentionPolicy {
+            max_bytes: Some(1),
+            ..RetentionPolicy::default()
+        };
+        let report = journal.retain(&policy, NOON + DAY).unwrap();
+        report.batches
+    }
+
+    /// Gives the entry another name.
     pub(crate) fn rename(&mut self, name: &str) {
+        self.app.status.remove_charging(&self.entry.name);
         self.entry.name = name.to_owned();
-        self.app.status.remove_charging("spend");
         register(&self.app, &self.entry);
         self.restart();
     }
@@ -145,7 +169,7 @@ impl Rig {
                 let hundredths = row.amount().map(|amount| amount / 10_000_000);
                 charges.push(format!(
                     "{} {} {}",
-                    row.call_id().unwrap(),
+                    row.call_id().unwrap_or("-"),
                     hundredths.map_or(row.reason().unwrap_or("-").to_owned(), |it| it.to_string()),
                     row.currency().unwrap_or("-")
                 ));

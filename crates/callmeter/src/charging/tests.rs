@@ -178,3 +178,37 @@ fn calls_that_came_while_no_entry_charged_are_charged_by_the_next_one() {
         assert_eq!(rig.round().1.len(), 4);
     }
 }
+
+/// An entry that gets another account charges all of its calls.
+#[test]
+fn the_position_is_that_of_the_account() {
+    let mut rig = Rig::of_account(Some("USD"));
+    rig.rates(&[rate(50)]);
+    rig.entry.account = "other".to_owned();
+    rig.call("a", "Outgoing", 1);
+    rig.rename("spend");
+    assert_eq!(rig.round().1, [""; 0]);
+    rig.entry.account = "acme".to_owned();
+    rig.rename("spend");
+    assert_eq!(rig.round().1, ["a 50 USD"]);
+}
+
+/// What an edit takes back is needed until the edit is charged.
+#[test]
+fn retention_keeps_the_charge_that_a_waiting_edit_takes_back() {
+    let mut rig = Rig::of_account(Some("USD"));
+    rig.rates(&[rate(50)]);
+    rig.call("a", "Outgoing", 1);
+    rig.round();
+    rig.rates(&[]);
+    rig.call("b", "Outgoing", 1);
+    rig.call("a", "Outgoing", 2);
+    rig.round();
+    let deleted = rig.retain_nothing();
+    rig.rates(&[rate(50)]);
+    let (_, charges) = rig.round();
+    assert_eq!(charges, ["a 50 USD", "b 50 USD", "a 100 USD"]);
+    assert_eq!(deleted, 1, "the first rates are not needed");
+    // When all is charged, nothing is needed.
+    assert!(rig.retain_nothing() > 3);
+}

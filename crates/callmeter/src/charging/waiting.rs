@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use callmeter_journal::{BatchSeq, Journal};
-use callmeter_records::{CallsView, Stream, id_hash_128};
+use callmeter_records::{CallsView, CanonicalId, Stream};
 
 use super::charges::is_selected;
 use super::error::ChargingError;
@@ -45,7 +45,7 @@ impl WaitingCalls {
                     continue;
                 }
                 match call.id() {
-                    Some(id) => drop(self.ids.insert(id_hash_128(id))),
+                    Some(id) => drop(self.ids.insert(CanonicalId::new(id).wide_hash())),
                     None => self.unnamed += 1,
                 }
             }

@@ -3,16 +3,14 @@
 use clap::{Args, ValueEnum};
 
 use super::files::JournalArg;
+use super::period::PeriodArgs;
 
 /// Flags of `charges`.
 #[derive(Debug, Clone, Args)]
 pub struct ChargesArgs {
-    /// First day (UTC) or time, such as 2026-01-01 or 2026-01-01T06:00:00Z
-    #[arg(long, value_name = "TIME")]
-    pub from: String,
-    /// End, exclusive
-    #[arg(long, value_name = "TIME")]
-    pub to: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the type is documented")]
+    pub period: PeriodArgs,
     /// Rate by this deck: a file, or a PortSIP account whose rates are in the journal. By default
     /// by the decks as they were for each call
     #[arg(long, value_name = "FILE|ACCOUNT")]

@@ -54,7 +54,7 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
     let redactor = Arc::new(SecretRedactor::new());
     logging::start(args.log.level, args.log.format, &redactor);
     if args.from > args.to {
-        return Err(Failure::failed("--from must not be after --to"));
+        return Err(Failure::usage("--from must not be after --to"));
     }
     let days: Vec<Date> = args
         .from
@@ -63,7 +63,7 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
         .take(control::MOST_DAYS + 1)
         .collect();
     if days.len() > control::MOST_DAYS {
-        return Err(Failure::failed(format!(
+        return Err(Failure::usage(format!(
             "--from and --to are more than {} days apart: read them in parts",
             control::MOST_DAYS
         )));
@@ -83,7 +83,7 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
     };
     let today = Timestamp::now().to_zoned(api.time_zone.clone()).date();
     if args.to > today {
-        return Err(Failure::failed(format!(
+        return Err(Failure::usage(format!(
             "--to {} has not come: in the time zone of account {:?} it is {today}",
             args.to, args.account
         )));

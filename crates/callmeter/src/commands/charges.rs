@@ -23,17 +23,13 @@ use rerate::Run;
 /// # Errors
 /// If there is no entry of `charges`, a time is invalid, or the journal or the deck cannot be read.
 pub fn run(args: &ChargesArgs) -> Result<(), Failure> {
-    let from = super::export::micros(&args.from, "--from")?;
-    let to = super::export::micros(&args.to, "--to")?;
-    if from >= to {
-        return Err(Failure::failed("--from must be before --to"));
-    }
+    let period = args.period.micros()?;
     let config = config::load_for_stored_data(&args.journal.config.config_file)?;
-    let entry = entry(&config, args.charge.as_deref())?;
+    let entry = entry(&config.charges, args.charge.as_deref())?;
     let path = journal::path(&args.journal)?;
     let mut reader = Reader::open(&path).map_err(journal_failure)?;
     let decks = Decks::find(&mut reader, entry, args.deck.as_deref())?;
-    let run = Run::new(reader, entry, from..to, args.group);
+    let run = Run::new(reader, entry, period, args.group);
     let report = run.report(decks)?;
     let text = match args.format {
         ChargesFormat::Table => report.table(),
@@ -45,17 +41,29 @@ pub fn run(args: &ChargesArgs) -> Result<(), Failure> {
         .map_err(Failure::stdout)
 }
 
-fn entry<'c>(config: &'c config::Config, name: Option<&str>) -> Result<&'c Charging, Failure> {
-    let found = match (name, config.charges.as_slice()) {
-        (None, [entry]) => Some(entry),
-        (None, _) => None,
-        (Some(name), entries) => entries.iter().find(|entry| entry.name == name),
+fn entry<'c>(entries: &'c [Charging], name: Option<&str>) -> Result<&'c Charging, Failure> {
+    let names = || {
+        let names: Vec<_> = entries.iter().map(|one| one.name.as_str()).collect();
+        names.join(", ")
     };
-    found.ok_or_else(|| {
-        let names: Vec<_> = config.charges.iter().map(|one| one.name.as_str()).collect();
-        Failure::failed(format!(
-            "name an entry of `charges` with --charge; the configuration has: {}",
-            names.join(", ")
-        ))
-    })
+    match (name, entries) {
+        (_, []) => Err(Failure::failed(
+            "the configuration has no entry of `charges`, which says which calls are charged by \
+             which rates: add one",
+        )),
+        (None, [entry]) => Ok(entry),
+        (None, _) => Err(Failure::usage(format!(
+            "`charges` has several entries: name one with --charge: {}",
+            names()
+        ))),
+        (Some(name), _) => {
+            let found = entries.iter().find(|entry| entry.name == name);
+            found.ok_or_else(|| {
+                let names = names();
+                Failure::failed(format!(
+                    "--charge: `charges` has no entry {name:?}; it has {names}"
+                ))
+            })
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! `callmeter rate`: what a call costs by a deck, with every step.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -10,9 +11,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::journal;
-use crate::charging;
+use crate::charging::{self, Dialled};
 use crate::cli::{RateArgs, RateFormat};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Numbers};
 use crate::exit::Failure;
 use crate::pipeline::journal_failure;
 
@@ -22,19 +23,37 @@ use crate::pipeline::journal_failure;
 /// If there is no such deck, or it cannot be read.
 pub fn run(args: &RateArgs) -> Result<(), Failure> {
     let used = UsedDeck::find(args)?;
-    let explained = used.built.deck.explain(&*args.number, args.seconds);
-    let text = match args.format {
-        RateFormat::Table => table(args, &used, &explained),
-        RateFormat::Json => json(args, &used, &explained)?,
-    };
+    let text = answer(args, &used)?;
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(Failure::stdout)
 }
 
+/// What the call costs, in the requested format.
+fn answer(args: &RateArgs, used: &UsedDeck) -> Result<String, Failure> {
+    let deck = &used.built.deck;
+    let number = match &used.numbers {
+        None => Dialled::Number(Cow::Borrowed(&*args.number)),
+        Some(numbers) => numbers.read(&args.number),
+    };
+    let explained = match &number {
+        Dialled::Number(number) => Ok(deck.explain(&**number, args.seconds)),
+        Dialled::Internal => Err(charging::INTERNAL),
+    };
+    match args.format {
+        RateFormat::Table => Ok(table(args, used, explained.as_ref())),
+        RateFormat::Json => json(args, used, explained.as_ref()),
+    }
+}
+
+/// What the deck says of the number, or why it is not looked up.
+type Explained<'e, 'd> = Result<&'e Explanation<'d>, &'e &'static str>;
+
 /// A deck, and what was wrong with it.
 struct UsedDeck {
     name: String,
+    /// How the entry of `charges` reads numbers, if one was named.
+    numbers: Option<Numbers>,
     built: Built,
     unreadable: Vec<String>,
 }
@@ -42,6 +61,11 @@ struct UsedDeck {
 impl UsedDeck {
     fn find(args: &RateArgs) -> Result<Self, Failure> {
         if Path::new(&args.deck).is_file() {
+            if args.journal.journal.is_some() {
+                return Err(Failure::usage(
+                    "--journal is not read for a deck in a file; remove it",
+                ));
+            }
             return Self::of_file(Path::new(&args.deck), &Options::default());
         }
         if args.deck.contains('/') {
@@ -55,8 +79,14 @@ impl UsedDeck {
         };
         let entry = configured.as_ref().and_then(|config| entry(config, args));
         let options = entry.map_or_else(Options::default, |entry| entry.rating.clone());
+        // The deck of an account has numbers with a country code.
+        let numbers = entry.filter(|entry| entry.name == args.deck);
+        let numbers = numbers.map(|entry| entry.numbers.clone());
         if let Some(config::Deck::File(path)) = entry.map(|entry| &entry.deck) {
-            return Self::of_file(path, &options);
+            return Ok(Self {
+                numbers,
+                ..Self::of_file(path, &options)?
+            });
         }
         let account = match entry.map(|entry| &entry.deck) {
             Some(config::Deck::Account(account)) => account.clone(),
@@ -76,6 +106,7 @@ impl UsedDeck {
         let (built, _) = charging::build(&state, &options).map_err(Failure::failed)?;
         Ok(Self {
             name: format!("account {account}"),
+            numbers,
             built,
             unreadable: Vec::new(),
         })
@@ -85,6 +116,7 @@ impl UsedDeck {
         let deck = charging::deck_of_file(path, options).map_err(Failure::failed)?;
         Ok(Self {
             name: path.display().to_string(),
+            numbers: None,
             built: deck.built,
             unreadable: deck.unreadable,
         })
@@ -110,11 +142,14 @@ impl Lines {
     }
 }
 
-fn table(args: &RateArgs, used: &UsedDeck, explained: &Explanation<'_>) -> String {
+fn table(args: &RateArgs, used: &UsedDeck, explained: Explained<'_, '_>) -> String {
     let mut lines = Lines(String::new());
-    let seconds = args.seconds.as_secs_f64();
     lines.add("number", format_args!("{}", args.number));
-    if let Some(number) = explained.number {
+    if let Ok(Explanation {
+        number: Some(number),
+        ..
+    }) = explained
+    {
         lines.add("in digits", format_args!("{number}"));
     }
     let prefixes = used.built.deck.len();
@@ -129,6 +164,20 @@ fn table(args: &RateArgs, used: &UsedDeck, explained: &Explanation<'_>) -> Strin
     if unlisted > 0 {
         lines.add("  problem", format_args!("and {unlisted} more"));
     }
+    match explained {
+        Ok(explained) => steps_and_amount(&mut lines, args, used, explained),
+        Err(_) => lines.add("amount", format_args!("0: the number is internal")),
+    }
+    lines.0
+}
+
+fn steps_and_amount(
+    lines: &mut Lines,
+    args: &RateArgs,
+    used: &UsedDeck,
+    explained: &Explanation<'_>,
+) {
+    let seconds = args.seconds.as_secs_f64();
     if let Some((rate, prefix)) = explained.rate {
         let tariff = rate.tariff();
         lines.add("longest prefix", format_args!("{prefix}"));
@@ -139,7 +188,7 @@ fn table(args: &RateArgs, used: &UsedDeck, explained: &Explanation<'_>) -> Strin
             format_args!("{seconds} s; below {} s it is free", tariff.grace_period),
         );
         if let Some(steps) = explained.steps {
-            steps_of(&mut lines, &tariff, steps, used.built.deck.options());
+            steps_of(lines, &tariff, steps, used.built.deck.options());
         }
     }
     match &explained.outcome {
@@ -152,7 +201,6 @@ fn table(args: &RateArgs, used: &UsedDeck, explained: &Explanation<'_>) -> Strin
         }
         Err(reason) => lines.add("amount", format_args!("unknown: {reason}")),
     }
-    lines.0
 }
 
 fn steps_of(lines: &mut Lines, tariff: &Tariff, steps: callmeter_rating::Steps, options: &Options) {
@@ -233,8 +281,12 @@ fn exact(number: impl std::fmt::Display) -> Result<Box<RawValue>, Failure> {
     RawValue::from_string(number.to_string()).map_err(Failure::failed)
 }
 
-fn json(args: &RateArgs, used: &UsedDeck, explained: &Explanation<'_>) -> Result<String, Failure> {
-    let rate = match explained.rate {
+fn json(args: &RateArgs, used: &UsedDeck, explained: Explained<'_, '_>) -> Result<String, Failure> {
+    let (explained, internal) = match explained {
+        Ok(explained) => (Some(explained), None),
+        Err(reason) => (None, Some(*reason)),
+    };
+    let rate = match explained.and_then(|explained| explained.rate) {
         None => None,
         Some((rate, _)) => {
             let tariff = rate.tariff();
@@ -252,30 +304,33 @@ fn json(args: &RateArgs, used: &UsedDeck, explained: &Explanation<'_>) -> Result
             })
         }
     };
-    let (billed_seconds, amount, reason) = match &explained.outcome {
-        Ok(charge) => (
+    let (billed_seconds, amount, reason) = match explained.map(|explained| &explained.outcome) {
+        Some(Ok(charge)) => (
             Some(charge.billed_seconds),
             Some(exact(charge.amount)?),
             None,
         ),
-        Err(reason) if reason.is_free() => (Some(0), Some(exact(0)?), Some(reason.name())),
-        Err(reason) => (None, None, Some(reason.name())),
+        Some(Err(reason)) if !reason.is_free() => (None, None, Some(reason.name())),
+        Some(Err(reason)) => (Some(0), Some(exact(0)?), Some(reason.name())),
+        None => (Some(0), Some(exact(0)?), internal),
     };
+    let steps = explained.and_then(|explained| explained.steps);
     let listed = used.built.problems.iter().map(ToString::to_string);
     let answer = Answer {
         number: &args.number,
-        normalised_number: explained.number.map(|number| number.to_string()),
+        normalised_number: explained
+            .and_then(|explained| explained.number)
+            .map(|number| number.to_string()),
         seconds: exact(args.seconds.as_secs_f64())?,
         deck: &used.name,
         prefixes: used.built.deck.len(),
-        matched_prefix: explained.rate.map(|(_, prefix)| prefix.to_string()),
+        matched_prefix: explained
+            .and_then(|explained| explained.rate)
+            .map(|(_, prefix)| prefix.to_string()),
         rate,
-        first_seconds: explained.steps.map(|steps| steps.first_seconds),
-        further_intervals: explained.steps.map(|steps| steps.rounds),
-        exact_amount: explained
-            .steps
-            .and_then(|steps| steps.exact())
-            .map(|(text, _)| text),
+        first_seconds: steps.map(|steps| steps.first_seconds),
+        further_intervals: steps.map(|steps| steps.rounds),
+        exact_amount: steps.and_then(|steps| steps.exact()).map(|(text, _)| text),
         billed_seconds,
         amount,
         reason,
@@ -310,18 +365,46 @@ mod tests {
         std::fs::write(&path, deck).unwrap();
         let deck = format!("--deck={}", path.display());
         let format = format!("--format={format}");
-        let arguments = ["callmeter", "rate", number, seconds, &deck, &format];
+        let text = said(&["callmeter", "rate", number, seconds, &deck, &format]);
+        text.replace(&path.display().to_string(), "deck.csv")
+    }
+
+    fn said(arguments: &[&str]) -> String {
         let cli = Cli::try_parse_from(arguments).unwrap();
         let Some(Command::Rate(args)) = cli.command else {
             panic!("another command");
         };
         let used = UsedDeck::find(&args).unwrap();
-        let explained = used.built.deck.explain(&*args.number, args.seconds);
-        let text = match args.format {
-            RateFormat::Table => table(&args, &used, &explained),
-            RateFormat::Json => json(&args, &used, &explained).unwrap(),
+        answer(&args, &used).unwrap()
+    }
+
+    /// With an entry of `charges`, a number is read as the entry reads it.
+    #[test]
+    fn an_entry_says_how_numbers_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("deck.csv"), DECK).unwrap();
+        let config = dir.path().join("callmeter.yml");
+        let text = "journal: { path: j.db }\naccounts:\n  - name: acme\n    hostedsuite: { url: 'http://a', customer: a, username: u, \
+            password_file: p, time_zone: UTC }\ncharges:\n  - { name: spend, account: acme, deck: ./deck.csv, \
+            currency: CHF, numbers: { country_code: '41', trunk_prefix: '0' } }\n";
+        std::fs::write(&config, text).unwrap();
+        let config = format!("--config.file={}", config.display());
+        let rated = |number: &str, format: &str| {
+            let format = format!("--format={format}");
+            let arguments = [
+                "callmeter",
+                "rate",
+                number,
+                "185",
+                "--deck=spend",
+                &config,
+                &format,
+            ];
+            said(&arguments).replace(&dir.path().display().to_string(), ".")
         };
-        text.replace(&path.display().to_string(), "deck.csv")
+        insta::assert_snapshot!("national", rated("079 555 12 34", "table"));
+        insta::assert_snapshot!("internal", rated("123", "table"));
+        insta::assert_snapshot!("internal_json", rated("123", "json"));
     }
 
     /// The deck and the answer in docs/CHARGES.md.

@@ -10,7 +10,7 @@ use super::output_from::OutputFrom;
 /// What the calls of an account cost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Charging {
-    /// The name of the entry. The position in the journal belongs to it.
+    /// The name of the entry. Charges name it, and the rates of a file are journaled under it.
     pub name: String,
     /// The account of the calls.
     pub account: String,

@@ -44,7 +44,7 @@ pub(super) fn charges(file: &mut Section<'_>, accounts: &[Account]) -> Vec<Charg
         let at = Some(first_too_many.referenced);
         file.problems().mistake(at, "charges", message, None);
     }
-    let why = "its position in the journal is stored under it";
+    let why = "its charges are stored under it";
     let mut charged: Vec<String> = Vec::new();
     let mut found = Vec::new();
     for (name, mut section) in sections(file, "charges", nodes, why) {
@@ -166,13 +166,13 @@ fn currency(
 ) -> Option<String> {
     let text = section.text("currency");
     if let Some(text) = &text
-        && !(text.value.len() == 3 && text.value.bytes().all(|byte| byte.is_ascii_uppercase()))
+        && !crate::currency::is_code(&text.value)
     {
         let message = format!("{:?} is not a currency", text.value);
         section.mistake(
             "currency",
             message,
-            Some("write three letters, such as USD".to_owned()),
+            Some("write three capital letters, such as USD".to_owned()),
         );
     }
     if text.is_none() {

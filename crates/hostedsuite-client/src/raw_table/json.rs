@@ -8,6 +8,7 @@
 use memchr::memchr2;
 
 use super::key::Key;
+use super::scalars::{is_bare, near_quote_or_backslash, unescape};
 use super::table::{
     Column, ENVELOPE, Holds, ITEMS, Kind, MAX_INNER, RawCell, RawTable, RowState, TOO_LONG_LISTS,
     Unreadable,
@@ -18,12 +19,12 @@ use crate::known_rows::{self, KnownRows};
 const MAX_DEPTH: usize = 64;
 
 /// What is wrong, and at which byte.
-struct Fault {
+pub(super) struct Fault {
     reason: &'static str,
     at: usize,
 }
 
-type Read<T> = Result<T, Fault>;
+pub(super) type Read<T> = Result<T, Fault>;
 
 const EARLY_END: &str = "the text ends early";
 
@@ -32,22 +33,27 @@ pub(super) fn read(
     known: Option<&dyn KnownRows>,
     table: &mut RawTable,
 ) -> Result<(), Unreadable> {
-    let mut reader = Reader {
-        text,
-        bytes: text.as_bytes(),
-        at: 0,
-        known,
-    };
-    reader
+    Reader::new(text, known)
         .whole(table)
         .map_err(|fault| Unreadable(format!("{} at byte {}", fault.reason, fault.at)))
 }
 
-struct Reader<'t> {
+pub(super) struct Reader<'t> {
     text: &'t str,
-    bytes: &'t [u8],
-    at: usize,
+    pub(super) bytes: &'t [u8],
+    pub(super) at: usize,
     known: Option<&'t dyn KnownRows>,
+}
+
+impl<'t> Reader<'t> {
+    pub(super) fn new(text: &'t str, known: Option<&'t dyn KnownRows>) -> Self {
+        Self {
+            text,
+            bytes: text.as_bytes(),
+            at: 0,
+            known,
+        }
+    }
 }
 
 impl Reader<'_> {
@@ -141,10 +147,9 @@ impl Reader<'_> {
         loop {
             self.blanks();
             let start = self.at;
-            let base = match table.begin_row() {
-                Ok(base) => base,
-                Err(reason) => return Err(Fault { reason, at: start }),
-            };
+            if let Err(reason) = table.check_room() {
+                return Err(Fault { reason, at: start });
+            }
             if let Some((id, len)) = self.known_row() {
                 self.at += len;
                 table.end_row(start..self.at, RowState::Known(id));
@@ -153,21 +158,30 @@ impl Reader<'_> {
                 }
                 continue;
             }
+            let base = table.begin_row();
             let kept = (table.inner.len(), table.unescaped.len());
+            if self.usual_row(table, base).is_some() {
+                table.end_row(start..self.at, RowState::Read(base));
+                if self.has_ended()? {
+                    return Ok(());
+                }
+                continue;
+            }
+            self.at = start;
+            table.forget(base, kept);
             let mut result = self.row(table, base);
             if let Err(fault) = &result
                 && fault.reason != EARLY_END
                 && fault.reason != TOO_LONG_LISTS
             {
-                table.inner.truncate(kept.0);
-                table.unescaped.truncate(kept.1);
+                table.forget(base, kept);
                 let reason = format!("{} at byte {}", fault.reason, fault.at);
                 self.at = start;
                 self.skip()?;
                 table.end_row(start..self.at, RowState::Faulty(reason.into()));
                 result = Ok(());
             } else if result.is_ok() {
-                table.end_row(start..self.at, RowState::Read);
+                table.end_row(start..self.at, RowState::Read(base));
             }
             result?;
             if self.has_ended()? {
@@ -193,7 +207,7 @@ impl Reader<'_> {
         known_rows::find(self.known?, self.text.get(self.at..)?)
     }
 
-    fn row(&mut self, table: &mut RawTable, base: usize) -> Read<()> {
+    pub(super) fn row(&mut self, table: &mut RawTable, base: usize) -> Read<()> {
         if self.peek() != Some(b'{') {
             return self.fault("not an object");
         }
@@ -219,7 +233,11 @@ impl Reader<'_> {
 
     /// A list into `inner`: of scalars, or of objects with these members. Any other value is kept
     /// as a scalar.
-    fn list(&mut self, table: &mut RawTable, members: Option<&'static [Column]>) -> Read<RawCell> {
+    pub(super) fn list(
+        &mut self,
+        table: &mut RawTable,
+        members: Option<&'static [Column]>,
+    ) -> Read<RawCell> {
         if self.peek() != Some(b'[') {
             return self.scalar(&mut table.unescaped);
         }
@@ -387,7 +405,7 @@ impl Reader<'_> {
     }
 
     /// Any value as a cell; lists and objects are skipped.
-    fn scalar(&mut self, unescaped: &mut String) -> Read<RawCell> {
+    pub(super) fn scalar(&mut self, unescaped: &mut String) -> Read<RawCell> {
         match self.peek() {
             Some(b'"') => {
                 self.at += 1;
@@ -422,7 +440,7 @@ impl Reader<'_> {
     /// A value without quotes.
     fn bare(&mut self) -> Read<std::ops::Range<usize>> {
         let start = self.at;
-        while let Some(b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.') = self.peek() {
+        while self.peek().is_some_and(is_bare) {
             self.at += 1;
         }
         if self.at == start {
@@ -468,72 +486,4 @@ impl Reader<'_> {
             }
         }
     }
-}
-
-/// Where the first `"` or `\` is, if that is near. Most strings are short: comparing eight bytes at
-/// a time finds their end before a search for long ones would have started.
-#[inline]
-fn near_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 255;
-    const NEAR: usize = 6;
-    /// The high bit of each byte that is zero; bits above the first may be wrong, which does not
-    /// matter.
-    fn zeros(word: u64) -> u64 {
-        word.wrapping_sub(ONES) & !word & (ONES << 7)
-    }
-    let (words, _) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().take(NEAR).enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let found =
-            zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
-        if found != 0 {
-            return Some(index * 8 + found.trailing_zeros() as usize / 8);
-        }
-    }
-    None
-}
-
-/// Resolves the escapes of a string's content; `None` when one is broken. Half a surrogate pair
-/// becomes U+FFFD.
-fn unescape(raw: &str, out: &mut String) -> Option<()> {
-    let mut rest = raw;
-    while let Some(at) = rest.find('\\') {
-        out.push_str(rest.get(..at)?);
-        let code = *rest.as_bytes().get(at + 1)?;
-        rest = rest.get(at + 2..)?;
-        match code {
-            b'"' => out.push('"'),
-            b'\\' => out.push('\\'),
-            b'/' => out.push('/'),
-            b'b' => out.push('\u{8}'),
-            b'f' => out.push('\u{c}'),
-            b'n' => out.push('\n'),
-            b'r' => out.push('\r'),
-            b't' => out.push('\t'),
-            b'u' => {
-                let unit = hex4(rest)?;
-                rest = rest.get(4..)?;
-                let low = rest.strip_prefix("\\u").and_then(hex4);
-                match (unit, low) {
-                    (0xD800..=0xDBFF, Some(low @ 0xDC00..=0xDFFF)) => {
-                        rest = rest.get(6..)?;
-                        let code = 0x1_0000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
-                        out.push(char::from_u32(code)?);
-                    }
-                    _ => out.push(char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)),
-                }
-            }
-            _ => return None,
-        }
-    }
-    out.push_str(rest);
-    Some(())
-}
-
-fn hex4(text: &str) -> Option<u32> {
-    let digits = text.get(..4)?;
-    if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    u32::from_str_radix(digits, 16).ok()
 }

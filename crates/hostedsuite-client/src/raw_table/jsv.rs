@@ -113,13 +113,14 @@ fn read_rows<'t, A: SeqAccess<'t>>(
     table.begin_list();
     while let Some(raw) = rows.next_element::<jsv::Raw<'t>>()? {
         let raw = raw.get();
-        let base = table.begin_row().map_err(A::Error::custom)?;
+        table.check_room().map_err(A::Error::custom)?;
+        let base = table.begin_row();
         let state = if !raw.starts_with('{') {
             RowState::Faulty("not an object".into())
         } else if let Err(error) = row(text, table, base, raw) {
             RowState::Faulty(reason(&error).into())
         } else {
-            RowState::Read
+            RowState::Read(base)
         };
         table.end_row(place_in(text, raw).unwrap_or_default(), state);
     }

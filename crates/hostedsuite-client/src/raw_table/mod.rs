@@ -8,7 +8,9 @@ mod json;
 mod jsv;
 mod key;
 mod read;
+mod scalars;
 mod table;
+mod usual_row;
 
 pub(crate) use read::read;
 pub(crate) use table::{

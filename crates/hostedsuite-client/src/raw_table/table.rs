@@ -135,7 +135,8 @@ pub(crate) struct Unreadable(pub(crate) String);
 /// What became of a row.
 #[derive(Debug)]
 pub(super) enum RowState {
-    Read,
+    /// Its first cell.
+    Read(usize),
     /// What is wrong with it.
     Faulty(Box<str>),
     /// Its text is known, so it was not read: the hash of its id.
@@ -148,7 +149,7 @@ pub(crate) struct RawTable {
     pub(super) columns: &'static [Column],
     pub(super) text: String,
     pub(super) unescaped: String,
-    /// `columns.len()` for each row.
+    /// `columns.len()` for each row that was read.
     pub(super) cells: Vec<RawCell>,
     /// The cells of inner lists.
     pub(super) inner: Vec<RawCell>,
@@ -222,13 +223,12 @@ impl RawTable {
 
     /// The row of an index, or what is wrong with it; `None` if it is known.
     pub(crate) fn row(&self, index: usize) -> Option<Result<Row<'_>, &str>> {
-        match self.states.get(index)? {
+        let first = match self.states.get(index)? {
             RowState::Faulty(reason) => return Some(Err(reason)),
             RowState::Known(_) => return None,
-            RowState::Read => {}
-        }
-        let width = self.columns.len();
-        let cells = self.cells.get(index * width..(index + 1) * width)?;
+            RowState::Read(first) => *first,
+        };
+        let cells = self.cells.get(first..first + self.columns.len())?;
         Some(Ok(Row { table: self, cells }))
     }
 
@@ -236,7 +236,7 @@ impl RawTable {
     pub(crate) fn known(&self, index: usize) -> Option<u64> {
         match self.states.get(index)? {
             RowState::Known(id) => Some(*id),
-            RowState::Read | RowState::Faulty(_) => None,
+            RowState::Read(_) | RowState::Faulty(_) => None,
         }
     }
 
@@ -250,18 +250,33 @@ impl RawTable {
 
     // ---- for the readers
 
-    /// Adds a row of missing cells. Returns its index in `cells`, or why there is no room for it.
-    pub(super) fn begin_row(&mut self) -> Result<usize, &'static str> {
+    /// Why there is no room for another row, if there is none.
+    pub(super) fn check_room(&self) -> Result<(), &'static str> {
         if self.states.len() >= MAX_ROWS {
             return Err(TOO_MANY_ROWS);
         }
         if self.inner.len() >= MAX_INNER {
             return Err(TOO_LONG_LISTS);
         }
+        Ok(())
+    }
+
+    /// Adds missing cells for a row. Returns the first of them.
+    pub(super) fn begin_row(&mut self) -> usize {
         let base = self.cells.len();
         self.cells
             .resize(base + self.columns.len(), RawCell::default());
-        Ok(base)
+        base
+    }
+
+    /// Removes what was read into the row that begins at `base`: its cells, and what was `kept` of
+    /// inner cells and unescaped texts before it stays.
+    pub(super) fn forget(&mut self, base: usize, kept: (usize, usize)) {
+        if let Some(cells) = self.cells.get_mut(base..) {
+            cells.fill(RawCell::default());
+        }
+        self.inner.truncate(kept.0);
+        self.unescaped.truncate(kept.1);
     }
 
     pub(super) fn end_row(&mut self, place: Range<usize>, state: RowState) {

@@ -204,6 +204,40 @@ fn a_walk_that_falls_short_unlearns_the_first_page() {
 }
 
 #[test]
+fn a_server_that_takes_page_0_for_page_1_is_asked_for_each_row_once() {
+    let server = Server {
+        numbers: Numbers::One,
+        ..HONEST
+    };
+    // A row that comes twice makes the walk ask for another page.
+    let first_page = |pages: &[&[u64]], first| {
+        let mut walk = Walk::new(5, first);
+        let mut asked = Vec::new();
+        while let Next::Request(number) = walk.next() {
+            asked.push(number);
+            let rows = pages.get(usize::try_from(number).unwrap()).copied();
+            walk.received(PageRows {
+                rows: rows.unwrap_or_default(),
+                total_count: Some(3),
+                total_pages: None,
+            });
+        }
+        assert_eq!(walk.next(), Next::Ended(Ending::Complete));
+        (walk.first_page(), asked)
+    };
+    let twice: &[u64] = &[7, 7, 8];
+    let (first, asked) = first_page(&[twice, twice, &[]], FirstPage::Unknown);
+    assert_eq!((first, &asked[..]), (FirstPage::One, &[0, 1, 2][..]));
+    let (first, asked) = first_page(&[twice, twice, &[]], first);
+    assert_eq!((first, &asked[..]), (FirstPage::One, &[1, 2][..]));
+    // A server that repeats its last page proves nothing.
+    let (first, _) = first_page(&[twice, twice, twice], FirstPage::Unknown);
+    assert_eq!(first, FirstPage::Unknown);
+    let (_, seen) = walk(server, 7, 5, FirstPage::Unknown);
+    assert_eq!(seen.walk.first_page(), FirstPage::One);
+}
+
+#[test]
 fn an_empty_day_of_a_server_that_refuses_page_0_is_complete_once_page_1_is_proven_first() {
     let server = Server {
         numbers: Numbers::OneZeroRefused,

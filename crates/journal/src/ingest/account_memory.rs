@@ -172,12 +172,14 @@ impl AccountMemory {
         if self.old.as_ref().is_some_and(is_usable) {
             return Ok(());
         }
+        // One that was full may fill again soon: each call is then added twice, whatever the number.
+        let is_growing = self.old.as_ref().is_some_and(OldIds::is_full);
         // Frees its memory first.
         self.old = None;
         self.deleted = 0;
         let before = self.covered_from;
         let calls = reader.count_calls_before(self.row.id, before)?;
-        let mut old = OldIds::with_capacity(calls);
+        let mut old = OldIds::with_capacity(calls, if is_growing { calls } else { calls / 8 });
         reader.for_each_keys(self.row.id, i16::MIN, before, |_, keys| {
             keys.rows
                 .iter()

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use callmeter_records::{Call, CanonicalId, FieldHasher, id_hash, id_hash_128};
+use callmeter_records::{Call, CanonicalId, FieldHasher, id_hash};
 
 use crate::error::Result;
 use crate::ingest::account_memory::{AccountMemory, KnownIndex};
@@ -54,14 +54,15 @@ struct Identity {
 impl Identity {
     fn of(call: &Call<'_>, hasher: &mut FieldHasher) -> Self {
         let fingerprint = call.fingerprint(hasher);
+        let (hash, wide_hash) = match call.id().map(CanonicalId::new) {
+            Some(id) => (id.hash(), id.wide_hash()),
+            // One id in 2⁶⁴ has a hash with this upper half.
+            None => (fingerprint, u128::from(fingerprint) | u128::MAX << 64),
+        };
         Self {
             fingerprint,
-            hash: CallKey::hash_of(call.id(), fingerprint),
-            wide_hash: match call.id() {
-                Some(id) => id_hash_128(id),
-                // One id in 2⁶⁴ has a hash with this upper half.
-                None => u128::from(fingerprint) | u128::MAX << 64,
-            },
+            hash,
+            wide_hash,
         }
     }
 }

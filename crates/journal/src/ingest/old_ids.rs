@@ -1,4 +1,4 @@
-//! Ids older than the look-back: a Bloom filter of at most two bytes a call.
+//! Ids older than the look-back: a Bloom filter of at most two bytes a call, or four while it grows.
 //!
 //! It tells which ids the journal does not have. Whatever it may have is looked up in the stored
 //! keys.
@@ -18,9 +18,9 @@ pub(crate) struct OldIds {
 }
 
 impl OldIds {
-    /// An empty set for so many calls, and an eighth more.
-    pub(crate) fn with_capacity(calls: usize) -> Self {
-        let capacity = (calls + calls / 8).max(SMALLEST);
+    /// An empty set for so many calls, and `more`.
+    pub(crate) fn with_capacity(calls: usize, more: usize) -> Self {
+        let capacity = (calls + more).max(SMALLEST);
         Self {
             words: vec![0; (capacity * BITS).div_ceil(64)],
             calls: 0,
@@ -80,7 +80,7 @@ mod tests {
     fn a_full_set_is_small_and_exact() {
         const CALLS: usize = 200_000;
         let hash = |number: usize| id_hash(&format!("call-{number}"));
-        let mut ids = OldIds::with_capacity(CALLS);
+        let mut ids = OldIds::with_capacity(CALLS, CALLS / 8);
         let mut number = 0;
         while ids.len() < ids.capacity {
             ids.insert(hash(number));
@@ -97,6 +97,6 @@ mod tests {
     #[test]
     fn an_empty_set_contains_nothing() {
         assert!(!OldIds::default().may_contain(id_hash("a")));
-        assert!(!OldIds::with_capacity(0).may_contain(id_hash("a")));
+        assert!(!OldIds::with_capacity(0, 0).may_contain(id_hash("a")));
     }
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 use callmeter_records::{BatchSeq, Stream};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
+use crate::charges::CHARGES_CURSOR;
 use crate::error::{JournalError, Result};
 use crate::journal::Journal;
 use crate::log::cursor_rows::{self as cursors, Cursor};
+use crate::log::keys::BatchKeys;
 use crate::log::reader::oldest_batch;
 use crate::log::writer::Writer;
 use crate::log::{accounts, epochs};
@@ -412,7 +414,14 @@ fn last_unneeded(
         for cursor in cursors::read_all(conn, path)? {
             let condition = format!("stream = {} AND seq > ?", cursor.stream.code());
             let unacknowledged = first_seq(conn, &condition, cursor.batch.to_sql()).map_err(sql)?;
-            if let Some(seq) = unacknowledged.filter(|seq| *seq <= last) {
+            let revised = match unacknowledged {
+                Some(_) if cursor.output.starts_with(CHARGES_CURSOR) => {
+                    first_revised(conn, cursor.batch).map_err(sql)?
+                }
+                _ => None,
+            };
+            let needed = unacknowledged.into_iter().chain(revised).min();
+            if let Some(seq) = needed.filter(|seq| *seq <= last) {
                 last = seq - 1;
                 hold = Some(Hold::Output {
                     output: cursor.output,
@@ -422,6 +431,22 @@ fn last_unneeded(
         }
     }
     Ok((BatchSeq::from_sql(last), hold))
+}
+
+/// The first batch whose calls were revised after `batch`: its charges are needed until these
+/// revisions are charged.
+fn first_revised(conn: &Connection, batch: BatchSeq) -> rusqlite::Result<Option<i64>> {
+    let mut statement =
+        conn.prepare_cached("SELECT keys FROM batches WHERE stream = ? AND seq > ?")?;
+    let mut rows = statement.query(params![Stream::Calls.code(), batch.to_sql()])?;
+    let mut first = None;
+    while let Some(row) = rows.next()? {
+        // Whoever charges a batch with damaged keys gets the error.
+        let keys = BatchKeys::decode(row.get_ref(0)?.as_blob()?).unwrap_or_default();
+        let revised = keys.revised.iter().map(|(_, before)| before.batch.into());
+        first = first.into_iter().chain(revised).min();
+    }
+    Ok(first)
 }
 
 fn first_seq(conn: &Connection, condition: &str, value: i64) -> rusqlite::Result<Option<i64>> {

@@ -11,7 +11,7 @@ use crate::sqlite::checksum::RowChecksum;
 
 /// The format that this program writes. A journal of an older format is migrated when it is opened
 /// for writing; a test opens a file of each format in `testdata/`.
-pub(crate) const VERSION: i64 = 4;
+pub(crate) const VERSION: i64 = 5;
 
 /// The tables and indices of format 1.
 const FORMAT_1: &str = include_str!("v1.sql");
@@ -43,7 +43,8 @@ pub(crate) fn prepare(conn: &mut Connection, path: &Path, migrate: Migration) ->
         let definitions: &[&str] = match from {
             1 => &[FORMAT_1],
             2 => &[FORMAT_1, FORMAT_2],
-            _ => &[FORMAT_1, FORMAT_2, FORMAT_3],
+            3 => &[FORMAT_1, FORMAT_2, FORMAT_3],
+            _ => &[FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4],
         };
         check_schema(conn, path, &expected_schema(definitions).map_err(sql)?)?;
         let transaction = conn.transaction().map_err(sql)?;
@@ -54,9 +55,12 @@ pub(crate) fn prepare(conn: &mut Connection, path: &Path, migrate: Migration) ->
         if from <= 2 {
             transaction.execute_batch(FORMAT_3).map_err(sql)?;
         }
-        transaction.execute_batch(FORMAT_4).map_err(sql)?;
-        // The stream that format 4 adds.
-        write_stream(&transaction, Stream::Charges, 1).map_err(sql)?;
+        if from <= 3 {
+            transaction.execute_batch(FORMAT_4).map_err(sql)?;
+            // The stream that format 4 adds.
+            write_stream(&transaction, Stream::Charges, 1).map_err(sql)?;
+        }
+        // Format 5 has the same tables. New batches are packed in another way; old ones stay.
         transaction
             .pragma_update(None, "user_version", VERSION)
             .map_err(sql)?;

@@ -148,7 +148,7 @@ fn write_a_sample() {
         )
         .unwrap();
     drop(journal);
-    std::fs::copy(place.path(), checked_in(4)).unwrap();
+    std::fs::copy(place.path(), checked_in(5)).unwrap();
 }
 
 #[test]
@@ -181,6 +181,13 @@ fn format_3() {
 #[test]
 fn format_4() {
     let (place, journal) = open_checked_in(4);
+    insta::assert_snapshot!(contents(&journal));
+    check_that_it_continues(&place, &journal);
+}
+
+#[test]
+fn format_5() {
+    let (place, journal) = open_checked_in(5);
     insta::assert_snapshot!(contents(&journal));
     check_that_it_continues(&place, &journal);
 }
@@ -296,16 +303,16 @@ fn a_newer_format_is_left_alone() {
     let place = Place::new();
     drop(place.open());
     let conn = rusqlite::Connection::open(place.path()).unwrap();
-    conn.pragma_update(None, "user_version", 5).unwrap();
+    conn.pragma_update(None, "user_version", 6).unwrap();
     drop(conn);
     let error = Journal::open(place.path(), &Options::default()).unwrap_err();
     assert!(matches!(
         error,
         JournalError::NewerFormat {
-            found: 5,
-            supported: 4,
+            found: 6,
+            supported: 5,
             ..
         }
     ));
-    insta::assert_snapshot!(error.to_string().replace(&place.path().display().to_string(), "PATH"), @"journal PATH has format 5, but this callmeter reads formats up to 4: run a newer callmeter");
+    insta::assert_snapshot!(error.to_string().replace(&place.path().display().to_string(), "PATH"), @"journal PATH has format 6, but this callmeter reads formats up to 5: run a newer callmeter");
 }

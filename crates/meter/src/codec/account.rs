@@ -97,9 +97,9 @@ pub(super) fn encode_account(out: &mut Writer, totals: &AccountTotals) {
 }
 
 fn encode_charges(out: &mut Writer, charges: &ChargeTotals) {
-    for (money, seconds) in [
-        (&charges.money, &charges.seconds),
-        (&charges.corrected_money, &charges.corrected_seconds),
+    for (money, seconds, since) in [
+        (&charges.money, &charges.seconds, Some(&charges.since)),
+        (&charges.corrected_money, &charges.corrected_seconds, None),
     ] {
         out.length(money.rows.len());
         for (key, row) in &money.rows {
@@ -109,6 +109,9 @@ fn encode_charges(out: &mut Writer, charges: &ChargeTotals) {
             out.signed(money.table.amount(*row));
             // Both tables have the same rows.
             out.signed(seconds.table.amount(*row));
+            if let Some(since) = since {
+                out.signed(since.get(key).copied().unwrap_or(0).into());
+            }
         }
     }
     out.length(charges.not_charged.rows.len());
@@ -118,7 +121,11 @@ fn encode_charges(out: &mut Writer, charges: &ChargeTotals) {
     }
 }
 
-fn decode_charges(input: &mut Reader<'_>, totals: &mut AccountTotals) -> Result<(), BlobError> {
+fn decode_charges(
+    input: &mut Reader<'_>,
+    totals: &mut AccountTotals,
+    version: u64,
+) -> Result<(), BlobError> {
     let since = totals.counting_since;
     let account = totals.name.clone();
     let key = |input: &mut Reader<'_>| -> Result<ChargeKey, BlobError> {
@@ -132,6 +139,12 @@ fn decode_charges(input: &mut Reader<'_>, totals: &mut AccountTotals) -> Result<
     for _ in 0..input.length()? {
         let key = key(input)?;
         charges.add(&account, &key, since, input.signed()?, input.signed()?);
+        let sequence = if version > VERSION_WITHOUT_SETTINGS {
+            input.signed_64()?
+        } else {
+            0
+        };
+        charges.since.insert(key, sequence);
     }
     for _ in 0..input.length()? {
         let key = key(input)?;
@@ -199,7 +212,7 @@ pub(super) fn decode_account(
         decode_people_and_hours(input, &mut totals, version)?;
     }
     if version > VERSION_WITHOUT_CHARGES {
-        decode_charges(input, &mut totals)?;
+        decode_charges(input, &mut totals, version)?;
     }
     totals.folded = folded;
     Ok(totals)

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod cycles;
+mod fuzz;
 mod known;
 mod metrics;
 mod modules;

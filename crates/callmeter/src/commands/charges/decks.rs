@@ -4,21 +4,34 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use callmeter_journal::{BatchSeq, Reader};
+use callmeter_rating::Deck;
 
-use crate::charging::{self, CurrentDeck, Priced};
+use crate::charging::{self, CurrentDeck};
 use crate::config::{self, Charging};
 use crate::exit::Failure;
 use crate::pipeline::journal_failure;
 
 /// The decks that calls are rated by.
-pub(super) enum Decks {
+pub(super) struct Decks {
     /// As of each call, as they were charged.
-    AsOfEachCall(Box<DecksOfEntries>),
-    /// One for all. Its currency is that of `currency` if it has none.
-    One {
-        priced: Box<Priced>,
-        currency: Box<CurrentDeck>,
-    },
+    then: DecksOfEntries,
+    /// One for all calls instead.
+    given: Option<Given>,
+}
+
+/// A deck that calls are rated by instead of the decks of then.
+struct Given {
+    deck: Deck,
+    /// If there is none, the currency is that of each call.
+    currency: Option<String>,
+}
+
+/// A deck for a batch of calls.
+pub(super) struct Used<'d> {
+    pub(super) deck: &'d Deck,
+    pub(super) currency: String,
+    /// Empty for a deck that was given.
+    pub(super) fingerprint: &'d str,
 }
 
 impl Decks {
@@ -27,79 +40,91 @@ impl Decks {
         entry: &Charging,
         deck: Option<&str>,
     ) -> Result<Self, Failure> {
-        let Some(deck) = deck else {
-            let entries = DecksOfEntries::new(reader, entry)?;
-            return Ok(Self::AsOfEachCall(Box::new(entries)));
+        let then = DecksOfEntries::new(reader, entry)?;
+        let given = match deck {
+            Some(deck) => Some(Given::find(reader, entry, deck)?),
+            None => None,
         };
-        let (deck, currency) = if Path::new(deck).is_file() {
-            let file = charging::deck_of_file(Path::new(deck), &entry.rating);
-            (file.map_err(Failure::failed)?.built.deck, None)
-        } else {
-            let account = if deck == entry.name {
-                charging::deck_account(entry)
-            } else {
-                deck
-            };
-            let state = reader
-                .deck_state(account, BatchSeq(u64::MAX))
-                .map_err(journal_failure)?;
-            if !state.has_rates() {
-                return Err(Failure::failed(format!(
-                    "there is no file {deck}, and the journal has no rates of an account {deck}"
-                )));
-            }
-            let (built, _) = charging::build(&state, &entry.rating).map_err(Failure::failed)?;
-            // The currency of the entry is that of its own deck.
-            let is_other = account != charging::deck_account(entry);
-            let currency = state.currency().filter(|_| is_other).map(str::to_owned);
-            (built.deck, currency)
-        };
-        Ok(Self::One {
-            priced: Box::new(Priced {
-                deck,
-                currency,
-                fingerprint: String::new(),
-            }),
-            currency: Box::new(current_deck(reader, entry, charging::deck_account(entry))?),
-        })
+        Ok(Self { then, given })
     }
 
-    /// The deck and the currency for a batch of calls, and whether the deck is that of the entry
-    /// `charged_by`. `None` while there is no deck.
-    pub(super) fn for_calls(
+    /// The deck that a batch of calls of the entry `charged_by` was charged by. `None` while there
+    /// is none.
+    pub(super) fn of_then(
         &mut self,
         reader: &mut Reader,
         calls: BatchSeq,
         charged_by: Option<&str>,
-    ) -> Result<Option<(&Priced, String)>, Failure> {
-        match self {
-            Self::One { priced, currency } => {
-                let currency = match &priced.currency {
-                    Some(currency) => Some(currency.clone()),
-                    None => currency
-                        .currency_for(reader, calls)
-                        .map_err(Failure::failed)?,
-                };
-                Ok(Some((priced, currency.unwrap_or_default())))
-            }
-            Self::AsOfEachCall(entries) => {
-                let deck = entries.of(reader, charged_by)?;
-                let priced = deck.for_calls(reader, calls).map_err(Failure::failed)?;
-                let priced = priced.ok();
-                Ok(priced.map(|priced| (priced, priced.currency.clone().unwrap_or_default())))
-            }
-        }
+    ) -> Result<Option<Used<'_>>, Failure> {
+        let deck = self.then.of(reader, charged_by)?;
+        let priced = deck.for_calls(reader, calls).map_err(Failure::failed)?;
+        Ok(priced.ok().map(|priced| Used {
+            deck: &priced.deck,
+            currency: priced.currency.clone().unwrap_or_default(),
+            fingerprint: &priced.fingerprint,
+        }))
     }
 
-    /// Whether calls are compared with the decks that they were charged by.
-    pub(super) fn are_those_of_then(&self) -> bool {
-        matches!(self, Self::AsOfEachCall(_))
+    /// The deck that was given, for a batch of calls. `None` if none was given.
+    pub(super) fn given(
+        &mut self,
+        reader: &mut Reader,
+        calls: BatchSeq,
+    ) -> Result<Option<Used<'_>>, Failure> {
+        let Some(given) = &self.given else {
+            return Ok(None);
+        };
+        let currency = match &given.currency {
+            Some(currency) => Some(currency.clone()),
+            None => self
+                .then
+                .own
+                .currency_for(reader, calls)
+                .map_err(Failure::failed)?,
+        };
+        Ok(Some(Used {
+            deck: &given.deck,
+            currency: currency.unwrap_or_default(),
+            fingerprint: "",
+        }))
+    }
+}
+
+impl Given {
+    fn find(reader: &mut Reader, entry: &Charging, deck: &str) -> Result<Self, Failure> {
+        if Path::new(deck).is_file() {
+            let file = charging::deck_of_file(Path::new(deck), &entry.rating);
+            return Ok(Self {
+                deck: file.map_err(Failure::failed)?.built.deck,
+                currency: None,
+            });
+        }
+        let account = if deck == entry.name {
+            charging::deck_account(entry)
+        } else {
+            deck
+        };
+        let state = reader
+            .deck_state(account, BatchSeq(u64::MAX))
+            .map_err(journal_failure)?;
+        if !state.has_rates() {
+            return Err(Failure::failed(format!(
+                "--deck: there is no file {deck}, and the journal has no rates of an account {deck}"
+            )));
+        }
+        let (built, _) = charging::build(&state, &entry.rating).map_err(Failure::failed)?;
+        // The currency of the entry is that of its own deck.
+        let is_other = account != charging::deck_account(entry);
+        Ok(Self {
+            deck: built.deck,
+            currency: state.currency().filter(|_| is_other).map(str::to_owned),
+        })
     }
 }
 
 /// The deck of the entry, and those of the entries with other names that have charged its account:
 /// the rates of a file are journaled under the name of the entry.
-pub(super) struct DecksOfEntries {
+struct DecksOfEntries {
     entry: Charging,
     own: CurrentDeck,
     others: HashMap<String, Option<CurrentDeck>>,

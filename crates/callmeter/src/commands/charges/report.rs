@@ -17,7 +17,24 @@ pub(super) struct Cost {
     pub(super) currency: String,
 }
 
-/// Why a call is rated otherwise than it was charged, although it is rated by the deck of then.
+/// What a call costs, or why it costs nothing.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    Costs(Cost),
+    /// The reason that a charge has; `None` if there is no charge.
+    Nothing(Option<String>),
+}
+
+impl Outcome {
+    pub(super) fn cost(&self) -> Option<&Cost> {
+        match self {
+            Self::Costs(cost) => Some(cost),
+            Self::Nothing(_) => None,
+        }
+    }
+}
+
+/// Why a call is rated otherwise than it was charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Why {
@@ -29,6 +46,8 @@ pub(super) enum Why {
     OtherRules,
     /// No rule of this name selects it.
     RuleGone,
+    /// By the deck of then, it costs what was charged.
+    GivenDeck,
 }
 
 impl Why {
@@ -42,6 +61,7 @@ impl Why {
                 "rules, numbers or the currency of the entry were changed after it was charged"
             }
             Self::RuleGone => "the configuration has no such rule that selects it now",
+            Self::GivenDeck => "the deck of --deck rates it otherwise",
         }
     }
 }
@@ -62,56 +82,65 @@ pub(super) struct Difference {
     rule: String,
     rated: Option<String>,
     rated_currency: Option<String>,
+    /// Why it costs nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rated_reason: Option<String>,
     charged: Option<String>,
     charged_currency: Option<String>,
+    /// Why nothing was charged.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<Why>,
+    charged_reason: Option<String>,
+    reason: Why,
 }
 
 impl Difference {
     pub(super) fn new(
         call_id: String,
         rule: String,
-        rated: Option<Cost>,
-        charged: Option<Cost>,
-        reason: Option<Why>,
+        rated: Outcome,
+        charged: Outcome,
+        reason: Why,
     ) -> Self {
-        let parts = |cost: Option<Cost>| {
-            cost.map(|cost| (cost.amount.to_string(), cost.currency))
-                .unzip()
+        let parts = |outcome: Outcome| match outcome {
+            Outcome::Costs(cost) => (Some(cost.amount.to_string()), Some(cost.currency), None),
+            Outcome::Nothing(reason) => (None, None, reason),
         };
-        let (rated, rated_currency) = parts(rated);
-        let (charged, charged_currency) = parts(charged);
+        let (rated, rated_currency, rated_reason) = parts(rated);
+        let (charged, charged_currency, charged_reason) = parts(charged);
         Self {
             call_id,
             rule,
             rated,
             rated_currency,
+            rated_reason,
             charged,
             charged_currency,
+            charged_reason,
             reason,
         }
     }
 
     fn line(&self) -> String {
-        let amount = |amount: &Option<String>, currency: &Option<String>| match (amount, currency) {
-            (Some(amount), Some(currency)) => format!("{amount} {currency}").trim_end().to_owned(),
+        let said = |amount: &Option<String>, currency: &Option<String>, why: &Option<String>| match (
+            amount, currency, why,
+        ) {
+            (Some(amount), Some(currency), _) => format!("{amount} {currency}"),
+            (_, _, Some(why)) => format!("nothing ({why})"),
             _ => "nothing".to_owned(),
         };
+        let rated = said(&self.rated, &self.rated_currency, &self.rated_reason);
+        let charged = said(&self.charged, &self.charged_currency, &self.charged_reason);
         let id = match self.call_id.as_str() {
             "" => "without an id",
             id => id,
         };
-        let mut line = format!(
-            "  call {id} by {}: rated {}, charged {}",
+        format!(
+            "  call {id} by {}: rated {}, charged {}: {}",
             self.rule,
-            amount(&self.rated, &self.rated_currency),
-            amount(&self.charged, &self.charged_currency)
-        );
-        if let Some(why) = self.reason {
-            let _ = write!(line, ": {}", why.words());
-        }
-        line
+            rated.trim_end(),
+            charged.trim_end(),
+            self.reason.words()
+        )
     }
 }
 
@@ -296,23 +325,28 @@ mod tests {
     fn report() -> Report {
         let mut report = Report::default();
         let (usd, eur) = (cost("0.5", "USD"), cost("0.70001", "EUR"));
+        let no_match = || Outcome::Nothing(Some("no_match".to_owned()));
+        let none = || Outcome::Nothing(None);
+        let costs = |cost: &Cost| Outcome::Costs(cost.clone());
         let calls = [
-            ("c1", Some(&usd), Some(&usd), Why::OtherRules),
-            ("c1", Some(&eur), Some(&eur), Why::OtherRules),
-            ("c1", Some(&eur), Some(&usd), Why::OtherDeck),
-            ("c, 2", None, None, Why::OtherRules),
-            ("c, 2", Some(&usd), None, Why::NotCharged),
-            ("c, 2", None, Some(&usd), Why::RuleGone),
+            ("c1", costs(&usd), costs(&usd), Why::OtherRules),
+            ("c1", costs(&eur), costs(&eur), Why::OtherRules),
+            ("c1", costs(&eur), costs(&usd), Why::OtherDeck),
+            ("c, 2", no_match(), no_match(), Why::OtherRules),
+            ("c, 2", costs(&usd), none(), Why::NotCharged),
+            ("c, 2", none(), costs(&usd), Why::RuleGone),
+            ("c, 2", no_match(), costs(&usd), Why::GivenDeck),
+            ("c, 2", costs(&eur), no_match(), Why::GivenDeck),
         ];
         for (number, (group, rated, charged, why)) in calls.into_iter().enumerate() {
-            report.add(group, rated, charged);
-            if rated != charged {
+            report.add(group, rated.cost(), charged.cost());
+            if rated.cost() != charged.cost() {
                 report.differences.push(Difference::new(
                     format!("call-{number}"),
                     "outgoing".to_owned(),
-                    rated.cloned(),
-                    charged.cloned(),
-                    Some(why),
+                    rated,
+                    charged,
+                    why,
                 ));
             }
         }

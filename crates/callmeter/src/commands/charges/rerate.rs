@@ -2,19 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use callmeter_journal::{BatchSeq, Filter, Reader};
+use callmeter_journal::{BatchSeq, Filter, Reader, StoredBatch};
 use callmeter_rating::Amount;
 use callmeter_records::calls::CallRow;
 use callmeter_records::charges::ChargeRow;
 use callmeter_records::{CallsView, CanonicalId, Change, ChargesView, Stream};
 use jiff::Timestamp;
 
-use super::decks::Decks;
-use super::report::{Cost, Difference, Report, Why};
+use super::decks::{Decks, Used};
+use super::report::{Cost, Difference, Outcome, Report, Why};
 use crate::charging::{charge_call, is_selected};
 use crate::cli::ChargeGroup;
 use crate::commands::journal;
-use crate::config::Charging;
+use crate::config::{Charging, Rule};
 use crate::exit::Failure;
 use crate::pipeline::journal_failure;
 
@@ -25,8 +25,7 @@ type Key = (Vec<u8>, String);
 struct Charged {
     entry: String,
     deck: String,
-    /// `None` if the call was not charged, for a reason, or the charge was taken back.
-    cost: Option<Cost>,
+    cost: Outcome,
     was_removed: bool,
     group: String,
     id: String,
@@ -38,14 +37,18 @@ struct Charged {
 struct Rated {
     group: String,
     id: String,
-    /// The fingerprint of the deck; `None` if there is none yet.
-    deck: Option<String>,
-    cost: Option<Cost>,
+    cost: Outcome,
+    /// By the deck of then: its fingerprint, and the cost. `None` while there is none.
+    then: Option<(String, Outcome)>,
+    /// Whether it was rated by a deck.
+    has_deck: bool,
     revision: i32,
 }
 
 pub(super) struct Run<'c> {
     reader: Reader,
+    /// The last batch that is read.
+    through: BatchSeq,
     entry: &'c Charging,
     window: std::ops::Range<i64>,
     group: ChargeGroup,
@@ -64,6 +67,7 @@ impl<'c> Run<'c> {
     ) -> Self {
         Self {
             reader,
+            through: BatchSeq::START,
             entry,
             window,
             group,
@@ -74,26 +78,26 @@ impl<'c> Run<'c> {
     }
 
     pub(super) fn report(mut self, mut decks: Decks) -> Result<Report, Failure> {
-        let bar = journal::progress(self.reader.head().map_err(journal_failure)?.0);
+        // The exporter may be running: calls and charges are those of one moment.
+        let head = self.reader.head().map_err(journal_failure)?;
+        self.through = head;
+        let bar = journal::progress(head.0);
         self.read_charged()?;
         self.rate_again(&mut decks, &bar)?;
         bar.finish_and_clear();
-        Ok(self.compare(decks.are_those_of_then()))
+        Ok(self.compare())
     }
 
     /// Reads what was charged last for each call by each rule.
     fn read_charged(&mut self) -> Result<(), Failure> {
         let mut after = BatchSeq::START;
         let filter = self.filter(Stream::Charges);
-        while let Some(batch) = self
-            .reader
-            .next_matching(&filter, after)
-            .map_err(journal_failure)?
-        {
+        while let Some(batch) = self.next(&filter, after)? {
             after = batch.meta.seq;
             let view = ChargesView::new(&batch.records).map_err(Failure::failed)?;
             for row in view.rows() {
-                let key = key(row.call_id(), row.rule().unwrap_or_default());
+                let sequence = row.call_sequence().unwrap_or_default();
+                let key = key(row.call_id(), sequence, row.rule().unwrap_or_default());
                 self.charged.insert(key, charged(&row, self.group));
             }
         }
@@ -108,11 +112,7 @@ impl<'c> Run<'c> {
     ) -> Result<(), Failure> {
         let mut after = BatchSeq::START;
         let filter = self.filter(Stream::Calls);
-        while let Some(batch) = self
-            .reader
-            .next_matching(&filter, after)
-            .map_err(journal_failure)?
-        {
+        while let Some(batch) = self.next(&filter, after)? {
             after = batch.meta.seq;
             bar.set_position(after.0);
             let view = CallsView::new(&batch.records).map_err(Failure::failed)?;
@@ -130,37 +130,32 @@ impl<'c> Run<'c> {
         call: &CallRow<'_, '_>,
     ) -> Result<(), Failure> {
         let start = call.start_time().unwrap_or(call.observed_at());
-        let (id, _) = key(call.id(), "");
+        let (id, _) = key(call.id(), call.sequence(), "");
         if self.window.contains(&start) {
             self.held.insert(id);
         } else {
             self.held.remove(&id);
         }
         for rule in &self.entry.rules {
-            let key = key(call.id(), &rule.name);
+            let key = key(call.id(), call.sequence(), &rule.name);
             // An edit may have moved the call out of the window, or from the rule.
             self.rated.remove(&key);
-            if !self.window.contains(&start) {
+            if !self.window.contains(&start) || !is_selected(call, rule) {
                 continue;
             }
             let charged = self.charged.get(&key);
             let charged_by = charged.map(|charged| charged.entry.as_str());
-            let found = decks.for_calls(&mut self.reader, batch, charged_by)?;
-            let deck = found.as_ref().map(|(priced, _)| priced.fingerprint.clone());
-            let cost = match found {
-                None if is_selected(call, rule) => None,
-                None => continue,
-                Some((priced, currency)) => {
-                    let Some(charged) = charge_call(call, rule, self.entry, &priced.deck) else {
-                        continue;
-                    };
-                    charged.charge.ok().map(|charge| Cost {
-                        amount: charge.amount,
-                        seconds: i64::try_from(charge.billed_seconds).unwrap_or(i64::MAX),
-                        currency,
-                    })
+            let then = match decks.of_then(&mut self.reader, batch, charged_by)? {
+                Some(used) => {
+                    let fingerprint = used.fingerprint.to_owned();
+                    let cost = cost(call, rule, self.entry, &used);
+                    cost.map(|cost| (fingerprint, cost))
                 }
+                None => None,
             };
+            let given = decks.given(&mut self.reader, batch)?;
+            let given = given.and_then(|used| cost(call, rule, self.entry, &used));
+            let rated_cost = given.or_else(|| then.as_ref().map(|(_, cost)| cost.clone()));
             let rated = Rated {
                 group: match self.group {
                     ChargeGroup::Client => call.client_id().unwrap_or("unknown").to_owned(),
@@ -168,13 +163,20 @@ impl<'c> Run<'c> {
                     ChargeGroup::Day => day_of(start),
                 },
                 id: call.id().unwrap_or_default().to_owned(),
-                deck,
-                cost,
+                has_deck: rated_cost.is_some(),
+                cost: rated_cost.unwrap_or(Outcome::Nothing(None)),
+                then,
                 revision: call.revision(),
             };
             self.rated.insert(key, rated);
         }
         Ok(())
+    }
+
+    fn next(&mut self, filter: &Filter, after: BatchSeq) -> Result<Option<StoredBatch>, Failure> {
+        let found = self.reader.next_matching(filter, after);
+        let found = found.map_err(journal_failure)?;
+        Ok(found.filter(|batch| batch.meta.seq <= self.through))
     }
 
     fn filter(&self, stream: Stream) -> Filter {
@@ -185,17 +187,17 @@ impl<'c> Run<'c> {
         }
     }
 
-    fn compare(mut self, with_reasons: bool) -> Report {
+    fn compare(mut self) -> Report {
         let mut report = Report::default();
         for (key, rated) in std::mem::take(&mut self.rated) {
             let charged = self.charged.remove(&key);
-            let why = with_reasons.then(|| why(&rated, charged.as_ref()));
-            if rated.deck.is_none() {
+            let why = why(&rated, charged.as_ref());
+            if !rated.has_deck {
                 report.without_deck += 1;
             }
-            let was = charged.and_then(|charged| charged.cost);
-            report.add(&rated.group, rated.cost.as_ref(), was.as_ref());
-            if rated.cost != was {
+            let was = charged.map_or(Outcome::Nothing(None), |charged| charged.cost);
+            report.add(&rated.group, rated.cost.cost(), was.cost());
+            if rated.cost.cost() != was.cost() {
                 report
                     .differences
                     .push(Difference::new(rated.id, key.1, rated.cost, was, why));
@@ -212,31 +214,51 @@ impl<'c> Run<'c> {
             {
                 continue;
             }
-            let Some(cost) = charged.cost else {
+            let Some(cost) = charged.cost.cost() else {
                 continue;
             };
-            report.add(&charged.group, None, Some(&cost));
-            let why = with_reasons.then_some(Why::RuleGone);
-            let difference = Difference::new(charged.id, rule, None, Some(cost), why);
+            report.add(&charged.group, None, Some(cost));
+            let nothing = Outcome::Nothing(None);
+            let why = Why::RuleGone;
+            let difference = Difference::new(charged.id, rule, nothing, charged.cost, why);
             report.differences.push(difference);
         }
         report
     }
 }
 
+/// What a call costs by a deck; `None` if the rule does not select it.
+fn cost(call: &CallRow<'_, '_>, rule: &Rule, entry: &Charging, used: &Used<'_>) -> Option<Outcome> {
+    let charged = charge_call(call, rule, entry, used.deck)?;
+    Some(match charged.charge {
+        Ok(charge) => Outcome::Costs(Cost {
+            amount: charge.amount,
+            seconds: i64::try_from(charge.billed_seconds).unwrap_or(i64::MAX),
+            currency: used.currency.clone(),
+        }),
+        Err(reason) => Outcome::Nothing(Some(reason.to_owned())),
+    })
+}
+
 /// Why a call is rated otherwise than it was charged.
 fn why(rated: &Rated, charged: Option<&Charged>) -> Why {
-    match (&rated.deck, charged) {
+    match (&rated.then, charged) {
         (None, _) | (_, None) => Why::NotCharged,
         (_, Some(charged)) if charged.revision != rated.revision => Why::NotCharged,
-        (Some(deck), Some(charged)) if *deck != charged.deck => Why::OtherDeck,
+        // By the deck of then it costs what was charged, so the difference is that of the decks.
+        (Some((_, then)), Some(charged)) if then.cost() == charged.cost.cost() => Why::GivenDeck,
+        (Some((deck, _)), Some(charged)) if *deck != charged.deck => Why::OtherDeck,
         _ => Why::OtherRules,
     }
 }
 
-fn key(id: Option<&str>, rule: &str) -> Key {
-    let id = CanonicalId::new(id.unwrap_or_default());
-    (id.as_bytes().to_vec(), rule.to_owned())
+/// A call without an id has one version, which its place in the stream identifies.
+fn key(id: Option<&str>, sequence: i64, rule: &str) -> Key {
+    let id = match id {
+        Some(id) => CanonicalId::new(id).as_bytes().to_vec(),
+        None => format!("sequence {sequence}").into_bytes(),
+    };
+    (id, rule.to_owned())
 }
 
 fn charged(row: &ChargeRow<'_, '_>, group: ChargeGroup) -> Charged {
@@ -249,11 +271,14 @@ fn charged(row: &ChargeRow<'_, '_>, group: ChargeGroup) -> Charged {
     Charged {
         entry: row.charge().unwrap_or_default().to_owned(),
         deck: row.deck().unwrap_or_default().to_owned(),
-        cost: amount.map(|amount| Cost {
-            amount,
-            seconds: row.billed_seconds().unwrap_or_default().into(),
-            currency: row.currency().unwrap_or_default().to_owned(),
-        }),
+        cost: match amount {
+            Some(amount) => Outcome::Costs(Cost {
+                amount,
+                seconds: row.billed_seconds().unwrap_or_default().into(),
+                currency: row.currency().unwrap_or_default().to_owned(),
+            }),
+            None => Outcome::Nothing(row.reason().map(str::to_owned)),
+        },
         was_removed,
         group: match group {
             ChargeGroup::Client => row.client_id().unwrap_or("unknown").to_owned(),

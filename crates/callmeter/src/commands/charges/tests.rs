@@ -3,10 +3,11 @@
 use callmeter_journal::Reader;
 
 use super::decks::Decks;
+use super::entry;
 use super::rerate::Run;
 use crate::charging::test_rig::{HEADER, Rig, rate};
 use crate::cli::ChargeGroup;
-use crate::config::Deck;
+use crate::config::{Charging, Deck};
 
 impl Rig {
     fn report(&self, deck: Option<&str>) -> String {
@@ -84,4 +85,55 @@ fn calls_that_wait_are_in_the_report() {
     rig.call("in", "Incoming", 1);
     rig.round();
     insta::assert_snapshot!("waiting", rig.report(None));
+}
+
+/// They are several calls, not one that was edited.
+#[test]
+fn calls_without_an_id_are_added_up() {
+    let mut rig = Rig::of_account(Some("USD"));
+    rig.rates(&[rate(50)]);
+    for minutes in 1..4 {
+        rig.call_of("c1", None, "Outgoing", minutes);
+    }
+    rig.round();
+    insta::assert_snapshot!("without_ids", rig.report(None));
+}
+
+/// Which of the two made the difference: the deck that was given, or a change of the entry.
+#[test]
+fn a_given_deck_is_the_reason_only_if_nothing_else_changed() {
+    let mut rig = two_currencies();
+    rig.call("d", "Outgoing", 0);
+    rig.round();
+    let other = rig.dir.path().join("other.csv");
+    std::fs::write(&other, format!("{HEADER}49,A,0,60,0.1,0,60,0.1,0,0\n")).unwrap();
+    insta::assert_snapshot!("given_deck", rig.report(other.to_str()));
+    rig.entry.rating.cost_decimals = 0;
+    insta::assert_snapshot!("given_deck_and_other_options", rig.report(other.to_str()));
+}
+
+#[test]
+fn an_entry_that_is_not_there_is_named() {
+    let rig = Rig::of_account(None);
+    let mut other = rig.entry.clone();
+    other.name = "other".to_owned();
+    let said = |entries: &[Charging], name| match entry(entries, name) {
+        Ok(entry) => entry.name.clone(),
+        Err(failure) => failure.to_string(),
+    };
+    let one = [rig.entry.clone()];
+    let two = [rig.entry.clone(), other];
+    insta::assert_snapshot!(
+        "entries",
+        [
+            said(&[], None),
+            said(&[], Some("spend")),
+            said(&one, None),
+            said(&one, Some("x")),
+            said(&two, None),
+            said(&two, Some("other")),
+            said(&two, Some("x")),
+        ]
+        .join("\n")
+    );
 }

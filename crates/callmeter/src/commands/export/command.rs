@@ -4,8 +4,6 @@ use callmeter_journal::{BatchSeq, Filter, Reader};
 use callmeter_meter::{Ledger, Limits};
 use callmeter_records::Stream;
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 
 use super::super::journal;
 use super::batches::{Batches, Window};
@@ -16,6 +14,9 @@ use crate::cli::{ExportArgs, ExportFormat, StreamArg};
 use crate::config;
 use crate::exit::Failure;
 use crate::pipeline::{journal_failure, meter_limits};
+
+/// The step between samples of the openmetrics format: as long as Prometheus shows a value.
+const STEP: std::time::Duration = std::time::Duration::from_mins(5);
 
 impl From<StreamArg> for Stream {
     fn from(arg: StreamArg) -> Self {
@@ -34,15 +35,14 @@ impl From<StreamArg> for Stream {
 /// # Errors
 /// If a time is invalid, the journal cannot be read, or the output cannot be written.
 pub fn run(args: &ExportArgs) -> Result<(), Failure> {
+    check_flags(args)?;
+    let period = args.period.micros()?;
     let window = Window {
-        from: micros(&args.from, "--from")?,
-        to: micros(&args.to, "--to")?,
+        from: period.start,
+        to: period.end,
     };
-    if window.from >= window.to {
-        return Err(Failure::failed("--from must be before --to"));
-    }
     if window.from >= Timestamp::now().as_microsecond() {
-        return Err(Failure::failed("--from must not be in the future"));
+        return Err(Failure::usage("--from must not be in the future"));
     }
     let path = journal::path(&args.journal)?;
     let reader = Reader::open(&path).map_err(journal_failure)?;
@@ -62,11 +62,6 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
         after: BatchSeq::START,
         through: head,
     };
-    if args.format == ExportFormat::Openmetrics && stream != Stream::Calls {
-        return Err(Failure::failed(
-            "the openmetrics format has calls only; remove --stream",
-        ));
-    }
     let mut out = Output::open(args.output.as_deref(), &path).map_err(Failure::failed)?;
     let written = match args.format {
         ExportFormat::Csv => records::csv(batches, stream, window, &mut out),
@@ -79,7 +74,7 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
                 ..window
             };
             let choice = openmetrics::Choice {
-                step: args.step,
+                step: args.step.unwrap_or(STEP),
                 details: args.details,
                 buckets: args.buckets,
                 ledger: counting(&batches.reader, args)?,
@@ -91,6 +86,25 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
         // The reader of the pipe has closed it.
         Err(error) if error.is_broken_pipe() => Err(Failure::ReaderGone),
         result => result.map_err(Failure::failed),
+    }
+}
+
+/// Refuses flags that the format would ignore.
+fn check_flags(args: &ExportArgs) -> Result<(), Failure> {
+    let is_openmetrics = args.format == ExportFormat::Openmetrics;
+    let unused = [
+        ("--step", args.step.is_some()),
+        ("--details", args.details),
+        ("--buckets", args.buckets),
+    ];
+    match unused.iter().find(|(_, is_given)| *is_given) {
+        Some((flag, _)) if !is_openmetrics => Err(Failure::usage(format!(
+            "{flag} is for --format openmetrics; remove it or choose that format"
+        ))),
+        _ if is_openmetrics && args.stream != StreamArg::Calls => Err(Failure::usage(
+            "the openmetrics format has calls only; remove --stream",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -123,29 +137,4 @@ fn check_account(reader: &Reader, account: Option<&str>) -> Result<(), Failure> 
         let known = known.join(", ");
         format!("--account: the journal has no account {account:?}; it has {known}")
     }))
-}
-
-/// A time, or the start of a day in UTC.
-pub(in super::super) fn micros(text: &str, flag: &str) -> Result<i64, Failure> {
-    let moment = text.parse::<Timestamp>().ok().or_else(|| {
-        let day: Date = text.parse().ok()?;
-        Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp())
-    });
-    moment.map(Timestamp::as_microsecond).ok_or_else(|| {
-        Failure::failed(format!(
-            "{flag}: {text:?} is neither a day, such as 2026-01-31, nor a time, such as 2026-01-31T06:00:00Z"
-        ))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_and_times_are_read_as_utc() {
-        assert_eq!(micros("1970-01-02", "--from").unwrap(), 86_400_000_000);
-        assert_eq!(micros("1970-01-01T01:00:00+01:00", "--from").unwrap(), 0);
-        assert!(micros("yesterday", "--from").is_err());
-    }
 }

@@ -10,5 +10,4 @@ mod output;
 mod records;
 mod versions;
 
-pub(super) use command::micros;
 pub use command::run;

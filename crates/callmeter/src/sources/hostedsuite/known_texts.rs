@@ -2,10 +2,9 @@
 //! then is known, and nothing else of it is read.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hostedsuite_client::{KnownRows, KnownText};
+use hostedsuite_client::{Hashed, KnownRows, KnownText};
 
 /// The most calls of an account: some 4 MiB. Further ones are read as if they were new.
 const MOST: usize = 1 << 16;
@@ -25,7 +24,7 @@ pub(super) struct KnownCall {
 
 /// By hashes of ids as the server writes them.
 #[derive(Debug, Default)]
-pub(super) struct Texts(HashMap<u64, KnownCall, BuildHasherDefault<Hashed>>);
+pub(super) struct Texts(HashMap<u64, KnownCall, Hashed>);
 
 impl KnownTexts {
     pub(super) fn lock(&self) -> MutexGuard<'_, Texts> {
@@ -61,25 +60,5 @@ impl Texts {
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-/// The keys are hashes already.
-#[derive(Debug, Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key;
     }
 }

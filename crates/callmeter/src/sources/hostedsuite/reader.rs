@@ -104,6 +104,8 @@ pub(super) struct Taken {
     pub(super) implausible: u64,
     /// New calls that have settled, by the time at which they did.
     pub(super) new: Vec<Waiting>,
+    /// The texts of the calls that the journal has once the page is committed.
+    appended: Vec<(u64, KnownCall)>,
 }
 
 impl CallsReader {
@@ -213,6 +215,12 @@ fn commit_page(
     let app = &context.app;
     let timer = app.metrics.journal_append_duration.start_timer();
     let committed = pending.commit(None)?;
+    if !taken.appended.is_empty() {
+        let mut texts = reader.connection.texts.lock();
+        for (row, call) in taken.appended.drain(..) {
+            texts.add(row, call);
+        }
+    }
     if committed.batches.is_empty() {
         timer.stop_and_discard();
     } else {
@@ -297,9 +305,9 @@ impl Taken {
         self.shifted += u64::from(is_expected && !is_asked);
     }
 
-    /// Keeps the text of the row that was added last if the journal has these contents; otherwise,
-    /// forgets the text that its call had.
-    fn note_text(&self, texts: &mut Texts, page: &CallsPage, index: usize, purpose: Purpose) {
+    /// Keeps the text of the row that was added last if the journal has these contents, or will have
+    /// them; otherwise, forgets the text that its call had.
+    fn note_text(&mut self, texts: &mut Texts, page: &CallsPage, index: usize, purpose: Purpose) {
         let Some(TailRow {
             id,
             start,
@@ -309,19 +317,27 @@ impl Taken {
         else {
             return;
         };
+        let is_appended = matches!(
+            classification,
+            Classification::New { .. } | Classification::Revised
+        );
         // A tail knows the id only.
         let has_contents =
             matches!(classification, Classification::Known) && purpose != Purpose::Tail;
-        if !has_contents && texts.is_empty() {
+        if !has_contents && !is_appended && texts.is_empty() {
             return;
         }
         let Some((row, text)) = page.known_text(index) else {
             return;
         };
+        let call = KnownCall { text, id, start };
         if has_contents {
-            texts.add(row, KnownCall { text, id, start });
+            texts.add(row, call);
         } else {
             texts.remove(row);
+        }
+        if is_appended {
+            self.appended.push((row, call));
         }
     }
 

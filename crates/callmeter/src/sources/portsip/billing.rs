@@ -15,6 +15,9 @@ use crate::sources::error::PollError;
 use crate::sources::poll::{AccountContext, Poll, Polled};
 use crate::status::Task;
 
+/// The characters of an unreadable currency that are logged.
+const MOST_OF_CURRENCY: usize = 40;
+
 /// The poll of a tenant's billing settings and balance.
 pub(super) struct BillingTask {
     context: AccountContext,
@@ -41,7 +44,12 @@ impl BillingTask {
     /// What the answers leave out, in plain words, with the reasons.
     fn log_missing(&mut self, answers: &Answers) -> String {
         let missing = answers.missing();
-        let without = missing.map(|(what, error)| format!("; no {what}: {error}"));
+        let missing = missing.map(|(what, error)| format!("; no {what}: {error}"));
+        let bad = answers.bad_currency().map(|text| {
+            let text: String = text.chars().take(MOST_OF_CURRENCY).collect();
+            format!("; no currency: {text:?} is not three capital letters, such as USD")
+        });
+        let without = missing.chain(bad);
         let without = self
             .context
             .app
@@ -125,7 +133,7 @@ fn record(
             (None, Some(text)) => Reading::Unreadable(text),
             (amount, text) => nano(amount, text),
         },
-        currency: parts.currency(),
+        currency: parts.currency().known(),
     };
     let app = &context.app;
     let mut found = "billing settings and balance".to_owned();
@@ -140,10 +148,13 @@ fn record(
             None => ", unchanged",
         };
     }
+    let accounts = app.status.accounts();
     if let Reading::Unreadable(_) = billing.balance {
-        let accounts = app.status.accounts();
         accounts.records_unreadable(&context.account, Task::Billing, 1);
         found += "; the balance is not a number";
+    }
+    if let Reading::Unreadable(_) = parts.currency() {
+        accounts.records_unreadable(&context.account, Task::Billing, 1);
     }
     let gauges = gauges(parts);
     app.meter
@@ -160,6 +171,6 @@ fn gauges(parts: &Parts) -> MeterBilling {
         billed_account: settings.account.map(|account| account.to_string()),
         charging_type: settings.type_.map(|charging| charging.to_string()),
         balance_nano: nano(shown.balance_amount(), shown.balance_text().as_deref()).known(),
-        currency: shown.currency().map(str::to_owned),
+        currency: shown.currency().known().map(str::to_owned),
     }
 }

@@ -2,7 +2,10 @@
 //! an answer of its own, and one that cannot be read costs itself.
 
 use api_client::{Error, ErrorKind};
+use callmeter_records::Reading;
 use portsip_client::{Amount, Session, StatedAmount, Tenant, TenantBilling};
+
+use crate::currency;
 
 /// The answers of one poll.
 pub(super) struct Answers {
@@ -52,6 +55,13 @@ impl Answers {
         ]
         .into_iter()
         .filter_map(|(what, error)| Some((what, error?)))
+    }
+
+    /// A currency that is none.
+    pub(super) fn bad_currency(&self) -> Option<String> {
+        let text = self.tenant.as_ref().ok()?.currency.as_deref()?;
+        let text = currency::read(text);
+        (!text.is_empty() && !currency::is_code(&text)).then_some(text)
     }
 
     /// Why settings or balance did not come. A missing currency is no failure.
@@ -153,7 +163,8 @@ impl Parts {
         let settings = self.settings.take_in(answers.settings.as_ref().cloned());
         let balance = self.balance.take_in(answers.balance.as_ref().cloned());
         let tenant = answers.tenant.as_ref();
-        let currency = (self.currency).take_in(tenant.map(|tenant| tenant.currency.clone()));
+        let currency = tenant.map(|tenant| tenant.currency.as_deref().map(currency::read));
+        let currency = self.currency.take_in(currency);
         settings && balance && currency
     }
 
@@ -191,9 +202,9 @@ impl Parts {
         self.settings.value.clone().unwrap_or_default()
     }
 
-    /// The currency.
-    pub(super) fn currency(&self) -> Option<&str> {
-        self.currency.value.as_ref()?.as_deref()
+    /// The currency. What is no code of a currency cannot be read.
+    pub(super) fn currency(&self) -> Reading<'_, &str> {
+        currency(self.currency.value.as_ref().and_then(Option::as_deref))
     }
 
     /// The balance, if it is an amount.
@@ -208,6 +219,14 @@ impl Parts {
             StatedAmount::Known(amount) => Some(amount.to_string()),
             StatedAmount::Unreadable(text) => Some(text.clone()),
         }
+    }
+}
+
+fn currency(text: Option<&str>) -> Reading<'_, &str> {
+    match text {
+        None | Some("") => Reading::Missing,
+        Some(text) if currency::is_code(text) => Reading::Known(text),
+        Some(text) => Reading::Unreadable(text),
     }
 }
 

@@ -418,7 +418,7 @@ async fn a_text_that_changes_and_changes_back_is_edited_twice() {
     let long: Answer = |days_ago, _| answer(days_ago, 9);
     let mut rig = rig(short).await;
     let mut found = Vec::new();
-    // The text is kept at the second reading, and known at the third.
+    // The text is kept at the first reading, and known at the second.
     for answer in [
         short, short, short, long, short, short, short, long, long, long,
     ] {

@@ -1,0 +1,56 @@
+//! The flags `--from` and `--to`.
+
+use clap::Args;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::exit::Failure;
+
+/// A period of time.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct PeriodArgs {
+    /// First day (UTC) or time, such as 2026-01-01 or 2026-01-01T06:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub from: Timestamp,
+    /// End, exclusive
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub to: Timestamp,
+}
+
+impl PeriodArgs {
+    /// Microseconds since 1970.
+    ///
+    /// # Errors
+    /// If it ends before it begins.
+    pub fn micros(self) -> Result<std::ops::Range<i64>, Failure> {
+        if self.from >= self.to {
+            return Err(Failure::usage("--from must be before --to"));
+        }
+        Ok(self.from.as_microsecond()..self.to.as_microsecond())
+    }
+}
+
+/// A time, or the start of a day in UTC.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let moment = text.parse::<Timestamp>().ok().or_else(|| {
+        let day: Date = text.parse().ok()?;
+        Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    });
+    moment.ok_or_else(|| {
+        "write a day, such as 2026-01-31, or a time, such as 2026-01-31T06:00:00Z".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_and_times_are_read_as_utc() {
+        let micros = |text| moment(text).map(Timestamp::as_microsecond);
+        assert_eq!(micros("1970-01-02"), Ok(86_400_000_000));
+        assert_eq!(micros("1970-01-01T01:00:00+01:00"), Ok(0));
+        assert!(micros("yesterday").is_err());
+    }
+}
