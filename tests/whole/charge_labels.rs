@@ -85,16 +85,21 @@ async fn edits_take_charges_back_from_where_they_were_counted() {
     ];
     let config = world.configure(&accounts, &[]);
     let text = std::fs::read_to_string(&config).unwrap();
-    let start = async |cap: u32| {
-        let charges =
-            "charges: [{ name: spend, account: acme, deck: hq, numbers: { country_code: \"1\" } }]";
+    let configure = |cap: u32, entry: &str| {
+        let charges = format!(
+            "charges: [{{ name: {entry}, account: acme, deck: hq, numbers: {{ country_code: \"1\" }} }}]"
+        );
         let metrics = format!("metrics: {{ max_label_sets: {cap} }}");
         world.write("callmeter.yml", &format!("{charges}\n{metrics}\n{text}"));
-        Exporter::start(&config, &world.path("callmeter.log"), Web::default()).await
+    };
+    let log = world.path("callmeter.log");
+    let start = async |cap: u32, entry: &str| {
+        configure(cap, entry);
+        Exporter::start(&config, &log, Web::default()).await
     };
     let mut expected = Expected::new();
 
-    let exporter = start(2).await;
+    let exporter = start(2, "spend").await;
     take_in(&mut expected, &simulator);
     let before = expected.clone();
     let all = total(&expected);
@@ -118,7 +123,7 @@ async fn edits_take_charges_back_from_where_they_were_counted() {
     end(exporter);
 
     // Many of these calls are edited, and new ones come.
-    let exporter = start(20_000).await;
+    let exporter = start(20_000, "cost").await;
     for _ in 0..3 {
         simulator.advance(STEP).unwrap();
         take_in(&mut expected, &simulator);
@@ -129,6 +134,22 @@ async fn edits_take_charges_back_from_where_they_were_counted() {
             })
             .await;
     }
+    // Killed while it charges, and with another name of the entry, it counts the same.
+    end(exporter);
+    simulator.advance(STEP / 2).unwrap();
+    take_in(&mut expected, &simulator);
+    for life in 0..3_u64 {
+        let process = Exporter::spawn(&config, &log, &Web::default());
+        tokio::time::sleep(std::time::Duration::from_millis(200 + 200 * life)).await;
+        process.kill(true);
+    }
+    let exporter = start(20_000, "spend").await;
+    let all = total(&expected);
+    exporter
+        .until("charged", async |exporter| {
+            money(exporter, &[]).await == all
+        })
+        .await;
     let mut sums: BTreeMap<Labels, i64> = BTreeMap::from([(folded(), 0)]);
     let mut edited = 0;
     for (key, charge) in &expected {
@@ -155,7 +176,7 @@ async fn edits_take_charges_back_from_where_they_were_counted() {
     end(exporter);
 
     // Label sets that are known keep their series when the cap is lowered.
-    let exporter = start(1).await;
+    let exporter = start(1, "spend").await;
     simulator.advance(STEP).unwrap();
     take_in(&mut expected, &simulator);
     let all = total(&expected);

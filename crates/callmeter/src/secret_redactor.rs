@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use api_client::{Scrubber, Secret, SecretError};
 use arc_swap::ArcSwap;
@@ -28,6 +29,10 @@ struct Known {
     all: HashSet<Secret>,
     groups: Vec<Vec<Secret>>,
 }
+
+/// A secret that was read so recently is used again. A thread reads each file, which would be a
+/// fifth of the cost of a request.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// The number of secrets that are remembered. Passwords are rotated a few times a year.
 const MAX_KNOWN: usize = 10_000;
@@ -74,11 +79,26 @@ impl SecretRedactor {
         Ok(secret)
     }
 
-    /// The source for an API client. It is read at each use, and each value is remembered.
+    /// The source for an API client. It is read again when its last value is a second old, and each
+    /// value is remembered.
     pub fn source(self: &Arc<Self>, source: &SecretSource) -> api_client::SecretSource {
         let redactor = Arc::clone(self);
         let source = source.clone();
-        api_client::SecretSource::provider(move || redactor.read(&source))
+        let last = Mutex::new(None);
+        api_client::SecretSource::provider(move || {
+            // Not locked while the source is read: a file may take seconds.
+            let known: Option<(Instant, Secret)> =
+                last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some((at, secret)) = known
+                && at.elapsed() < FRESH
+            {
+                return Ok(secret);
+            }
+            let at = Instant::now();
+            let secret = redactor.read(&source)?;
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, secret.clone()));
+            Ok(secret)
+        })
     }
 
     /// The text without any secret that this process has read.

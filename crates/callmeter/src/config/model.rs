@@ -88,7 +88,7 @@ pub struct Link {
     pub url: Url,
     /// The user who signs in.
     pub username: String,
-    /// Where the password is read. It is read for every request.
+    /// Where the password is read. It is read for every request, at most once a second.
     pub password: SecretSource,
     /// How the server's certificate is checked.
     pub tls: Tls,
