@@ -19,6 +19,8 @@ use callmeter_meter::{Api, Ledger, Limits, Meter, View};
 use callmeter_records::{BatchHead, Call, CallsBuilder, Reading, Stream};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use prometheus::{Encoder as _, IntCounterVec, Opts, Registry, TextEncoder};
 
 const TEXT: Format = Format::Text(TextVersion::V0_0_4);
@@ -146,6 +148,18 @@ fn calls_text_gzip(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn calls_text_zstd(bencher: Bencher<'_, '_>) {
     measure(bencher, &CALLS, || compressed(&CALLS, Coding::Zstd));
+}
+
+/// The same text by gzip alone, at the same level.
+#[divan::bench]
+fn calls_gzip_alone(bencher: Bencher<'_, '_>) {
+    let chunks = Exposition::new(CALLS.snapshot(), Vec::new(), TEXT, Options::default());
+    let body: Vec<u8> = chunks.collect::<Vec<_>>().concat();
+    measure(bencher, &CALLS, || {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::new(1));
+        encoder.write_all(divan::black_box(&body)).unwrap();
+        encoder.finish().unwrap().len()
+    });
 }
 
 /// The snapshot by way of the `prometheus` crate: gather and its text encoder.

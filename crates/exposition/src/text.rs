@@ -1,6 +1,8 @@
 //! The two text formats, Prometheus and OpenMetrics, which differ in headers, bucket bounds and
 //! `_created` lines.
 
+use std::ops::Range;
+
 use callmeter_meter::{
     BOUNDS_SECONDS, Block, Family, HistogramColumn, MetricType, Scale, Values, View,
 };
@@ -130,12 +132,20 @@ impl TextEncoder {
             };
             let labels = block.labels.row(row);
             let mut cumulative = 0;
+            // The lines of a row begin alike: the first one is copied.
+            let mut opening = None;
             for (bound, observations) in self.bounds.iter().zip(histogram.buckets) {
                 cumulative += observations;
                 let Some(bound) = bound else { continue };
-                bucket.open(out, labels);
-                if !labels.is_empty() {
-                    out.push(b',');
+                if let Some(opening) = &opening {
+                    out.extend_from_within(Range::clone(opening));
+                } else {
+                    let from = out.len();
+                    bucket.open(out, labels);
+                    if !labels.is_empty() {
+                        out.push(b',');
+                    }
+                    opening = Some(from..out.len());
                 }
                 out.extend_from_slice(bound);
                 number::integer(out, cumulative);

@@ -1,9 +1,16 @@
 //! The buckets that a duration falls into.
 //!
-//! A table answers for durations below [`TABLED_MS`]: a tenth of the instructions that the
+//! A table answers for durations below [`TABLED_MS`]: 26 instructions, a third of what the
 //! comparisons with all bounds take. It is made by these comparisons.
 
-use crate::histogram::BOUNDS_MS;
+/// Upper bounds of the classic buckets in milliseconds; one more bucket is +Inf.
+///
+/// The low bounds are for ring and hold times (usual service targets are 20 and 30 s), the high
+/// ones for talk times.
+pub const BOUNDS_MS: [i32; 14] = [
+    1_000, 2_000, 5_000, 10_000, 15_000, 20_000, 30_000, 60_000, 120_000, 180_000, 300_000,
+    600_000, 1_800_000, 3_600_000,
+];
 
 /// The native bucket of zeros.
 pub(crate) const ZERO_INDEX: i16 = i16::MIN;

@@ -4,17 +4,8 @@
 //! The exponential buckets are those of schema 3: eight per power of two, so that a quantile is
 //! within 9 %. They cannot be computed from the classic ones.
 
-use crate::bucket_of::{Observation, ZERO_INDEX};
+use crate::bucket_of::{BOUNDS_MS, Observation, ZERO_INDEX};
 use crate::native_buckets::{NativeBuckets, used};
-
-/// Upper bounds of the classic buckets in milliseconds; one more bucket is +Inf.
-///
-/// The low bounds are for ring and hold times (usual service targets are 20 and 30 s), the high
-/// ones for talk times.
-pub const BOUNDS_MS: [i32; 14] = [
-    1_000, 2_000, 5_000, 10_000, 15_000, 20_000, 30_000, 60_000, 120_000, 180_000, 300_000,
-    600_000, 1_800_000, 3_600_000,
-];
 
 /// The same bounds in seconds, the values of `le`.
 pub const BOUNDS_SECONDS: [f64; 14] = [

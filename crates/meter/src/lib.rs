@@ -45,6 +45,7 @@ mod view;
 
 pub use amount::{Amount, Scale};
 pub use apply::ApplyError;
+pub use bucket_of::BOUNDS_MS;
 pub use client_facts::{Allowance, AllowanceUse, Client};
 pub use codec::bytes::BlobError;
 pub use counted_call::{CallTime, Count, UNKNOWN_ID};
@@ -52,8 +53,8 @@ pub use families::FamilyId;
 pub use family::{Family, MetricType, Source};
 pub use folding::{FOLDED_ID, Limits};
 pub use histogram::{
-    BOUNDS_MS, BOUNDS_SECONDS, BUCKETS, HistogramColumn, HistogramRow, NATIVE_SCHEMA,
-    NATIVE_ZERO_THRESHOLD, NativeBucket,
+    BOUNDS_SECONDS, BUCKETS, HistogramColumn, HistogramRow, NATIVE_SCHEMA, NATIVE_ZERO_THRESHOLD,
+    NativeBucket,
 };
 pub use hours::{HOURS_KEPT, HourFigures, IN_TIME_MS};
 pub use label_text::{EncodedLabels, LONGEST_LABEL, LabelBlock, bounded, pairs};

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::bucket_of::BOUNDS_MS;
 use crate::counted_call::CallTime;
 use crate::families::FamilyId;
 use crate::family::MetricType;
-use crate::histogram::{BOUNDS_MS, BOUNDS_SECONDS};
+use crate::histogram::BOUNDS_SECONDS;
 use callmeter_records::CallField;
 
 /// A choice of families, buckets and labels.
