@@ -101,6 +101,10 @@ fn describe(error: &YamlError) -> (String, Option<String>) {
     }
 }
 
+fn is_word(text: &str) -> bool {
+    !text.contains(' ')
+}
+
 /// Messages of the parser that name its own parts say what is wrong with the file instead.
 fn in_plain_words(message: &str) -> (String, Option<String>) {
     let too_deep = message.starts_with("recursion limit");
@@ -114,10 +118,10 @@ fn in_plain_words(message: &str) -> (String, Option<String>) {
             "an anchor (&name) contains an alias of itself",
             "write out what is meant",
         )
-    } else if message.starts_with("invalid ") {
+    } else if message.strip_prefix("invalid ").is_some_and(is_word) {
         (
-            message,
-            "remove the type (!!name) or write a value that has it",
+            "a value does not fit its type (!!name)",
+            "remove the type or change the value",
         )
     } else {
         return (message.to_owned(), None);
@@ -220,7 +224,7 @@ mod tests {
             ),
             (
                 "a: !!int x\n".to_owned(),
-                "app.yml:1:10: invalid u64; remove the type (!!name) or write a value that has it",
+                "app.yml:1:10: a value does not fit its type (!!name); remove the type or change the value",
             ),
             (
                 "a: *x\n".to_owned(),
