@@ -109,10 +109,12 @@ async fn the_demo_shows_figures_that_move_rows_and_posts() {
     assert!(demo.terminate().success());
     let said = std::fs::read_to_string(log).unwrap();
     assert!(said.contains("The receiver took "), "{said}");
-    assert!(
-        !said.contains("level=error") && !said.contains("level=warn"),
-        "{said}"
-    );
+    // On a machine that is busy, ten minutes of calls come in between two pages.
+    let warned = said
+        .lines()
+        .filter(|line| line.contains("level=error") || line.contains("level=warn"))
+        .find(|line| !line.contains("the list changed while it was read"));
+    assert_eq!(warned, None, "{said}");
 }
 
 /// The amounts of all charges in the CSV files.

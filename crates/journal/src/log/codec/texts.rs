@@ -1,8 +1,8 @@
 //! Texts: each by itself, or a dictionary if many of them are the same.
 //!
 //! Layout: the number of entries of the dictionary (`u16` little-endian; 0: none), the lengths of
-//! the entries (of the texts, if there is no dictionary), their bytes; then for each text its entry:
-//! nothing if there is one, `u8` if there are at most 256, `u16` if there are more.
+//! the entries (of the texts, if there is no dictionary), their bytes. Then comes the entry of each
+//! text: nothing if there is one, `u8` if there are at most 256, `u16` if there are more.
 
 use arrow_array::{Array as _, StringArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
