@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use hostedsuite_client::{CallPages, Position};
+use hostedsuite_client::{CallPages, Hashed, Position};
 
 use super::coverage::Reading;
 use super::outside::OutsideRows;
@@ -22,7 +22,7 @@ pub(super) struct OpenReading {
     pub(super) outside: OutsideRows,
     /// The calls that started on the day, by hashes of their ids; `None` if the reading began where
     /// another process stopped.
-    pub(super) own: Option<HashSet<u64>>,
+    pub(super) own: Option<HashSet<u64, Hashed>>,
     /// Calls that the journal did not have.
     pub(super) new: u64,
     /// Those of them that the tail missed.

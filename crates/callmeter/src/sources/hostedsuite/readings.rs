@@ -90,7 +90,7 @@ impl CallsPoll<'_> {
             .caps(caps);
         let pages = self.reader.connection.client.calls(&query);
         let position = self.memory.coverage.position(day.date);
-        let own = position.is_none().then(HashSet::new);
+        let own = position.is_none().then(HashSet::default);
         let pages = match position {
             Some(position) => pages.resume(position),
             None => pages,
