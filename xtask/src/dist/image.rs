@@ -177,10 +177,11 @@ fn blob(layout: &Path, bytes: &[u8]) -> Result<String, Error> {
     Ok(digest)
 }
 
+/// As in the systemd unit, the threads share one pool of memory.
 fn config(release: &Release, layers: &[Layer; 2]) -> Result<String, Error> {
     let created = release.date("+%Y-%m-%dT%H:%M:%SZ")?;
     Ok(format!(
-        r#"{{"created":"{created}","architecture":"{}","os":"linux","config":{{"User":"{USER}:{USER}","ExposedPorts":{{"10177/tcp":{{}}}},"Entrypoint":["/usr/bin/callmeter"],"Cmd":["run","--config.file=/etc/callmeter/callmeter.yml"],"WorkingDir":"/var/lib/callmeter","Volumes":{{"/var/lib/callmeter":{{}}}},"StopSignal":"SIGTERM","Healthcheck":{{"Test":["CMD","/usr/bin/callmeter","healthcheck"],"Interval":30000000000,"Timeout":10000000000,"StartPeriod":300000000000,"Retries":3}},"Labels":{{"org.opencontainers.image.title":"callmeter","org.opencontainers.image.version":"{}","org.opencontainers.image.licenses":"MIT OR Apache-2.0"}}}},"rootfs":{{"type":"layers","diff_ids":["sha256:{}","sha256:{}"]}},"history":[{{"created":"{created}","created_by":"mmdebstrap"}},{{"created":"{created}","created_by":"cargo xtask dist"}}]}}"#,
+        r#"{{"created":"{created}","architecture":"{}","os":"linux","config":{{"User":"{USER}:{USER}","ExposedPorts":{{"10177/tcp":{{}}}},"Env":["PATH=/usr/bin:/bin","MALLOC_ARENA_MAX=1"],"Entrypoint":["/usr/bin/callmeter"],"Cmd":["run","--config.file=/etc/callmeter/callmeter.yml"],"WorkingDir":"/var/lib/callmeter","Volumes":{{"/var/lib/callmeter":{{}}}},"StopSignal":"SIGTERM","Healthcheck":{{"Test":["CMD","/usr/bin/callmeter","healthcheck"],"Interval":30000000000,"Timeout":10000000000,"StartPeriod":300000000000,"Retries":3}},"Labels":{{"org.opencontainers.image.title":"callmeter","org.opencontainers.image.version":"{}","org.opencontainers.image.licenses":"MIT OR Apache-2.0"}}}},"rootfs":{{"type":"layers","diff_ids":["sha256:{}","sha256:{}"]}},"history":[{{"created":"{created}","created_by":"mmdebstrap"}},{{"created":"{created}","created_by":"cargo xtask dist"}}]}}"#,
         release.debian_machine, release.version, layers[0].diff, layers[1].diff,
     ))
 }
