@@ -199,13 +199,13 @@ fn commit_page(
                 taken.note_text(&mut texts, page, index, purpose);
             }
             CallRow::Known(id) if taken.add_known(&mut pending, texts.get(id), received) => {}
-            CallRow::Known(id) => {
+            CallRow::Known(_) => {
                 // The journal no longer knows it.
-                texts.remove(id);
                 let again = page.read_again(index).map_err(PollError::Internal)?;
                 let mut converter = CallConverter::new(converter.times());
                 for row in again.calls().flatten() {
                     converter.convert(row, |call| taken.add(&mut pending, call, received))?;
+                    taken.forget_text(&mut texts);
                 }
             }
             CallRow::Unreadable(_) => taken.unreadable += 1,
@@ -305,6 +305,13 @@ impl Taken {
         self.shifted += u64::from(is_expected && !is_asked);
     }
 
+    /// Forgets the text of the call of the row that was added last.
+    fn forget_text(&self, texts: &mut Texts) {
+        if let Some(row) = self.rows.last() {
+            texts.remove(row.id);
+        }
+    }
+
     /// Keeps the text of the row that was added last if the journal has these contents, or will
     /// have them; otherwise, forgets the text that its call had.
     fn note_text(&mut self, texts: &mut Texts, page: &CallsPage, index: usize, purpose: Purpose) {
@@ -324,7 +331,9 @@ impl Taken {
         // A tail knows the id only.
         let has_contents =
             matches!(classification, Classification::Known) && purpose != Purpose::Tail;
-        if !has_contents && !is_appended && texts.is_empty() {
+        // Whatever its text is: an id in another spelling, or in another place, is that of the call.
+        self.forget_text(texts);
+        if !has_contents && !is_appended {
             return;
         }
         let Some((row, text)) = page.known_text(index) else {
@@ -334,9 +343,6 @@ impl Taken {
         if has_contents {
             texts.add(row, call);
         } else {
-            texts.remove(row);
-        }
-        if is_appended {
             self.appended.push((row, call));
         }
     }

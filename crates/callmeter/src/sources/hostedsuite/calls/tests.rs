@@ -433,6 +433,45 @@ async fn a_text_that_changes_and_changes_back_is_edited_twice() {
 }
 
 #[tokio::test]
+async fn a_text_is_forgotten_when_its_call_comes_with_another_spelling_of_the_id() {
+    fn answer(days_ago: i64, seconds: i64, other: usize) -> (StatusCode, Value) {
+        let guid = format!("0f8fad5b-d9cb-469f-a165-{days_ago:012}");
+        let id = match other {
+            0 => guid,
+            1 => guid.to_uppercase(),
+            2 => format!("{{{guid}}}"),
+            3 => guid.replace('-', ""),
+            _ => format!(" {guid}"),
+        };
+        let mut call = lasting(days_ago, seconds);
+        call["Id"] = id.into();
+        (StatusCode::OK, json!({"Items": [call], "TotalCount": 1}))
+    }
+    let answers: [Answer; 5] = [
+        |days_ago, _| answer(days_ago, 7, 0),
+        |days_ago, _| answer(days_ago, 9, 1),
+        |days_ago, _| answer(days_ago, 9, 2),
+        |days_ago, _| answer(days_ago, 9, 3),
+        |days_ago, _| answer(days_ago, 9, 4),
+    ];
+    let mut rig = rig(answers[0]).await;
+    rig.task.run().await.unwrap();
+    for other in &answers[1..] {
+        let steps = [
+            (&answers[0], false),
+            (other, true),
+            (other, false),
+            (&answers[0], true),
+        ];
+        for (answer, is_edited) in steps {
+            *rig.answer.lock().unwrap() = *answer;
+            let found = rig.task.run().await.unwrap().found;
+            assert_eq!(found.contains("4 edited"), is_edited, "{found}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_call_that_is_listed_twice_with_two_texts_is_not_edited_at_each_reading() {
     let once: Answer = |days_ago, _| {
         let rows = [lasting(days_ago, 7)];
