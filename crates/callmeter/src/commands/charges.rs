@@ -28,6 +28,7 @@ pub fn run(args: &ChargesArgs) -> Result<(), Failure> {
     let entry = entry(&config.charges, args.charge.as_deref())?;
     let path = journal::path(&args.journal)?;
     let mut reader = Reader::open(&path).map_err(journal_failure)?;
+    reader.check_rows().map_err(journal_failure)?;
     let decks = Decks::find(&mut reader, entry, args.deck.as_deref())?;
     let run = Run::new(reader, entry, period, args.group);
     let report = run.report(decks)?;

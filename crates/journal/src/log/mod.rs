@@ -11,6 +11,7 @@ pub(crate) mod keys;
 pub(crate) mod latest_versions;
 pub(crate) mod migration;
 pub(crate) mod reader;
+pub(crate) mod row_check;
 pub(crate) mod schema_ids;
 pub(crate) mod shared;
 pub(crate) mod tail;

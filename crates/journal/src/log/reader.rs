@@ -78,18 +78,27 @@ impl Reader {
 
     /// The next batch of `stream` after `after`.
     pub fn next_batch(&mut self, stream: Stream, after: BatchSeq) -> Result<Option<StoredBatch>> {
-        self.load(
+        let found = self.load(
             &format!("SELECT {COLUMNS}, payload FROM batches WHERE stream = ? AND seq > ? ORDER BY seq LIMIT 1"),
             params![stream.code(), after.to_sql()],
-        )
+        )?;
+        self.behind(after, found)
     }
 
     /// The next batch of any stream after `after`.
     pub fn next_of_any(&mut self, after: BatchSeq) -> Result<Option<StoredBatch>> {
-        self.load(
+        let found = self.load(
             &format!("SELECT {COLUMNS}, payload FROM batches WHERE seq > ? ORDER BY seq LIMIT 1"),
             params![after.to_sql()],
-        )
+        )?;
+        self.behind(after, found)
+    }
+
+    fn behind(&self, after: BatchSeq, found: Option<StoredBatch>) -> Result<Option<StoredBatch>> {
+        if let Some(batch) = &found {
+            self.check_order(after, batch.meta.seq)?;
+        }
+        Ok(found)
     }
 
     /// The next batch after `after` that matches `filter`.
@@ -103,7 +112,7 @@ impl Reader {
             // Read without the payload first, so that skipped batches cost little.
             let batch = self.row_where(
                 &format!(
-                    "SELECT {COLUMNS} FROM batches WHERE seq > ?1 AND (?2 IS NULL OR stream = ?2)
+                    "SELECT {COLUMNS} FROM batches NOT INDEXED WHERE seq > ?1 AND (?2 IS NULL OR stream = ?2)
                          AND (?3 IS NULL OR account = (SELECT id FROM accounts WHERE name = ?3))
                          AND (?4 IS NULL OR coalesce(max_start, observed_at) >= ?4)
                          AND (?5 IS NULL OR coalesce(min_start, observed_at) < ?5)
@@ -118,6 +127,7 @@ impl Reader {
                 ],
             )?;
             let Some(batch) = batch else { return Ok(None) };
+            self.check_order(after, batch.seq)?;
             match self.batch(batch.seq)? {
                 Some(batch) => return Ok(Some(batch)),
                 // Retention has deleted it in between.
@@ -142,6 +152,9 @@ impl Reader {
             ),
             params![stream.code(), after.to_sql()],
         )?;
+        if let Some(batch) = &batch {
+            self.check_order(after, batch.seq)?;
+        }
         batch.map(|batch| self.meta(&batch)).transpose()
     }
 

@@ -123,7 +123,13 @@ impl Reader {
         let mut next_sequence: HashMap<Stream, i64> = HashMap::new();
         let mut after = BatchSeq::START;
         loop {
-            let found = match self.next_raw(after) {
+            let found = self.next_raw(after).and_then(|found| {
+                if let Some(found) = &found {
+                    self.check_order(after, found.row.seq)?;
+                }
+                Ok(found)
+            });
+            let found = match found {
                 Ok(found) => found,
                 Err(error) => {
                     // Continue with the next number.

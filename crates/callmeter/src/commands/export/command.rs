@@ -46,6 +46,7 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
     }
     let path = journal::path(&args.journal)?;
     let reader = Reader::open(&path).map_err(journal_failure)?;
+    reader.check_rows().map_err(journal_failure)?;
     check_account(&reader, args.account.as_deref())?;
     let head = reader.head().map_err(journal_failure)?;
     let stream = Stream::from(args.stream);
