@@ -101,3 +101,19 @@ fn crashes_and_lies_are_found() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("must start with {directory}"), "{said}");
 }
+
+#[test]
+fn settings_that_are_refused_are_said_at_once() {
+    let (output, _) = test(&plugin("csv"), &["--config={bad"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("--config is not JSON"), "{said}");
+    let (output, text) = test(&plugin("csv"), &["--config={}"]);
+    assert_eq!(output.status.code(), Some(5), "{text}");
+    for line in [
+        "FAILED    is created with its settings: ",
+        "SKIPPED the other checks",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+}

@@ -254,10 +254,10 @@ pub struct BackfillArgs {
     #[arg(long, value_name = "NAME")]
     pub account: String,
     /// First day, in the account's time zone, such as 2026-01-01
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = period::day)]
     pub from: Date,
     /// Last day, inclusive
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = period::day)]
     pub to: Date,
     /// Also read days that an earlier backfill has read
     #[arg(long)]

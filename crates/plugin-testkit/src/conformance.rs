@@ -105,6 +105,16 @@ pub fn run_with(
             .notes
             .push(format!("SKIPPED the exported symbols: {reason}")),
     }
+    let created = bench.is_created();
+    let is_created = created.is_ok();
+    report
+        .checks
+        .push(("is created with its settings", created));
+    if !is_created {
+        let note = "SKIPPED the other checks: there is no instance to check";
+        report.notes.push(note.to_owned());
+        return report;
+    }
     let checks: [Check; 10] = [
         ("takes every stream", |b| b.every_stream()),
         ("takes empty batches and single records", |b| b.small()),
@@ -152,6 +162,21 @@ impl Bench<'_> {
                 ..rig
             },
             None => rig,
+        }
+    }
+
+    fn is_created(&self) -> Result<(), String> {
+        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let rig = Rig::start(self.options(directory.path()));
+        let waited = rig.wait(PATIENCE, |status| {
+            status.plugin.is_some() || status.last_error.is_some()
+        });
+        let status = rig.status();
+        drop(end(&rig));
+        match (status.plugin, status.last_error) {
+            (Some(_), _) => Ok(()),
+            (None, Some(error)) => Err(error.text),
+            (None, None) => waited,
         }
     }
 

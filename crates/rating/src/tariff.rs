@@ -43,8 +43,8 @@ impl Tariff {
 /// What a member may be, in words.
 pub(crate) fn range(member: &str) -> String {
     match member {
-        "interval_1" | "interval_n" => format!("1 to {}", u32::MAX),
-        "free_seconds" | "grace_period" => format!("0 to {}", u32::MAX),
+        "interval_1" | "interval_n" => format!("1 to {}", i32::MAX),
+        "free_seconds" | "grace_period" => format!("0 to {}", i32::MAX),
         _ => format!("0 to {}", Amount::from_units(i64::MAX)),
     }
 }
@@ -61,8 +61,10 @@ fn money(name: &'static str, value: Value<Amount>) -> Named<Amount> {
 
 fn seconds(name: &'static str, value: Value<i64>, least: u32) -> Named<u32> {
     let value = value.map_err(|error| (name, error))?;
-    u32::try_from(value)
+    // The API's numbers of seconds are of this type.
+    i32::try_from(value)
         .ok()
+        .and_then(|seconds| u32::try_from(seconds).ok())
         .filter(|seconds| *seconds >= least)
         .ok_or((name, ValueError::OutOfRange))
 }

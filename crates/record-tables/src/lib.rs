@@ -118,7 +118,7 @@ macro_rules! billing {
             billed_account: text = "account", "Which account is billed, as the API wrote it.";
             charging_type: text = "type", "Online or offline charging, as the API wrote it.";
             balance: decimal("currency") = "balance", "The tenant's balance.";
-            currency: text = "currency", "The currency of the balance: three capital letters, ISO 4217. Null for any other text.";
+            currency: text = "currency", "The currency of the balance: three letters, ISO 4217, in capitals. Null for any other text.";
         }
     };
 }

@@ -42,9 +42,31 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     })
 }
 
+/// A day, and nothing more.
+pub(super) fn day(text: &str) -> Result<Date, String> {
+    let day = text.parse::<Date>().ok();
+    // `Date` is also read from a time.
+    day.filter(|day| day.to_string() == text)
+        .ok_or_else(|| "write a day, such as 2026-01-31".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_is_no_time() {
+        assert!(day("2026-08-03").is_ok());
+        for text in [
+            "2026-08-03T05:00",
+            "2026-13-24",
+            "2026-08-03T00:00:00Z",
+            "today",
+        ] {
+            let error = day(text).unwrap_err();
+            assert_eq!(error, "write a day, such as 2026-01-31", "{text}");
+        }
+    }
 
     #[test]
     fn days_and_times_are_read_as_utc() {

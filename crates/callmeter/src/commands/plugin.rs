@@ -42,6 +42,9 @@ fn check(path: &Path) -> Result<(), Failure> {
 /// Runs the conformance kit, with each instance in a child process as callmeter runs it.
 fn test(path: &Path, config: &str, written: Option<&str>) -> Result<(), Failure> {
     let path = std::path::absolute(path).map_err(Failure::failed)?;
+    if let Err(error) = serde_json::from_str::<serde_json::Value>(config) {
+        return Err(Failure::usage(format!("--config is not JSON: {error}")));
+    }
     let options = Options {
         child_command: Some(Vec::new()),
         written: written.map(below_directory).transpose()?,

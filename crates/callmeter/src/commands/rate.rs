@@ -69,7 +69,10 @@ impl UsedDeck {
             return Self::of_file(Path::new(&args.deck), &Options::default());
         }
         if args.deck.contains('/') {
-            return Err(Failure::failed(format!("there is no file {}", args.deck)));
+            return Err(Failure::failed(format!(
+                "{} is not a file that can be read",
+                args.deck
+            )));
         }
         let configured = match &args.journal.journal {
             Some(_) => None,

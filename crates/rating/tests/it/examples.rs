@@ -248,10 +248,10 @@ fn amounts_that_do_not_fit() {
     let larger = row(
         "41",
         [most, most, most, most],
-        [i64::from(u32::MAX), 1, 0, 0],
+        [i64::from(i32::MAX), 1, 0, 0],
     );
     assert_eq!(by_default(larger, u64::MAX), "too_large");
-    let long = row("41", ["0", "0", "0", "0"], [1, i64::from(u32::MAX), 0, 0]);
+    let long = row("41", ["0", "0", "0", "0"], [1, i64::from(i32::MAX), 0, 0]);
     assert_eq!(by_default(long, u64::MAX), "too_large");
 }
 

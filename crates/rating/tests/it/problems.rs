@@ -70,9 +70,9 @@ fn a_bad_row_is_a_problem_and_its_prefix_is_not_charged() {
     row 2 (prefix `411`): price_1 cannot be read; calls to this prefix are not charged
     row 3 (prefix `412`): price_n has more than five decimal places; calls to this prefix are not charged
     row 4 (prefix `413`): connect_fee is missing; calls to this prefix are not charged
-    row 5 (prefix `414`): interval_1 is out of range (1 to 4294967295); calls to this prefix are not charged
-    row 6 (prefix `415`): grace_period is out of range (0 to 4294967295); calls to this prefix are not charged
-    row 7 (prefix `416`): interval_n is out of range (1 to 4294967295); calls to this prefix are not charged
+    row 5 (prefix `414`): interval_1 is out of range (1 to 2147483647); calls to this prefix are not charged
+    row 6 (prefix `415`): grace_period is out of range (0 to 2147483647); calls to this prefix are not charged
+    row 7 (prefix `416`): interval_n is out of range (1 to 2147483647); calls to this prefix are not charged
     row 8 (prefix `417`): price_1 is out of range (0 to 92233720368547.75807); calls to this prefix are not charged
     row 9: it has no prefix; calls to it may be charged by a shorter prefix
     row 10 (prefix ` + `): it has no prefix; calls to it may be charged by a shorter prefix

@@ -158,8 +158,8 @@ impl<'c> Run<'c> {
             let rated_cost = given.or_else(|| then.as_ref().map(|(_, cost)| cost.clone()));
             let rated = Rated {
                 group: match self.group {
-                    ChargeGroup::Client => call.client_id().unwrap_or("unknown").to_owned(),
-                    ChargeGroup::Center => call.center_id().unwrap_or("unknown").to_owned(),
+                    ChargeGroup::Client => named(call.client_id()),
+                    ChargeGroup::Center => named(call.center_id()),
                     ChargeGroup::Day => day_of(start),
                 },
                 id: call.id().unwrap_or_default().to_owned(),
@@ -281,8 +281,8 @@ fn charged(row: &ChargeRow<'_, '_>, group: ChargeGroup) -> Charged {
         },
         was_removed,
         group: match group {
-            ChargeGroup::Client => row.client_id().unwrap_or("unknown").to_owned(),
-            ChargeGroup::Center => row.center_id().unwrap_or("unknown").to_owned(),
+            ChargeGroup::Client => named(row.client_id()),
+            ChargeGroup::Center => named(row.center_id()),
             ChargeGroup::Day => day_of(start),
         },
         id: row.call_id().unwrap_or_default().to_owned(),
@@ -295,4 +295,11 @@ fn charged(row: &ChargeRow<'_, '_>, group: ChargeGroup) -> Charged {
 fn day_of(micros: i64) -> String {
     let time = Timestamp::from_microsecond(micros).unwrap_or_default();
     time.strftime("%Y-%m-%d").to_string()
+}
+
+/// As in the figures, an id that is empty is one that is not known.
+fn named(id: Option<&str>) -> String {
+    id.filter(|id| !id.is_empty())
+        .unwrap_or("unknown")
+        .to_owned()
 }
