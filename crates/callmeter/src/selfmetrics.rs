@@ -1,10 +1,13 @@
 //! The exporter's metrics about itself, in a registry of the `prometheus` crate. Names, help texts
 //! and labels come from the family table.
 
+use std::collections::BTreeSet;
+
 use crate::status::{CallsProgress, NotableCalls, Task, TaskState, TaskStatus};
 use callmeter_meter::{Family, FamilyId};
 use jiff::Timestamp;
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
+use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{
     GaugeVec, Histogram, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };
@@ -229,6 +232,16 @@ impl SelfMetrics {
     fn failing(&self, account: &str) -> impl Iterator<Item = [String; 3]> {
         let shown = label_sets(&self.task_failing, "account", account).into_iter();
         shown.filter_map(|labels| labels.try_into().ok())
+    }
+
+    /// The names under which polls are counted: the accounts, and the entries of `charges` that read
+    /// their deck from a file.
+    pub fn polled(&self) -> BTreeSet<String> {
+        let families = self.polls.collect();
+        let series = families.iter().flat_map(MetricFamily::get_metric);
+        let labels = series.flat_map(Metric::get_label);
+        let accounts = labels.filter(|label| label.name() == "account");
+        accounts.map(|label| label.value().to_owned()).collect()
     }
 
     /// Removes the series of an account that was removed.

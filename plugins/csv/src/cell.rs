@@ -306,12 +306,34 @@ fn below(word: u64, bound: u8) -> u64 {
     word.wrapping_sub(ONES * u64::from(bound)) & !word & (ONES << 7)
 }
 
+/// Characters that are not shown: those that Unicode calls default ignorable.
+fn is_ignorable(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
 /// Whether a spreadsheet may run the text as a formula. Some skip what cannot be seen in front of
 /// it, and some take the wide forms of the characters for the usual ones.
 fn is_formula(text: &str) -> bool {
-    let invisible = |c: char| {
-        c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}')
-    };
+    let invisible = |c: char| c.is_whitespace() || c.is_control() || is_ignorable(c);
     text.starts_with(['\t', '\r', '\n'])
         || text.trim_start_matches(invisible).starts_with([
             '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
@@ -366,6 +388,14 @@ mod tests {
             (" \u{a0}=1", "\"' \u{a0}=1\""),
             ("\u{feff}\u{200b}@x", "\"'\u{feff}\u{200b}@x\""),
             ("\u{ff1d}1+1", "\"'\u{ff1d}1+1\""),
+            (
+                "\u{2060}\u{ad}\u{e0020}=1",
+                "\"'\u{2060}\u{ad}\u{e0020}=1\"",
+            ),
+            (
+                "\u{202e}\u{3164}\u{fe0f}-1",
+                "\"'\u{202e}\u{3164}\u{fe0f}-1\"",
+            ),
             ("a=1", "a=1"),
         ] {
             assert_eq!(cell(true, Value::Text(text)), guarded);

@@ -1,7 +1,8 @@
 //! `GET /sd`: the accounts as targets, for Prometheus' discovery over HTTP.
 //!
 //! For operators who scrape each account on its own, so that limits, intervals and relabelling can
-//! differ. One more target has the series of no account: outputs, journal, configuration.
+//! differ. So has each entry of `charges` that reads its deck from a file. One more target has the
+//! series of no account: outputs, journal, configuration.
 
 use std::sync::Arc;
 
@@ -27,9 +28,10 @@ pub(super) async fn targets(State(state): State<Arc<WebState>>, headers: HeaderM
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     }
     let snapshot = state.meter.snapshot();
-    let accounts = snapshot.accounts().map(|(account, _)| account);
+    let mut accounts = state.metrics.polled();
+    accounts.extend(snapshot.accounts().map(|(account, _)| account.to_owned()));
     // An empty value would be the same as none: Prometheus leaves empty labels out.
-    let accounts = accounts.chain([NO_ACCOUNT]);
+    let accounts = accounts.into_iter().chain([NO_ACCOUNT.to_owned()]);
     let path = &state.args.telemetry_path;
     let targets: Vec<Value> = accounts
         .map(|account| {

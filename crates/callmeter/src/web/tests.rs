@@ -238,6 +238,10 @@ async fn accounts_are_targets_of_their_own() {
         .polls
         .with_label_values(&["hq", "rates"])
         .inc();
+    // An entry of `charges` that reads its deck from a file.
+    let found = server.get("/sd").await;
+    let with_deck: serde_json::Value = serde_json::from_slice(&found.body).unwrap();
+    assert_eq!(with_deck[1]["labels"]["__param_account"], "hq");
     let lines = async |query: &str| {
         let page = server.get(&format!("/metrics{query}")).await;
         let lines = page.text().lines().filter(|line| !line.starts_with('#'));
