@@ -217,17 +217,26 @@ proptest! {
 }
 
 #[test]
+fn a_row_that_is_nested_too_deep_costs_no_other_row() {
+    let deep = format!("{}1{}", "[".repeat(200_000), "]".repeat(200_000));
+    for member in ["Unknown", "Notes", "Interactions"] {
+        let body = format!(
+            r#"{{"Items":[{{"Id":"1"}},{{"Id":"2","{member}":{deep}}},{{"Id":"3"}}],"TotalCount":3}}"#
+        );
+        let page = read(&body, Format::Json).unwrap();
+        let calls: Vec<_> = page.calls().collect();
+        let ids = [&calls[0], &calls[2]].map(|call| call.as_ref().unwrap().id());
+        assert_eq!(ids, [Some("1"), Some("3")], "{member}");
+        let error = calls[1].as_ref().unwrap_err();
+        assert!(error.reason.contains("nested too deep"), "{error}");
+    }
+}
+
+#[test]
 fn depth_is_bounded_without_recursion() {
-    let deep = format!(
-        "{{\"Items\":[{{\"X\":{}1{}}}]}}",
-        "[".repeat(100_000),
-        "]".repeat(100_000)
-    );
-    assert!(
-        read(&deep, Format::Json)
-            .unwrap_err()
-            .contains("nested too deep")
-    );
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    let error = read(&format!(r#"{{"Unknown":{deep}}}"#), Format::Json).unwrap_err();
+    assert!(error.contains("nested too deep"), "{error}");
 }
 
 #[test]

@@ -177,7 +177,8 @@ impl Reader<'_> {
                 table.forget(base, kept);
                 let reason = format!("{} at byte {}", fault.reason, fault.at);
                 self.at = start;
-                self.skip()?;
+                // However deep it is: the other rows of the page are read.
+                self.skip_within(usize::MAX)?;
                 table.end_row(start..self.at, RowState::Faulty(reason.into()));
                 result = Ok(());
             } else if result.is_ok() {
@@ -449,8 +450,12 @@ impl Reader<'_> {
         Ok(start..self.at)
     }
 
-    /// Skips any value by its quotes and brackets.
     fn skip(&mut self) -> Read<()> {
+        self.skip_within(MAX_DEPTH)
+    }
+
+    /// Skips any value by its quotes and brackets.
+    fn skip_within(&mut self, max_depth: usize) -> Read<()> {
         let mut depth = 0_usize;
         loop {
             self.blanks();
@@ -461,7 +466,7 @@ impl Reader<'_> {
                 }
                 Some(b'{' | b'[') => {
                     depth += 1;
-                    if depth > MAX_DEPTH {
+                    if depth > max_depth {
                         return self.fault("nested too deep");
                     }
                     self.at += 1;

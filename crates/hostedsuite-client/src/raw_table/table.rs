@@ -144,7 +144,6 @@ pub(super) enum RowState {
 }
 
 /// The rows of an answer.
-#[derive(Debug)]
 pub(crate) struct RawTable {
     pub(super) columns: &'static [Column],
     pub(super) text: String,
@@ -158,6 +157,15 @@ pub(crate) struct RawTable {
     pub(super) places: Vec<RawCell>,
     pub(super) envelope: [RawCell; ENVELOPE.len()],
     pub(super) form: Form,
+}
+
+/// Prints no content: it may be personal.
+impl std::fmt::Debug for RawTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawTable")
+            .field("rows", &self.states.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What an answer is, apart from its rows.
@@ -309,7 +317,7 @@ impl RawTable {
 }
 
 /// One row: cells to be read by column.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Row<'a> {
     table: &'a RawTable,
     cells: &'a [RawCell],
