@@ -234,8 +234,8 @@ impl SelfMetrics {
         shown.filter_map(|labels| labels.try_into().ok())
     }
 
-    /// The names under which polls are counted: the accounts, and the entries of `charges` that read
-    /// their deck from a file.
+    /// The names under which polls are counted: the accounts, and the entries of `charges` that
+    /// read their deck from a file.
     pub fn polled(&self) -> BTreeSet<String> {
         let families = self.polls.collect();
         let series = families.iter().flat_map(MetricFamily::get_metric);

@@ -331,7 +331,7 @@ impl Taken {
         // A tail knows the id only.
         let has_contents =
             matches!(classification, Classification::Known) && purpose != Purpose::Tail;
-        // Whatever its text is: an id in another spelling, or in another place, is that of the call.
+        // Whatever its text is: an id in another spelling or place is that of the call, too.
         self.forget_text(texts);
         if !has_contents && !is_appended {
             return;
