@@ -2,6 +2,7 @@
 
 /// Why the access rules cannot be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum AccessError {
     /// A file cannot be read.
     #[error("cannot read {file}: {source}")]
