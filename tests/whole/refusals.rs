@@ -109,8 +109,8 @@ async fn the_web_file_is_checked_with_the_configuration() {
     }
 }
 
-/// A flag that would be ignored, and a time that is none, are mistakes of the command line: nothing
-/// is read, and the exit code is 2.
+/// A flag that would be ignored and a time that cannot be read are mistakes of the command line:
+/// nothing else is read, and the exit code is 2.
 #[test]
 fn flags_that_would_be_ignored_and_wrong_times_are_refused() {
     let period = ["--from=2026-01-01", "--to=2026-01-02"];

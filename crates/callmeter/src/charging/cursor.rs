@@ -4,8 +4,8 @@ use callmeter_journal::CHARGES_CURSOR;
 
 use crate::config::{Charging, Deck};
 
-/// The cursor of the entry of an account, which has only one. So an entry that gets another account
-/// does not go on where it was with the one before. No output has a slash in its name.
+/// The cursor of an entry. It is named after the account, which has only one entry: an entry that
+/// gets another account starts with the calls of that one. No output has a slash in its name.
 pub(super) fn cursor_of(entry: &Charging) -> String {
     format!("{CHARGES_CURSOR}{}", entry.account)
 }

@@ -172,8 +172,8 @@ impl AccountMemory {
         if self.old.as_ref().is_some_and(is_usable) {
             return Ok(());
         }
-        // One that was full may fill again soon. It gets so much room that each call is added
-        // twice at the most.
+        // A filter that was full may fill again soon. It gets room for as many calls again, so
+        // that each call is added no more than twice.
         let is_growing = self.old.as_ref().is_some_and(OldIds::is_full);
         // Frees its memory first.
         self.old = None;

@@ -29,7 +29,7 @@ fn fuzz_targets_lock_the_versions_of_the_workspace() {
     assert!(read >= 4, "{read} lock files of fuzz targets");
     assert!(
         wrong.is_empty(),
-        "other versions than in Cargo.lock; copy it there and run `cargo metadata` beside it:\n{}",
+        "these versions differ from Cargo.lock; copy it to the fuzz directory and run `cargo metadata` there:\n{}",
         wrong.join("\n")
     );
 }

@@ -57,7 +57,7 @@ impl Answers {
         .filter_map(|(what, error)| Some((what, error?)))
     }
 
-    /// A currency that is none.
+    /// The text of the currency, if it is not a code of three letters.
     pub(super) fn bad_currency(&self) -> Option<String> {
         let text = self.tenant.as_ref().ok()?.currency.as_deref()?;
         let text = currency::read(text);
