@@ -6,40 +6,43 @@ use std::path::{Path, PathBuf};
 use callmeter_records::{BatchSeq, Stream, ViewError};
 use rusqlite::ErrorCode;
 
+use crate::database::error::DatabaseError;
+use crate::location::Location;
+
 /// An error of the journal. The operation that failed has changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// Another process has locked the journal.
     #[error(
-        "journal {path} is locked by another process{holder}: stop that process, or use another path"
+        "journal {journal} is locked by another process{holder}: stop that process, or use another path"
     )]
     Locked {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
         /// ` (process 4711)` if the process id is known, else empty.
         holder: String,
     },
     /// The file is another database, or no database.
     #[error(
-        "{path} is not a callmeter journal, or its beginning is damaged: use another path, or restore a backup"
+        "{journal} is not a callmeter journal, or its beginning is damaged: use another path, or restore a backup"
     )]
     NotAJournal {
-        /// The file.
-        path: PathBuf,
+        /// What was opened.
+        journal: Location,
     },
     /// A reader found no file.
-    #[error("there is no journal at {path}")]
+    #[error("there is no journal at {journal}")]
     Missing {
-        /// The path.
-        path: PathBuf,
+        /// Where it was looked for.
+        journal: Location,
     },
     /// A newer callmeter wrote the journal.
     #[error(
-        "journal {path} has format {found}, but this callmeter reads formats up to {supported}: run a newer callmeter"
+        "journal {journal} has format {found}, but this callmeter reads formats up to {supported}: run a newer callmeter"
     )]
     NewerFormat {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
         /// The format of the file.
         found: i64,
         /// The newest format that this program reads.
@@ -47,37 +50,37 @@ pub enum JournalError {
     },
     /// An older callmeter wrote the journal, and this one only reads it.
     #[error(
-        "journal {path} has the older format {found}: start `callmeter run` once, which converts it"
+        "journal {journal} has the older format {found}: start `callmeter run` once, which converts it"
     )]
     OlderFormat {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
         /// The format of the file.
         found: i64,
     },
     /// The disk is full, or the page limit is reached.
     #[error(
-        "no space for journal {path}: free space on its disk, or lower the retention limits; nothing was lost, the records will be read again"
+        "no space for journal {journal}: free space on its disk, or lower the retention limits; nothing was lost, the records will be read again"
     )]
     Full {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
     },
     /// The file or its directory is not writable.
     #[error(
-        "journal {path} is not writable: give callmeter's user write access to the file and its directory"
+        "journal {journal} is not writable: give callmeter's user write access to the file and its directory"
     )]
     ReadOnly {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
     },
     /// The file is damaged.
     #[error(
-        "journal {path} is damaged: {what}; run `callmeter journal verify`, then restore a backup or start a new journal"
+        "journal {journal} is damaged: {what}; run `callmeter journal verify`, then restore a backup or start a new journal"
     )]
     Corrupt {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
         /// What is damaged.
         what: String,
     },
@@ -89,33 +92,33 @@ pub enum JournalError {
     },
     /// Retention removed a batch while a poll was about to read it.
     #[error(
-        "retention has just removed batch {seq} of journal {path}: the next poll goes on without it"
+        "retention has just removed batch {seq} of journal {journal}: the next poll goes on without it"
     )]
     Removed {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
         /// The batch.
         seq: BatchSeq,
     },
     /// The file system returned an error.
-    #[error("cannot {operation} journal {path}")]
+    #[error("cannot {operation} journal {journal}")]
     Io {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
         /// `open`, `lock` …
         operation: &'static str,
         /// The error of the system.
         source: io::Error,
     },
-    /// SQLite returned an error.
-    #[error("cannot {operation} journal {path}")]
-    Sqlite {
+    /// The database returned an error.
+    #[error("cannot {operation} journal {journal}")]
+    Database {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
         /// `append to`, `read` …
         operation: &'static str,
-        /// The error of SQLite.
-        source: rusqlite::Error,
+        /// The error of the database.
+        source: DatabaseError,
     },
     /// A batch cannot be packed: a text column is larger than 2 GiB.
     #[error("cannot pack a batch of {stream}")]
@@ -165,7 +168,10 @@ impl JournalError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Full { .. } | Self::Io { .. } | Self::Removed { .. } => true,
-            Self::Sqlite { source, .. } => matches!(
+            Self::Database {
+                source: DatabaseError::Sqlite(source),
+                ..
+            } => matches!(
                 source.sqlite_error_code(),
                 Some(
                     ErrorCode::DatabaseBusy
@@ -177,50 +183,63 @@ impl JournalError {
         }
     }
 
-    pub(crate) fn corrupt(path: &Path, what: impl Into<String>) -> Self {
+    pub(crate) fn corrupt(journal: &Location, what: impl Into<String>) -> Self {
         Self::Corrupt {
-            path: path.to_owned(),
+            journal: journal.clone(),
             what: what.into(),
         }
     }
 
+    /// An error of the file system.
     pub(crate) fn io(path: &Path, operation: &'static str, source: io::Error) -> Self {
-        let path = path.to_owned();
+        let journal = Location::from(path);
         match source.kind() {
-            io::ErrorKind::StorageFull => Self::Full { path },
+            io::ErrorKind::StorageFull => Self::Full { journal },
             io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-                Self::ReadOnly { path }
+                Self::ReadOnly { journal }
             }
             _ => Self::Io {
-                path,
+                journal,
                 operation,
                 source,
             },
         }
     }
 
-    pub(crate) fn sqlite(path: &Path, operation: &'static str, source: rusqlite::Error) -> Self {
-        let path = path.to_owned();
+    /// An error of the database.
+    pub(crate) fn database(
+        journal: &Location,
+        operation: &'static str,
+        source: DatabaseError,
+    ) -> Self {
+        let journal = journal.clone();
+        match source {
+            DatabaseError::Sqlite(source) => Self::sqlite(journal, operation, source),
+            DatabaseError::WrongType { .. } => Self::Corrupt {
+                journal,
+                what: format!("a stored value has the wrong type ({source})"),
+            },
+            source @ DatabaseError::NoRow => Self::Database {
+                journal,
+                operation,
+                source,
+            },
+        }
+    }
+
+    fn sqlite(journal: Location, operation: &'static str, source: rusqlite::Error) -> Self {
         match source.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full { path },
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly { path },
-            Some(ErrorCode::NotADatabase) => Self::NotAJournal { path },
+            Some(ErrorCode::DiskFull) => Self::Full { journal },
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly { journal },
+            Some(ErrorCode::NotADatabase) => Self::NotAJournal { journal },
             Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt {
-                path,
+                journal,
                 what: source.to_string(),
             },
-            _ => match source {
-                rusqlite::Error::InvalidColumnType(..)
-                | rusqlite::Error::IntegralValueOutOfRange(..)
-                | rusqlite::Error::FromSqlConversionFailure(..) => Self::Corrupt {
-                    path,
-                    what: format!("a stored value has the wrong type ({source})"),
-                },
-                source => Self::Sqlite {
-                    path,
-                    operation,
-                    source,
-                },
+            _ => Self::Database {
+                journal,
+                operation,
+                source: source.into(),
             },
         }
     }

@@ -12,6 +12,7 @@ use crate::ingest::change_streams::{self, Changes, DeckExtent};
 use crate::ingest::options::PollOptions;
 use crate::ingest::session::IngestSession;
 use crate::ingest::watermark;
+use crate::location::Location;
 use crate::log::accounts::AccountState;
 use crate::log::coverage::{self, CoverageChange, DayCoverage};
 use crate::log::reader::Filter;
@@ -47,9 +48,9 @@ impl Journal {
         })
     }
 
-    /// The journal's file.
-    pub fn path(&self) -> &Path {
-        self.log.path()
+    /// Where the journal is.
+    pub fn location(&self) -> &Location {
+        self.log.location()
     }
 
     /// The last committed batch; [`BatchSeq::START`] before the first.
@@ -89,7 +90,7 @@ impl Journal {
     pub fn coverage(&self, account: &str) -> Result<Vec<DayCoverage>> {
         let id = self.memories.get(&self.log, account)?.lock().row.id;
         self.log
-            .with_reader(|reader| coverage::read_all(&reader.conn, &reader.path, id))
+            .with_reader(|reader| coverage::read_all(&reader.conn, id))
     }
 
     /// Starts a poll of an account's calls. Loads the ids of its range if they are not in memory.
@@ -192,7 +193,7 @@ impl Journal {
 impl std::fmt::Debug for Journal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Journal")
-            .field("path", &self.path())
+            .field("location", &self.location())
             .field("head", &self.head())
             .finish_non_exhaustive()
     }

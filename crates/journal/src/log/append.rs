@@ -8,19 +8,20 @@ use callmeter_records::{
     BalancesBuilder, BatchHead, BatchId, BatchSeq, BillingBuilder, CallsBuilder, ChargesBuilder,
     RatesBuilder, Stream,
 };
-use rusqlite::Transaction;
 
+use crate::checksum;
+use crate::database::connection::Connection;
+use crate::database::error::DatabaseResult;
 use crate::error::{JournalError, Result};
 use crate::log::accounts::{self, AccountRow, AccountState};
 use crate::log::batch_row::BatchRow;
 use crate::log::coverage::{self, CoverageChange};
 use crate::log::cursor_rows::{self, CursorMove};
-use crate::log::epochs;
 use crate::log::keys::BatchKeys;
 use crate::log::latest_versions::LatestVersion;
 use crate::log::schema_ids::schema_id;
 use crate::log::writer::{Numbers, Writer};
-use crate::sqlite::{checksum, format};
+use crate::log::{epochs, head};
 use crate::stored_batch::{BatchMeta, StoredBatch};
 
 /// What one transaction appends.
@@ -101,12 +102,11 @@ impl Writer {
         for rows in batches {
             packed.push(self.pack(rows, account, observed_at, &mut numbers)?);
         }
-        let (journal, path) = (self.journal, self.path.clone());
         let first = self.numbers.next_batch;
         let new_epoch = (!packed.is_empty() && !self.epoch_is_stored).then_some(self.epoch);
         let mut schemas = self.schemas.clone();
-        let row = self.transaction("append to", |transaction| {
-            let sql = |source| JournalError::sqlite(&path, "append to", source);
+        let row = self.transaction("append to", |transaction, _| {
+            let sql = |source| transaction.failed("append to", source);
             for batch in &packed {
                 let stream = batch.stored.meta.stream;
                 let schema = match schemas.get(&stream) {
@@ -116,24 +116,24 @@ impl Writer {
                 schemas.insert(stream, schema);
                 batch.store(transaction, account.id, schema).map_err(sql)?;
             }
-            if let Some(cursor) = cursor {
-                cursor_rows::advance(transaction, &path, &cursor)?;
+            if let Some(cursor) = &cursor {
+                cursor_rows::advance(transaction, cursor)?;
             }
             if let Some(epoch) = new_epoch {
                 epochs::write(transaction, first, epoch).map_err(sql)?;
             }
             if !packed.is_empty() {
-                format::write_head(transaction, journal, numbers.next_batch).map_err(sql)?;
+                head::write_head(transaction, numbers.journal, numbers.next_batch).map_err(sql)?;
             }
-            for (index, version) in latest {
+            for (index, version) in &latest {
                 let seq = packed
-                    .get(index)
+                    .get(*index)
                     .map_or(BatchSeq::START, |batch| batch.stored.meta.seq);
                 version.write(transaction, account.id, seq).map_err(sql)?;
             }
             // Read again, because retention writes to the same row.
-            let mut row = accounts::read_by_id(transaction, &path, account.id)?
-                .unwrap_or_else(|| account.clone());
+            let mut row =
+                accounts::read_by_id(transaction, account.id)?.unwrap_or_else(|| account.clone());
             row.state = state.unwrap_or(row.state);
             row.horizon = horizon.or(row.horizon);
             row.write(transaction).map_err(sql)?;
@@ -204,12 +204,7 @@ impl Writer {
 }
 
 impl PackedBatch {
-    fn store(
-        &self,
-        transaction: &Transaction<'_>,
-        account: i64,
-        schema: i64,
-    ) -> rusqlite::Result<()> {
+    fn store(&self, transaction: &Connection, account: i64, schema: i64) -> DatabaseResult<()> {
         let meta = &self.stored.meta;
         let row = BatchRow {
             seq: meta.seq,
@@ -228,6 +223,6 @@ impl PackedBatch {
         };
         row.insert(transaction, &self.keys, &self.payload)?;
         let next_sequence = meta.first_sequence + i64::from(meta.rows);
-        format::write_stream(transaction, meta.stream, next_sequence)
+        head::write_stream(transaction, meta.stream, next_sequence)
     }
 }

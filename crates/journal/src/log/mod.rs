@@ -7,6 +7,7 @@ pub(crate) mod codec;
 pub(crate) mod coverage;
 pub(crate) mod cursor_rows;
 pub(crate) mod epochs;
+pub(crate) mod head;
 pub(crate) mod keys;
 pub(crate) mod latest_versions;
 pub(crate) mod migration;

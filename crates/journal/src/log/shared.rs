@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use callmeter_records::{BatchSeq, Stream};
 
 use crate::error::Result;
+use crate::location::Location;
 use crate::log::accounts::AccountRow;
 use crate::log::append::Append;
 use crate::log::reader::Reader;
@@ -24,6 +25,7 @@ pub(crate) struct SharedLog(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
+    location: Location,
     // Fields are dropped in order: all connections are closed before the lock is released.
     readers: Mutex<Vec<Reader>>,
     writer: Mutex<Writer>,
@@ -40,6 +42,7 @@ impl SharedLog {
         let head = writer.head();
         Ok(Self(Arc::new(Inner {
             path: path.to_owned(),
+            location: writer.conn.location().clone(),
             readers: Mutex::default(),
             writer: Mutex::new(writer),
             tail: Mutex::default(),
@@ -49,8 +52,9 @@ impl SharedLog {
         })))
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.0.path
+    /// Where the journal is.
+    pub(crate) fn location(&self) -> &Location {
+        &self.0.location
     }
 
     /// The last committed batch; [`BatchSeq::START`] before the first.

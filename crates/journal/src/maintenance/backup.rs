@@ -5,11 +5,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::Connection as SqliteConnection;
 use rusqlite::backup::{Backup, StepResult};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use crate::database::connection::{Access, Engine};
 use crate::error::{JournalError, Result};
+use crate::location::Location;
 use crate::log::reader::Reader;
 
 /// Pages that are copied between two reports: 4 MB.
@@ -43,7 +45,7 @@ impl Reader {
         // it over.
         let _state = self
             .conn
-            .unchecked_transaction()
+            .begin(Access::Read)
             .map_err(|source| self.sql(source))?;
         let head = self.head()?;
         self.copy_into(&partial.0, &mut progress)?;
@@ -52,11 +54,15 @@ impl Reader {
     }
 
     fn copy_into(&self, file: &Path, progress: &mut impl FnMut(u64, u64)) -> Result<()> {
-        let write = |source| JournalError::sqlite(file, "write a backup to", source);
-        let mut copy = Connection::open(file).map_err(write)?;
+        let location = Location::from(file);
+        let write = |source: rusqlite::Error| {
+            JournalError::database(&location, "write a backup to", source.into())
+        };
+        let Engine::Sqlite(sqlite) = self.conn.engine();
+        let mut copy = SqliteConnection::open(file).map_err(write)?;
         copy.pragma_update(None, "synchronous", "FULL")
             .map_err(write)?;
-        let backup = Backup::new(&self.conn, &mut copy).map_err(write)?;
+        let backup = Backup::new(&sqlite.conn, &mut copy).map_err(write)?;
         loop {
             let step = backup.step(STEP).map_err(write)?;
             let pages = backup.progress();

@@ -30,7 +30,7 @@ fn the_newest_batches_are_those_that_a_reader_finds() {
             .collect();
         // From the second on, every call is a revision.
         poll_page(&journal, NOON + page * MINUTE, &calls);
-        let mut reader = Reader::open(journal.path()).unwrap();
+        let mut reader = Reader::open(place.path()).unwrap();
         let mut after = BatchSeq::START;
         while let Some(read) = reader.next_batch(Stream::Calls, after).unwrap() {
             let given = journal.next_batch(Stream::Calls, after).unwrap().unwrap();
