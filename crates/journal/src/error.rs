@@ -4,9 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use callmeter_records::{BatchSeq, Stream, ViewError};
-use rusqlite::ErrorCode;
 
-use crate::database::error::DatabaseError;
+use crate::database::error::{DatabaseError, Fault};
 use crate::location::Location;
 
 /// An error of the journal. The operation that failed has changed nothing.
@@ -120,6 +119,140 @@ pub enum JournalError {
         /// The error of the database.
         source: DatabaseError,
     },
+    /// The server cannot be reached, or the connection to it is lost.
+    #[error(
+        "cannot {operation} journal {journal}: the server cannot be reached, or ended the connection; check that it runs and that this machine may connect to it"
+    )]
+    Unreachable {
+        /// The journal.
+        journal: Location,
+        /// `append to`, `read` …
+        operation: &'static str,
+        /// The error of the connection.
+        source: DatabaseError,
+    },
+    /// The server has no connection left for callmeter.
+    #[error(
+        "the server of journal {journal} has no connection left: raise its `max_connections`, or the limit of the user or the database; an instance of callmeter needs up to 12"
+    )]
+    Connections {
+        /// The journal.
+        journal: Location,
+    },
+    /// Others have kept the journal locked.
+    #[error(
+        "cannot {operation} journal {journal}: other transactions were in the way, several times"
+    )]
+    Busy {
+        /// The journal.
+        journal: Location,
+        /// `append to`, `read` …
+        operation: &'static str,
+        /// The error of the database.
+        source: DatabaseError,
+    },
+    /// The server does not know the user, or the password is wrong.
+    #[error(
+        "the server of journal {journal} refuses callmeter's user: check the user and the password in the URL, and the server's `pg_hba.conf`"
+    )]
+    Refused {
+        /// The journal.
+        journal: Location,
+    },
+    /// The user lacks a right.
+    #[error(
+        "cannot {operation} journal {journal}: {message}; the user needs CREATE on the database once, then all rights on the schema and its tables"
+    )]
+    MissingRight {
+        /// The journal.
+        journal: Location,
+        /// `append to`, `read` …
+        operation: &'static str,
+        /// What the server says: which right on what.
+        message: String,
+    },
+    /// The server does not have the database.
+    #[error(
+        "the server of journal {journal} does not have that database: create it, with the encoding UTF8"
+    )]
+    NoDatabase {
+        /// The journal.
+        journal: Location,
+    },
+    /// The connection could not be encrypted, or the server's certificate is not trusted.
+    #[error(
+        "cannot make an encrypted connection to journal {journal}: check `tls`, `ca_file` and the server's certificate"
+    )]
+    Tls {
+        /// The journal.
+        journal: Location,
+        /// What failed.
+        source: DatabaseError,
+    },
+    /// The file with the certificates cannot be used.
+    #[error("cannot use the trusted certificates for journal {journal}: check `ca_file`")]
+    CaFile {
+        /// The journal.
+        journal: Location,
+        /// What failed.
+        source: io::Error,
+    },
+    /// The server is too old.
+    #[error("the server of journal {journal} is PostgreSQL {found}: use version {oldest} or later")]
+    ServerVersion {
+        /// The journal.
+        journal: Location,
+        /// Its version.
+        found: String,
+        /// The oldest version that works.
+        oldest: i64,
+    },
+    /// The database has another encoding.
+    #[error(
+        "the database of journal {journal} has the encoding {found}: create one with ENCODING 'UTF8' TEMPLATE template0"
+    )]
+    Encoding {
+        /// The journal.
+        journal: Location,
+        /// Its encoding.
+        found: String,
+    },
+    /// The server only reads.
+    #[error(
+        "the server of journal {journal} only reads, as a standby does: name the primary, or all servers with `target_session_attrs=read-write` in the URL"
+    )]
+    Standby {
+        /// The journal.
+        journal: Location,
+    },
+    /// The schema has tables of something else.
+    #[error("{journal} has tables that are not callmeter's: name another schema")]
+    ForeignSchema {
+        /// The journal.
+        journal: Location,
+    },
+    /// The URL of the server cannot be used.
+    #[error(
+        "the URL of the journal cannot be used: {what}; write postgres://user:password@host:5432/database"
+    )]
+    BadUrl {
+        /// What is wrong, without the URL.
+        what: String,
+    },
+    /// The name of the schema cannot be used.
+    #[error(
+        "`{schema}` cannot be the schema of a journal: write a name of at most 63 bytes without quotes and commas"
+    )]
+    BadSchemaName {
+        /// The name.
+        schema: String,
+    },
+    /// A backup of a journal on a server.
+    #[error("journal {journal} is on a server: back it up with the server, such as by `pg_dump`")]
+    NoBackup {
+        /// The journal.
+        journal: Location,
+    },
     /// A batch cannot be packed: a text column is larger than 2 GiB.
     #[error("cannot pack a batch of {stream}")]
     Pack {
@@ -167,18 +300,15 @@ impl JournalError {
     /// disk has space again.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Full { .. } | Self::Io { .. } | Self::Removed { .. } => true,
-            Self::Database {
-                source: DatabaseError::Sqlite(source),
-                ..
-            } => matches!(
-                source.sqlite_error_code(),
-                Some(
-                    ErrorCode::DatabaseBusy
-                        | ErrorCode::DatabaseLocked
-                        | ErrorCode::SystemIoFailure
-                )
-            ),
+            Self::Full { .. }
+            | Self::Io { .. }
+            | Self::Removed { .. }
+            | Self::Unreachable { .. }
+            | Self::Connections { .. }
+            | Self::Busy { .. } => true,
+            Self::Database { source, .. } => {
+                matches!(source.fault(), Fault::Busy | Fault::Lost)
+            }
             _ => false,
         }
     }
@@ -213,33 +343,46 @@ impl JournalError {
         source: DatabaseError,
     ) -> Self {
         let journal = journal.clone();
-        match source {
-            DatabaseError::Sqlite(source) => Self::sqlite(journal, operation, source),
-            DatabaseError::WrongType { .. } => Self::Corrupt {
+        let is_server = matches!(source, DatabaseError::Postgres(_));
+        match source.fault() {
+            Fault::Full => Self::Full { journal },
+            Fault::ReadOnly if is_server => Self::Standby { journal },
+            Fault::ReadOnly => Self::ReadOnly { journal },
+            Fault::NotADatabase => Self::NotAJournal { journal },
+            Fault::Damaged => Self::Corrupt {
                 journal,
-                what: format!("a stored value has the wrong type ({source})"),
+                what: match source {
+                    DatabaseError::WrongType { .. } => {
+                        format!("a stored value has the wrong type ({source})")
+                    }
+                    source => source
+                        .server_message()
+                        .unwrap_or_else(|| source.to_string()),
+                },
             },
-            source @ DatabaseError::NoRow => Self::Database {
+            Fault::Busy if is_server => Self::Busy {
                 journal,
                 operation,
                 source,
             },
-        }
-    }
-
-    fn sqlite(journal: Location, operation: &'static str, source: rusqlite::Error) -> Self {
-        match source.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full { journal },
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly { journal },
-            Some(ErrorCode::NotADatabase) => Self::NotAJournal { journal },
-            Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt {
-                journal,
-                what: source.to_string(),
-            },
-            _ => Self::Database {
+            Fault::Lost if is_server => Self::Unreachable {
                 journal,
                 operation,
-                source: source.into(),
+                source,
+            },
+            Fault::Connections => Self::Connections { journal },
+            Fault::Refused => Self::Refused { journal },
+            Fault::Right => Self::MissingRight {
+                journal,
+                operation,
+                message: source.server_message().unwrap_or_default(),
+            },
+            Fault::NoDatabase => Self::NoDatabase { journal },
+            Fault::Tls => Self::Tls { journal, source },
+            Fault::Busy | Fault::Lost | Fault::Other => Self::Database {
+                journal,
+                operation,
+                source,
             },
         }
     }

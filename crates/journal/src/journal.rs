@@ -17,6 +17,7 @@ use crate::log::accounts::AccountState;
 use crate::log::coverage::{self, CoverageChange, DayCoverage};
 use crate::log::reader::Filter;
 use crate::log::shared::SharedLog;
+use crate::postgres::settings::PostgresJournal;
 use crate::stored_batch::{BatchMeta, StoredBatch};
 
 /// How to open a journal.
@@ -44,6 +45,17 @@ impl Journal {
     pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Self> {
         Ok(Self {
             log: SharedLog::open(path.as_ref(), options.page_limit)?,
+            memories: Arc::default(),
+        })
+    }
+
+    /// Connects to the journal on a server; creates its schema if it does not exist.
+    ///
+    /// Other processes may use it at the same time, each with its own accounts. Must not be called
+    /// from a task of an asynchronous runtime, and neither must any method of this journal.
+    pub fn connect(journal: &PostgresJournal) -> Result<Self> {
+        Ok(Self {
+            log: SharedLog::connect(journal)?,
             memories: Arc::default(),
         })
     }

@@ -1,12 +1,14 @@
 //! A connection to the database of a journal, and its transactions.
 
 use std::ops::Deref;
+use std::time::Duration;
 
 use crate::database::error::{DatabaseError, DatabaseResult};
 use crate::database::row::Row;
 use crate::database::value::Value;
 use crate::error::JournalError;
 use crate::location::Location;
+use crate::postgres::engine::Postgres;
 use crate::sqlite::engine::Sqlite;
 
 /// A connection. Statements are written in what all engines understand; each text is prepared once.
@@ -19,6 +21,7 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 pub(crate) enum Engine {
     Sqlite(Sqlite),
+    Postgres(Box<Postgres>),
 }
 
 /// What a transaction does.
@@ -52,6 +55,7 @@ impl Connection {
     pub(crate) fn execute(&self, sql: &str, values: &[Value<'_>]) -> DatabaseResult<u64> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.execute(sql, values),
+            Engine::Postgres(postgres) => postgres.execute(sql, values),
         }
     }
 
@@ -64,6 +68,7 @@ impl Connection {
     ) -> Result<(), E> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.for_each(sql, values, each),
+            Engine::Postgres(postgres) => postgres.for_each(sql, values, each),
         }
     }
 
@@ -76,6 +81,7 @@ impl Connection {
     ) -> DatabaseResult<Option<T>> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.first(sql, values, read),
+            Engine::Postgres(postgres) => postgres.first(sql, values, read),
         }
     }
 
@@ -112,6 +118,14 @@ impl Connection {
                 Access::Write => sqlite.begin_write(false)?,
                 Access::LazyWrite => sqlite.begin_write(true)?,
             },
+            Engine::Postgres(postgres) => postgres.begin(match access {
+                Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                Access::Write => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+                Access::LazyWrite => {
+                    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+                     SET LOCAL synchronous_commit = off"
+                }
+            })?,
         }
         Ok(Transaction {
             conn: self,
@@ -123,6 +137,29 @@ impl Connection {
     pub(crate) fn run(&self, sql: &str) -> DatabaseResult<()> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.run(sql),
+            Engine::Postgres(postgres) => postgres.run(sql),
+        }
+    }
+
+    /// Tells the instances that follow the journal that it has changed, when the transaction is
+    /// committed.
+    pub(crate) fn announce(&self) -> DatabaseResult<()> {
+        match &self.engine {
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(postgres) => postgres
+                .execute(
+                    "SELECT pg_notify(?, '')",
+                    &[Value::Text(&self.location.channel())],
+                )
+                .map(drop),
+        }
+    }
+
+    /// Waits for what [`Connection::announce`] says, but not longer than `time`.
+    pub(crate) fn wait_for_change(&self, time: Duration) -> DatabaseResult<()> {
+        match &self.engine {
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(postgres) => postgres.wait(time),
         }
     }
 
@@ -130,6 +167,30 @@ impl Connection {
     pub(crate) fn used_bytes(&self) -> DatabaseResult<u64> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.used_bytes(),
+            Engine::Postgres(_) => self.live_bytes(),
+        }
+    }
+
+    /// Bytes of what is stored. The files of a server also have rows that are deleted, until it
+    /// uses their place again.
+    fn live_bytes(&self) -> DatabaseResult<u64> {
+        const REST_OF_A_ROW: i64 = 300;
+        let bytes: i64 = self.only(
+            "SELECT (SELECT coalesce(sum(length(keys) + length(payload) + ?1), 0) FROM batches)::bigint
+             + (SELECT coalesce(sum(length(data) + ?1), 0) FROM snapshots)::bigint
+             + (SELECT coalesce(sum(length(key) + ?1), 0) FROM latest)::bigint
+             + (SELECT coalesce(sum(length(rates) + ?1), 0) FROM decks)::bigint",
+            &[Value::Int(REST_OF_A_ROW)],
+            |row| row.get(0),
+        )?;
+        Ok(bytes.cast_unsigned())
+    }
+
+    /// Whether the connection is known to be lost.
+    pub(crate) fn is_closed(&self) -> bool {
+        match &self.engine {
+            Engine::Sqlite(_) => false,
+            Engine::Postgres(postgres) => postgres.is_closed(),
         }
     }
 
@@ -137,6 +198,7 @@ impl Connection {
     pub(crate) fn is_checkpoint_due(&self) -> bool {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.is_checkpoint_due(),
+            Engine::Postgres(_) => false,
         }
     }
 
@@ -144,6 +206,7 @@ impl Connection {
     pub(crate) fn checkpoint(&self) -> DatabaseResult<()> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.checkpoint(),
+            Engine::Postgres(_) => Ok(()),
         }
     }
 
@@ -151,6 +214,7 @@ impl Connection {
     pub(crate) fn return_space(&self) -> DatabaseResult<()> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.return_space(),
+            Engine::Postgres(_) => Ok(()),
         }
     }
 
@@ -158,6 +222,8 @@ impl Connection {
     pub(crate) fn check_structure(&self) -> DatabaseResult<Vec<String>> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.check_structure(),
+            // A server checks its files by itself.
+            Engine::Postgres(_) => Ok(Vec::new()),
         }
     }
 
@@ -179,7 +245,10 @@ pub(crate) struct Transaction<'c> {
 
 impl Transaction<'_> {
     pub(crate) fn commit(mut self) -> DatabaseResult<()> {
-        self.conn.run("COMMIT")?;
+        match &self.conn.engine {
+            Engine::Sqlite(sqlite) => sqlite.run("COMMIT")?,
+            Engine::Postgres(postgres) => postgres.commit()?,
+        }
         self.is_open = false;
         Ok(())
     }

@@ -1,5 +1,8 @@
 //! The values of a row, by the number of their column.
 
+use std::error::Error;
+
+use postgres::types::{FromSql, Type};
 use rusqlite::types::ValueRef;
 
 use crate::database::error::{DatabaseError, DatabaseResult};
@@ -7,6 +10,7 @@ use crate::database::error::{DatabaseError, DatabaseResult};
 /// A row of a query's answer.
 pub(crate) enum Row<'r> {
     Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r postgres::Row),
 }
 
 /// A stored value, borrowed from its row.
@@ -50,7 +54,30 @@ impl<'r> Row<'r> {
                 }
                 ValueRef::Blob(bytes) => Cell::Bytes(bytes),
             }),
+            Self::Postgres(row) => Ok(row.try_get(column)?),
         }
+    }
+}
+
+impl<'r> FromSql<'r> for Cell<'r> {
+    fn from_sql(column: &Type, bytes: &'r [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(match *column {
+            Type::INT8 => Self::Int(i64::from_sql(column, bytes)?),
+            Type::INT4 => Self::Int(i32::from_sql(column, bytes)?.into()),
+            Type::TEXT | Type::VARCHAR | Type::NAME => {
+                std::str::from_utf8(bytes).map_or(Self::Other("not UTF-8"), Self::Text)
+            }
+            Type::BYTEA => Self::Bytes(bytes),
+            _ => Self::Other("a value of another type"),
+        })
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self::Null)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
     }
 }
 
@@ -100,6 +127,8 @@ impl<'r> Column<'r> for &'r str {
     fn of(cell: Cell<'r>) -> Option<Self> {
         match cell {
             Cell::Text(text) => Some(text),
+            // On a server, texts that may have a zero are stored as bytes.
+            Cell::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
             _ => None,
         }
     }

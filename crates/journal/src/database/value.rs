@@ -1,5 +1,9 @@
 //! The values of statements, borrowed from whoever binds them.
 
+use std::error::Error;
+
+use bytes::{BufMut as _, BytesMut};
+use postgres::types::{IsNull, Type};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
 /// A value that a statement binds.
@@ -66,6 +70,32 @@ impl<T: Into<Self>> From<Option<T>> for Value<'_> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
     }
+}
+
+impl postgres::types::ToSql for Value<'_> {
+    fn to_sql(
+        &self,
+        column: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        match self {
+            Self::Null => return Ok(IsNull::Yes),
+            Self::Int(value) if *column == Type::INT4 => {
+                out.put_i32(i32::try_from(*value)?);
+            }
+            Self::Int(value) => out.put_i64(*value),
+            Self::Text(text) => out.put_slice(text.as_bytes()),
+            Self::Bytes(bytes) => out.put_slice(bytes),
+        }
+        Ok(IsNull::No)
+    }
+
+    /// The server says what it wants; a value of another kind is an error of the statement.
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    postgres::types::to_sql_checked!();
 }
 
 impl rusqlite::ToSql for Value<'_> {

@@ -33,12 +33,23 @@ pub(crate) fn write_head(conn: &Connection, id: [u8; 8], next_batch: i64) -> Dat
 
 /// The journal's id and the number of its next batch.
 pub(crate) fn read_head(conn: &Connection) -> Result<([u8; 8], i64)> {
+    head_row(conn, "SELECT id, next_batch, checksum FROM journal")
+}
+
+/// Like [`read_head`], but locks the row on a server until the transaction ends: others that write
+/// wait. So numbers become visible in the order in which they are given.
+pub(crate) fn lock_head(conn: &Connection) -> Result<([u8; 8], i64)> {
+    head_row(
+        conn,
+        "SELECT id, next_batch, checksum FROM journal FOR UPDATE",
+    )
+}
+
+fn head_row(conn: &Connection, query: &str) -> Result<([u8; 8], i64)> {
     let (id, next_batch, checksum): ([u8; 8], i64, i64) = conn
-        .first(
-            "SELECT id, next_batch, checksum FROM journal",
-            values![],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-        )
+        .first(query, values![], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
         .map_err(|source| conn.failed("read", source))?
         .ok_or_else(|| conn.corrupt("its head row is missing"))?;
     if checksum != head_checksum(id, next_batch) || next_batch < 1 {

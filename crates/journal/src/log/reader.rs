@@ -17,8 +17,9 @@ use crate::error::{JournalError, Result};
 use crate::location::Location;
 use crate::log::batch_row::{BatchRow, COLUMNS};
 use crate::log::keys::BatchKeys;
+use crate::log::source::Source;
 use crate::log::{accounts, codec, epochs, head};
-use crate::sqlite::connection;
+use crate::postgres::settings::PostgresJournal;
 use crate::stored_batch::{BatchMeta, StoredBatch};
 use crate::utc_day::DAY;
 
@@ -50,8 +51,19 @@ pub struct Filter {
 impl Reader {
     /// Opens the journal at `path` for reading; ignores its lock.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_owned();
+        let page_limit = None;
+        Self::of(&Source::File { path, page_limit })
+    }
+
+    /// Connects to a journal on a server for reading. The server may be a standby.
+    pub fn connect(journal: &PostgresJournal) -> Result<Self> {
+        Self::of(&Source::Server(Box::new(journal.clone())))
+    }
+
+    pub(crate) fn of(source: &Source) -> Result<Self> {
         Ok(Self {
-            conn: connection::reader(path.as_ref())?,
+            conn: source.reader()?,
             schemas: HashMap::new(),
             accounts: HashMap::new(),
         })
@@ -112,10 +124,10 @@ impl Reader {
             // Read without the payload first, so that skipped batches cost little.
             let batch = self.row_where(
                 &format!(
-                    "SELECT {COLUMNS} FROM batches NOT INDEXED WHERE seq > ?1 AND (?2 IS NULL OR stream = ?2)
-                         AND (?3 IS NULL OR account = (SELECT id FROM accounts WHERE name = ?3))
-                         AND (?4 IS NULL OR coalesce(max_start, observed_at) >= ?4)
-                         AND (?5 IS NULL OR coalesce(min_start, observed_at) < ?5)
+                    "SELECT {COLUMNS} FROM batches NOT INDEXED WHERE seq > ?1 AND (stream = ?2 OR ?2 IS NULL)
+                         AND (account = (SELECT id FROM accounts WHERE name = ?3) OR ?3 IS NULL)
+                         AND (coalesce(max_start, observed_at) >= ?4 OR ?4 IS NULL)
+                         AND (coalesce(min_start, observed_at) < ?5 OR ?5 IS NULL)
                          ORDER BY seq LIMIT 1"
                 ),
                 values![
@@ -163,7 +175,7 @@ impl Reader {
         self.conn
             .only(
                 "SELECT CAST(coalesce(sum(rows), 0) AS BIGINT) FROM batches WHERE account = ?1
-                 AND last_day IS NOT NULL AND (?2 IS NULL OR min_start IS NULL OR min_start < ?2)",
+                 AND last_day IS NOT NULL AND (min_start < ?2 OR min_start IS NULL OR ?2 IS NULL)",
                 values![account, start_of(day)],
                 |row| row.get::<i64>(0),
             )
@@ -188,7 +200,7 @@ impl Reader {
             .conn
             .all(
                 "SELECT seq FROM batches WHERE account = ?1 AND last_day >= ?2
-                 AND (?3 IS NULL OR min_start IS NULL OR min_start < ?3) ORDER BY seq",
+                 AND (min_start < ?3 OR min_start IS NULL OR ?3 IS NULL) ORDER BY seq",
                 values![account, from_day, start_of(before)],
                 |row| row.get(0),
             )

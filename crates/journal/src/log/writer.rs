@@ -1,27 +1,35 @@
 //! The one connection that writes: its transactions and checkpoints.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
-use callmeter_records::{BatchSeq, Stream};
+use callmeter_records::{BatchId, BatchSeq, Stream};
 
 use crate::database::connection::{Access, Connection};
 use crate::database::error::DatabaseResult;
 use crate::database::value::values;
-use crate::error::Result;
+use crate::error::{JournalError, Result};
 use crate::log::accounts::{self, AccountRow, AccountState};
 use crate::log::codec::Packer;
-use crate::log::{head, migration};
+use crate::log::source::Source;
+use crate::log::{epochs, head};
 use crate::random;
-use crate::sqlite::connection;
+
+/// How often a transaction that was in the way of another one is tried again.
+const TRIES: u32 = 5;
+/// The longest wait between two connections, while it is not known whether a batch is stored.
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// The write connection of a journal, and the numbers that it gives next.
 pub(crate) struct Writer {
     pub(crate) conn: Connection,
+    source: Source,
     /// What the ids of the appended batches start with.
     pub(super) epoch: [u8; 8],
-    /// Whether the epoch is stored: the first append does that.
-    pub(super) epoch_is_stored: bool,
+    /// The number after the last batch that this process has appended. If another number comes
+    /// next, the epoch is stored with it.
+    pub(super) own_until: i64,
     pub(super) numbers: Numbers,
     /// The ids of the schemas that are known to be stored.
     pub(super) schemas: HashMap<Stream, i64>,
@@ -29,7 +37,7 @@ pub(crate) struct Writer {
 }
 
 /// The numbers that the next batch and records get.
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Numbers {
     /// The journal's random id.
     pub(super) journal: [u8; 8],
@@ -37,9 +45,20 @@ pub(crate) struct Numbers {
     pub(super) next_sequence: HashMap<Stream, i64>,
 }
 
+/// How a transaction ended.
+pub(super) enum Ended<T> {
+    /// It is stored.
+    Committed(T),
+    /// The connection was lost during the commit: it may be stored, or not.
+    Unknown(T, JournalError),
+}
+
 impl Numbers {
     fn read(conn: &Connection) -> Result<Self> {
-        let (journal, next_batch) = head::read_head(conn)?;
+        Self::with_head(conn, head::read_head(conn)?)
+    }
+
+    fn with_head(conn: &Connection, (journal, next_batch): ([u8; 8], i64)) -> Result<Self> {
         let next_sequence = Stream::ALL
             .into_iter()
             .map(|stream| Ok((stream, head::read_stream(conn, stream)?)))
@@ -49,6 +68,22 @@ impl Numbers {
             next_batch,
             next_sequence,
         })
+    }
+
+    /// The number of the next batch, and the sequence of its first record.
+    pub(super) fn next(&self, stream: Stream) -> Result<(BatchSeq, i64)> {
+        // Row addresses have 32 bits for the batch.
+        if self.next_batch > i64::from(u32::MAX) {
+            return Err(JournalError::Exhausted);
+        }
+        let sequence = self.next_sequence.get(&stream).copied().unwrap_or(1);
+        Ok((BatchSeq::from_sql(self.next_batch), sequence))
+    }
+
+    /// Notes that a batch has the next numbers.
+    pub(super) fn took(&mut self, stream: Stream, rows: u32) {
+        *self.next_sequence.entry(stream).or_insert(1) += i64::from(rows);
+        self.next_batch += 1;
     }
 
     /// The last batch.
@@ -63,13 +98,14 @@ impl Numbers {
 }
 
 impl Writer {
-    pub(crate) fn open(path: &Path, page_limit: Option<u32>) -> Result<Self> {
-        let conn = connection::writer(path, page_limit, migration::to_format_2)?;
+    pub(crate) fn open(source: Source) -> Result<Self> {
+        let conn = source.writer()?;
         let writer = Self {
             numbers: Numbers::read(&conn)?,
             conn,
+            source,
             epoch: random::bytes(),
-            epoch_is_stored: false,
+            own_until: 0,
             schemas: HashMap::new(),
             packer: Packer::default(),
         };
@@ -88,7 +124,7 @@ impl Writer {
         operation: &'static str,
         work: impl FnMut(&Connection, &Numbers) -> Result<T>,
     ) -> Result<T> {
-        self.transact(operation, Access::Write, work)
+        self.transact(operation, Access::Write, work)?.into_result()
     }
 
     /// Like [`Writer::transaction`], but does not wait for the disk. A power failure may undo the
@@ -99,20 +135,92 @@ impl Writer {
         operation: &'static str,
         work: impl FnMut(&Connection, &Numbers) -> Result<T>,
     ) -> Result<T> {
-        self.transact(operation, Access::LazyWrite, work)
+        self.transact(operation, Access::LazyWrite, work)?
+            .into_result()
     }
 
-    fn transact<T>(
+    pub(super) fn transact<T>(
         &mut self,
         operation: &'static str,
         access: Access,
         mut work: impl FnMut(&Connection, &Numbers) -> Result<T>,
-    ) -> Result<T> {
+    ) -> Result<Ended<T>> {
+        let mut tries = 0;
+        loop {
+            if self.conn.is_closed() {
+                self.conn = self.source.writer_again()?;
+            }
+            tries += 1;
+            match self.attempt(operation, access, &mut work) {
+                // Nothing is stored. A connection that was idle may have been lost long ago.
+                Err(JournalError::Unreachable { .. }) if tries == 1 && self.conn.is_closed() => {}
+                Err(JournalError::Busy { .. }) if tries < TRIES => {
+                    thread::sleep(Duration::from_millis(10) * tries);
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    fn attempt<T>(
+        &mut self,
+        operation: &'static str,
+        access: Access,
+        work: &mut impl FnMut(&Connection, &Numbers) -> Result<T>,
+    ) -> Result<Ended<T>> {
         let sql = |source| self.conn.failed(operation, source);
         let transaction = self.conn.begin(access).map_err(sql)?;
+        // On a server another instance may have appended. The epoch of the account's lease is to be
+        // checked here, too: then this holds for appends and for every move of a cursor.
+        if matches!(self.source, Source::Server(_)) {
+            let head = head::lock_head(&transaction)?;
+            if head != (self.numbers.journal, self.numbers.next_batch) {
+                self.numbers = Numbers::with_head(&transaction, head)?;
+            }
+        }
         let done = work(&transaction, &self.numbers)?;
-        transaction.commit().map_err(sql)?;
-        Ok(done)
+        match transaction.commit().map_err(sql) {
+            Ok(()) => Ok(Ended::Committed(done)),
+            Err(error @ JournalError::Unreachable { .. }) => Ok(Ended::Unknown(done, error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Finds out whether a batch of this process is stored, after the connection was lost during
+    /// the commit. Waits until the server says so: if an append that is stored were taken for one
+    /// that is not, its records would be appended again.
+    pub(super) fn is_stored(&mut self, seq: BatchSeq) -> bool {
+        let mut wait = Duration::from_millis(100);
+        loop {
+            match self.look_for(seq) {
+                Ok(is_stored) => return is_stored,
+                Err(error) => {
+                    tracing::warn!(%error, batch = %seq, "the connection was lost while a batch was committed; nothing is appended until the server says whether it is stored");
+                }
+            }
+            thread::sleep(wait);
+            wait = (wait * 2).min(MAX_WAIT);
+        }
+    }
+
+    fn look_for(&mut self, seq: BatchSeq) -> Result<bool> {
+        self.conn = self.source.writer_again()?;
+        let sql = |source| self.conn.failed("read", source);
+        let transaction = self.conn.begin(Access::Write).map_err(sql)?;
+        // Waits for the lost transaction to end, if the server still runs it.
+        let head = head::lock_head(&transaction)?;
+        self.numbers = Numbers::with_head(&transaction, head)?;
+        let found: Option<i64> = transaction
+            .first(
+                "SELECT seq FROM batches WHERE seq = ?",
+                values![seq.to_sql()],
+                |row| row.get(0),
+            )
+            .map_err(sql)?;
+        Ok(
+            found.is_some()
+                && epochs::batch_id(&transaction, seq)? == BatchId::new(self.epoch, seq),
+        )
     }
 
     /// The account with this name; adds it if it is new.
@@ -122,6 +230,10 @@ impl Writer {
             return Ok(row);
         }
         self.transaction(ADD, |transaction, _| {
+            // On a server another instance may have added it.
+            if let Some(row) = accounts::read_by_name(transaction, name)? {
+                return Ok(row);
+            }
             let add = || -> DatabaseResult<AccountRow> {
                 let id = transaction.only(
                     "SELECT coalesce(max(id), 0) + 1 FROM accounts",
@@ -162,5 +274,15 @@ impl Writer {
         self.conn
             .checkpoint()
             .map_err(|source| self.conn.failed("checkpoint", source))
+    }
+}
+
+impl<T> Ended<T> {
+    /// For transactions that may be repeated.
+    fn into_result(self) -> Result<T> {
+        match self {
+            Self::Committed(done) => Ok(done),
+            Self::Unknown(_, error) => Err(error),
+        }
     }
 }

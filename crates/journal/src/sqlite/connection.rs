@@ -9,6 +9,7 @@ use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
 
 use crate::database::connection::{Connection, Engine};
+use crate::database::value::values;
 use crate::error::{JournalError, Result};
 use crate::location::Location;
 use crate::sqlite::engine::Sqlite;
@@ -35,29 +36,24 @@ pub(crate) fn writer(
         .map_err(|source| JournalError::io(path, "open", source))?;
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     format::prepare(&conn, migrate)?;
-    let Engine::Sqlite(sqlite) = conn.engine();
-    let set = || -> rusqlite::Result<String> {
-        let mode = sqlite
-            .conn
-            .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-        sqlite.conn.pragma_update(None, "synchronous", "FULL")?;
-        // Checkpoints run between commits, so that a commit writes only the write-ahead log.
-        sqlite.conn.pragma_update(None, "wal_autocheckpoint", 0)?;
-        sqlite
-            .conn
-            .pragma_update(None, "journal_size_limit", 64 << 20)?;
-        if let Some(pages) = page_limit {
-            sqlite
-                .conn
-                .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
-        }
-        Ok(mode)
-    };
-    let mode = set().map_err(|source| conn.failed("open", source.into()))?;
+    let sql = |source| conn.failed("open", source);
+    let mode: String = conn
+        .only("PRAGMA journal_mode = WAL", values![], |row| row.get(0))
+        .map_err(sql)?;
     if mode != "wal" {
         return Err(conn.corrupt(format!(
             "its file system does not support a write-ahead log (journal mode {mode})"
         )));
+    }
+    // Checkpoints run between commits, so that a commit writes only the write-ahead log.
+    conn.run(
+        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
+         PRAGMA journal_size_limit = 67108864",
+    )
+    .map_err(sql)?;
+    if let Some(pages) = page_limit {
+        conn.run(&format!("PRAGMA max_page_count = {pages}"))
+            .map_err(sql)?;
     }
     Ok(conn)
 }

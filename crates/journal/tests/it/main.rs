@@ -12,4 +12,5 @@ mod kill;
 mod model;
 mod outputs;
 mod retention;
+mod server;
 mod support;
