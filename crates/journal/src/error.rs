@@ -141,7 +141,7 @@ pub enum JournalError {
     },
     /// Others have kept the journal locked.
     #[error(
-        "cannot {operation} journal {journal}: other transactions were in the way, several times"
+        "cannot {operation} journal {journal}: other transactions were in the way, several times; it is tried again later. `pg_stat_activity` shows them"
     )]
     Busy {
         /// The journal.

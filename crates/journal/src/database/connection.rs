@@ -186,7 +186,7 @@ impl Connection {
         Ok(bytes.cast_unsigned())
     }
 
-    /// Whether the connection is known to be lost.
+    /// Whether the connection is lost, as far as this end has heard of it.
     pub(crate) fn is_closed(&self) -> bool {
         match &self.engine {
             Engine::Sqlite(_) => false,

@@ -94,8 +94,11 @@ fn fault_of_server(source: &postgres::Error) -> Fault {
     let Some(code) = source.code() else {
         // Without a code it is not the server that says something.
         let text = source.to_string();
+        let cause = std::error::Error::source(source).map(ToString::to_string);
         return if text.starts_with("error performing TLS handshake") {
             Fault::Tls
+        } else if cause.is_some_and(|cause| cause == "password missing") {
+            Fault::Refused
         } else if text.starts_with("invalid configuration")
             || text.starts_with("error serializing")
             || text.starts_with("error deserializing")

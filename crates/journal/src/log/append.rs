@@ -106,11 +106,13 @@ impl Writer {
         for rows in batches {
             packed.push(pack(rows, account, observed_at, &mut numbers, &mut packer)?);
         }
-        let mut schemas = self.schemas.clone();
+        let known_schemas = self.schemas.clone();
         let (epoch, own_until) = (self.epoch, self.own_until);
         let ended = self.transact("append to", Access::Write, |transaction, next| {
             let sql = |source| transaction.failed("append to", source);
+            // All that changes here is new for each try.
             let mut numbers = next.clone();
+            let mut schemas = known_schemas.clone();
             for batch in &mut packed {
                 batch.renumber(epoch, &mut numbers, &mut packer)?;
                 let stream = batch.stored.meta.stream;
@@ -149,10 +151,10 @@ impl Writer {
             for day in &coverage.changed {
                 day.write(transaction, account.id).map_err(sql)?;
             }
-            Ok((row, numbers))
+            Ok((row, numbers, schemas))
         });
         self.packer = packer;
-        let (row, numbers) = match ended? {
+        let (row, numbers, schemas) = match ended? {
             Ended::Committed(done) => done,
             Ended::Unknown(done, error) => match packed.first() {
                 Some(batch) if self.is_stored(batch.stored.meta.seq) => done,

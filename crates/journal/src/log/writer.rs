@@ -118,7 +118,7 @@ impl Writer {
     }
 
     /// Runs `work` as one transaction: when this returns, all of it is on disk or nothing. `work`
-    /// gets the numbers that come next.
+    /// gets the numbers that come next. It may run several times; only the last one counts.
     pub(crate) fn transaction<T>(
         &mut self,
         operation: &'static str,

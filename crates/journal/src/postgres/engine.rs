@@ -33,11 +33,11 @@ impl Postgres {
         }
     }
 
-    /// Whether the connection is known to be lost.
+    /// Whether the connection is lost, as far as this end has heard of it.
     pub(crate) fn is_closed(&self) -> bool {
         self.client
-            .try_borrow()
-            .is_ok_and(|client| client.is_closed())
+            .try_borrow_mut()
+            .is_ok_and(|mut client| client.check_connection().is_err() || client.is_closed())
     }
 
     /// Uses the connection. A failure is remembered for the end of the transaction.

@@ -1,5 +1,6 @@
 //! Where a journal on a server is, and how to reach it.
 
+use std::error::Error as _;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,7 +37,7 @@ pub enum TlsMode {
     /// Always. The server's certificate is not checked, unless there is a `ca_file`: then it is
     /// `verify-ca`.
     Require,
-    /// Always. Someone in `ca_file`, or whom the system trusts, has signed the server's certificate.
+    /// Always. Someone in `ca_file`, or whom the system trusts, signed the server's certificate.
     VerifyCa,
     /// Always. The certificate is also for the host in the URL.
     VerifyFull,
@@ -59,15 +60,15 @@ impl PostgresJournal {
         let mut config: Config = self
             .url
             .parse()
-            .map_err(|source: postgres::Error| self.bad_url(&source.to_string()))?;
+            .map_err(|source: postgres::Error| bad_url(&reason(&source)))?;
         if !self.url.starts_with("postgres://") && !self.url.starts_with("postgresql://") {
-            return Err(self.bad_url("it does not begin with `postgres://`"));
+            return Err(bad_url("it does not begin with `postgres://`"));
         }
         if config.get_hosts().is_empty() {
-            return Err(self.bad_url("it names no host"));
+            return Err(bad_url("it names no host"));
         }
         if config.get_user().is_none() {
-            return Err(self.bad_url("it names no user"));
+            return Err(bad_url("it names no user"));
         }
         // The server cuts longer names.
         if self.schema.is_empty()
@@ -105,17 +106,6 @@ impl PostgresJournal {
         Ok(config)
     }
 
-    fn bad_url(&self, what: &str) -> JournalError {
-        JournalError::BadUrl {
-            // What the parser says names options and their values.
-            what: if self.url.contains(what) {
-                "it cannot be read".to_owned()
-            } else {
-                what.to_owned()
-            },
-        }
-    }
-
     pub(crate) fn location(&self, config: &Config) -> Location {
         let ports = config.get_ports();
         let hosts: Vec<String> = config
@@ -136,6 +126,24 @@ impl PostgresJournal {
             database: config.get_dbname().unwrap_or_default().to_owned(),
             schema: self.schema.clone(),
         }))
+    }
+}
+
+fn bad_url(what: &str) -> JournalError {
+    JournalError::BadUrl {
+        what: what.to_owned(),
+    }
+}
+
+/// Why a URL cannot be read. What is left out may be a part of a password.
+fn reason(source: &postgres::Error) -> String {
+    match source.source().map(ToString::to_string) {
+        Some(cause) if cause.contains("`sslmode`") => {
+            "its `sslmode` is none of disable, prefer and require; the setting `tls` has the others"
+                .to_owned()
+        }
+        Some(cause) if cause.starts_with("invalid value for option") => cause,
+        _ => "it cannot be read; write special characters of a password as %40".to_owned(),
     }
 }
 

@@ -35,7 +35,31 @@ pub(crate) fn prepare(conn: &Connection, schema: &str) -> Result<()> {
         head::write_first(&transaction).map_err(sql)?;
     }
     check(&transaction, schema)?;
+    check_rights(&transaction, schema)?;
     transaction.commit().map_err(sql)
+}
+
+/// Checks that the user may write, before anything is read from an API.
+fn check_rights(conn: &Connection, schema: &str) -> Result<()> {
+    let missing: Option<(String, String)> = conn
+        .first(
+            "SELECT c.relname, r.name FROM pg_class c
+             JOIN pg_namespace n ON n.oid = c.relnamespace
+             CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r(name)
+             WHERE n.nspname = ? AND c.relkind = 'r' AND NOT has_table_privilege(c.oid, r.name)
+             ORDER BY c.relname, r.name LIMIT 1",
+            values![schema],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .map_err(|source| conn.failed("open", source))?;
+    match missing {
+        None => Ok(()),
+        Some((table, right)) => Err(JournalError::MissingRight {
+            journal: conn.location().clone(),
+            operation: "write to",
+            message: format!("{right} on table {table} is not granted"),
+        }),
+    }
 }
 
 /// Checks that the schema is a journal with a format that this program reads.
@@ -47,6 +71,20 @@ pub(crate) fn check(conn: &Connection, schema: &str) -> Result<()> {
     }
     if !found.iter().any(|table| table == "callmeter_journal") {
         return Err(JournalError::ForeignSchema { journal: journal() });
+    }
+    let may_use: i64 = conn
+        .only(
+            "SELECT CASE WHEN has_schema_privilege(?, 'USAGE') THEN 1 ELSE 0 END",
+            values![schema],
+            |row| row.get(0),
+        )
+        .map_err(|source| conn.failed("open", source))?;
+    if may_use == 0 {
+        return Err(JournalError::MissingRight {
+            journal: journal(),
+            operation: "open",
+            message: "USAGE on the schema is not granted".to_owned(),
+        });
     }
     let format: i64 = conn
         .first("SELECT format FROM callmeter_journal", values![], |row| {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use callmeter_journal::{BatchSeq, Journal, PostgresJournal, Start};
+use callmeter_journal::{BatchSeq, Journal, Start};
 use callmeter_records::{Call, CallsView, Stream};
 
 use crate::proxy::{Proxy, Way};
@@ -123,9 +123,9 @@ fn a_reader_never_passes_an_open_transaction() {
                 }
             }
         });
-        writers
-            .into_iter()
-            .for_each(|writer| writer.join().unwrap());
+        for writer in writers {
+            writer.join().unwrap();
+        }
         has_ended.store(true, Ordering::Release);
         assert_eq!(follows.join().unwrap(), BatchSeq(3 * PAGES));
     });
@@ -150,16 +150,9 @@ fn instances_that_start_at_once_create_one_journal() {
 fn a_connection_that_is_cut_stores_a_page_once() {
     let place = place();
     let proxy = Proxy::new(crate::server::shared().port);
-    let Place::Schema(direct) = &place else {
-        panic!("a place on a server")
-    };
-    let journal = Journal::connect(&PostgresJournal {
-        url: format!("postgres://callmeter@127.0.0.1:{}/postgres", proxy.port),
-        ..direct.clone()
-    })
-    .unwrap();
+    let journal = Journal::connect(&place.behind(&proxy)).unwrap();
     let commit = |id: &str| {
-        let mut poll = poll(&journal, NOON);
+        let mut poll = journal.ingest_session("acme", regular(NOON))?;
         let mut page = poll.page(NOON - 2 * HOUR..NOON, NOON)?;
         page.add(&call(id))?;
         page.commit(None)

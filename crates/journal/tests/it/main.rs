@@ -15,4 +15,5 @@ mod outputs;
 mod proxy;
 mod retention;
 mod server;
+mod server_faults;
 mod support;

@@ -7,13 +7,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use postgres::error::SqlState;
 use rustix::fs::{FlockOperation, flock};
 
 /// `nobody` on Debian.
@@ -97,6 +98,88 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
+/// A server of one test, which may stop and start it.
+pub(crate) struct OwnServer {
+    data: tempfile::TempDir,
+    pub(crate) port: u16,
+    process: Option<Child>,
+}
+
+impl OwnServer {
+    pub(crate) fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        initialize(data.path());
+        let mut server = Self {
+            data,
+            port: free_port(),
+            process: None,
+        };
+        server.resume();
+        server
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://callmeter@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Writes a file of its data, while it is stopped.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.data().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        if rustix::process::geteuid().is_root() {
+            chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+
+    /// Starts it again.
+    pub(crate) fn resume(&mut self) {
+        let mut command = Command::new("setpriv");
+        if rustix::process::geteuid().is_root() {
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        }
+        command
+            .args(["--pdeathsig", "QUIT"])
+            .arg(programs().join("postgres"));
+        command
+            .arg("-D")
+            .arg(self.data())
+            .arg("-p")
+            .arg(self.port.to_string());
+        command.args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]);
+        command
+            .arg("-c")
+            .arg(format!("unix_socket_directories={}", self.data().display()));
+        command.current_dir("/").env("LC_ALL", "C.UTF-8");
+        let quiet = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        self.process = Some(quiet.spawn().unwrap());
+        wait_for(self.data(), self.port);
+    }
+
+    /// Ends it at once, with all of its connections.
+    pub(crate) fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let id = rustix::process::Pid::from_child(&process);
+            // Without waiting for clients, but with a checkpoint.
+            rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+            process.wait().unwrap();
+        }
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 /// The programs of the newest version that is installed.
 pub(crate) fn programs() -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
@@ -175,8 +258,12 @@ fn wait_for(place: &Path, port: u16) {
     let start = Instant::now();
     while start.elapsed() < Duration::from_mins(1) {
         let url = format!("postgres://callmeter@127.0.0.1:{port}/postgres");
-        if postgres::Client::connect(&url, postgres::NoTls).is_ok() {
-            return;
+        match postgres::Client::connect(&url, postgres::NoTls) {
+            Err(error)
+                if error.code().is_none()
+                    || error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) => {}
+            // It may refuse this connection, but it runs.
+            _ => return,
         }
         std::thread::sleep(Duration::from_millis(50));
     }

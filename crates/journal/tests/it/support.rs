@@ -12,6 +12,7 @@ use callmeter_journal::{
 use callmeter_records::{Call, CallsView, Reading};
 use tempfile::TempDir;
 
+use crate::proxy::Proxy;
 use crate::server;
 
 pub(crate) const SECOND: i64 = 1_000_000;
@@ -102,6 +103,17 @@ impl Place {
         match self {
             Self::Files(_) => Journal::open(self.path(), &Options::default()),
             Self::Schema(journal) => Journal::connect(journal),
+        }
+    }
+
+    /// The same journal on a server, through a proxy.
+    pub(crate) fn behind(&self, proxy: &Proxy) -> PostgresJournal {
+        let Self::Schema(journal) = self else {
+            panic!("a journal in a file has no server");
+        };
+        PostgresJournal {
+            url: format!("postgres://callmeter@127.0.0.1:{}/postgres", proxy.port),
+            ..journal.clone()
         }
     }
 
