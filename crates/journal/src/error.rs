@@ -133,7 +133,7 @@ pub enum JournalError {
     },
     /// The server has no connection left for callmeter.
     #[error(
-        "the server of journal {journal} has no connection left: raise its `max_connections`, or the limit of the user or the database; an instance of callmeter needs up to 12"
+        "the server of journal {journal} has no connection left: raise its `max_connections`, or the limit of the user or the database; an instance of callmeter keeps up to 10 open"
     )]
     Connections {
         /// The journal.
@@ -246,6 +246,20 @@ pub enum JournalError {
     BadSchemaName {
         /// The name.
         schema: String,
+    },
+    /// The journal is a copy that was not finished.
+    #[error("journal {journal} is an unfinished copy: copy the same journal again, which goes on")]
+    UnfinishedCopy {
+        /// The journal.
+        journal: Location,
+    },
+    /// A copy would overwrite a journal.
+    #[error(
+        "journal {journal} is in use, or an unfinished copy of another one: name a new place for the copy"
+    )]
+    NotEmpty {
+        /// The journal.
+        journal: Location,
     },
     /// A backup of a journal on a server.
     #[error("journal {journal} is on a server: back it up with the server, such as by `pg_dump`")]

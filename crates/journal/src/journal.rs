@@ -70,7 +70,8 @@ impl Journal {
         self.log.head()
     }
 
-    /// The `sequence` of the last record of a stream; 0 before the first.
+    /// The `sequence` of the last record of a stream; 0 before the first. On a server, as of the
+    /// last write of this process, or of its start.
     pub fn last_sequence(&self, stream: Stream) -> i64 {
         self.log.writer().last_sequence(stream)
     }

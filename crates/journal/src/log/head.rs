@@ -7,11 +7,18 @@ use crate::database::connection::Connection;
 use crate::database::error::DatabaseResult;
 use crate::database::upsert::upsert;
 use crate::database::value::values;
-use crate::error::Result;
+use crate::error::{JournalError, Result};
 use crate::random;
 
 /// The format that this program writes: that of the tables, and of what is in their columns.
 pub(crate) const FORMAT: i64 = 5;
+
+/// The number of the next batch in the head row of a copy that is not finished.
+pub(crate) const UNFINISHED: i64 = 0;
+
+const HEAD: &str = "SELECT id, next_batch, checksum FROM journal";
+/// SQLite has no such lock: only one transaction writes.
+const LOCK: &str = "SELECT id, next_batch, checksum FROM journal FOR UPDATE";
 
 /// Stores the rows of a new journal, with a random id.
 pub(crate) fn write_first(conn: &Connection) -> DatabaseResult<()> {
@@ -33,16 +40,27 @@ pub(crate) fn write_head(conn: &Connection, id: [u8; 8], next_batch: i64) -> Dat
 
 /// The journal's id and the number of its next batch.
 pub(crate) fn read_head(conn: &Connection) -> Result<([u8; 8], i64)> {
-    head_row(conn, "SELECT id, next_batch, checksum FROM journal")
+    finished(conn, head_row(conn, HEAD)?)
+}
+
+/// Like [`read_head`], but also for an unfinished copy, whose next batch is [`UNFINISHED`].
+pub(crate) fn read_any_head(conn: &Connection) -> Result<([u8; 8], i64)> {
+    head_row(conn, HEAD)
 }
 
 /// Like [`read_head`], but locks the row on a server until the transaction ends: others that write
 /// wait. So numbers become visible in the order in which they are given.
 pub(crate) fn lock_head(conn: &Connection) -> Result<([u8; 8], i64)> {
-    head_row(
-        conn,
-        "SELECT id, next_batch, checksum FROM journal FOR UPDATE",
-    )
+    finished(conn, head_row(conn, LOCK)?)
+}
+
+fn finished(conn: &Connection, head: ([u8; 8], i64)) -> Result<([u8; 8], i64)> {
+    if head.1 == UNFINISHED {
+        return Err(JournalError::UnfinishedCopy {
+            journal: conn.location().clone(),
+        });
+    }
+    Ok(head)
 }
 
 fn head_row(conn: &Connection, query: &str) -> Result<([u8; 8], i64)> {
@@ -52,7 +70,7 @@ fn head_row(conn: &Connection, query: &str) -> Result<([u8; 8], i64)> {
         })
         .map_err(|source| conn.failed("read", source))?
         .ok_or_else(|| conn.corrupt("its head row is missing"))?;
-    if checksum != head_checksum(id, next_batch) || next_batch < 1 {
+    if checksum != head_checksum(id, next_batch) || next_batch < UNFINISHED {
         return Err(conn.corrupt("its head row does not match its checksum"));
     }
     Ok((id, next_batch))

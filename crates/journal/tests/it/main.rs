@@ -4,6 +4,7 @@
 
 mod change_streams;
 mod charges;
+mod copies;
 mod faults;
 mod files;
 mod format;
