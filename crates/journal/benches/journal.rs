@@ -195,8 +195,8 @@ fn figures() {
     drop(poll);
 }
 
-/// What a server costs: `CALLMETER_BENCH_POSTGRES` has its URL. The schema `callmeter_bench` must not
-/// be in use; drop it afterwards.
+/// What a server costs: `CALLMETER_BENCH_POSTGRES` has its URL. It leaves the schema
+/// `callmeter_bench`, which must not be there before.
 fn server_figures(url: &str) {
     let journal = Journal::connect(&PostgresJournal {
         schema: "callmeter_bench".to_owned(),

@@ -217,7 +217,7 @@ impl From<DatabaseError> for CopyError {
 
 impl Reader {
     /// Copies the journal, as it is now, into the file `to`, which must not exist or be an
-    /// unfinished copy of this journal. `progress` gets the batches that are copied and all batches.
+    /// unfinished copy of this journal. `progress` gets the copied batches and all batches.
     ///
     /// # Errors
     /// If one of the two cannot be read or written. Copying again goes on.

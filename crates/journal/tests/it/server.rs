@@ -6,6 +6,7 @@
 //! ends when test processes are killed.
 
 use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
@@ -93,9 +94,16 @@ fn running(place: &Path) -> Option<u16> {
     Some(port)
 }
 
+/// A port that nobody listens on. It is below those that the system gives to connections and to
+/// other tests, so that none of them takes it before the server does.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
+    loop {
+        let random = RandomState::new().hash_one(std::process::id());
+        let port = 15_000 + u16::try_from(random % 15_000).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A server of one test, which may stop and start it.

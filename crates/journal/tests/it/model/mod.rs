@@ -531,7 +531,7 @@ fn proxy() -> &'static Proxy {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 200, ..ProptestConfig::default() })]
     #[test]
     fn part_on_a_server(steps in steps(), moves: bool) {
         on(Engine::Server, || run(steps, moves));
