@@ -16,7 +16,8 @@ const PREPARED: usize = 256;
 
 /// A connection to a server.
 pub(crate) struct Postgres {
-    client: RefCell<Client>,
+    /// `None` only while this is dropped.
+    client: RefCell<Option<Client>>,
     /// The prepared statements, each by its text.
     statements: RefCell<HashMap<String, Statement>>,
     /// Whether a statement of the open transaction has failed: then nothing of it is stored, and
@@ -27,7 +28,7 @@ pub(crate) struct Postgres {
 impl Postgres {
     pub(crate) fn new(client: Client) -> Self {
         Self {
-            client: RefCell::new(client),
+            client: RefCell::new(Some(client)),
             statements: RefCell::default(),
             has_failed: StdCell::new(false),
         }
@@ -35,9 +36,12 @@ impl Postgres {
 
     /// Whether the connection is lost, as far as this end has heard of it.
     pub(crate) fn is_closed(&self) -> bool {
-        self.client
-            .try_borrow_mut()
-            .is_ok_and(|mut client| client.check_connection().is_err() || client.is_closed())
+        let Ok(mut client) = self.client.try_borrow_mut() else {
+            return false;
+        };
+        client
+            .as_mut()
+            .is_none_or(|client| client.check_connection().is_err() || client.is_closed())
     }
 
     /// Uses the connection. A failure is remembered for the end of the transaction.
@@ -46,7 +50,7 @@ impl Postgres {
             .client
             .try_borrow_mut()
             .map_err(|_| DatabaseError::Nested)?;
-        let done = run(&mut client);
+        let done = client.as_mut().ok_or(DatabaseError::Nested).and_then(run);
         if done.is_err() {
             self.has_failed.set(true);
         }
@@ -137,6 +141,21 @@ impl Postgres {
             while others.next()?.is_some() {}
             Ok(())
         })
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // The client waits for its connection to close. It must not do so in a task of an
+        // asynchronous runtime, where the last handle of a journal may be dropped.
+        if tokio::runtime::Handle::try_current().is_ok()
+            && let Some(client) = self.client.take()
+        {
+            let close = std::thread::Builder::new().spawn(move || drop(client));
+            if let Err(error) = close {
+                tracing::debug!(%error, "cannot start a thread that closes a connection");
+            }
+        }
     }
 }
 

@@ -188,6 +188,19 @@ fn a_connection_that_is_cut_stores_a_page_once() {
     assert!(place.reader().verify(|_| ()).unwrap().is_sound());
 }
 
+/// The last handle may be dropped in a task, where nothing may wait.
+#[test]
+fn a_journal_may_be_dropped_in_a_task() {
+    let place = place();
+    let journal = place.open();
+    append(&journal, "acme", "a");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(async move { drop(journal) });
+    assert_eq!(call_lines(&place.open()).len(), 1);
+}
+
 /// Keys that come from an API have any length and any characters.
 #[test]
 fn texts_of_an_api_may_be_long_and_have_zeros() {
