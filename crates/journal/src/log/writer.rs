@@ -188,8 +188,8 @@ impl Writer {
     }
 
     /// Checks that the server still has what this process knows of: a standby that is promoted may
-    /// lack the last commits. Their numbers, with the same ids, would be given to other batches, and
-    /// the calls in memory would not be read again.
+    /// lack the last commits. Others would get their numbers and ids, and the calls in memory would
+    /// not be read again.
     fn check_still_there(&self, conn: &Connection, head: ([u8; 8], i64)) -> Result<()> {
         let went_back = |next: i64| JournalError::WentBack {
             journal: conn.location().clone(),
