@@ -235,9 +235,14 @@ fn hashes_of(table: &RawTable) -> Vec<u64> {
 /// assert!(!is_no_id("x"));
 /// ```
 pub fn is_no_id(id: &str) -> bool {
+    // The first character of nearly every other id shows that it is none of these.
+    if let [first, ..] = id.as_bytes()
+        && matches!(first, b'1'..=b'9' | b'a'..=b'm' | b'A'..=b'M')
+    {
+        return false;
+    }
     let id = id.trim();
     let of_zeros = |c: char| matches!(c, '0' | '-' | '{' | '}' | '(' | ')' | 'x' | 'X' | ',');
-    // The first characters of other ids show that they are none of these.
     if !id.chars().all(of_zeros) {
         return id.eq_ignore_ascii_case("null");
     }

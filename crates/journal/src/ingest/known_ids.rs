@@ -66,6 +66,12 @@ impl KnownIds {
             .filter(move |(_, entry)| entry.hash == hash)
     }
 
+    /// Whether a call has this hash.
+    pub(crate) fn has_hash(&self, hash: u64) -> bool {
+        let is_same = |number: &u32| hash_of(&self.entries, *number) == hash;
+        !self.index.is_empty() && self.index.find(hash, is_same).is_some()
+    }
+
     /// Adds a call that is not in the table, and returns its number. `None` if the table has 2³²
     /// calls, which would take 160 GiB.
     pub(crate) fn insert(&mut self, entry: KnownCall) -> Option<u32> {
@@ -197,6 +203,7 @@ mod tests {
             .collect();
         batches.sort_unstable();
         assert_eq!(batches, [1, 9]);
+        assert!(known.has_hash(7) && known.has_hash(8) && !known.has_hash(9));
         assert!(
             known.contains(7, RowAddress { batch: 1, row: 0 })
                 && !known.contains(7, RowAddress { batch: 2, row: 0 })
