@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::error::{JournalError, Result};
+use crate::error::Result;
 use crate::ingest::known_ids::{KnownCall, KnownIds};
 use crate::ingest::old_ids::OldIds;
 use crate::log::accounts::{self, AccountRow};
@@ -230,7 +230,7 @@ impl AccountMemory {
     /// Reads the account's row again, after its ids: calls that retention deletes in between are
     /// forgotten.
     fn refresh(&mut self, reader: &Reader) -> Result<()> {
-        if let Some(row) = accounts::read_by_id(&reader.conn, &reader.path, self.row.id)? {
+        if let Some(row) = accounts::read_by_id(&reader.conn, self.row.id)? {
             self.row = row;
         }
         self.row_is_stale = false;
@@ -418,7 +418,6 @@ fn for_each_batch(
     from_day: i16,
     mut each: impl FnMut(u32, &BatchKeys),
 ) -> Result<()> {
-    let path = reader.path.clone();
     let mut beyond = None;
     reader.for_each_keys(account, from_day, None, |seq, keys| {
         match u32::try_from(seq.0) {
@@ -427,10 +426,7 @@ fn for_each_batch(
         }
     })?;
     match beyond {
-        Some(seq) => Err(JournalError::corrupt(
-            &path,
-            format!("batch {seq} has a number beyond 32 bits"),
-        )),
+        Some(seq) => Err(reader.corrupt(format!("batch {seq} has a number beyond 32 bits"))),
         None => Ok(()),
     }
 }
