@@ -49,7 +49,7 @@ pub use executor::{Classify, Executor, ExecutorBuilder, Operation};
 pub use fold_names::{FoldNames, from_json, from_json_items};
 pub use format::Format;
 pub use http_options::HttpOptions;
-pub use number::{Exact, Number};
+pub use number::{Exact, Number, milliseconds};
 pub use proxy::Proxy;
 pub use reply::{Reply, ReplyStream};
 pub use request_context::{Body, NO_BODY, RequestContext, TokenSource};

@@ -198,8 +198,10 @@ impl<T: AsRef<str>> Exact<T> {
     }
 }
 
-/// Seconds as text to milliseconds.
-fn milliseconds(text: &str) -> Option<i64> {
+/// Seconds as text, in JSON's number form, to the nearest millisecond; `None` if they are not a
+/// number, negative, or too many. The same as [`Number::duration_ms`] of [`Number::from_text`], which
+/// read the text twice.
+pub fn milliseconds(text: &str) -> Option<i64> {
     match plain(text.as_bytes()) {
         Some((value, 0)) => return Some(value * 1000),
         Some((value, 1)) => return Some(value * 100),
@@ -213,6 +215,7 @@ fn milliseconds(text: &str) -> Option<i64> {
 
 /// A number as servers nearly always write it, such as `61` or `61.125`: its digits, and how many
 /// of them follow the point. `None` for any other text, even if it is a number.
+#[inline]
 fn plain(text: &[u8]) -> Option<(i64, u32)> {
     // So few digits cannot overflow, not even times 1,000.
     if text.len() > 14 {

@@ -131,6 +131,11 @@ impl CallsPage {
         self.bytes
     }
 
+    /// Whether all rows are known: [`CallRow::Known`].
+    pub fn is_known(&self) -> bool {
+        (0..self.table.len()).all(|index| self.table.known(index).is_some())
+    }
+
     /// All rows in the server's order.
     pub fn rows(&self) -> impl Iterator<Item = CallRow<'_>> {
         (0..self.table.len()).filter_map(|index| {
@@ -230,9 +235,14 @@ fn hashes_of(table: &RawTable) -> Vec<u64> {
 /// assert!(!is_no_id("x"));
 /// ```
 pub fn is_no_id(id: &str) -> bool {
+    // The first character of nearly every other id shows that it is none of these.
+    if let [first, ..] = id.as_bytes()
+        && matches!(first, b'1'..=b'9' | b'a'..=b'm' | b'A'..=b'M')
+    {
+        return false;
+    }
     let id = id.trim();
     let of_zeros = |c: char| matches!(c, '0' | '-' | '{' | '}' | '(' | ')' | 'x' | 'X' | ',');
-    // The first characters of other ids show that they are none of these.
     if !id.chars().all(of_zeros) {
         return id.eq_ignore_ascii_case("null");
     }

@@ -4,6 +4,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::raw_table::near_quote_or_backslash;
+
 /// For maps and sets whose keys are hashes of ids already, such as those that [`KnownRows`] is
 /// asked for.
 pub type Hashed = BuildHasherDefault<KeyIsHash>;
@@ -52,7 +54,7 @@ pub(crate) fn id_of(row: &str) -> Option<&str> {
     let rest = row.strip_prefix(r#"{"Id":""#)?;
     let near = rest.as_bytes();
     let near = near.get(..LONGEST_ID.min(near.len()))?;
-    let end = near.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    let end = near_quote_or_backslash(near).or_else(|| memchr::memchr2(b'"', b'\\', near))?;
     let id = rest.get(..end)?;
     rest.as_bytes()
         .get(end)

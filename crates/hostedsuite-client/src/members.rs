@@ -185,6 +185,11 @@ const YEAR_1971: u64 = 31_536_000_000;
 
 /// Whether a time is one of those that stand for none.
 fn is_unset_time(text: &str) -> bool {
+    // Nearly all times begin with a year that is one.
+    if let [b'2'..=b'9', b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'-', ..] = text.as_bytes() {
+        return false;
+    }
+    let text = text.trim_ascii();
     if let Some(millis) = text.strip_prefix("/Date(") {
         let digits = millis.split(|c: char| !c.is_ascii_digit()).next();
         let is_early = digits.and_then(|digits| digits.parse().ok()) < Some(YEAR_1971);
@@ -212,19 +217,44 @@ impl std::fmt::Debug for MemberValue<'_> {
 
 impl<'a> MemberValue<'a> {
     /// Its text; `None` when it is missing, null, or a list or object.
+    #[inline]
     pub fn text(self) -> Option<&'a str> {
         self.row.text(self.member.0)
     }
 
+    /// Its text as an id, without the blanks around it; `None` also for what stands for no id, see
+    /// [`is_no_id`](crate::is_no_id).
+    #[inline]
+    pub fn id(self) -> Option<&'a str> {
+        let id = match self.text()? {
+            // Trimming decodes characters: 100 instructions.
+            id if id.as_bytes().first().is_some_and(u8::is_ascii_graphic)
+                && id.as_bytes().last().is_some_and(u8::is_ascii_graphic) =>
+            {
+                id
+            }
+            id => id.trim(),
+        };
+        (!crate::is_no_id(id)).then_some(id)
+    }
+
     /// Its text as a time; also `None` for what systems write for a time that is not set: the first
     /// moment of .NET, SQL Server, OLE, Excel and Unix, and any other time before 1971.
+    #[inline]
     pub fn time(self) -> Option<&'a str> {
-        self.text().filter(|text| !is_unset_time(text.trim_ascii()))
+        self.text().filter(|text| !is_unset_time(text))
     }
 
     /// Its number.
     pub fn number(self) -> api_client::Number<&'a str> {
         self.row.number(self.member.0)
+    }
+
+    /// Its number, taken as seconds, in whole milliseconds, as
+    /// [`Number::into_duration_ms`](api_client::Number::into_duration_ms) has it.
+    #[inline]
+    pub fn duration_ms(self) -> Result<Option<i64>, &'a str> {
+        self.row.duration_ms(self.member.0)
     }
 
     /// Its truth value; `Err` with the text if it is not one.

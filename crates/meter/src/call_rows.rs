@@ -2,6 +2,10 @@
 //! sums by client, and figures by center and direction.
 //!
 //! The sums are made of the rows, so they are not encoded: a start adds the rows up again.
+//!
+//! A center whose calls in a direction are all in one row has the figures of that row. Then the
+//! histograms are kept only once, with the center. The row gets its own when another row of the
+//! center comes, or when a view shows the histograms of clients.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,6 +13,7 @@ use callmeter_records::Direction;
 
 use crate::bucket_of::Observation;
 use crate::counted_call::{CallTime, Count, CountedCall, EXPECTED_DIRECTIONS};
+use crate::recent_centers::RecentCenters;
 use crate::series_tables::Group;
 use crate::table::{CallCounts, CallTimes, CenterFigures, ClientSums, Columns as _, Table};
 use crate::text_hash::TextHash;
@@ -23,15 +28,40 @@ pub(crate) struct CallRows {
     account: String,
     index: HashMap<Box<str>, ClientRows, TextHash>,
     center_index: BTreeMap<(Box<str>, Direction), u32>,
-    /// The sums that each row is part of, as rows of `clients` and `centers`.
-    parts: Vec<(u32, u32)>,
+    parts: Vec<Parts>,
+    /// By rows of `centers`.
+    rows_of_centers: Vec<RowsOfCenter>,
+    /// Whether each row has histograms of its own.
+    each_has_times: bool,
     /// The `sequence` of the call that was counted first in each row.
     since: Vec<i64>,
     pub(crate) counts: Group<CallCounts>,
-    /// With the same rows as `counts`.
+    /// The histograms of the rows that have their own.
     pub(crate) times: Table<CallTimes>,
     pub(crate) clients: Group<ClientSums>,
     pub(crate) centers: Group<CenterFigures>,
+    /// Part of the figures of `centers`, until [`move_recent`](Self::move_recent).
+    recent: RecentCenters,
+}
+
+/// Where the other figures of a row are.
+#[derive(Clone, Copy, Debug)]
+struct Parts {
+    /// The row of `clients` that it is part of.
+    client: u32,
+    /// The row of `centers` that it is part of.
+    center: u32,
+    /// Its row of `times`. Without one, its histograms are those of its center.
+    times: Option<u32>,
+}
+
+/// The rows that a row of centers is the sum of.
+#[derive(Clone, Copy, Debug)]
+enum RowsOfCenter {
+    None,
+    Only(u32),
+    /// Each of them has its own histograms.
+    Many,
 }
 
 /// The rows of one client.
@@ -79,9 +109,13 @@ impl CallRows {
         let figures = self.center(center, direction, created);
         let values = [self.account.as_str(), client, center, direction.as_str()];
         let row = self.counts.push(&ROW_LABELS, &values, created);
-        self.times.push(&ROW_LABELS, &values, created);
-        self.parts.push((sums, figures));
+        self.parts.push(Parts {
+            client: sums,
+            center: figures,
+            times: None,
+        });
         self.since.push(i64::MAX);
+        self.add_to_center(row, figures);
         if let Some(rows) = self.index.get_mut(client) {
             let found = rows.centers.iter().position(|rows| &*rows.center == center);
             let at = found.unwrap_or_else(|| {
@@ -130,9 +164,87 @@ impl CallRows {
         }
     }
 
-    fn parts_of(&self, row: u32) -> (u32, u32) {
-        let none = (u32::MAX, u32::MAX);
+    fn parts_of(&self, row: u32) -> Parts {
+        let none = Parts {
+            client: u32::MAX,
+            center: u32::MAX,
+            times: None,
+        };
         self.parts.get(row as usize).copied().unwrap_or(none)
+    }
+
+    /// Makes a row a part of a center.
+    fn add_to_center(&mut self, row: u32, center: u32) {
+        let center = center as usize;
+        if center >= self.rows_of_centers.len() {
+            self.rows_of_centers.resize(center + 1, RowsOfCenter::None);
+        }
+        let Some(rows) = self.rows_of_centers.get_mut(center) else {
+            return;
+        };
+        match *rows {
+            RowsOfCenter::None if !self.each_has_times => *rows = RowsOfCenter::Only(row),
+            RowsOfCenter::None | RowsOfCenter::Many => {
+                *rows = RowsOfCenter::Many;
+                self.add_times(row);
+            }
+            RowsOfCenter::Only(other) => {
+                *rows = RowsOfCenter::Many;
+                self.copy_times(other);
+                self.add_times(row);
+            }
+        }
+    }
+
+    /// Gives a row histograms of its own, without observations.
+    fn add_times(&mut self, row: u32) -> Option<u32> {
+        let parts = self.parts.get_mut(row as usize)?;
+        let (chunk, place) = self.counts.table.row(row)?;
+        let created = chunk.created.get(place).copied().unwrap_or(0);
+        let labels = chunk.labels.row(place);
+        let times = self
+            .times
+            .push_with(created, |block| block.push_text(labels));
+        parts.times = Some(times);
+        Some(times)
+    }
+
+    /// Gives a row histograms of its own, those of its center.
+    fn copy_times(&mut self, row: u32) {
+        let center = self.parts_of(row).center;
+        if let Some(times) = self.add_times(row)
+            && let Some((from, from_place)) = self.centers.table.row(center)
+        {
+            self.times.change(times, |chunk, place| {
+                chunk.columns.merge(place, &from.columns.times, from_place);
+            });
+        }
+    }
+
+    /// Gives each row histograms of its own.
+    pub(crate) fn add_all_times(&mut self) {
+        if self.each_has_times {
+            return;
+        }
+        self.each_has_times = true;
+        for rows in std::mem::take(&mut self.rows_of_centers) {
+            if let RowsOfCenter::Only(row) = rows {
+                self.copy_times(row);
+            }
+            self.rows_of_centers.push(RowsOfCenter::Many);
+        }
+    }
+
+    /// The histograms of a row, and its place there.
+    pub(crate) fn times_of(&self, row: u32) -> Option<(&CallTimes, usize)> {
+        let parts = self.parts_of(row);
+        if let Some(times) = parts.times {
+            let (chunk, place) = self.times.row(times)?;
+            Some((&chunk.columns, place))
+        } else {
+            let (chunk, place) = self.centers.table.row(parts.center)?;
+            Some((&chunk.columns.times, place))
+        }
     }
 
     /// Marks a row and its sums as used, see [`Group::mark_used`].
@@ -145,10 +257,12 @@ impl CallRows {
             *first = since;
         }
         self.counts.mark_used(row, observed_at);
-        self.times.set_created(row, observed_at);
-        let (client, center) = self.parts_of(row);
-        self.clients.mark_used(client, observed_at);
-        self.centers.mark_used(center, observed_at);
+        let parts = self.parts_of(row);
+        if let Some(times) = parts.times {
+            self.times.set_created(times, observed_at);
+        }
+        self.clients.mark_used(parts.client, observed_at);
+        self.centers.mark_used(parts.center, observed_at);
     }
 
     /// Notes that a call is counted in a row that is in use.
@@ -166,19 +280,25 @@ impl CallRows {
 
     /// Counts a call in a row.
     pub(crate) fn count(&mut self, row: u32, call: &CountedCall<'_>) {
-        let (client, center) = self.parts_of(row);
+        let parts = self.parts_of(row);
         let (counters, observed) = (call.counters(), call.observations());
         self.counts.table.change(row, |chunk, place| {
             count_in(&mut chunk.columns, place, counters);
         });
-        self.times.change(row, |chunk, place| {
-            observe_in(&mut chunk.columns, place, &observed);
-        });
-        self.centers.table.change(center, |chunk, place| {
-            count_in(&mut chunk.columns.counts, place, counters);
-            observe_in(&mut chunk.columns.times, place, &observed);
-        });
-        self.clients.table.change(client, |chunk, place| {
+        if let Some(times) = parts.times {
+            self.times.change(times, |chunk, place| {
+                observe_in(&mut chunk.columns, place, &observed);
+            });
+        }
+        let is_recent =
+            parts.times.is_some() && self.recent.count(parts.center, counters, &observed);
+        if !is_recent {
+            self.centers.table.change(parts.center, |chunk, place| {
+                count_in(&mut chunk.columns.counts, place, counters);
+                observe_in(&mut chunk.columns.times, place, &observed);
+            });
+        }
+        self.clients.table.change(parts.client, |chunk, place| {
             for (column, time) in chunk.columns.columns.iter_mut().zip(call.times) {
                 if let (Some(slot), Some(time)) = (column.get_mut(place), time) {
                     *slot += i128::from(time);
@@ -187,9 +307,14 @@ impl CallRows {
         });
     }
 
+    /// Brings the figures of centers up to date. Call it before they are read.
+    pub(crate) fn move_recent(&mut self) {
+        self.recent.move_to(&mut self.centers.table);
+    }
+
     /// Adds to a counter of a row.
     pub(crate) fn add_count(&mut self, row: u32, count: Count, calls: u64) {
-        let (_, center) = self.parts_of(row);
+        let center = self.parts_of(row).center;
         self.counts.table.change(row, |chunk, place| {
             add_to(&mut chunk.columns, place, count, calls);
         });
@@ -214,14 +339,16 @@ impl CallRows {
 
     /// Adds the histograms of a row of other times.
     pub(crate) fn merge_times(&mut self, row: u32, from: &CallTimes, from_place: usize) {
-        let (client, center) = self.parts_of(row);
-        self.times.change(row, |chunk, place| {
-            chunk.columns.merge(place, from, from_place);
-        });
-        self.centers.table.change(center, |chunk, place| {
+        let parts = self.parts_of(row);
+        if let Some(times) = parts.times {
+            self.times.change(times, |chunk, place| {
+                chunk.columns.merge(place, from, from_place);
+            });
+        }
+        self.centers.table.change(parts.center, |chunk, place| {
             chunk.columns.times.merge(place, from, from_place);
         });
-        self.clients.table.change(client, |chunk, place| {
+        self.clients.table.change(parts.client, |chunk, place| {
             for (column, from) in chunk.columns.columns.iter_mut().zip(&from.columns) {
                 let sum = from.row(from_place).map_or(0, |row| row.sum_ms);
                 if let Some(slot) = column.get_mut(place) {
@@ -265,10 +392,12 @@ impl CallRows {
         });
         let index = clients.sum::<usize>()
             + self.index.capacity() * (size_of::<(Box<str>, ClientRows)>() + 1)
-            + self.parts.capacity() * size_of::<(u32, u32)>()
+            + self.parts.capacity() * size_of::<Parts>()
+            + self.rows_of_centers.capacity() * size_of::<RowsOfCenter>()
             + self.since.capacity() * size_of::<i64>()
             + self.counts.used.capacity()
-            + self.clients.used.capacity();
+            + self.clients.used.capacity()
+            + self.recent.resident_bytes();
         let tables = self.counts.table.resident_bytes()
             + self.times.resident_bytes()
             + self.clients.table.resident_bytes()

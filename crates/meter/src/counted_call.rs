@@ -162,8 +162,11 @@ impl<'a> CountedCall<'a> {
 
     /// Its times with their buckets, in the order of [`CallTime::ALL`].
     pub(crate) fn observations(&self) -> [Option<Observation>; CallTime::ALL.len()] {
-        let fields = self.times.map(|time| time.map(Observation::of));
-        let [duration, ring, hold, talk, transfer, work] = fields;
+        // One by one: `map` copies the array.
+        let of = |time: Option<i64>| time.map(Observation::of);
+        let [duration, ring, hold, talk, transfer, work] = self.times;
+        let (duration, ring, hold) = (of(duration), of(ring), of(hold));
+        let (talk, transfer, work) = (of(talk), of(transfer), of(work));
         let answer = ring.filter(|_| self.answered == Some(true));
         let abandon = ring.filter(|_| self.answered == Some(false));
         [duration, ring, hold, talk, transfer, work, answer, abandon]
@@ -171,8 +174,14 @@ impl<'a> CountedCall<'a> {
 
     /// What it adds to each counter, in the order of [`Count::ALL`].
     pub(crate) fn counters(&self) -> [u64; Count::COUNTERS] {
-        let [calls, unanswered, flagged, unknown, abandoned, ..] = Count::ALL;
-        [calls, unanswered, flagged, unknown, abandoned].map(|count| u64::from(self.is(count)))
+        let of = |count| u64::from(self.is(count));
+        [
+            of(Count::Calls),
+            of(Count::Unanswered),
+            of(Count::Flagged),
+            of(Count::AnswerUnknown),
+            of(Count::Abandoned),
+        ]
     }
 
     /// Whether the call is counted under `count`.

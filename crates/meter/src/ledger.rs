@@ -285,10 +285,8 @@ impl Ledger {
         let mut parts = Vec::with_capacity(self.accounts.len() + 1);
         for account in self.accounts.values_mut() {
             if let Some(api) = account.api {
-                let part = match account.published.take() {
-                    Some(part) => part,
-                    None => Arc::new(account.part(api, &self.view)),
-                };
+                let part = account.published.take();
+                let part = part.unwrap_or_else(|| Arc::new(account.part(api, &self.view)));
                 parts.push(Arc::clone(account.published.insert(part)));
             }
         }
@@ -338,8 +336,12 @@ impl Ledger {
 }
 
 impl Account {
-    fn part(&self, api: Api, view: &View) -> Part {
+    fn part(&mut self, api: Api, view: &View) -> Part {
         use FamilyId as F;
+        self.totals.calls.move_recent();
+        if view.client_histograms {
+            self.totals.calls.add_all_times();
+        }
         let totals = &self.totals;
         let state = &self.state;
         let name = totals.name.as_str();

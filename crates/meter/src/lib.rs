@@ -34,6 +34,7 @@ mod meter;
 mod native_buckets;
 mod operators;
 mod polled;
+mod recent_centers;
 pub mod reference;
 mod rules;
 mod series_tables;

@@ -33,7 +33,7 @@ fn unpack(packed: u64) -> (i16, u64) {
 
 /// How many places a row gets when it has none left.
 fn growth(places: usize) -> usize {
-    3 + places / 8
+    4 + places / 4
 }
 
 /// Index and count of each bucket in use among the places of a row.
@@ -94,8 +94,14 @@ impl NativeBuckets {
             return;
         };
         let more = growth(range.len());
-        let free = std::iter::repeat_n(FREE, more);
-        self.places.splice(range.end..range.end, free);
+        let behind = self.places.len() - range.end;
+        self.places.resize(self.places.len() + more, FREE);
+        if let Some(places) = self.places.get_mut(range.end..) {
+            places.copy_within(..behind, more);
+        }
+        if let Some(free) = self.places.get_mut(range.end..range.end + more) {
+            free.fill(FREE);
+        }
         for start in self.starts.iter_mut().skip(row + 1) {
             // A chunk has a few rows of at most 65,536 buckets.
             *start += u32::try_from(more).unwrap_or(0);

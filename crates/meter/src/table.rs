@@ -63,7 +63,7 @@ impl<C: Columns> Table<C> {
         self.push_with(created, |labels| labels.push(names, values))
     }
 
-    fn push_with(&mut self, created: i64, label: impl FnOnce(&mut LabelBlock)) -> u32 {
+    pub(crate) fn push_with(&mut self, created: i64, label: impl FnOnce(&mut LabelBlock)) -> u32 {
         let row = self.rows;
         if row.is_multiple_of(C::CHUNK_ROWS) {
             self.chunks.push(Arc::default());

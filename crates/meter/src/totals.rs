@@ -56,9 +56,11 @@ impl AccountTotals {
     pub(crate) fn count(&mut self, call: &CountedCall<'_>, observed_at: i64, limits: Limits) {
         let row = self.row(call, observed_at, limits);
         self.calls.count(row, call);
-        for (field, time) in CallField::ALL.into_iter().zip(call.times) {
-            if time.is_none() {
-                self.miss(field, 1);
+        if call.times.contains(&None) {
+            for (field, time) in CallField::ALL.into_iter().zip(call.times) {
+                if time.is_none() {
+                    self.miss(field, 1);
+                }
             }
         }
         if call.rules.operators {

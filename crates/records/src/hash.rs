@@ -39,21 +39,17 @@ impl FieldHasher {
         match value {
             None => self.bytes.push(0),
             Some(text) => {
-                let mut head = [1; 9];
-                head[1..].copy_from_slice(&(text.len() as u64).to_le_bytes());
-                self.bytes.extend_from_slice(&head);
+                self.head(1, text.len() as u64);
                 self.bytes.extend_from_slice(text);
             }
         }
     }
 
+    #[inline]
     pub(crate) fn integer(&mut self, value: Option<i64>) {
         match value {
             None => self.bytes.push(0),
-            Some(number) => {
-                self.bytes.push(2);
-                self.bytes.extend_from_slice(&number.to_le_bytes());
-            }
+            Some(number) => self.head(2, number.cast_unsigned()),
         }
     }
 
@@ -68,18 +64,20 @@ impl FieldHasher {
     }
 
     /// The start of a list of `length` items, or its absence.
+    #[inline]
     pub(crate) fn list(&mut self, length: Option<usize>) {
         match length {
             None => self.bytes.push(0),
-            Some(length) => {
-                self.bytes.push(4);
-                self.length(length);
-            }
+            Some(length) => self.head(4, length as u64),
         }
     }
 
-    fn length(&mut self, length: usize) {
-        self.bytes.extend_from_slice(&(length as u64).to_le_bytes());
+    /// A kind and a number, written at once.
+    #[inline]
+    fn head(&mut self, kind: u8, number: u64) {
+        let mut head = [kind; 9];
+        head[1..].copy_from_slice(&number.to_le_bytes());
+        self.bytes.extend_from_slice(&head);
     }
 
     pub(crate) fn finish(&self) -> u64 {

@@ -72,15 +72,11 @@ impl Cells {
     }
 
     /// Writes JSON within a quoted cell: the quotes in the JSON are doubled.
-    fn push_json(&mut self, out: &mut Vec<u8>, value: &Value<'_>) {
+    pub(crate) fn push_json(&mut self, out: &mut Vec<u8>, value: &Value<'_>) {
         match value {
             Value::Text(text) => self.push_json_text(out, text),
             Value::Int(number) => push_int(out, *number),
-            Value::Timestamp(time) => {
-                out.extend_from_slice(QUOTE);
-                self.push_time(out, *time);
-                out.extend_from_slice(QUOTE);
-            }
+            Value::Timestamp(time) => self.push_json_time(out, *time),
             Value::List(list) => self.push_items(out, *list),
             Value::Struct(members) => self.push_object(out, *members),
             // Booleans, decimals (as text), floats (null when not finite), null.
@@ -136,7 +132,7 @@ impl Cells {
         out.push(b'}');
     }
 
-    fn push_json_text(&mut self, out: &mut Vec<u8>, text: &str) {
+    pub(crate) fn push_json_text(&mut self, out: &mut Vec<u8>, text: &str) {
         // Types, ids and names need no escapes.
         if needs_escapes(text.as_bytes()) {
             self.push_serialized(out, text);
@@ -145,6 +141,12 @@ impl Cells {
             out.extend_from_slice(text.as_bytes());
             out.extend_from_slice(QUOTE);
         }
+    }
+
+    pub(crate) fn push_json_time(&mut self, out: &mut Vec<u8>, time: Timestamp) {
+        out.extend_from_slice(QUOTE);
+        self.push_time(out, time);
+        out.extend_from_slice(QUOTE);
     }
 
     fn push_serialized(&mut self, out: &mut Vec<u8>, value: impl serde::Serialize) {

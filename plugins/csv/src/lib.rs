@@ -16,6 +16,7 @@ mod config;
 mod error;
 mod finish;
 mod names;
+mod objects;
 mod packing;
 mod part;
 mod place_check;

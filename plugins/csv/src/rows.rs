@@ -6,6 +6,7 @@ use callmeter_plugin_sdk::Batch;
 use callmeter_plugin_sdk::batch::{Column, Ints, Lists, Texts, Times, Truths};
 
 use crate::cell::{Cells, push_int};
+use crate::objects::Objects;
 
 /// Writes the header.
 pub(crate) fn push_header(cells: &Cells, out: &mut Vec<u8>, columns: &[String]) {
@@ -45,6 +46,7 @@ enum Cell<'a> {
     Times(Times<'a>),
     Truths(Truths<'a>),
     Lists(Lists<'a>),
+    Objects(Objects<'a>),
     Other(Column<'a>),
 }
 
@@ -108,6 +110,7 @@ impl<'a> Line<'a> {
                         cells.push_list(out, list);
                     }
                 }
+                Cell::Objects(objects) => objects.push(cells, out, row),
                 Cell::Other(column) => cells.push(out, &column.value(row)),
             }
         }
@@ -116,7 +119,7 @@ impl<'a> Line<'a> {
 }
 
 impl<'a> Cell<'a> {
-    fn of(cells: &Cells, column: Column<'a>) -> Self {
+    fn of(cells: &mut Cells, column: Column<'a>) -> Self {
         if let Some(texts) = column.texts() {
             let is_plain = column.all_text().is_some_and(|text| cells.is_plain(text));
             return if is_plain {
@@ -128,7 +131,10 @@ impl<'a> Cell<'a> {
         let ints = column.ints().map(Self::Ints);
         let times = || column.times().map(Self::Times);
         let truths = || column.truths().map(Self::Truths);
-        let lists = || column.lists().map(Self::Lists);
+        let lists = || {
+            let lists = column.lists()?;
+            Some(Objects::of(cells, lists).map_or(Self::Lists(lists), Self::Objects))
+        };
         let typed = ints.or_else(times).or_else(truths).or_else(lists);
         typed.unwrap_or(Self::Other(column))
     }
@@ -163,19 +169,19 @@ fn is_same_in_all_rows(column: &Column<'_>) -> bool {
     (0..column.len()).all(|row| column.is_null(row))
 }
 
-/// Bytes that each line has. Short ones are copied as a whole array, which takes two instructions
+/// Bytes that each line has. Short ones are copied as a whole array, which takes three instructions
 /// instead of a call.
 #[derive(Debug)]
-enum Fixed {
+pub(crate) enum Fixed {
     Comma,
     Short([u8; SHORT], usize),
     Long(Vec<u8>),
 }
 
-const SHORT: usize = 16;
+const SHORT: usize = 24;
 
 impl Fixed {
-    fn new(bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
         if bytes == b"," {
             return Self::Comma;
         }
@@ -190,7 +196,7 @@ impl Fixed {
     }
 
     #[inline]
-    fn push(&self, out: &mut Vec<u8>) {
+    pub(crate) fn push(&self, out: &mut Vec<u8>) {
         match self {
             Self::Comma => out.push(b','),
             Self::Short(bytes, len) => {

@@ -222,8 +222,10 @@ impl Reader<'_> {
                 .map_or(Holds::Scalar, |column| column.holds);
             let cell = match holds {
                 Holds::Scalar => reader.scalar(&mut table.unescaped)?,
-                Holds::Texts => reader.list(table, None)?,
-                Holds::Objects(members) => reader.list(table, Some(members))?,
+                Holds::Texts => reader.list(&mut table.inner, &mut table.unescaped, None)?,
+                Holds::Objects(members) => {
+                    reader.list(&mut table.inner, &mut table.unescaped, Some(members))?
+                }
             };
             if let Some(slot) = table.cells.get_mut(base + index) {
                 *slot = cell;
@@ -236,13 +238,14 @@ impl Reader<'_> {
     /// as a scalar.
     pub(super) fn list(
         &mut self,
-        table: &mut RawTable,
+        inner: &mut Vec<RawCell>,
+        unescaped: &mut String,
         members: Option<&'static [Column]>,
     ) -> Read<RawCell> {
         if self.peek() != Some(b'[') {
-            return self.scalar(&mut table.unescaped);
+            return self.scalar(unescaped);
         }
-        let start = table.inner.len();
+        let start = inner.len();
         self.at += 1;
         self.blanks();
         if self.peek() == Some(b']') {
@@ -251,19 +254,19 @@ impl Reader<'_> {
         }
         loop {
             self.blanks();
-            if table.inner.len() >= MAX_INNER {
+            if inner.len() >= MAX_INNER {
                 return self.fault(TOO_LONG_LISTS);
             }
             match members {
                 Some(members) if self.peek() == Some(b'{') => {
-                    let base = table.inner.len();
-                    table.inner.resize(base + members.len(), RawCell::default());
+                    let base = inner.len();
+                    inner.resize(base + members.len(), RawCell::default());
                     self.members(members, |reader, column| {
                         let Some(index) = column else {
                             return reader.skip();
                         };
-                        let cell = reader.scalar(&mut table.unescaped)?;
-                        if let Some(slot) = table.inner.get_mut(base + index) {
+                        let cell = reader.scalar(unescaped)?;
+                        if let Some(slot) = inner.get_mut(base + index) {
                             *slot = cell;
                         }
                         Ok(())
@@ -272,13 +275,11 @@ impl Reader<'_> {
                 // A null among the objects becomes an entry without members.
                 Some(members) => {
                     self.skip()?;
-                    table
-                        .inner
-                        .resize(table.inner.len() + members.len(), RawCell::default());
+                    inner.resize(inner.len() + members.len(), RawCell::default());
                 }
                 None => {
-                    let cell = self.scalar(&mut table.unescaped)?;
-                    table.inner.push(cell);
+                    let cell = self.scalar(unescaped)?;
+                    inner.push(cell);
                 }
             }
             self.blanks();
@@ -286,7 +287,7 @@ impl Reader<'_> {
                 Some(b',') => self.at += 1,
                 Some(b']') => {
                     self.at += 1;
-                    return Ok(RawCell::at(Kind::List, start..table.inner.len()));
+                    return Ok(RawCell::at(Kind::List, start..inner.len()));
                 }
                 _ => return self.fault("neither `,` nor `]` in a list"),
             }

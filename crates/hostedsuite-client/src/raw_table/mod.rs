@@ -13,6 +13,7 @@ mod table;
 mod usual_row;
 
 pub(crate) use read::read;
+pub(crate) use scalars::near_quote_or_backslash;
 pub(crate) use table::{
     Column, PAGE, RESPONSE_STATUS, RawTable, Row, TOTAL_COUNT, TOTAL_PAGES, Unreadable, objects,
     place, scalar, texts,

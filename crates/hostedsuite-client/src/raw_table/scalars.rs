@@ -3,13 +3,23 @@
 /// Whether a byte can be part of a value without quotes.
 #[inline]
 pub(super) fn is_bare(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
+    BARE[byte as usize]
 }
+
+static BARE: [bool; 256] = {
+    let mut bare = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        bare[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+        byte += 1;
+    }
+    bare
+};
 
 /// Where the first `"` or `\` is, if that is near. Most strings are short: comparing eight bytes at
 /// a time finds their end before a search for long ones would have started.
 #[inline]
-pub(super) fn near_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn near_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::MAX / 255;
     const NEAR: usize = 6;
     /// The high bit of each byte that is zero; bits above the first may be wrong, which does not

@@ -108,13 +108,20 @@ pub(super) struct RawCell {
 }
 
 impl RawCell {
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "`read` refuses bodies of 4 GiB, and texts without escapes are not longer"
+    )]
     pub(super) fn at(kind: Kind, range: Range<usize>) -> Self {
-        // Bodies are capped far below 4 GiB (`RawTable::read`).
-        let start = u32::try_from(range.start).unwrap_or(u32::MAX);
-        let len = u32::try_from(range.len()).unwrap_or(0);
-        Self { kind, start, len }
+        Self {
+            kind,
+            start: range.start as u32,
+            len: range.len() as u32,
+        }
     }
 
+    #[inline]
     pub(super) fn range(self) -> Range<usize> {
         let start = self.start as usize;
         start..start + self.len as usize
@@ -324,10 +331,12 @@ pub(crate) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    #[inline]
     pub(super) fn cell(self, column: usize) -> RawCell {
         self.cells.get(column).copied().unwrap_or_default()
     }
 
+    #[inline]
     pub(super) fn slice(self, cell: RawCell) -> &'a str {
         let text: &'a str = match cell.kind {
             Kind::Unescaped => &self.table.unescaped,
@@ -338,6 +347,7 @@ impl<'a> Row<'a> {
 
     /// A member's text, also that of a number or truth value; `None` if it is missing, or a list or
     /// object.
+    #[inline]
     pub(crate) fn text(self, column: usize) -> Option<&'a str> {
         let cell = self.cell(column);
         match cell.kind {
@@ -353,6 +363,19 @@ impl<'a> Row<'a> {
             Kind::Missing => Number::Missing,
             Kind::Text | Kind::Unescaped | Kind::Bare => Number::from_text(self.slice(cell)),
             Kind::Nested | Kind::List => Number::Unreadable(self.slice_of_any(cell)),
+        }
+    }
+
+    /// A member's number, taken as seconds, in milliseconds.
+    pub(crate) fn duration_ms(self, column: usize) -> Result<Option<i64>, &'a str> {
+        let cell = self.cell(column);
+        match cell.kind {
+            Kind::Missing => Ok(None),
+            Kind::Text | Kind::Unescaped | Kind::Bare => {
+                let text = self.slice(cell);
+                api_client::milliseconds(text).map(Some).ok_or(text)
+            }
+            Kind::Nested | Kind::List => Err(self.slice_of_any(cell)),
         }
     }
 

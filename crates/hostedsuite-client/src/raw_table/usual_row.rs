@@ -3,91 +3,84 @@
 //! The service writes members in the order of the columns, and without blanks. Such a row takes
 //! two thirds of the instructions that [`Reader`] needs for any other.
 
-use super::json::Reader;
+use super::json::{Read, Reader};
 use super::key::Key;
 use super::scalars::{is_bare, near_quote_or_backslash};
-use super::table::{Column, Holds, Kind, RawCell, RawTable};
+use super::table::{Holds, Kind, RawCell, RawTable};
 
 impl Reader<'_> {
     /// Reads the row that begins here, if it is a usual one. `None` if it is not: then it has to be
     /// read again from its beginning, with what was read into `table` removed.
     pub(super) fn usual_row(&mut self, table: &mut RawTable, base: usize) -> Option<()> {
-        let columns = table.columns;
-        let bytes = self.bytes;
-        let mut at = self.at + 1;
-        let mut next = 0;
-        if *bytes.get(self.at)? != b'{' {
+        let end = self.bytes.len();
+        let [b'{', members @ ..] = self.bytes.get(self.at..)? else {
             return None;
-        }
-        loop {
-            let head = bytes.get(at..)?.first_chunk::<{ Key::SPAN }>()?;
-            let column = loop {
-                let column = columns.get(next)?;
-                next += 1;
-                if column.key.begins(head) {
-                    break column;
-                }
-            };
-            at += column.key.len();
-            let cell = match (bytes.get(at)?, column.holds) {
-                (b'"', Holds::Scalar) => {
-                    let start = at + 1;
-                    match end_of_text(bytes.get(start..)?) {
-                        Some(len) => {
-                            at = start + len + 1;
-                            RawCell::at(Kind::Text, start..start + len)
-                        }
-                        None => self.escaped_at(&mut at, table)?,
+        };
+        let mut rest = members;
+        let RawTable {
+            columns,
+            cells,
+            inner,
+            unescaped,
+            ..
+        } = table;
+        let cells = cells.get_mut(base..)?;
+        for (column, cell) in columns.iter().zip(cells) {
+            // The service leaves out members that are null.
+            if !column.key.begins(rest.first_chunk::<{ Key::SPAN }>()?) {
+                continue;
+            }
+            let value = rest.get(column.key.len()..)?;
+            (*cell, rest) = match (value, column.holds) {
+                ([b'"', text @ ..], Holds::Scalar) => match end_of_text(text) {
+                    Some(len) => {
+                        let start = end - text.len();
+                        let cell = RawCell::at(Kind::Text, start..start + len);
+                        (cell, text.get(len + 1..)?)
                     }
+                    None => self.at_value(value, |reader| reader.scalar(unescaped))?,
+                },
+                ([b'[', ..], Holds::Texts) => {
+                    self.at_value(value, |reader| reader.list(inner, unescaped, None))?
                 }
-                (b'[', Holds::Texts) => self.list_at(&mut at, table, None)?,
-                (b'[', Holds::Objects(members)) => self.list_at(&mut at, table, Some(members))?,
+                ([b'[', ..], Holds::Objects(members)) => {
+                    self.at_value(value, |reader| reader.list(inner, unescaped, Some(members)))?
+                }
                 (_, Holds::Scalar) => {
-                    let rest = bytes.get(at..)?;
-                    let len = rest.iter().position(|byte| !is_bare(*byte))?;
-                    let text = rest.get(..len)?;
+                    let len = value.iter().position(|byte| !is_bare(*byte))?;
+                    let (text, rest) = value.split_at_checked(len)?;
                     let kind = match text {
                         [] => return None,
                         b"null" => Kind::Missing,
                         _ => Kind::Bare,
                     };
-                    at += len;
-                    RawCell::at(kind, at - len..at)
+                    let start = end - value.len();
+                    (RawCell::at(kind, start..start + len), rest)
                 }
                 _ => return None,
             };
-            *table.cells.get_mut(base + next - 1)? = cell;
-            let end = *bytes.get(at)?;
-            at += 1;
-            match end {
-                b',' => {}
-                b'}' => {
-                    self.at = at;
+            match rest {
+                [b',', next @ ..] => rest = next,
+                [b'}', next @ ..] => {
+                    self.at = end - next.len();
                     return Some(());
                 }
                 _ => return None,
             }
         }
+        None
     }
 
-    #[cold]
-    fn escaped_at(&mut self, at: &mut usize, table: &mut RawTable) -> Option<RawCell> {
-        self.at = *at;
-        let cell = self.scalar(&mut table.unescaped).ok()?;
-        *at = self.at;
-        Some(cell)
-    }
-
-    fn list_at(
+    /// Has the value at the beginning of `rest` read as in any row. Returns also what follows it.
+    fn at_value<'b>(
         &mut self,
-        at: &mut usize,
-        table: &mut RawTable,
-        members: Option<&'static [Column]>,
-    ) -> Option<RawCell> {
-        self.at = *at;
-        let cell = self.list(table, members).ok()?;
-        *at = self.at;
-        Some(cell)
+        rest: &'b [u8],
+        read: impl FnOnce(&mut Self) -> Read<RawCell>,
+    ) -> Option<(RawCell, &'b [u8])> {
+        let start = self.bytes.len() - rest.len();
+        self.at = start;
+        let cell = read(self).ok()?;
+        Some((cell, rest.get(self.at - start..)?))
     }
 }
 

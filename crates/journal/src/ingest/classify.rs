@@ -160,6 +160,9 @@ impl Classifier<'_> {
         call: &Call<'_>,
         identity: &Identity,
     ) -> Result<Option<(KnownIndex, KnownCall)>> {
+        if !memory.may_have(identity.hash) {
+            return Ok(None);
+        }
         let same = memory
             .with_hash(identity.hash)
             .find(|(_, known)| known.fingerprint == identity.fingerprint);

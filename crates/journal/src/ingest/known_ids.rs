@@ -53,12 +53,23 @@ impl KnownIds {
         self.entries.capacity() * size_of::<KnownCall>() + self.index.allocation_size()
     }
 
+    /// The call with a number.
+    pub(crate) fn get(&self, number: u32) -> Option<KnownCall> {
+        self.entries.get(number as usize).copied()
+    }
+
     /// All calls with a hash, each with its number: one, unless hashes collide.
     pub(crate) fn with_hash(&self, hash: u64) -> impl Iterator<Item = (u32, KnownCall)> {
         self.index
             .iter_hash(hash)
-            .filter_map(|&number| Some((number, *self.entries.get(number as usize)?)))
+            .filter_map(|&number| Some((number, self.get(number)?)))
             .filter(move |(_, entry)| entry.hash == hash)
+    }
+
+    /// Whether a call has this hash.
+    pub(crate) fn has_hash(&self, hash: u64) -> bool {
+        let is_same = |number: &u32| hash_of(&self.entries, *number) == hash;
+        !self.index.is_empty() && self.index.find(hash, is_same).is_some()
     }
 
     /// Adds a call that is not in the table, and returns its number. `None` if the table has 2³²
@@ -192,6 +203,7 @@ mod tests {
             .collect();
         batches.sort_unstable();
         assert_eq!(batches, [1, 9]);
+        assert!(known.has_hash(7) && known.has_hash(8) && !known.has_hash(9));
         assert!(
             known.contains(7, RowAddress { batch: 1, row: 0 })
                 && !known.contains(7, RowAddress { batch: 2, row: 0 })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use callmeter_journal::{AccountState, Classification, CoverageChange, PollOptions, Purpose};
-use callmeter_records::{Call, Reading};
+use callmeter_records::{Call, Reading, id_hash};
 
 use crate::support::{
     DAY, HOUR, MINUTE, NEW, NOON, Place, SECOND, add_page, all_batches, call, call_lines,
@@ -546,6 +546,58 @@ fn a_guid_is_one_id_in_every_spelling() {
     assert!(reader.verify(|_| ()).unwrap().is_sound());
 }
 
+fn known_calls_are_found_in_any_order_and_only_once() {
+    let place = Place::new();
+    let journal = place.open();
+    let ids: Vec<String> = (0..50).map(|number| format!("id{number}")).collect();
+    let calls: Vec<Call<'_>> = ids.iter().map(|id| call(id)).collect();
+    poll_page(&journal, NOON, &calls);
+    // In their order, backwards, and with some left out.
+    let orders: [Vec<usize>; 3] = [
+        (0..50).collect(),
+        (0..50).rev().collect(),
+        (0..50).step_by(3).collect(),
+    ];
+    for order in orders {
+        let mut poll = poll(&journal, NOON + MINUTE);
+        let mut page = poll.page(NOON - DAY..NOON, NOON + MINUTE).unwrap();
+        for index in &order {
+            let hash = id_hash(&ids[*index]);
+            assert_eq!(page.add_known(hash), Some(Classification::Known));
+        }
+        for index in &order {
+            let hash = id_hash(&ids[*index]);
+            assert_eq!(page.add_known(hash), Some(Classification::Repeated));
+        }
+        assert_eq!(page.add_known(id_hash("other")), None);
+        let counts = page.commit(None).unwrap().counts;
+        assert_eq!(
+            (counts.known, counts.repeated),
+            (order.len() as u64, order.len() as u64)
+        );
+    }
+}
+
+fn a_page_in_memory_never_waits() {
+    let place = Place::new();
+    let journal = place.open();
+    poll_page(&journal, NOON, &[call("a")]);
+    let mut one = poll(&journal, NOON);
+    let mut other = poll(&journal, NOON);
+    let mut page = one.page_in_memory(NOON - DAY..NOON, NOON).unwrap();
+    assert_eq!(page.add_known(id_hash("a")), Some(Classification::Known));
+    // Another page of the account is open.
+    assert!(other.page_in_memory(NOON - DAY..NOON, NOON).is_none());
+    page.commit(None).unwrap();
+    assert!(other.page_in_memory(NOON - DAY..NOON, NOON).is_some());
+    // A poll of other days: the ids of these have to be loaded.
+    let later = NOON + 3 * DAY;
+    let _later = poll(&journal, later);
+    assert!(other.page_in_memory(NOON - DAY..NOON, NOON).is_none());
+    let mut page = other.page(NOON - DAY..NOON, NOON).unwrap();
+    assert_eq!(page.add_known(id_hash("a")), Some(Classification::Known));
+}
+
 on_both_engines! {
     a_page_becomes_a_batch
     known_calls_are_not_journaled_again_also_after_a_restart
@@ -566,4 +618,6 @@ on_both_engines! {
     a_page_and_the_state_of_its_account_are_one_commit
     a_page_of_more_rows_than_a_batch_holds_is_still_one_commit
     a_guid_is_one_id_in_every_spelling
+    known_calls_are_found_in_any_order_and_only_once
+    a_page_in_memory_never_waits
 }

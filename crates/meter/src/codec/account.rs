@@ -37,8 +37,8 @@ pub(super) fn encode_account(out: &mut Writer, totals: &AccountTotals) {
                 out.number(column.get(place).copied().unwrap_or(0));
             }
         }
-        if let Some((chunk, place)) = totals.calls.times.row(row) {
-            for column in &chunk.columns.columns {
+        if let Some((times, place)) = totals.calls.times_of(row) {
+            for column in &times.columns {
                 encode_histogram(out, column, place);
             }
         }

@@ -128,14 +128,7 @@ impl<'a> Column<'a> {
                 }
                 DataType::Utf8 => Value::Text(self.text_at(at)),
                 DataType::List(item) => Value::List(self.list_at(item, at)),
-                DataType::Struct(fields) => Value::Struct(Struct {
-                    fields,
-                    array: self.array,
-                    // `child` adds the array's own offset again.
-                    base: self.base - to_index(self.array.offset),
-                    len: self.len,
-                    row,
-                }),
+                DataType::Struct(fields) => Value::Struct(self.members_of(fields, row)),
                 DataType::Unsupported(_) => Value::Null,
             }
         }
@@ -149,6 +142,27 @@ impl<'a> Column<'a> {
         }
         // SAFETY: a checked text column, and the row exists.
         Some(unsafe { self.text_at(self.base + row) })
+    }
+
+    /// The members of a column of structs, each with a row for each of its rows; `None` if the
+    /// column holds something else.
+    pub fn members(&self) -> Option<impl ExactSizeIterator<Item = Column<'a>> + use<'a>> {
+        let DataType::Struct(fields) = self.field.data_type() else {
+            return None;
+        };
+        let all = self.members_of(fields, 0);
+        Some((0..fields.len()).map(move |index| all.member(index)))
+    }
+
+    fn members_of(&self, fields: &'a [Field], row: usize) -> Struct<'a> {
+        Struct {
+            fields,
+            array: self.array,
+            // `child` adds the array's own offset again.
+            base: self.base - to_index(self.array.offset),
+            len: self.len,
+            row,
+        }
     }
 
     /// The texts of all rows, joined without separators; `None` if the column holds something else.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use callmeter_plugin_abi::arrow::ArrowArray;
 
@@ -209,6 +210,19 @@ impl<'a> Lists<'a> {
         let at = self.place.at(row)?;
         // SAFETY: a checked column of lists, and the row exists.
         Some(unsafe { self.column.list(at) })
+    }
+
+    /// The items of all lists as one column; `None` if there is no list.
+    pub fn items(&self) -> Option<Column<'a>> {
+        let list = (0..self.place.len).find_map(|row| self.get(row))?;
+        Some(list.items().0)
+    }
+
+    /// The rows of [`items`](Self::items) that are the row's list; `None` if it is null, and after
+    /// the last row.
+    #[inline]
+    pub fn span(&self, row: usize) -> Option<Range<usize>> {
+        Some(self.get(row)?.items().1)
     }
 }
 

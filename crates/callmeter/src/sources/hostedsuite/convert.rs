@@ -5,7 +5,7 @@
 
 use api_client::Number;
 use callmeter_records::{Balance, Call, Interaction, Reading, TimeReader};
-use hostedsuite_client::{BalanceRef, CallRef, InteractionRef, is_no_id};
+use hostedsuite_client::{BalanceRef, CallRef, InteractionRef};
 
 /// Converts the rows of one page; its buffers are used again for each row.
 pub(crate) struct CallConverter<'p, 't> {
@@ -33,13 +33,13 @@ macro_rules! read {
         $value.text()
     };
     (id, $value:expr, $times:expr) => {
-        $value.text().map(str::trim).filter(|id| !is_no_id(id))
+        $value.id()
     };
     (time, $value:expr, $times:expr) => {
         Reading::parse($value.time(), |text| $times.read(text))
     };
     (millis, $value:expr, $times:expr) => {
-        reading($value.number().into_duration_ms())
+        reading($value.duration_ms())
     };
     (int, $value:expr, $times:expr) => {
         whole($value.number())

@@ -9,6 +9,7 @@
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ListArray, RecordBatch};
+use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::{ArrowError, DataType, TimeUnit};
 
 use super::integers;
@@ -49,7 +50,7 @@ impl ColumnWriter {
             }
             Some(nulls) => {
                 out.push(SOME_NULL);
-                write_bits(out, nulls.iter());
+                write_bits(out, nulls.inner());
             }
         }
         match column.data_type() {
@@ -59,20 +60,19 @@ impl ColumnWriter {
                 self.integers(out, values.iter().flatten().map(i64::from));
             }
             DataType::Int64 => {
-                let values = column.as_primitive::<Int64Type>();
-                match nulls {
-                    None => self.integers(out, values.values().iter().copied()),
-                    Some(_) => self.integers(out, values.iter().flatten()),
-                }
+                self.wide_integers(out, column.as_primitive::<Int64Type>().values(), nulls);
             }
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
                 let values = column.as_primitive::<TimestampMicrosecondType>();
+                self.wide_integers(out, values.values(), nulls);
+            }
+            DataType::Boolean => {
+                let values = column.as_boolean();
                 match nulls {
-                    None => self.integers(out, values.values().iter().copied()),
-                    Some(_) => self.integers(out, values.iter().flatten()),
+                    None => write_bits(out, values.values()),
+                    Some(_) => write_bits(out, &values.iter().flatten().collect()),
                 }
             }
-            DataType::Boolean => write_bits(out, column.as_boolean().iter().flatten()),
             DataType::Decimal128(..) => {
                 self.decimals(
                     out,
@@ -95,6 +95,21 @@ impl ColumnWriter {
             }
         }
         Ok(())
+    }
+
+    /// Writes the numbers that are not null.
+    fn wide_integers(&mut self, out: &mut Vec<u8>, numbers: &[i64], nulls: Option<&NullBuffer>) {
+        self.numbers.clear();
+        match nulls {
+            None => self.numbers.extend_from_slice(numbers),
+            Some(nulls) => {
+                for (from, to) in nulls.valid_slices() {
+                    let some = numbers.get(from..to).unwrap_or_default();
+                    self.numbers.extend_from_slice(some);
+                }
+            }
+        }
+        integers::write(out, &mut self.numbers);
     }
 
     fn integers(&mut self, out: &mut Vec<u8>, numbers: impl Iterator<Item = i64>) {
@@ -140,19 +155,10 @@ impl ColumnWriter {
     }
 }
 
-/// Writes a bit for each value, the first as the lowest bit of a byte.
-fn write_bits(out: &mut Vec<u8>, bits: impl Iterator<Item = bool>) {
-    let mut byte = 0;
-    let mut count = 0;
-    for bit in bits {
-        byte |= u8::from(bit) << count;
-        count += 1;
-        if count == 8 {
-            out.push(byte);
-            (byte, count) = (0, 0);
-        }
-    }
-    if count > 0 {
-        out.push(byte);
+/// Writes a bit for each value, the first as the lowest bit of a byte. That is how Arrow has them.
+fn write_bits(out: &mut Vec<u8>, bits: &BooleanBuffer) {
+    out.extend_from_slice(&bits.sliced());
+    if let (Some(last), used @ 1..) = (out.last_mut(), bits.len() % 8) {
+        *last &= (1 << used) - 1;
     }
 }

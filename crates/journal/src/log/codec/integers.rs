@@ -12,11 +12,21 @@ const STEPS: u8 = 3;
 
 /// Writes numbers. They are left changed.
 pub(super) fn write(out: &mut Vec<u8>, numbers: &mut [i64]) {
-    let base = numbers.iter().copied().min().unwrap_or(0);
-    let largest = numbers.iter().copied().max().unwrap_or(0);
-    if let Some(step) = step(numbers).filter(|_| base != largest) {
+    let first = numbers.first().copied().unwrap_or(0);
+    let (mut base, mut largest) = (first, first);
+    for number in &*numbers {
+        base = base.min(*number);
+        largest = largest.max(*number);
+    }
+    if base == largest {
+        // Nothing exceeds the base, at any scale.
+        out.push(2 << 4);
+        out.extend_from_slice(&base.to_le_bytes());
+        return;
+    }
+    if let Some(step) = step(numbers) {
         out.push(STEPS << 4);
-        out.extend_from_slice(&numbers.first().copied().unwrap_or(0).to_le_bytes());
+        out.extend_from_slice(&first.to_le_bytes());
         out.extend_from_slice(&step.to_le_bytes());
         return;
     }
@@ -73,10 +83,15 @@ fn divide<const SCALE: u64>(numbers: &mut [i64]) -> bool {
 }
 
 fn put<const WIDTH: usize>(out: &mut Vec<u8>, numbers: &[i64]) {
-    out.reserve(numbers.len() * WIDTH);
-    for number in numbers {
+    let start = out.len();
+    out.resize(start + numbers.len() * WIDTH, 0);
+    let (places, _) = out
+        .get_mut(start..)
+        .unwrap_or_default()
+        .as_chunks_mut::<WIDTH>();
+    for (place, number) in places.iter_mut().zip(numbers) {
         if let Some(low) = number.to_le_bytes().first_chunk::<WIDTH>() {
-            out.extend_from_slice(low);
+            *place = *low;
         }
     }
 }

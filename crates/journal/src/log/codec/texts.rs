@@ -27,6 +27,7 @@ pub(super) struct TextWriter {
     /// The entry of each text.
     codes: Vec<u16>,
     lengths: Vec<i64>,
+    near: NearEntries,
 }
 
 impl TextWriter {
@@ -68,6 +69,7 @@ impl TextWriter {
         self.index.clear();
         self.entries.clear();
         self.codes.clear();
+        self.near.clear(texts.len());
         let mut last: Option<(&[u8], u16)> = None;
         for (row, text) in bytes_of(texts).enumerate() {
             if texts.is_null(row) {
@@ -80,19 +82,27 @@ impl TextWriter {
                 self.codes.push(code);
                 continue;
             }
+            let entry_of = |entries: &[usize], code: u16| {
+                let row = entries.get(usize::from(code));
+                row.map_or(&[][..], |row| texts.value(*row).as_bytes())
+            };
+            let near = self.near.place(text);
+            if let Some(code) = self.near.get(near)
+                && entry_of(&self.entries, code) == text
+            {
+                self.codes.push(code);
+                last = Some((text, code));
+                continue;
+            }
             let known = self.entries.len();
             if known > TRIED.max(self.codes.len()) / 2 + TRIED / 2 {
                 return false;
             }
             let entries = &self.entries;
-            let entry_of = |code: u16| {
-                let row = entries.get(usize::from(code));
-                row.map_or(&[][..], |row| texts.value(*row).as_bytes())
-            };
             let entry = self.index.entry(
                 xxh3_64(text),
-                |code| entry_of(*code) == text,
-                |code| xxh3_64(entry_of(*code)),
+                |code| entry_of(entries, *code) == text,
+                |code| xxh3_64(entry_of(entries, *code)),
             );
             let code = match entry {
                 Entry::Occupied(known) => *known.get(),
@@ -108,9 +118,63 @@ impl TextWriter {
                 }
             };
             self.codes.push(code);
+            self.near.set(near, code);
             last = Some((text, code));
         }
         !self.entries.is_empty()
+    }
+}
+
+/// The entries that were used last, by a few bytes of their texts: most texts of a dictionary are
+/// found here, in half the instructions of a hash of all their bytes. Others are found by the hash,
+/// so that texts that share these bytes do no harm.
+#[derive(Default)]
+struct NearEntries {
+    /// The entry of each place; `u16::MAX` is none.
+    codes: Vec<u16>,
+}
+
+impl NearEntries {
+    /// More places than most dictionaries have entries.
+    const MOST: usize = 2_048;
+
+    /// Forgets all, and makes room for the entries of so many texts.
+    fn clear(&mut self, texts: usize) {
+        self.codes.clear();
+        let places = texts.next_power_of_two().min(Self::MOST);
+        self.codes.resize(places, u16::MAX);
+    }
+
+    /// The place of a text: made of its length, its first eight bytes and its last eight.
+    #[inline]
+    fn place(&self, text: &[u8]) -> usize {
+        const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+        let ends = match (text.first_chunk(), text.last_chunk()) {
+            (Some(first), Some(last)) => {
+                u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29)
+            }
+            _ => text
+                .iter()
+                .fold(0, |all, byte| (all << 8) | u64::from(*byte)),
+        };
+        let mixed = (ends ^ text.len() as u64).wrapping_mul(MIX);
+        // The upper half is mixed best.
+        usize::try_from(mixed >> 32).unwrap_or(0) & self.codes.len().wrapping_sub(1)
+    }
+
+    #[inline]
+    fn get(&self, place: usize) -> Option<u16> {
+        self.codes
+            .get(place)
+            .copied()
+            .filter(|code| *code != u16::MAX)
+    }
+
+    #[inline]
+    fn set(&mut self, place: usize, code: u16) {
+        if let Some(slot) = self.codes.get_mut(place) {
+            *slot = code;
+        }
     }
 }
 
