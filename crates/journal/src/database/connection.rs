@@ -143,8 +143,8 @@ impl Connection {
         }
     }
 
-    /// Tells the instances that follow the journal which batch is the last one, when the transaction
-    /// is committed.
+    /// Tells the instances that follow the journal which batch is the last one. They hear it when
+    /// the transaction is committed.
     pub(crate) fn announce(&self, head: BatchSeq) -> DatabaseResult<()> {
         match &self.engine {
             Engine::Sqlite(_) => Ok(()),
