@@ -75,6 +75,17 @@ async fn systemd_is_told_when_it_is_ready_reloads_lives_and_stops() {
     );
     manager.until("WATCHDOG=1");
     manager.until("WATCHDOG=1");
+    // The program that systemd started is the same process still, with one pool of memory.
+    let system = format!("/proc/{}", exporter.process().pid().as_raw_nonzero());
+    let environment = std::fs::read(format!("{system}/environ")).unwrap();
+    let pools = b"MALLOC_ARENA_MAX=1".as_slice();
+    assert!(
+        environment
+            .split(|byte| *byte == 0)
+            .any(|variable| variable == pools)
+    );
+    let name = std::fs::read_to_string(format!("{system}/comm")).unwrap();
+    assert_eq!(name.trim(), "callmeter");
 
     // SIGHUP, and a request; one that is refused ends as well.
     exporter.process().signal(Signal::HUP);

@@ -60,7 +60,13 @@ pub(crate) fn programs() -> Result<(), Error> {
     for (name, package, why) in PROGRAMS {
         tools::program(name, package, why)?;
     }
-    Ok(())
+    // Its programs are not on the path.
+    tools::file_of_package(
+        |version| version.join("bin/initdb"),
+        "/usr/lib/postgresql",
+        "postgresql",
+        "the journal is tested on a server",
+    )
 }
 
 /// The result of a run, and its summary lines.

@@ -65,6 +65,36 @@ pub(crate) fn program(name: &str, package: &str, why: &str) -> Result<PathBuf, E
     })
 }
 
+/// Installs a Debian package unless a directory has a folder with this file.
+pub(crate) fn file_of_package(
+    file: impl Fn(&Path) -> PathBuf,
+    directory: &str,
+    package: &str,
+    why: &str,
+) -> Result<(), Error> {
+    let is_there = || {
+        let folders = std::fs::read_dir(directory).into_iter().flatten();
+        folders
+            .flatten()
+            .any(|folder| file(&folder.path()).is_file())
+    };
+    if is_there() {
+        return Ok(());
+    }
+    apt(&[package]).map_err(|error| {
+        Error::Missing(format!(
+            "{package} is missing ({why}) and apt cannot install it: {error}"
+        ))
+    })?;
+    if is_there() {
+        Ok(())
+    } else {
+        Err(Error::Missing(format!(
+            "{package} is installed, but not in {directory}"
+        )))
+    }
+}
+
 /// Installs Debian packages.
 fn apt(packages: &[&str]) -> Result<(), Error> {
     static UPDATE: Once = Once::new();

@@ -68,7 +68,10 @@ pub(crate) fn path(journal: &Path) -> PathBuf {
 /// The journal is locked, so that no other exporter uses a socket that is there.
 pub(crate) fn serve(app: AppContext, stop: Stop) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    let path = path(app.journal.path());
+    // Without a file the journal has no place for the socket.
+    let Some(path) = app.journal.location().file().map(path) else {
+        return tasks;
+    };
     match open(&path) {
         Ok(listener) => {
             tasks.spawn(accept(listener, path.clone(), app, stop));

@@ -17,6 +17,7 @@ pub mod exit;
 pub mod file_size;
 mod log_lines;
 pub mod logging;
+pub mod malloc_pools;
 pub mod pipeline;
 mod reload;
 pub mod secret_redactor;

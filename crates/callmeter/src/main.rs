@@ -7,6 +7,7 @@ use callmeter::commands;
 use callmeter::exit::Failure;
 use callmeter::file_size;
 use callmeter::logging;
+use callmeter::malloc_pools;
 use callmeter_plugin_host::CHILD_ARGUMENT;
 
 fn main() -> ExitCode {
@@ -33,7 +34,10 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
             &args.config.config_file,
             args.web.web_config_file.as_deref(),
         ),
-        Command::Run(args) => commands::run::run(args),
+        Command::Run(args) => {
+            malloc_pools::use_one();
+            commands::run::run(args)
+        }
         Command::CheckConfig(args) => {
             let file = args.file.as_deref().unwrap_or(&args.config.config_file);
             commands::check_config::run(file, args.web_config_file.as_deref())

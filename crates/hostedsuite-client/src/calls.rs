@@ -131,6 +131,11 @@ impl CallsPage {
         self.bytes
     }
 
+    /// Whether all rows are known: [`CallRow::Known`].
+    pub fn is_known(&self) -> bool {
+        (0..self.table.len()).all(|index| self.table.known(index).is_some())
+    }
+
     /// All rows in the server's order.
     pub fn rows(&self) -> impl Iterator<Item = CallRow<'_>> {
         (0..self.table.len()).filter_map(|index| {

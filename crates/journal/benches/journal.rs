@@ -10,7 +10,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use callmeter_journal::{Journal, Options, PollOptions, Purpose};
+use callmeter_journal::{Journal, Options, PollOptions, PostgresJournal, Purpose};
 use callmeter_records::{Call, Interaction, Reading};
 use tempfile::TempDir;
 
@@ -22,6 +22,9 @@ const NOON: i64 = 1_786_017_600 * SECOND;
 const RANGE: std::ops::Range<i64> = NOON - 3 * 86_400 * SECOND..NOON;
 
 fn main() {
+    if let Ok(url) = std::env::var("CALLMETER_BENCH_POSTGRES") {
+        server_figures(&url);
+    }
     figures();
     divan::main();
 }
@@ -190,6 +193,34 @@ fn figures() {
         bytes * 100 / ids
     );
     drop(poll);
+}
+
+/// What a server costs: `CALLMETER_BENCH_POSTGRES` has its URL. It leaves the schema
+/// `callmeter_bench`, which must not be there before.
+fn server_figures(url: &str) {
+    let journal = Journal::connect(&PostgresJournal {
+        schema: "callmeter_bench".to_owned(),
+        ..PostgresJournal::new(url)
+    })
+    .expect("the server answers");
+    let mut times = Vec::new();
+    for page in 0..300 {
+        let texts = Texts::new(page * PAGE, PAGE);
+        let begun = Instant::now();
+        append(&journal, &texts);
+        times.push(begun.elapsed());
+    }
+    let all: Duration = times.iter().sum();
+    times.sort_unstable();
+    let calls = f64::from(u32::try_from(times.len() * PAGE).unwrap_or(u32::MAX));
+    println!(
+        "server: {:.0} calls/s in pages of 1,000; a page takes {:?}, 99 of 100 at most {:?}",
+        calls / all.as_secs_f64(),
+        times[times.len() / 2],
+        times[times.len() * 99 / 100]
+    );
+    let stats = journal.stats().expect("the journal reads");
+    println!("server: {} bytes of journal a call", stats.bytes / 300_000);
 }
 
 /// Appends a page of 1,000 new calls durably.

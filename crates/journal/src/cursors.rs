@@ -1,14 +1,17 @@
 //! How far each output has acknowledged each of its streams.
 
 use callmeter_records::{Backlog, BatchSeq, Stream};
-use rusqlite::{Connection, OptionalExtension as _, params};
 
+use crate::database::connection::Connection;
+use crate::database::error::DatabaseResult;
+use crate::database::value::values;
 use crate::error::{JournalError, Result};
 use crate::journal::Journal;
 use crate::log::batch_row::COLUMNS;
 use crate::log::cursor_rows::{Cursor, last_sequence_at, read_all, read_one};
+use crate::log::head::read_stream;
 use crate::log::reader::Reader;
-use crate::sqlite::format;
+use crate::log::writer::Numbers;
 
 /// Where a new output starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,28 +25,30 @@ pub enum Start {
 }
 
 const ADD: &str = "add an output to";
+const CHANGE: &str = "change the outputs of";
+const ACKNOWLEDGE: &str = "acknowledge in";
 
-/// The cursor of a new output. `end` is the last batch, and the last sequence of the stream.
+/// The cursor of a new output. `numbers` are those that come next.
 fn new_cursor(
     conn: &Connection,
     output: &str,
     stream: Stream,
     start: Start,
-    end: (BatchSeq, i64),
-) -> rusqlite::Result<Cursor> {
+    numbers: &Numbers,
+) -> DatabaseResult<Cursor> {
+    let last_sequence = numbers.last_sequence(stream);
     let (batch, sequence) = match start {
-        Start::Newest => end,
+        Start::Newest => (numbers.head(), last_sequence),
         Start::After(batch) => (batch, last_sequence_at(conn, stream, batch)?.unwrap_or(0)),
         Start::Oldest => {
             // The output does not lose what retention deleted before it was registered.
-            let first: Option<i64> = conn
-                .query_row(
-                    "SELECT first_sequence FROM batches WHERE stream = ? ORDER BY seq LIMIT 1",
-                    [stream.code()],
-                    |row| row.get(0),
-                )
-                .optional()?;
-            (BatchSeq::START, first.map_or(end.1, |first| first - 1))
+            let first: Option<i64> = conn.first(
+                "SELECT first_sequence FROM batches WHERE stream = ? ORDER BY seq LIMIT 1",
+                values![stream.code()],
+                |row| row.get(0),
+            )?;
+            let before = first.map_or(last_sequence, |first| first - 1);
+            (BatchSeq::START, before)
         }
     };
     Ok(Cursor {
@@ -58,12 +63,12 @@ fn new_cursor(
 impl Reader {
     /// All cursors, by output and stream.
     pub fn cursors(&self) -> Result<Vec<Cursor>> {
-        read_all(&self.conn, &self.path)
+        read_all(&self.conn)
     }
 
     /// The cursor of an output for a stream; `None` if it was not registered.
     pub fn cursor(&self, output: &str, stream: Stream) -> Result<Option<Cursor>> {
-        read_one(&self.conn, &self.path, output, stream)
+        read_one(&self.conn, output, stream)
     }
 
     /// The records of a stream that an output has not acknowledged. Takes a few microseconds,
@@ -83,9 +88,9 @@ impl Reader {
             &format!(
                 "SELECT {COLUMNS} FROM batches WHERE stream = ? AND seq > ? ORDER BY seq LIMIT 1"
             ),
-            params![cursor.stream.code(), cursor.batch.to_sql()],
+            values![cursor.stream.code(), cursor.batch.to_sql()],
         )?;
-        let last = format::read_stream(&self.conn, &self.path, cursor.stream)? - 1;
+        let last = read_stream(&self.conn, cursor.stream)? - 1;
         Ok(Backlog {
             records: u64::try_from(last - cursor.sequence).unwrap_or(0),
             oldest_observed_at: oldest.map(|batch| batch.observed_at),
@@ -115,15 +120,13 @@ impl Journal {
     /// that the output has not acknowledged.
     pub fn register_output(&self, output: &str, stream: Stream, start: Start) -> Result<Cursor> {
         let mut writer = self.log.writer();
-        if let Some(cursor) = read_one(&writer.conn, &writer.path, output, stream)? {
+        if let Some(cursor) = read_one(&writer.conn, output, stream)? {
             return Ok(cursor);
         }
-        let end = (writer.head(), writer.last_sequence(stream));
-        let path = writer.path.clone();
-        writer.transaction(ADD, |transaction| {
-            let cursor = new_cursor(transaction, output, stream, start, end)
+        writer.transaction(ADD, |transaction, numbers| {
+            let cursor = new_cursor(transaction, output, stream, start, numbers)
                 .and_then(|cursor| cursor.write(transaction).map(|()| cursor));
-            cursor.map_err(|source| JournalError::sqlite(&path, ADD, source))
+            cursor.map_err(|source| transaction.failed(ADD, source))
         })
     }
 
@@ -131,12 +134,7 @@ impl Journal {
     /// removes all others, so that retention waits for nothing else. Returns the removed cursors.
     pub fn set_outputs(&self, outputs: &[(&str, Stream, Start)]) -> Result<Vec<Cursor>> {
         let mut writer = self.log.writer();
-        let ends: Vec<_> = outputs
-            .iter()
-            .map(|(_, stream, _)| (writer.head(), writer.last_sequence(*stream)))
-            .collect();
-        let path = writer.path.clone();
-        let known = read_all(&writer.conn, &path)?;
+        let known = read_all(&writer.conn)?;
         let is_wanted = |cursor: &Cursor| {
             outputs
                 .iter()
@@ -146,26 +144,26 @@ impl Journal {
         if removed.is_empty() && kept.len() == outputs.len() {
             return Ok(removed);
         }
-        writer.transaction("change the outputs of", |transaction| {
-            let change = || -> rusqlite::Result<()> {
+        writer.transaction(CHANGE, |transaction, numbers| {
+            let change = || -> DatabaseResult<()> {
                 for cursor in &removed {
                     transaction.execute(
                         "DELETE FROM cursors WHERE output = ? AND stream = ?",
-                        params![cursor.output, cursor.stream.code()],
+                        values![&cursor.output, cursor.stream.code()],
                     )?;
                 }
-                for ((output, stream, start), end) in outputs.iter().zip(ends) {
+                for (output, stream, start) in outputs {
                     let is_known = kept
                         .iter()
                         .any(|cursor| cursor.output == *output && cursor.stream == *stream);
                     if !is_known {
-                        new_cursor(transaction, output, *stream, *start, end)?
+                        new_cursor(transaction, output, *stream, *start, numbers)?
                             .write(transaction)?;
                     }
                 }
                 Ok(())
             };
-            change().map_err(|source| JournalError::sqlite(&path, "change the outputs of", source))
+            change().map_err(|source| transaction.failed(CHANGE, source))
         })?;
         Ok(removed)
     }
@@ -175,11 +173,10 @@ impl Journal {
     /// Does not wait for the disk: after a power failure the output may get the last batches again.
     pub fn acknowledge(&self, output: &str, stream: Stream, batch: BatchSeq) -> Result<()> {
         let mut writer = self.log.writer();
-        let path = writer.path.clone();
-        let batch = batch.min(writer.head());
-        writer.lazy_transaction("acknowledge in", |transaction| {
-            let sql = |source| JournalError::sqlite(&path, "acknowledge in", source);
-            let cursor = read_one(transaction, &path, output, stream)?.ok_or_else(|| {
+        writer.lazy_transaction(ACKNOWLEDGE, |transaction, numbers| {
+            let sql = |source| transaction.failed(ACKNOWLEDGE, source);
+            let batch = batch.min(numbers.head());
+            let cursor = read_one(transaction, output, stream)?.ok_or_else(|| {
                 JournalError::UnknownOutput {
                     output: output.to_owned(),
                     stream,

@@ -4,42 +4,44 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use callmeter_records::{BatchSeq, Stream, ViewError};
-use rusqlite::ErrorCode;
+
+use crate::database::error::{DatabaseError, Fault};
+use crate::location::Location;
 
 /// An error of the journal. The operation that failed has changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// Another process has locked the journal.
     #[error(
-        "journal {path} is locked by another process{holder}: stop that process, or use another path"
+        "journal {journal} is locked by another process{holder}: stop that process, or use another path"
     )]
     Locked {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
         /// ` (process 4711)` if the process id is known, else empty.
         holder: String,
     },
     /// The file is another database, or no database.
     #[error(
-        "{path} is not a callmeter journal, or its beginning is damaged: use another path, or restore a backup"
+        "{journal} is not a callmeter journal, or its beginning is damaged: use another path, or restore a backup"
     )]
     NotAJournal {
-        /// The file.
-        path: PathBuf,
+        /// What was opened.
+        journal: Location,
     },
     /// A reader found no file.
-    #[error("there is no journal at {path}")]
+    #[error("there is no journal at {journal}")]
     Missing {
-        /// The path.
-        path: PathBuf,
+        /// Where it was looked for.
+        journal: Location,
     },
     /// A newer callmeter wrote the journal.
     #[error(
-        "journal {path} has format {found}, but this callmeter reads formats up to {supported}: run a newer callmeter"
+        "journal {journal} has format {found}, but this callmeter reads formats up to {supported}: run a newer callmeter"
     )]
     NewerFormat {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
         /// The format of the file.
         found: i64,
         /// The newest format that this program reads.
@@ -47,37 +49,37 @@ pub enum JournalError {
     },
     /// An older callmeter wrote the journal, and this one only reads it.
     #[error(
-        "journal {path} has the older format {found}: start `callmeter run` once, which converts it"
+        "journal {journal} has the older format {found}: start `callmeter run` once, which converts it"
     )]
     OlderFormat {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
         /// The format of the file.
         found: i64,
     },
     /// The disk is full, or the page limit is reached.
     #[error(
-        "no space for journal {path}: free space on its disk, or lower the retention limits; nothing was lost, the records will be read again"
+        "no space for journal {journal}: free space on its disk, or lower the retention limits; nothing was lost, the records will be read again"
     )]
     Full {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
     },
     /// The file or its directory is not writable.
     #[error(
-        "journal {path} is not writable: give callmeter's user write access to the file and its directory"
+        "journal {journal} is not writable: give callmeter's user write access to the file and its directory"
     )]
     ReadOnly {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
     },
     /// The file is damaged.
     #[error(
-        "journal {path} is damaged: {what}; run `callmeter journal verify`, then restore a backup or start a new journal"
+        "journal {journal} is damaged: {what}; run `callmeter journal verify`, then restore a backup or start a new journal"
     )]
     Corrupt {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
         /// What is damaged.
         what: String,
     },
@@ -89,33 +91,181 @@ pub enum JournalError {
     },
     /// Retention removed a batch while a poll was about to read it.
     #[error(
-        "retention has just removed batch {seq} of journal {path}: the next poll goes on without it"
+        "retention has just removed batch {seq} of journal {journal}: the next poll goes on without it"
     )]
     Removed {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
         /// The batch.
         seq: BatchSeq,
     },
     /// The file system returned an error.
-    #[error("cannot {operation} journal {path}")]
+    #[error("cannot {operation} journal {journal}")]
     Io {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
         /// `open`, `lock` …
         operation: &'static str,
         /// The error of the system.
         source: io::Error,
     },
-    /// SQLite returned an error.
-    #[error("cannot {operation} journal {path}")]
-    Sqlite {
+    /// The database returned an error.
+    #[error("cannot {operation} journal {journal}")]
+    Database {
         /// The journal.
-        path: PathBuf,
+        journal: Location,
         /// `append to`, `read` …
         operation: &'static str,
-        /// The error of SQLite.
-        source: rusqlite::Error,
+        /// The error of the database.
+        source: DatabaseError,
+    },
+    /// The server cannot be reached, or the connection to it is lost.
+    #[error(
+        "cannot {operation} journal {journal}: the server cannot be reached, or ended the connection; check that it runs and that this machine may connect to it"
+    )]
+    Unreachable {
+        /// The journal.
+        journal: Location,
+        /// `append to`, `read` …
+        operation: &'static str,
+        /// The error of the connection.
+        source: DatabaseError,
+    },
+    /// The server has no connection left for callmeter.
+    #[error(
+        "the server of journal {journal} has no connection left: raise its `max_connections`, or the limit of the user or the database; an instance of callmeter keeps up to 10 open"
+    )]
+    Connections {
+        /// The journal.
+        journal: Location,
+    },
+    /// Others have kept the journal locked.
+    #[error(
+        "cannot {operation} journal {journal}: other transactions were in the way, several times; it is tried again later. `pg_stat_activity` shows them"
+    )]
+    Busy {
+        /// The journal.
+        journal: Location,
+        /// `append to`, `read` …
+        operation: &'static str,
+        /// The error of the database.
+        source: DatabaseError,
+    },
+    /// The server does not know the user, or the password is wrong.
+    #[error(
+        "the server of journal {journal} refuses callmeter's user: check the user and the password in the URL, and the server's `pg_hba.conf`"
+    )]
+    Refused {
+        /// The journal.
+        journal: Location,
+    },
+    /// The user lacks a right.
+    #[error(
+        "cannot {operation} journal {journal}: {message}; the user needs CREATE on the database once, then all rights on the schema and its tables"
+    )]
+    MissingRight {
+        /// The journal.
+        journal: Location,
+        /// `append to`, `read` …
+        operation: &'static str,
+        /// What the server says: which right on what.
+        message: String,
+    },
+    /// The server does not have the database.
+    #[error(
+        "the server of journal {journal} does not have that database: create it, with the encoding UTF8"
+    )]
+    NoDatabase {
+        /// The journal.
+        journal: Location,
+    },
+    /// The connection could not be encrypted, or the server's certificate is not trusted.
+    #[error(
+        "cannot make an encrypted connection to journal {journal}: check `tls`, `ca_file` and the server's certificate"
+    )]
+    Tls {
+        /// The journal.
+        journal: Location,
+        /// What failed.
+        source: DatabaseError,
+    },
+    /// The file with the certificates cannot be used.
+    #[error("cannot use the trusted certificates for journal {journal}: check `ca_file`")]
+    CaFile {
+        /// The journal.
+        journal: Location,
+        /// What failed.
+        source: io::Error,
+    },
+    /// The server is too old.
+    #[error("the server of journal {journal} is PostgreSQL {found}: use version {oldest} or later")]
+    ServerVersion {
+        /// The journal.
+        journal: Location,
+        /// Its version.
+        found: String,
+        /// The oldest version that works.
+        oldest: i64,
+    },
+    /// The database has another encoding.
+    #[error(
+        "the database of journal {journal} has the encoding {found}: create one with ENCODING 'UTF8' TEMPLATE template0"
+    )]
+    Encoding {
+        /// The journal.
+        journal: Location,
+        /// Its encoding.
+        found: String,
+    },
+    /// The server only reads.
+    #[error(
+        "the server of journal {journal} only reads, as a standby does: name the primary, or all servers with `target_session_attrs=read-write` in the URL"
+    )]
+    Standby {
+        /// The journal.
+        journal: Location,
+    },
+    /// The schema has tables of something else.
+    #[error("{journal} has tables that are not callmeter's: name another schema")]
+    ForeignSchema {
+        /// The journal.
+        journal: Location,
+    },
+    /// The URL of the server cannot be used.
+    #[error(
+        "the URL of the journal cannot be used: {what}; write postgres://user:password@host:5432/database"
+    )]
+    BadUrl {
+        /// What is wrong, without the URL.
+        what: String,
+    },
+    /// The name of the schema cannot be used.
+    #[error(
+        "`{schema}` cannot be the schema of a journal: write a name of at most 63 bytes without quotes and commas"
+    )]
+    BadSchemaName {
+        /// The name.
+        schema: String,
+    },
+    /// The journal is a copy that was not finished.
+    #[error("journal {journal} is an unfinished copy: copy the same journal again, which goes on")]
+    UnfinishedCopy {
+        /// The journal.
+        journal: Location,
+    },
+    /// A copy would overwrite a journal.
+    #[error(
+        "journal {journal} is in use, or an unfinished copy of another one: name a new place for the copy"
+    )]
+    NotEmpty {
+        /// The journal.
+        journal: Location,
+    },
+    /// A backup of a journal on a server.
+    #[error("journal {journal} is on a server: back it up with the server, such as by `pg_dump`")]
+    NoBackup {
+        /// The journal.
+        journal: Location,
     },
     /// A batch cannot be packed: a text column is larger than 2 GiB.
     #[error("cannot pack a batch of {stream}")]
@@ -164,63 +314,89 @@ impl JournalError {
     /// disk has space again.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Full { .. } | Self::Io { .. } | Self::Removed { .. } => true,
-            Self::Sqlite { source, .. } => matches!(
-                source.sqlite_error_code(),
-                Some(
-                    ErrorCode::DatabaseBusy
-                        | ErrorCode::DatabaseLocked
-                        | ErrorCode::SystemIoFailure
-                )
-            ),
+            Self::Full { .. }
+            | Self::Io { .. }
+            | Self::Removed { .. }
+            | Self::Unreachable { .. }
+            | Self::Connections { .. }
+            | Self::Busy { .. } => true,
+            Self::Database { source, .. } => {
+                matches!(source.fault(), Fault::Busy | Fault::Lost)
+            }
             _ => false,
         }
     }
 
-    pub(crate) fn corrupt(path: &Path, what: impl Into<String>) -> Self {
+    pub(crate) fn corrupt(journal: &Location, what: impl Into<String>) -> Self {
         Self::Corrupt {
-            path: path.to_owned(),
+            journal: journal.clone(),
             what: what.into(),
         }
     }
 
+    /// An error of the file system.
     pub(crate) fn io(path: &Path, operation: &'static str, source: io::Error) -> Self {
-        let path = path.to_owned();
+        let journal = Location::from(path);
         match source.kind() {
-            io::ErrorKind::StorageFull => Self::Full { path },
+            io::ErrorKind::StorageFull => Self::Full { journal },
             io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-                Self::ReadOnly { path }
+                Self::ReadOnly { journal }
             }
             _ => Self::Io {
-                path,
+                journal,
                 operation,
                 source,
             },
         }
     }
 
-    pub(crate) fn sqlite(path: &Path, operation: &'static str, source: rusqlite::Error) -> Self {
-        let path = path.to_owned();
-        match source.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full { path },
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly { path },
-            Some(ErrorCode::NotADatabase) => Self::NotAJournal { path },
-            Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt {
-                path,
-                what: source.to_string(),
+    /// An error of the database.
+    pub(crate) fn database(
+        journal: &Location,
+        operation: &'static str,
+        source: DatabaseError,
+    ) -> Self {
+        let journal = journal.clone();
+        let is_server = matches!(source, DatabaseError::Postgres(_));
+        match source.fault() {
+            Fault::Full => Self::Full { journal },
+            Fault::ReadOnly if is_server => Self::Standby { journal },
+            Fault::ReadOnly => Self::ReadOnly { journal },
+            Fault::NotADatabase => Self::NotAJournal { journal },
+            Fault::Damaged => Self::Corrupt {
+                journal,
+                what: match source {
+                    DatabaseError::WrongType { .. } => {
+                        format!("a stored value has the wrong type ({source})")
+                    }
+                    source => source
+                        .server_message()
+                        .unwrap_or_else(|| source.to_string()),
+                },
             },
-            _ => match source {
-                rusqlite::Error::InvalidColumnType(..)
-                | rusqlite::Error::IntegralValueOutOfRange(..)
-                | rusqlite::Error::FromSqlConversionFailure(..) => Self::Corrupt {
-                    path,
-                    what: format!("a stored value has the wrong type ({source})"),
-                },
-                source => Self::Sqlite {
-                    path,
-                    operation,
-                    source,
-                },
+            Fault::Busy if is_server => Self::Busy {
+                journal,
+                operation,
+                source,
+            },
+            Fault::Lost if is_server => Self::Unreachable {
+                journal,
+                operation,
+                source,
+            },
+            Fault::Connections => Self::Connections { journal },
+            Fault::Refused => Self::Refused { journal },
+            Fault::Right => Self::MissingRight {
+                journal,
+                operation,
+                message: source.server_message().unwrap_or_default(),
+            },
+            Fault::NoDatabase => Self::NoDatabase { journal },
+            Fault::Tls => Self::Tls { journal, source },
+            Fault::Busy | Fault::Lost | Fault::Other => Self::Database {
+                journal,
+                operation,
+                source,
             },
         }
     }

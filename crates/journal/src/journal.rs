@@ -12,10 +12,12 @@ use crate::ingest::change_streams::{self, Changes, DeckExtent};
 use crate::ingest::options::PollOptions;
 use crate::ingest::session::IngestSession;
 use crate::ingest::watermark;
+use crate::location::Location;
 use crate::log::accounts::AccountState;
 use crate::log::coverage::{self, CoverageChange, DayCoverage};
 use crate::log::reader::Filter;
 use crate::log::shared::SharedLog;
+use crate::postgres::settings::PostgresJournal;
 use crate::stored_batch::{BatchMeta, StoredBatch};
 
 /// How to open a journal.
@@ -47,9 +49,20 @@ impl Journal {
         })
     }
 
-    /// The journal's file.
-    pub fn path(&self) -> &Path {
-        self.log.path()
+    /// Connects to the journal on a server; creates its schema if it does not exist.
+    ///
+    /// Other processes may use it at the same time, each with its own accounts. Must not be called
+    /// from a task of an asynchronous runtime, and neither must any method of this journal.
+    pub fn connect(journal: &PostgresJournal) -> Result<Self> {
+        Ok(Self {
+            log: SharedLog::connect(journal)?,
+            memories: Arc::default(),
+        })
+    }
+
+    /// Where the journal is.
+    pub fn location(&self) -> &Location {
+        self.log.location()
     }
 
     /// The last committed batch; [`BatchSeq::START`] before the first.
@@ -57,7 +70,8 @@ impl Journal {
         self.log.head()
     }
 
-    /// The `sequence` of the last record of a stream; 0 before the first.
+    /// The `sequence` of the last record of a stream; 0 before the first. On a server, as of the
+    /// last write of this process, or of its start.
     pub fn last_sequence(&self, stream: Stream) -> i64 {
         self.log.writer().last_sequence(stream)
     }
@@ -89,7 +103,7 @@ impl Journal {
     pub fn coverage(&self, account: &str) -> Result<Vec<DayCoverage>> {
         let id = self.memories.get(&self.log, account)?.lock().row.id;
         self.log
-            .with_reader(|reader| coverage::read_all(&reader.conn, &reader.path, id))
+            .with_reader(|reader| coverage::read_all(&reader.conn, id))
     }
 
     /// Starts a poll of an account's calls. Loads the ids of its range if they are not in memory.
@@ -192,7 +206,7 @@ impl Journal {
 impl std::fmt::Debug for Journal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Journal")
-            .field("path", &self.path())
+            .field("location", &self.location())
             .field("head", &self.head())
             .finish_non_exhaustive()
     }

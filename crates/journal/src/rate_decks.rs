@@ -4,15 +4,18 @@
 //! by the batches after them.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use arrow_array::RecordBatch;
 use callmeter_records::rates::RateRow;
 use callmeter_records::{
     BatchHead, BatchSeq, BillingView, Change, Rate, RatesBuilder, RatesView, RowMark, Stream,
 };
-use rusqlite::{Connection, OptionalExtension as _, params};
 
+use crate::checksum::{self, RowChecksum};
+use crate::database::connection::Connection;
+use crate::database::error::DatabaseResult;
+use crate::database::upsert::upsert;
+use crate::database::value::values;
 use crate::error::{JournalError, Result};
 use crate::ingest::identity::rate_key;
 use crate::journal::Journal;
@@ -21,7 +24,6 @@ use crate::log::batch_row::{BatchRow, COLUMNS};
 use crate::log::codec::{self, Packer};
 use crate::log::reader::Reader;
 use crate::log::schema_ids::{read_schema, schema_id};
-use crate::sqlite::checksum::{self, RowChecksum};
 use crate::stored_batch::StoredBatch;
 
 /// A rate deck, and the currency of its prices.
@@ -151,22 +153,15 @@ impl DeckState {
 impl Reader {
     /// The rate deck of an account after batch `through`.
     pub fn deck_state(&mut self, account: &str, through: BatchSeq) -> Result<DeckState> {
-        // One consistent state for all queries: retention may move batches into the stored deck.
-        let sql = |reader: &Self, source| reader.sql(source);
-        self.conn
-            .execute_batch("BEGIN")
-            .map_err(|source| sql(self, source))?;
-        let state = self.read_deck_state(account, through);
-        // Nothing was written, so a failure here has no effect.
-        let _ = self.conn.execute_batch("COMMIT");
-        state
+        // One consistent state: retention may move batches into the stored deck.
+        self.snapshot(|reader| reader.read_deck_state(account, through))?
     }
 
     fn read_deck_state(&mut self, account: &str, through: BatchSeq) -> Result<DeckState> {
-        let Some(account) = accounts::read_by_name(&self.conn, &self.path, account)? else {
+        let Some(account) = accounts::read_by_name(&self.conn, account)? else {
             return Ok(DeckState::default());
         };
-        let mut state = read_stored(&self.conn, &self.path, account.id)?.unwrap_or_default();
+        let mut state = read_stored(&self.conn, account.id)?.unwrap_or_default();
         let mut after = BatchSeq::START;
         let streams = [Stream::Rates, Stream::Billing];
         while let Some(batch) = self.next_of_deck(&account, streams, after)? {
@@ -186,7 +181,7 @@ impl Reader {
         stream: Stream,
         after: BatchSeq,
     ) -> Result<Option<StoredBatch>> {
-        match accounts::read_by_name(&self.conn, &self.path, account)? {
+        match accounts::read_by_name(&self.conn, account)? {
             Some(account) => self.next_of_deck(&account, [stream, stream], after),
             None => Ok(None),
         }
@@ -205,7 +200,7 @@ impl Reader {
                 streams[0].code(),
                 streams[1].code()
             ),
-            params![account.id, after.to_sql()],
+            values![account.id, after.to_sql()],
         )
     }
 }
@@ -230,15 +225,14 @@ impl Journal {
 }
 
 /// The deck that retention has kept of an account.
-fn read_stored(conn: &Connection, path: &Path, account: i64) -> Result<Option<DeckState>> {
-    type Row = (bool, bool, Option<String>, i64, Vec<u8>, i64);
-    let row: Option<Row> = conn
-        .prepare_cached(
+fn read_stored(conn: &Connection, account: i64) -> Result<Option<DeckState>> {
+    type Stored = (bool, bool, Option<String>, i64, Vec<u8>, i64);
+    let row: Option<Stored> = conn
+        .first(
             "SELECT has_rates, has_billing, currency, schema, rates, checksum FROM decks
              WHERE account = ?",
-        )
-        .and_then(|mut statement| {
-            let read = |row: &rusqlite::Row<'_>| {
+            values![account],
+            |row| {
                 Ok((
                     row.get(0)?,
                     row.get(1)?,
@@ -247,10 +241,9 @@ fn read_stored(conn: &Connection, path: &Path, account: i64) -> Result<Option<De
                     row.get(4)?,
                     row.get(5)?,
                 ))
-            };
-            statement.query_row([account], read).optional()
-        })
-        .map_err(|source| JournalError::sqlite(path, "read", source))?;
+            },
+        )
+        .map_err(|source| conn.failed("read", source))?;
     let Some((has_rates, has_billing, currency, schema, rates, sum)) = row else {
         return Ok(None);
     };
@@ -260,7 +253,7 @@ fn read_stored(conn: &Connection, path: &Path, account: i64) -> Result<Option<De
         currency,
         ..DeckState::default()
     };
-    let damaged = || JournalError::corrupt(path, format!("the deck of account {account}"));
+    let damaged = || conn.corrupt(format!("the deck of account {account}"));
     if row_checksum(account, &state, schema, &rates) != sum {
         return Err(damaged());
     }
@@ -275,18 +268,18 @@ fn read_stored(conn: &Connection, path: &Path, account: i64) -> Result<Option<De
 
 /// Keeps what batches of rates and billing settings say, before retention deletes them. `deleted`
 /// are their accounts and numbers, in order.
-pub(crate) fn keep(conn: &Connection, path: &Path, deleted: &[(i64, i64)]) -> Result<()> {
-    let sql = |source| JournalError::sqlite(path, "delete old batches of", source);
+pub(crate) fn keep(conn: &Connection, deleted: &[(i64, i64)]) -> Result<()> {
+    let sql = |source| conn.failed("delete old batches of", source);
     let mut states: HashMap<i64, DeckState> = HashMap::new();
     for (account, seq) in deleted {
         let known = states.remove(account);
         let mut state = match known {
             Some(state) => state,
-            None => read_stored(conn, path, *account)?.unwrap_or_default(),
+            None => read_stored(conn, *account)?.unwrap_or_default(),
         };
         if !take_in(conn, &mut state, *seq).map_err(sql)? {
             // Whoever reads the batch got the error; retention must go on.
-            tracing::warn!(batch = seq, journal = %path.display(), "a damaged batch is not in the rate deck that retention keeps");
+            tracing::warn!(batch = seq, journal = %conn.location(), "a damaged batch is not in the rate deck that retention keeps");
         }
         states.insert(*account, state);
     }
@@ -299,38 +292,34 @@ pub(crate) fn keep(conn: &Connection, path: &Path, deleted: &[(i64, i64)]) -> Re
             .pack(&state.gather().map_err(pack)?)
             .map_err(pack)?;
         let schema = schema_id(conn, Stream::Rates).map_err(sql)?;
-        conn.prepare_cached(
-            "INSERT OR REPLACE INTO decks
-             (account, has_rates, has_billing, currency, schema, rates, checksum)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )
-        .and_then(|mut statement| {
-            let sum = row_checksum(account, &state, schema, &rates);
-            statement.execute(params![
+        let sum = row_checksum(account, &state, schema, &rates);
+        conn.execute(
+            upsert!("decks" ("account") "has_rates", "has_billing", "currency", "schema", "rates"),
+            values![
                 account,
                 state.has_rates,
                 state.has_billing,
-                state.currency,
+                state.currency.as_deref(),
                 schema,
-                rates,
+                &rates,
                 sum
-            ])
-        })
+            ],
+        )
         .map_err(sql)?;
     }
     Ok(())
 }
 
 /// Takes in a stored batch; false if it is damaged.
-fn take_in(conn: &Connection, state: &mut DeckState, seq: i64) -> rusqlite::Result<bool> {
-    let (row, sum, payload) = conn
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS}, payload FROM batches WHERE seq = ?"
-        ))?
-        .query_row([seq], |row| {
+fn take_in(conn: &Connection, state: &mut DeckState, seq: i64) -> DatabaseResult<bool> {
+    let (row, sum, payload) = conn.only(
+        &format!("SELECT {COLUMNS}, payload FROM batches WHERE seq = ?"),
+        values![seq],
+        |row| {
             let (read, sum) = BatchRow::read(row)?;
-            Ok((read, sum, row.get::<_, Vec<u8>>(14)?))
-        })?;
+            Ok((read, sum, row.get::<Vec<u8>>(14)?))
+        },
+    )?;
     let is_intact = row.matches(sum) && checksum::blob(&payload) == row.payload_checksum;
     let stream = u8::try_from(row.stream).ok().and_then(Stream::from_code);
     let (Some(stream), true) = (stream, is_intact) else {
@@ -356,6 +345,6 @@ fn row_checksum(account: i64, state: &DeckState, schema: i64, rates: &[u8]) -> i
 }
 
 /// Whether all kept decks can be read: a finding for each that cannot.
-pub(crate) fn check_stored(conn: &Connection, path: &Path, account: i64) -> Result<()> {
-    read_stored(conn, path, account).map(drop)
+pub(crate) fn check_stored(conn: &Connection, account: i64) -> Result<()> {
+    read_stored(conn, account).map(drop)
 }

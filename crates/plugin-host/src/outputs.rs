@@ -17,7 +17,7 @@ use callmeter_records::BatchLog;
 /// Time between two checks of the watchdog while an output is in a call or may start one.
 const WATCH: Duration = Duration::from_millis(200);
 /// Time between two checks otherwise.
-const REST: Duration = Duration::from_millis(500);
+const REST: Duration = Duration::from_secs(1);
 /// How long an output whose instance was ended by force may take to notice.
 const AFTER_KILL: Duration = Duration::from_secs(2);
 /// The watchdog updates the backlog of an output that is in a call for longer than this.

@@ -85,13 +85,13 @@ impl Keeper {
 
     fn update(&self) {
         let journal = &self.app.journal;
-        let bytes = file_bytes(journal.path());
+        let bytes = journal.location().file().map_or(0, file_bytes);
         self.app
             .metrics
             .journal_bytes
             .set(i64::try_from(bytes).unwrap_or(i64::MAX));
         self.app.status.change_journal(|status| {
-            status.path = journal.path().display().to_string();
+            status.path = journal.location().to_string();
             status.bytes = bytes;
             status.last_batch = journal.head().0;
         });

@@ -38,7 +38,7 @@ pub(super) fn ledger(journal: &Journal, limits: Limits) -> Result<Ledger, Failur
             .map_err(journal_failure)?;
     }
     info!(
-        journal = %journal.path().display(),
+        journal = %journal.location(),
         batches,
         last = after.0,
         milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -83,7 +83,7 @@ fn stored(journal: &Journal, limits: Limits) -> Result<(Ledger, bool), Failure> 
         return Err(Failure::Journal(format!(
             "journal {}: the stored totals cannot be read, and retention has removed the batches before {first}: \
              counters would decrease; restore a backup of the journal, or move it away to start counting from zero",
-            journal.path().display()
+            journal.location()
         )));
     }
     Ok((Ledger::new(limits), false))

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::error::{JournalError, Result};
+use crate::error::Result;
 use crate::ingest::known_ids::{KnownCall, KnownIds};
 use crate::ingest::old_ids::OldIds;
 use crate::log::accounts::{self, AccountRow};
@@ -59,6 +59,18 @@ pub(crate) enum KnownIndex {
     Found(u32),
 }
 
+impl KnownIndex {
+    /// The call that was added after this one.
+    fn next(self) -> Option<Self> {
+        let next = |number: u32| number.checked_add(1);
+        match self {
+            Self::Recent(number) => next(number).map(Self::Recent),
+            Self::Older(number) => next(number).map(Self::Older),
+            Self::Found(number) => next(number).map(Self::Found),
+        }
+    }
+}
+
 impl AccountMemories {
     /// The memory of an account, which is added to the journal if it is new.
     pub(crate) fn get(&self, log: &SharedLog, account: &str) -> Result<Arc<SharedMemory>> {
@@ -98,6 +110,11 @@ impl SharedMemory {
             memory
         })
     }
+
+    /// The memory, unless it is locked, or a panic has left it half updated.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, AccountMemory>> {
+        self.0.try_lock().ok()
+    }
 }
 
 impl AccountMemory {
@@ -115,6 +132,16 @@ impl AccountMemory {
             row_is_stale: false,
             numbering,
         }
+    }
+
+    /// Whether [`AccountMemory::cover_from`] has nothing to do.
+    pub(crate) fn is_covered_from(&self, day: i16) -> bool {
+        !self.row_is_stale && self.covered_from == Some(day) && self.has_usable_old()
+    }
+
+    /// Whether [`AccountMemory::cover`] has nothing to do.
+    pub(crate) fn is_covered(&self, days: &RangeInclusive<i16>) -> bool {
+        !self.row_is_stale && self.has_days(days) && self.has_usable_old()
     }
 
     /// Loads the calls from `day` on, and removes all others.
@@ -146,15 +173,7 @@ impl AccountMemory {
     /// Loads the calls of `days`, and keeps the recent ones.
     pub(crate) fn cover(&mut self, reader: &mut Reader, days: &RangeInclusive<i16>) -> Result<()> {
         self.refresh_if_stale(reader)?;
-        let loaded = self
-            .older
-            .as_ref()
-            .is_some_and(|(covered, _)| covered == days);
-        if !loaded
-            && self
-                .covered_from
-                .is_none_or(|covered| covered > *days.start())
-        {
+        if !self.has_days(days) {
             self.older = Some((days.clone(), load(reader, self.row.id, days.clone())?));
             self.numbering += 1;
             self.refresh(reader)?;
@@ -162,14 +181,25 @@ impl AccountMemory {
         self.load_old(reader)
     }
 
-    /// Loads the filter of old ids if it is not loaded, is full, or has too many deleted calls.
+    /// Whether the calls of these days are in memory.
+    fn has_days(&self, days: &RangeInclusive<i16>) -> bool {
+        let older = self.older.as_ref();
+        older.is_some_and(|(covered, _)| covered == days) || self.covers(*days.start())
+    }
+
+    /// Whether the filter of old ids is loaded, not full, and has few deleted calls.
+    fn has_usable_old(&self) -> bool {
+        let is_usable =
+            |old: &OldIds| !old.is_full() && self.deleted.saturating_mul(4) <= old.len().max(4);
+        self.looked_up.len() <= MAX_LOOKED_UP && self.old.as_ref().is_some_and(is_usable)
+    }
+
+    /// Loads the filter of old ids if it is not usable.
     fn load_old(&mut self, reader: &mut Reader) -> Result<()> {
         if self.looked_up.len() > MAX_LOOKED_UP {
             self.forget_look_ups();
         }
-        let is_usable =
-            |old: &OldIds| !old.is_full() && self.deleted.saturating_mul(4) <= old.len().max(4);
-        if self.old.as_ref().is_some_and(is_usable) {
+        if self.has_usable_old() {
             return Ok(());
         }
         // A filter that was full may fill again soon. It gets room for as many calls again, so
@@ -200,7 +230,7 @@ impl AccountMemory {
     /// Reads the account's row again, after its ids: calls that retention deletes in between are
     /// forgotten.
     fn refresh(&mut self, reader: &Reader) -> Result<()> {
-        if let Some(row) = accounts::read_by_id(&reader.conn, &reader.path, self.row.id)? {
+        if let Some(row) = accounts::read_by_id(&reader.conn, self.row.id)? {
             self.row = row;
         }
         self.row_is_stale = false;
@@ -242,7 +272,37 @@ impl AccountMemory {
             .map(|(number, entry)| (KnownIndex::Recent(number), entry))
             .chain(older.map(|(number, entry)| (KnownIndex::Older(number), entry)))
             .chain(found.map(|(number, entry)| (KnownIndex::Found(number), entry)))
-            .filter(|(_, entry)| entry.address().batch >= self.first_kept)
+            .filter(|(_, entry)| self.is_kept(entry))
+    }
+
+    /// The one known call with a hash, found without a look-up if it is the one behind `last`: calls
+    /// are listed again in the order in which they were added. A look-up waits for memory.
+    ///
+    /// `None` if there is none, or if there are several.
+    pub(crate) fn one_with_hash(&self, hash: u64, last: Option<KnownIndex>) -> Option<KnownIndex> {
+        if let Some(index) = last.and_then(KnownIndex::next)
+            && self
+                .get(index)
+                .is_some_and(|entry| entry.hash == hash && self.is_kept(&entry))
+        {
+            return Some(index);
+        }
+        let mut known = self.with_hash(hash);
+        let (index, _) = known.next()?;
+        known.next().is_none().then_some(index)
+    }
+
+    fn get(&self, index: KnownIndex) -> Option<KnownCall> {
+        match index {
+            KnownIndex::Recent(number) => self.recent.get(number),
+            KnownIndex::Older(number) => self.older.as_ref()?.1.get(number),
+            KnownIndex::Found(number) => self.found.get(number),
+        }
+    }
+
+    /// Whether retention has not deleted a call.
+    fn is_kept(&self, entry: &KnownCall) -> bool {
+        entry.address().batch >= self.first_kept
     }
 
     /// Whether [`with_hash`](Self::with_hash) may return anything: for nearly all new calls it does
@@ -358,7 +418,6 @@ fn for_each_batch(
     from_day: i16,
     mut each: impl FnMut(u32, &BatchKeys),
 ) -> Result<()> {
-    let path = reader.path.clone();
     let mut beyond = None;
     reader.for_each_keys(account, from_day, None, |seq, keys| {
         match u32::try_from(seq.0) {
@@ -367,10 +426,7 @@ fn for_each_batch(
         }
     })?;
     match beyond {
-        Some(seq) => Err(JournalError::corrupt(
-            &path,
-            format!("batch {seq} has a number beyond 32 bits"),
-        )),
+        Some(seq) => Err(reader.corrupt(format!("batch {seq} has a number beyond 32 bits"))),
         None => Ok(()),
     }
 }

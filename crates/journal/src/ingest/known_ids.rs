@@ -53,11 +53,16 @@ impl KnownIds {
         self.entries.capacity() * size_of::<KnownCall>() + self.index.allocation_size()
     }
 
+    /// The call with a number.
+    pub(crate) fn get(&self, number: u32) -> Option<KnownCall> {
+        self.entries.get(number as usize).copied()
+    }
+
     /// All calls with a hash, each with its number: one, unless hashes collide.
     pub(crate) fn with_hash(&self, hash: u64) -> impl Iterator<Item = (u32, KnownCall)> {
         self.index
             .iter_hash(hash)
-            .filter_map(|&number| Some((number, *self.entries.get(number as usize)?)))
+            .filter_map(|&number| Some((number, self.get(number)?)))
             .filter(move |(_, entry)| entry.hash == hash)
     }
 

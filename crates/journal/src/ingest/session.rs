@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 use std::ops::{Range, RangeInclusive};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use callmeter_records::FieldHasher;
 
 use crate::error::Result;
-use crate::ingest::account_memory::SharedMemory;
+use crate::ingest::account_memory::{AccountMemory, SharedMemory};
 use crate::ingest::classification::PageCounts;
 use crate::ingest::classify::Classifier;
 use crate::ingest::options::{PollOptions, Purpose};
@@ -36,8 +36,13 @@ use crate::utc_day::day_of;
 ///
 /// Within a poll, ids are compared by a 128-bit hash; with the journal, by the id itself.
 pub struct IngestSession {
-    log: SharedLog,
     memory: Arc<SharedMemory>,
+    pages: Pages,
+}
+
+/// What the pages of a poll share, except for the known ids.
+struct Pages {
+    log: SharedLog,
     options: PollOptions,
     /// The days of the range, and one more on each side: an edit may move the start of a call.
     days: RangeInclusive<i16>,
@@ -57,14 +62,16 @@ impl IngestSession {
             ..=day_of(options.range.end).saturating_add(1);
         let watermark = Watermark::new(memory.lock().row.state, &options);
         let mut poll = Self {
-            log,
             memory,
-            options,
-            days,
-            watermark,
-            repeats: Repeats::default(),
-            last_rows: 0,
-            hasher: FieldHasher::new(),
+            pages: Pages {
+                log,
+                options,
+                days,
+                watermark,
+                repeats: Repeats::default(),
+                last_rows: 0,
+                hasher: FieldHasher::new(),
+            },
         };
         // Loads the known ids now; otherwise the first page would, while its body waits in memory.
         poll.page(0..0, 0)?;
@@ -82,12 +89,50 @@ impl IngestSession {
     /// of the same account is open. Blocks on the disk if ids have to be loaded.
     pub fn page(&mut self, window: Range<i64>, observed_at: i64) -> Result<PageIngest<'_>> {
         let mut memory = self.memory.lock();
+        if !self.pages.is_covered(&memory) {
+            self.pages.cover(&mut memory)?;
+        }
+        Ok(self.pages.open(memory, window, observed_at))
+    }
+
+    /// Like [`IngestSession::page`], but never waits: `None` if another page is open, or if ids
+    /// have to be loaded.
+    pub fn page_in_memory(
+        &mut self,
+        window: Range<i64>,
+        observed_at: i64,
+    ) -> Option<PageIngest<'_>> {
+        let memory = self.memory.try_lock()?;
+        self.pages
+            .is_covered(&memory)
+            .then(|| self.pages.open(memory, window, observed_at))
+    }
+}
+
+impl Pages {
+    /// Whether the ids of the range are in memory.
+    fn is_covered(&self, memory: &AccountMemory) -> bool {
+        match self.options.purpose {
+            Purpose::Regular | Purpose::Tail => memory.is_covered_from(*self.days.start()),
+            Purpose::Backfill => memory.is_covered(&self.days),
+        }
+    }
+
+    fn cover(&self, memory: &mut AccountMemory) -> Result<()> {
         self.log.with_reader(|reader| match self.options.purpose {
             Purpose::Regular | Purpose::Tail => memory.cover_from(reader, *self.days.start()),
             Purpose::Backfill => memory.cover(reader, &self.days),
-        })?;
+        })
+    }
+
+    fn open<'p>(
+        &'p mut self,
+        memory: MutexGuard<'p, AccountMemory>,
+        window: Range<i64>,
+        observed_at: i64,
+    ) -> PageIngest<'p> {
         self.repeats.begin_page(&memory);
-        Ok(PageIngest {
+        PageIngest {
             log: &self.log,
             memory,
             classifier: Classifier {
@@ -104,8 +149,9 @@ impl IngestSession {
             horizon: watermark::horizon(&self.options),
             last_rows: &mut self.last_rows,
             batches: Vec::new(),
+            last_known: None,
             counts: PageCounts::default(),
-        })
+        }
     }
 }
 
@@ -193,7 +239,7 @@ mod tests {
         };
         let address = RowAddress { batch: 1, row: 0 };
         let memory = poll.memory.clone();
-        let mut stored = StoredCalls::new(&poll.log);
+        let mut stored = StoredCalls::new(&poll.pages.log);
         memory.lock().insert(planted, address);
         assert!(matches!(
             stored.read(address, |_| ()),

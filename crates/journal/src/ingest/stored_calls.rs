@@ -61,22 +61,21 @@ impl<'p> StoredCalls<'p> {
     /// Whether retention has removed the batch since the keys were read.
     fn is_removed(&self, seq: BatchSeq) -> Result<bool> {
         let first = self.log.with_reader(|reader| {
-            oldest_batch(&reader.conn)
-                .map_err(|source| JournalError::sqlite(self.log.path(), "read", source))
+            oldest_batch(&reader.conn).map_err(|source| reader.sql(source))
         })?;
         Ok(first.is_none_or(|(first, _)| seq < first))
     }
 
     fn removed(&self, seq: BatchSeq) -> JournalError {
         JournalError::Removed {
-            path: self.log.path().to_owned(),
+            journal: self.log.location().clone(),
             seq,
         }
     }
 
     fn missing(&self, address: RowAddress) -> JournalError {
         JournalError::corrupt(
-            self.log.path(),
+            self.log.location(),
             format!(
                 "row {} of batch {} is missing, but the journal's keys refer to it",
                 address.row, address.batch

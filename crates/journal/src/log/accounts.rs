@@ -1,11 +1,12 @@
 //! The state of each account: the table `accounts`.
 
-use std::path::Path;
-
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
-
-use crate::error::{JournalError, Result};
-use crate::sqlite::checksum::RowChecksum;
+use crate::checksum::RowChecksum;
+use crate::database::connection::Connection;
+use crate::database::error::DatabaseResult;
+use crate::database::row::Row;
+use crate::database::upsert::upsert;
+use crate::database::value::{Value, values};
+use crate::error::Result;
 
 /// How far an account has been read. Stored in the same transaction as the records of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,24 +42,23 @@ impl AccountRow {
             .finish()
     }
 
-    pub(crate) fn write(&self, conn: &Connection) -> rusqlite::Result<()> {
-        conn.prepare_cached(
-            "INSERT OR REPLACE INTO accounts (id, name, watermark, page_base, horizon, forgotten_before, checksum)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            self.id,
-            self.name,
-            self.state.watermark,
-            self.state.page_base,
-            self.horizon,
-            self.forgotten_before,
-            self.checksum()
-        ])?;
+    pub(crate) fn write(&self, conn: &Connection) -> DatabaseResult<()> {
+        conn.execute(
+            upsert!("accounts" ("id") "name", "watermark", "page_base", "horizon", "forgotten_before"),
+            values![
+                self.id,
+                &self.name,
+                self.state.watermark,
+                self.state.page_base,
+                self.horizon,
+                self.forgotten_before,
+                self.checksum()
+            ],
+        )?;
         Ok(())
     }
 
-    fn read(row: &Row<'_>) -> rusqlite::Result<(Self, i64)> {
+    fn read(row: &Row<'_>) -> DatabaseResult<(Self, i64)> {
         let read = Self {
             id: row.get(0)?,
             name: row.get(1)?,
@@ -75,49 +75,45 @@ impl AccountRow {
 
 const COLUMNS: &str = "id, name, watermark, page_base, horizon, forgotten_before, checksum";
 
-pub(crate) fn read_by_id(conn: &Connection, path: &Path, id: i64) -> Result<Option<AccountRow>> {
-    read_where(conn, path, "id = ?", id)
+pub(crate) fn read_by_id(conn: &Connection, id: i64) -> Result<Option<AccountRow>> {
+    read_where(conn, "id = ?", id.into())
 }
 
-pub(crate) fn read_by_name(
-    conn: &Connection,
-    path: &Path,
-    name: &str,
-) -> Result<Option<AccountRow>> {
-    read_where(conn, path, "name = ?", name)
+pub(crate) fn read_by_name(conn: &Connection, name: &str) -> Result<Option<AccountRow>> {
+    read_where(conn, "name = ?", name.into())
 }
 
-fn read_where(
-    conn: &Connection,
-    path: &Path,
-    condition: &str,
-    value: impl rusqlite::ToSql,
-) -> Result<Option<AccountRow>> {
-    conn.prepare_cached(&format!("SELECT {COLUMNS} FROM accounts WHERE {condition}"))
-        .and_then(|mut statement| statement.query_row([value], AccountRow::read).optional())
-        .map_err(|source| JournalError::sqlite(path, "read", source))?
-        .map(|read| check(path, read))
-        .transpose()
+fn read_where(conn: &Connection, condition: &str, value: Value<'_>) -> Result<Option<AccountRow>> {
+    conn.first(
+        &format!("SELECT {COLUMNS} FROM accounts WHERE {condition}"),
+        &[value],
+        AccountRow::read,
+    )
+    .map_err(|source| conn.failed("read", source))?
+    .map(|read| check(conn, read))
+    .transpose()
 }
 
 /// All accounts, by name.
-pub(crate) fn read_all(conn: &Connection, path: &Path) -> Result<Vec<AccountRow>> {
-    let read = || -> rusqlite::Result<Vec<_>> {
-        conn.prepare_cached(&format!("SELECT {COLUMNS} FROM accounts ORDER BY name"))?
-            .query_map([], AccountRow::read)?
-            .collect()
-    };
-    let rows = read().map_err(|source| JournalError::sqlite(path, "read", source))?;
-    rows.into_iter().map(|row| check(path, row)).collect()
+pub(crate) fn read_all(conn: &Connection) -> Result<Vec<AccountRow>> {
+    conn.all(
+        &format!("SELECT {COLUMNS} FROM accounts ORDER BY name"),
+        values![],
+        AccountRow::read,
+    )
+    .map_err(|source| conn.failed("read", source))?
+    .into_iter()
+    .map(|row| check(conn, row))
+    .collect()
 }
 
-fn check(path: &Path, (row, checksum): (AccountRow, i64)) -> Result<AccountRow> {
+fn check(conn: &Connection, (row, checksum): (AccountRow, i64)) -> Result<AccountRow> {
     if row.checksum() == checksum {
         Ok(row)
     } else {
-        Err(JournalError::corrupt(
-            path,
-            format!("account `{}` does not match its checksum", row.name),
-        ))
+        Err(conn.corrupt(format!(
+            "account `{}` does not match its checksum",
+            row.name
+        )))
     }
 }

@@ -8,19 +8,22 @@ use callmeter_records::{
     BalancesBuilder, BatchHead, BatchId, BatchSeq, BillingBuilder, CallsBuilder, ChargesBuilder,
     RatesBuilder, Stream,
 };
-use rusqlite::Transaction;
 
+use crate::checksum;
+use crate::database::connection::{Access, Connection};
+use crate::database::error::DatabaseResult;
 use crate::error::{JournalError, Result};
 use crate::log::accounts::{self, AccountRow, AccountState};
 use crate::log::batch_row::BatchRow;
+use crate::log::codec::Packer;
 use crate::log::coverage::{self, CoverageChange};
 use crate::log::cursor_rows::{self, CursorMove};
-use crate::log::epochs;
 use crate::log::keys::BatchKeys;
 use crate::log::latest_versions::LatestVersion;
+use crate::log::renumber::with_first_sequence;
 use crate::log::schema_ids::schema_id;
-use crate::log::writer::{Numbers, Writer};
-use crate::sqlite::{checksum, format};
+use crate::log::writer::{Ended, Numbers, Writer};
+use crate::log::{epochs, head};
 use crate::stored_batch::{BatchMeta, StoredBatch};
 
 /// What one transaction appends.
@@ -96,18 +99,22 @@ impl Writer {
             latest,
             cursor,
         } = append;
-        let mut numbers = self.numbers.clone();
+        // Packed before the transaction begins, with the numbers that are likely to come next.
+        let mut packer = std::mem::take(&mut self.packer);
         let mut packed = Vec::with_capacity(batches.len());
+        let mut numbers = self.numbers.clone();
         for rows in batches {
-            packed.push(self.pack(rows, account, observed_at, &mut numbers)?);
+            packed.push(pack(rows, account, observed_at, &mut numbers, &mut packer)?);
         }
-        let (journal, path) = (self.journal, self.path.clone());
-        let first = self.numbers.next_batch;
-        let new_epoch = (!packed.is_empty() && !self.epoch_is_stored).then_some(self.epoch);
-        let mut schemas = self.schemas.clone();
-        let row = self.transaction("append to", |transaction| {
-            let sql = |source| JournalError::sqlite(&path, "append to", source);
-            for batch in &packed {
+        let known_schemas = self.schemas.clone();
+        let (epoch, own_until) = (self.epoch, self.own_until);
+        let ended = self.transact("append to", Access::Write, |transaction, next| {
+            let sql = |source| transaction.failed("append to", source);
+            // All that changes here is new for each try.
+            let mut numbers = next.clone();
+            let mut schemas = known_schemas.clone();
+            for batch in &mut packed {
+                batch.renumber(epoch, &mut numbers, &mut packer)?;
                 let stream = batch.stored.meta.stream;
                 let schema = match schemas.get(&stream) {
                     Some(id) => *id,
@@ -116,24 +123,25 @@ impl Writer {
                 schemas.insert(stream, schema);
                 batch.store(transaction, account.id, schema).map_err(sql)?;
             }
-            if let Some(cursor) = cursor {
-                cursor_rows::advance(transaction, &path, &cursor)?;
-            }
-            if let Some(epoch) = new_epoch {
-                epochs::write(transaction, first, epoch).map_err(sql)?;
+            if let Some(cursor) = &cursor {
+                cursor_rows::advance(transaction, cursor)?;
             }
             if !packed.is_empty() {
-                format::write_head(transaction, journal, numbers.next_batch).map_err(sql)?;
+                if next.next_batch != own_until {
+                    epochs::write(transaction, next.next_batch, epoch).map_err(sql)?;
+                }
+                head::write_head(transaction, numbers.journal, numbers.next_batch).map_err(sql)?;
+                transaction.announce().map_err(sql)?;
             }
-            for (index, version) in latest {
+            for (index, version) in &latest {
                 let seq = packed
-                    .get(index)
+                    .get(*index)
                     .map_or(BatchSeq::START, |batch| batch.stored.meta.seq);
                 version.write(transaction, account.id, seq).map_err(sql)?;
             }
             // Read again, because retention writes to the same row.
-            let mut row = accounts::read_by_id(transaction, &path, account.id)?
-                .unwrap_or_else(|| account.clone());
+            let mut row =
+                accounts::read_by_id(transaction, account.id)?.unwrap_or_else(|| account.clone());
             row.state = state.unwrap_or(row.state);
             row.horizon = horizon.or(row.horizon);
             row.write(transaction).map_err(sql)?;
@@ -143,73 +151,98 @@ impl Writer {
             for day in &coverage.changed {
                 day.write(transaction, account.id).map_err(sql)?;
             }
-            Ok(row)
-        })?;
+            Ok((row, numbers, schemas))
+        });
+        self.packer = packer;
+        let (row, numbers, schemas) = match ended? {
+            Ended::Committed(done) => done,
+            Ended::Unknown(done, error) => match packed.first() {
+                Some(batch) if self.is_stored(batch.stored.meta.seq) => done,
+                // What has no batch may be repeated.
+                _ => return Err(error),
+            },
+        };
+        if !packed.is_empty() {
+            self.own_until = numbers.next_batch;
+        }
         self.numbers = numbers;
-        self.epoch_is_stored |= new_epoch.is_some();
         self.schemas = schemas;
         self.checkpoint_if_due();
         let stored = packed.into_iter().map(|batch| batch.stored).collect();
         Ok((stored, row))
     }
+}
 
-    /// Gives a batch the next numbers, and packs it.
-    fn pack(
-        &mut self,
-        mut rows: Rows,
-        account: &AccountRow,
-        observed_at: i64,
-        numbers: &mut Numbers,
-    ) -> Result<PackedBatch> {
-        // Row addresses have 32 bits for the batch.
-        if numbers.next_batch > i64::from(u32::MAX) {
-            return Err(JournalError::Exhausted);
-        }
-        let stream = rows.stream();
-        let sequence = numbers.next_sequence.entry(stream).or_insert(1);
-        let head = BatchHead {
-            account: &account.name,
-            first_sequence: *sequence,
-            observed_at,
-        };
-        let pack_error = |source| JournalError::Pack { stream, source };
-        let records = rows.finish(&head).map_err(pack_error)?;
-        let payload = self.packer.pack(&records).map_err(pack_error)?;
-        let (keys, last_day, span) = match &rows {
-            Rows::Calls(_, keys, span) => (keys.encode(), keys.last_day, *span),
-            Rows::Charges(_, span) => (Vec::new(), None, *span),
-            _ => (Vec::new(), None, None),
-        };
-        let seq = BatchSeq::from_sql(numbers.next_batch);
-        let meta = BatchMeta {
-            seq,
-            id: BatchId::new(self.epoch, seq),
-            stream,
-            account: Arc::from(account.name.as_str()),
-            rows: u32::try_from(records.num_rows()).unwrap_or(u32::MAX),
-            first_sequence: *sequence,
-            observed_at,
-            span,
-            bytes: (keys.len() + payload.len()) as u64,
-        };
-        *sequence += i64::from(meta.rows);
-        numbers.next_batch += 1;
-        Ok(PackedBatch {
-            stored: StoredBatch { meta, records },
-            last_day,
-            keys,
-            payload,
-        })
-    }
+/// Gives a batch the next numbers, and packs it.
+fn pack(
+    mut rows: Rows,
+    account: &AccountRow,
+    observed_at: i64,
+    numbers: &mut Numbers,
+    packer: &mut Packer,
+) -> Result<PackedBatch> {
+    let stream = rows.stream();
+    let (seq, first_sequence) = numbers.next(stream)?;
+    let head = BatchHead {
+        account: &account.name,
+        first_sequence,
+        observed_at,
+    };
+    let pack_error = |source| JournalError::Pack { stream, source };
+    let records = rows.finish(&head).map_err(pack_error)?;
+    let payload = packer.pack(&records).map_err(pack_error)?;
+    let (keys, last_day, span) = match &rows {
+        Rows::Calls(_, keys, span) => (keys.encode(), keys.last_day, *span),
+        Rows::Charges(_, span) => (Vec::new(), None, *span),
+        _ => (Vec::new(), None, None),
+    };
+    let meta = BatchMeta {
+        seq,
+        // Known when it is stored.
+        id: BatchId::new([0; 8], seq),
+        stream,
+        account: Arc::from(account.name.as_str()),
+        rows: u32::try_from(records.num_rows()).unwrap_or(u32::MAX),
+        first_sequence,
+        observed_at,
+        span,
+        bytes: (keys.len() + payload.len()) as u64,
+    };
+    numbers.took(stream, meta.rows);
+    Ok(PackedBatch {
+        stored: StoredBatch { meta, records },
+        last_day,
+        keys,
+        payload,
+    })
 }
 
 impl PackedBatch {
-    fn store(
-        &self,
-        transaction: &Transaction<'_>,
-        account: i64,
-        schema: i64,
-    ) -> rusqlite::Result<()> {
+    /// Gives the batch the numbers under which it is stored: others if another instance has
+    /// appended since it was packed.
+    fn renumber(
+        &mut self,
+        epoch: [u8; 8],
+        numbers: &mut Numbers,
+        packer: &mut Packer,
+    ) -> Result<()> {
+        let StoredBatch { meta, records } = &mut self.stored;
+        let stream = meta.stream;
+        let (seq, first_sequence) = numbers.next(stream)?;
+        meta.seq = seq;
+        meta.id = BatchId::new(epoch, seq);
+        if meta.first_sequence != first_sequence {
+            let pack_error = |source| JournalError::Pack { stream, source };
+            meta.first_sequence = first_sequence;
+            *records = with_first_sequence(records, first_sequence).map_err(pack_error)?;
+            self.payload = packer.pack(records).map_err(pack_error)?;
+            meta.bytes = (self.keys.len() + self.payload.len()) as u64;
+        }
+        numbers.took(stream, meta.rows);
+        Ok(())
+    }
+
+    fn store(&self, transaction: &Connection, account: i64, schema: i64) -> DatabaseResult<()> {
         let meta = &self.stored.meta;
         let row = BatchRow {
             seq: meta.seq,
@@ -228,6 +261,6 @@ impl PackedBatch {
         };
         row.insert(transaction, &self.keys, &self.payload)?;
         let next_sequence = meta.first_sequence + i64::from(meta.rows);
-        format::write_stream(transaction, meta.stream, next_sequence)
+        head::write_stream(transaction, meta.stream, next_sequence)
     }
 }

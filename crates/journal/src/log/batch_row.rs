@@ -1,9 +1,12 @@
 //! A row of the table `batches`, and its checksum.
 
 use callmeter_records::BatchSeq;
-use rusqlite::{Connection, Row, params};
 
-use crate::sqlite::checksum::RowChecksum;
+use crate::checksum::RowChecksum;
+use crate::database::connection::Connection;
+use crate::database::error::DatabaseResult;
+use crate::database::row::Row;
+use crate::database::value::values;
 
 /// A row of `batches`, without the keys and the payload.
 #[derive(Clone, Debug)]
@@ -30,7 +33,7 @@ pub(crate) const COLUMNS: &str = "seq, stream, account, schema, rows, first_sequ
 
 impl BatchRow {
     /// Reads [`COLUMNS`]; the second value is the stored checksum.
-    pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<(Self, i64)> {
+    pub(crate) fn read(row: &Row<'_>) -> DatabaseResult<(Self, i64)> {
         let read = Self {
             seq: BatchSeq::from_sql(row.get(0)?),
             stream: row.get(1)?,
@@ -76,13 +79,12 @@ impl BatchRow {
         conn: &Connection,
         keys: &[u8],
         payload: &[u8],
-    ) -> rusqlite::Result<()> {
-        conn.prepare_cached(
+    ) -> DatabaseResult<()> {
+        conn.execute(
             "INSERT INTO batches (seq, stream, account, schema, rows, first_sequence, observed_at, min_start,
              max_start, last_day, keys_checksum, payload_checksum, checksum, keys, payload)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
+            values![
             self.seq.to_sql(),
             self.stream,
             self.account,

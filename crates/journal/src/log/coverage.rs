@@ -1,11 +1,12 @@
 //! How far each day of an account's calls has been read: the table `coverage`.
 
-use std::path::Path;
-
-use rusqlite::{Connection, Row, params};
-
-use crate::error::{JournalError, Result};
-use crate::sqlite::checksum::RowChecksum;
+use crate::checksum::RowChecksum;
+use crate::database::connection::Connection;
+use crate::database::error::DatabaseResult;
+use crate::database::row::Row;
+use crate::database::upsert::upsert;
+use crate::database::value::values;
+use crate::error::Result;
 
 /// How far one day of an account's calls has been read. Times are UTC microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,47 +87,48 @@ impl DayCoverage {
             .finish()
     }
 
-    pub(crate) fn write(&self, conn: &Connection, account: i64) -> rusqlite::Result<()> {
+    pub(crate) fn write(&self, conn: &Connection, account: i64) -> DatabaseResult<()> {
         let position = self.position;
-        conn.prepare_cached(&format!(
-            "INSERT OR REPLACE INTO coverage (account, {COLUMNS}, checksum)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        ))?
-        .execute(params![
-            account,
-            self.day,
-            self.proven_at,
-            self.stated.map(u64::cast_signed),
-            self.received.cast_signed(),
-            self.waiting.cast_signed(),
-            self.waits_until,
-            self.due_at,
-            self.asked,
-            self.failures,
-            self.failure,
-            position.map(|position| position.page),
-            position.map(|position| position.rows.cast_signed()),
-            position.and_then(|position| position.count.map(u64::cast_signed)),
-            self.checksum(account)
-        ])?;
+        conn.execute(
+            upsert!("coverage" ("account", "day") "proven_at", "stated", "received", "waiting",
+                "waits_until", "due_at", "asked", "failures", "failure", "page", "page_rows",
+                "page_count"),
+            values![
+                account,
+                self.day,
+                self.proven_at,
+                self.stated.map(u64::cast_signed),
+                self.received.cast_signed(),
+                self.waiting.cast_signed(),
+                self.waits_until,
+                self.due_at,
+                self.asked,
+                self.failures,
+                self.failure.as_deref(),
+                position.map(|position| position.page),
+                position.map(|position| position.rows.cast_signed()),
+                position.and_then(|position| position.count.map(u64::cast_signed)),
+                self.checksum(account)
+            ],
+        )?;
         Ok(())
     }
 
-    fn read(row: &Row<'_>) -> rusqlite::Result<(Self, i64)> {
+    fn read(row: &Row<'_>) -> DatabaseResult<(Self, i64)> {
         let count =
-            |index| -> rusqlite::Result<u64> { row.get::<_, i64>(index).map(i64::cast_unsigned) };
-        let position = match (row.get(10)?, row.get::<_, Option<i64>>(11)?) {
+            |index| -> DatabaseResult<u64> { row.get::<i64>(index).map(i64::cast_unsigned) };
+        let position = match (row.get(10)?, row.get::<Option<i64>>(11)?) {
             (Some(page), Some(rows)) => Some(WalkPosition {
                 page,
                 rows: rows.cast_unsigned(),
-                count: row.get::<_, Option<i64>>(12)?.map(i64::cast_unsigned),
+                count: row.get::<Option<i64>>(12)?.map(i64::cast_unsigned),
             }),
             _ => None,
         };
         let read = Self {
             day: row.get(0)?,
             proven_at: row.get(1)?,
-            stated: row.get::<_, Option<i64>>(2)?.map(i64::cast_unsigned),
+            stated: row.get::<Option<i64>>(2)?.map(i64::cast_unsigned),
             received: count(3)?,
             waiting: count(4)?,
             waits_until: row.get(5)?,
@@ -141,32 +143,31 @@ impl DayCoverage {
 }
 
 /// The days of an account, oldest first.
-pub(crate) fn read_all(conn: &Connection, path: &Path, account: i64) -> Result<Vec<DayCoverage>> {
-    let read = || -> rusqlite::Result<Vec<_>> {
-        conn.prepare_cached(&format!(
-            "SELECT {COLUMNS}, checksum FROM coverage WHERE account = ? ORDER BY day"
-        ))?
-        .query_map([account], DayCoverage::read)?
-        .collect()
-    };
-    let rows = read().map_err(|source| JournalError::sqlite(path, "read", source))?;
-    rows.into_iter()
-        .map(|(day, checksum)| {
-            if day.checksum(account) == checksum {
-                Ok(day)
-            } else {
-                let what = format!(
-                    "the coverage of day {} does not match its checksum",
-                    day.day
-                );
-                Err(JournalError::corrupt(path, what))
-            }
-        })
-        .collect()
+pub(crate) fn read_all(conn: &Connection, account: i64) -> Result<Vec<DayCoverage>> {
+    conn.all(
+        &format!("SELECT {COLUMNS}, checksum FROM coverage WHERE account = ? ORDER BY day"),
+        values![account],
+        DayCoverage::read,
+    )
+    .map_err(|source| conn.failed("read", source))?
+    .into_iter()
+    .map(|(day, checksum)| {
+        if day.checksum(account) == checksum {
+            Ok(day)
+        } else {
+            let day = day.day;
+            Err(conn.corrupt(format!(
+                "the coverage of day {day} does not match its checksum"
+            )))
+        }
+    })
+    .collect()
 }
 
-pub(crate) fn delete(conn: &Connection, account: i64, day: i32) -> rusqlite::Result<()> {
-    conn.prepare_cached("DELETE FROM coverage WHERE account = ? AND day = ?")?
-        .execute(params![account, day])?;
+pub(crate) fn delete(conn: &Connection, account: i64, day: i32) -> DatabaseResult<()> {
+    conn.execute(
+        "DELETE FROM coverage WHERE account = ? AND day = ?",
+        values![account, day],
+    )?;
     Ok(())
 }

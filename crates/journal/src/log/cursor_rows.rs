@@ -1,12 +1,14 @@
 //! The table `cursors`: how far each output has acknowledged each of its streams.
 
-use std::path::Path;
-
 use callmeter_records::{BatchSeq, Stream};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use crate::checksum::RowChecksum;
+use crate::database::connection::Connection;
+use crate::database::error::DatabaseResult;
+use crate::database::row::Row;
+use crate::database::upsert::upsert;
+use crate::database::value::values;
 use crate::error::{JournalError, Result};
-use crate::sqlite::checksum::RowChecksum;
 
 /// How far an output has acknowledged a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,26 +43,25 @@ impl Cursor {
             .finish()
     }
 
-    pub(crate) fn write(&self, conn: &Connection) -> rusqlite::Result<()> {
-        conn.prepare_cached(
-            "INSERT OR REPLACE INTO cursors (output, stream, batch, sequence, lost, checksum)
-             VALUES (?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            self.output,
-            self.stream.code(),
-            self.batch.to_sql(),
-            self.sequence,
-            self.lost.cast_signed(),
-            self.checksum()
-        ])?;
+    pub(crate) fn write(&self, conn: &Connection) -> DatabaseResult<()> {
+        conn.execute(
+            upsert!("cursors" ("output", "stream") "batch", "sequence", "lost"),
+            values![
+                &self.output,
+                self.stream.code(),
+                self.batch.to_sql(),
+                self.sequence,
+                self.lost.cast_signed(),
+                self.checksum()
+            ],
+        )?;
         Ok(())
     }
 }
 
 type RawCursor = (String, u8, i64, i64, i64, i64);
 
-fn read_raw(row: &Row<'_>) -> rusqlite::Result<RawCursor> {
+fn read_raw(row: &Row<'_>) -> DatabaseResult<RawCursor> {
     Ok((
         row.get(0)?,
         row.get(1)?,
@@ -72,14 +73,13 @@ fn read_raw(row: &Row<'_>) -> rusqlite::Result<RawCursor> {
 }
 
 fn checked(
-    path: &Path,
+    conn: &Connection,
     (output, stream, batch, sequence, lost, checksum): RawCursor,
 ) -> Result<Cursor> {
     let corrupt = |output: &str| {
-        JournalError::corrupt(
-            path,
-            format!("a cursor of output `{output}` does not match its checksum"),
-        )
+        conn.corrupt(format!(
+            "a cursor of output `{output}` does not match its checksum"
+        ))
     };
     let Some(stream) = Stream::from_code(stream) else {
         return Err(corrupt(&output));
@@ -100,38 +100,34 @@ fn checked(
 }
 
 /// All cursors, by output and stream.
-pub(crate) fn read_all(conn: &Connection, path: &Path) -> Result<Vec<Cursor>> {
-    let read = || -> rusqlite::Result<Vec<_>> {
-        conn.prepare_cached(
-            "SELECT output, stream, batch, sequence, lost, checksum FROM cursors ORDER BY output, stream",
-        )?
-        .query_map([], read_raw)?
-        .collect()
-    };
-    let rows = read().map_err(|source| JournalError::sqlite(path, "read", source))?;
-    rows.into_iter().map(|row| checked(path, row)).collect()
+pub(crate) fn read_all(conn: &Connection) -> Result<Vec<Cursor>> {
+    conn.all(
+        "SELECT output, stream, batch, sequence, lost, checksum FROM cursors ORDER BY output, stream",
+        values![],
+        read_raw,
+    )
+    .map_err(|source| conn.failed("read", source))?
+    .into_iter()
+    .map(|row| checked(conn, row))
+    .collect()
 }
 
 /// The cursor of an output for a stream.
-pub(crate) fn read_one(
-    conn: &Connection,
-    path: &Path,
-    output: &str,
-    stream: Stream,
-) -> Result<Option<Cursor>> {
-    conn.prepare_cached(
+pub(crate) fn read_one(conn: &Connection, output: &str, stream: Stream) -> Result<Option<Cursor>> {
+    conn.first(
         "SELECT output, stream, batch, sequence, lost, checksum FROM cursors WHERE output = ? AND stream = ?",
+        values![output, stream.code()],
+        read_raw,
     )
-    .and_then(|mut statement| statement.query_row(params![output, stream.code()], read_raw).optional())
-    .map_err(|source| JournalError::sqlite(path, "read", source))?
-    .map(|row| checked(path, row))
+    .map_err(|source| conn.failed("read", source))?
+    .map(|row| checked(conn, row))
     .transpose()
 }
 
 /// Moves a cursor within a transaction that also appends what it stands for.
-pub(crate) fn advance(conn: &Connection, path: &Path, to: &CursorMove<'_>) -> Result<()> {
+pub(crate) fn advance(conn: &Connection, to: &CursorMove<'_>) -> Result<()> {
     let cursor =
-        read_one(conn, path, to.output, to.stream)?.ok_or_else(|| JournalError::UnknownOutput {
+        read_one(conn, to.output, to.stream)?.ok_or_else(|| JournalError::UnknownOutput {
             output: to.output.to_owned(),
             stream: to.stream,
         })?;
@@ -142,7 +138,7 @@ pub(crate) fn advance(conn: &Connection, path: &Path, to: &CursorMove<'_>) -> Re
         });
     }
     let sequence = last_sequence_at(conn, to.stream, to.batch)
-        .map_err(|source| JournalError::sqlite(path, "append to", source))?;
+        .map_err(|source| conn.failed("append to", source))?;
     let moved = Cursor {
         batch: to.batch,
         sequence: sequence.unwrap_or(cursor.sequence).max(cursor.sequence),
@@ -150,7 +146,7 @@ pub(crate) fn advance(conn: &Connection, path: &Path, to: &CursorMove<'_>) -> Re
     };
     moved
         .write(conn)
-        .map_err(|source| JournalError::sqlite(path, "append to", source))
+        .map_err(|source| conn.failed("append to", source))
 }
 
 /// The sequence of the last record of a stream up to a batch.
@@ -158,11 +154,11 @@ pub(crate) fn last_sequence_at(
     conn: &Connection,
     stream: Stream,
     batch: BatchSeq,
-) -> rusqlite::Result<Option<i64>> {
-    conn.prepare_cached(
+) -> DatabaseResult<Option<i64>> {
+    conn.first(
         "SELECT first_sequence + rows - 1 FROM batches WHERE stream = ? AND seq <= ?
          ORDER BY seq DESC LIMIT 1",
-    )?
-    .query_row(params![stream.code(), batch.to_sql()], |row| row.get(0))
-    .optional()
+        values![stream.code(), batch.to_sql()],
+        |row| row.get(0),
+    )
 }

@@ -2,11 +2,14 @@
 //! `latest`.
 
 use callmeter_records::{BatchSeq, Stream};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use crate::checksum::RowChecksum;
+use crate::database::connection::Connection;
+use crate::database::error::DatabaseResult;
+use crate::database::row::Row;
+use crate::database::value::values;
 use crate::error::Result;
 use crate::log::reader::Reader;
-use crate::sqlite::checksum::RowChecksum;
 
 /// The latest version of a record: a row of `latest`, without the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,53 +25,55 @@ pub(crate) struct LatestVersion {
 }
 
 impl LatestVersion {
-    fn checksum(&self, account: i64) -> i64 {
+    fn checksum(&self, account: i64, batch: BatchSeq) -> i64 {
         RowChecksum::of("latest")
             .int(account)
             .int(self.stream.code().into())
             .text(&self.key)
             .int(self.fingerprint.cast_signed())
             .int(self.revision.into())
-            .int(self.batch.to_sql())
+            .int(batch.to_sql())
             .int(self.row.into())
             .finish()
     }
 
     /// Stores the version, which is in batch `seq`.
     pub(crate) fn write(
-        mut self,
+        &self,
         conn: &Connection,
         account: i64,
         seq: BatchSeq,
-    ) -> rusqlite::Result<()> {
+    ) -> DatabaseResult<()> {
+        // Not by a conflict of keys: on a server they are in no unique index.
+        conn.execute(
+            "DELETE FROM latest WHERE account = ? AND stream = ? AND key = ?",
+            values![account, self.stream.code(), &self.key],
+        )?;
         if self.removed {
-            conn.prepare_cached("DELETE FROM latest WHERE account = ? AND stream = ? AND key = ?")?
-                .execute(params![account, self.stream.code(), self.key])?;
             return Ok(());
         }
-        self.batch = seq;
-        conn.prepare_cached(
-            "INSERT OR REPLACE INTO latest (account, stream, key, fingerprint, revision, batch, row, checksum)
+        conn.execute(
+            "INSERT INTO latest (account, stream, key, fingerprint, revision, batch, row, checksum)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            account,
-            self.stream.code(),
-            self.key,
-            self.fingerprint.cast_signed(),
-            self.revision,
-            self.batch.to_sql(),
-            self.row,
-            self.checksum(account)
-        ])?;
+            values![
+                account,
+                self.stream.code(),
+                &self.key,
+                self.fingerprint.cast_signed(),
+                self.revision,
+                seq.to_sql(),
+                self.row,
+                self.checksum(account, seq)
+            ],
+        )?;
         Ok(())
     }
 
-    fn read(row: &Row<'_>, stream: Stream) -> rusqlite::Result<(Self, i64)> {
+    fn read(row: &Row<'_>, stream: Stream) -> DatabaseResult<(Self, i64)> {
         let read = Self {
             stream,
             key: row.get(0)?,
-            fingerprint: row.get::<_, i64>(1)?.cast_unsigned(),
+            fingerprint: row.get::<i64>(1)?.cast_unsigned(),
             revision: row.get(2)?,
             batch: BatchSeq::from_sql(row.get(3)?),
             row: row.get(4)?,
@@ -88,34 +93,27 @@ impl Reader {
         key: &str,
     ) -> Result<Option<LatestVersion>> {
         self.conn
-            .prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM latest WHERE account = ? AND stream = ? AND key = ?"
-            ))
-            .and_then(|mut statement| {
-                statement
-                    .query_row(params![account, stream.code(), key], |row| {
-                        LatestVersion::read(row, stream)
-                    })
-                    .optional()
-            })
+            .first(
+                &format!(
+                    "SELECT {COLUMNS} FROM latest WHERE account = ? AND stream = ? AND key = ?"
+                ),
+                values![account, stream.code(), key],
+                |row| LatestVersion::read(row, stream),
+            )
             .map_err(|source| self.sql(source))?
             .map(|read| self.checked_latest(account, read))
             .transpose()
     }
 
     pub(crate) fn all_latest(&self, account: i64, stream: Stream) -> Result<Vec<LatestVersion>> {
-        let read = || -> rusqlite::Result<Vec<_>> {
-            self.conn
-                .prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM latest WHERE account = ? AND stream = ?"
-                ))?
-                .query_map(params![account, stream.code()], |row| {
-                    LatestVersion::read(row, stream)
-                })?
-                .collect()
-        };
-        let rows = read().map_err(|source| self.sql(source))?;
-        rows.into_iter()
+        self.conn
+            .all(
+                &format!("SELECT {COLUMNS} FROM latest WHERE account = ? AND stream = ?"),
+                values![account, stream.code()],
+                |row| LatestVersion::read(row, stream),
+            )
+            .map_err(|source| self.sql(source))?
+            .into_iter()
             .map(|row| self.checked_latest(account, row))
             .collect()
     }
@@ -125,7 +123,7 @@ impl Reader {
         account: i64,
         (row, checksum): (LatestVersion, i64),
     ) -> Result<LatestVersion> {
-        if row.checksum(account) == checksum {
+        if row.checksum(account, row.batch) == checksum {
             Ok(row)
         } else {
             Err(self.corrupt(format!(

@@ -1,24 +1,25 @@
 //! Converts the rows of a journal of the previous format.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use arrow_schema::SchemaRef;
 use callmeter_records::{CallsView, CanonicalId, FieldHasher, Stream};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use crate::error::{JournalError, Result};
+use crate::checksum;
+use crate::database::connection::Connection;
+use crate::database::error::DatabaseResult;
+use crate::database::value::values;
+use crate::error::Result;
 use crate::log::batch_row::{BatchRow, COLUMNS};
 use crate::log::keys::{BatchKeys, CallKey};
 use crate::log::schema_ids::read_schema;
-use crate::log::{codec, epochs};
-use crate::sqlite::{checksum, format};
+use crate::log::{codec, epochs, head};
 
 /// From format 1 to 2: batches keep their ids, and keys get the canonical form of GUIDs.
-pub(crate) fn to_format_2(transaction: &Transaction<'_>, path: &Path) -> Result<()> {
-    let sql = |source| JournalError::sqlite(path, "convert", source);
+pub(crate) fn to_format_2(transaction: &Connection) -> Result<()> {
+    let sql = |source| transaction.failed("convert", source);
     // The ids of format 1 start with the id of the journal.
-    let (journal, _) = format::read_head(transaction, path)?;
+    let (journal, _) = head::read_head(transaction)?;
     epochs::write(transaction, 1, journal).map_err(sql)?;
     let mut schemas = HashMap::new();
     let mut after = 0;
@@ -29,7 +30,7 @@ pub(crate) fn to_format_2(transaction: &Transaction<'_>, path: &Path) -> Result<
             Ok(None) => {}
             // Whoever reads the batch gets the error.
             Err(Damaged) => {
-                tracing::warn!(batch = after, journal = %path.display(), "a damaged batch was not converted");
+                tracing::warn!(batch = after, journal = %transaction.location(), "a damaged batch was not converted");
             }
         }
     }
@@ -45,20 +46,22 @@ struct Batch {
 
 struct Damaged;
 
-fn next_calls(conn: &Connection, after: i64) -> rusqlite::Result<Option<Batch>> {
-    conn.prepare_cached(&format!(
-        "SELECT {COLUMNS}, keys, payload FROM batches WHERE stream = ? AND seq > ? ORDER BY seq LIMIT 1"
-    ))?
-    .query_row(params![Stream::Calls.code(), after], |row| {
-        let (read, checksum) = BatchRow::read(row)?;
-        Ok(Batch {
-            row: read,
-            checksum,
-            keys: row.get(14)?,
-            payload: row.get(15)?,
-        })
-    })
-    .optional()
+fn next_calls(conn: &Connection, after: i64) -> DatabaseResult<Option<Batch>> {
+    conn.first(
+        &format!(
+            "SELECT {COLUMNS}, keys, payload FROM batches WHERE stream = ? AND seq > ? ORDER BY seq LIMIT 1"
+        ),
+        values![Stream::Calls.code(), after],
+        |row| {
+            let (read, checksum) = BatchRow::read(row)?;
+            Ok(Batch {
+                row: read,
+                checksum,
+                keys: row.get(14)?,
+                payload: row.get(15)?,
+            })
+        },
+    )
 }
 
 /// The keys of a batch if an id in it is not in its canonical form.
@@ -94,18 +97,13 @@ fn canonical_keys(
     Ok(changed.then_some(keys))
 }
 
-fn update_keys(conn: &Connection, mut row: BatchRow, keys: &BatchKeys) -> rusqlite::Result<()> {
+fn update_keys(conn: &Connection, mut row: BatchRow, keys: &BatchKeys) -> DatabaseResult<()> {
     let bytes = keys.encode();
     row.keys_checksum = checksum::blob(&bytes);
-    conn.prepare_cached(
+    conn.execute(
         "UPDATE batches SET keys = ?, keys_checksum = ?, checksum = ? WHERE seq = ?",
-    )?
-    .execute(params![
-        bytes,
-        row.keys_checksum,
-        row.checksum(),
-        row.seq.to_sql()
-    ])?;
+        values![&bytes, row.keys_checksum, row.checksum(), row.seq.to_sql()],
+    )?;
     Ok(())
 }
 
@@ -119,6 +117,7 @@ mod tests {
     use crate::ingest::classification::Classification;
     use crate::ingest::options::{PollOptions, Purpose};
     use crate::journal::{Journal, Options};
+    use crate::sqlite::connection;
 
     #[test]
     fn keys_get_the_canonical_form_of_guids() {
@@ -147,14 +146,14 @@ mod tests {
         };
         poll(["0F8FAD5B-D9CB-469F-A165-70867728950E", "plain"]);
         // As format 1 had it: other keys, and no tables of format 2.
-        let conn = Connection::open(&path).unwrap();
+        let conn = connection::writer(&path, None, to_format_2).unwrap();
         let batch = next_calls(&conn, 0).unwrap().unwrap();
         let canonical = BatchKeys::decode(&batch.keys).unwrap();
         let mut keys = canonical.clone();
         keys.rows[0].hash = 1;
         keys.rows[0].fingerprint = 2;
         update_keys(&conn, batch.row, &keys).unwrap();
-        conn.execute_batch(
+        conn.run(
             "DROP TABLE epochs; DROP TABLE retention; DROP TABLE coverage; DROP TABLE decks; PRAGMA user_version = 1",
         )
         .unwrap();
@@ -163,7 +162,7 @@ mod tests {
             poll(["0f8fad5bd9cb469fa16570867728950e", "plain"]),
             [Classification::Known; 2]
         );
-        let conn = Connection::open(&path).unwrap();
+        let conn = connection::reader(&path).unwrap();
         let migrated = next_calls(&conn, 0).unwrap().unwrap();
         assert!(migrated.row.matches(migrated.checksum));
         assert_eq!(BatchKeys::decode(&migrated.keys), Some(canonical));

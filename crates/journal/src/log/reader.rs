@@ -1,19 +1,25 @@
 //! Reads batches in order, on a connection that only reads.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, new_null_array};
 use arrow_schema::{ArrowError, Schema, SchemaRef};
 use callmeter_records::{BatchSeq, Stream};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use crate::checksum;
+use crate::database::connection::{Access, Connection};
+use crate::database::error::{DatabaseError, DatabaseResult};
+use crate::database::row::Row;
+use crate::database::value::{Value, values};
 use crate::error::{JournalError, Result};
+use crate::location::Location;
 use crate::log::batch_row::{BatchRow, COLUMNS};
 use crate::log::keys::BatchKeys;
-use crate::log::{accounts, codec, epochs};
-use crate::sqlite::{checksum, connection, format};
+use crate::log::source::Source;
+use crate::log::{accounts, codec, epochs, head};
+use crate::postgres::settings::PostgresJournal;
 use crate::stored_batch::{BatchMeta, StoredBatch};
 use crate::utc_day::DAY;
 
@@ -24,7 +30,6 @@ use crate::utc_day::DAY;
 #[derive(Debug)]
 pub struct Reader {
     pub(crate) conn: Connection,
-    pub(crate) path: PathBuf,
     schemas: HashMap<i64, SchemaRef>,
     accounts: HashMap<i64, Arc<str>>,
 }
@@ -46,33 +51,40 @@ pub struct Filter {
 impl Reader {
     /// Opens the journal at `path` for reading; ignores its lock.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let conn = connection::reader(path)?;
+        let path = path.as_ref().to_owned();
+        let page_limit = None;
+        Self::of(&Source::File { path, page_limit })
+    }
+
+    /// Connects to a journal on a server for reading. The server may be a standby.
+    pub fn connect(journal: &PostgresJournal) -> Result<Self> {
+        Self::of(&Source::Server(Box::new(journal.clone())))
+    }
+
+    pub(crate) fn of(source: &Source) -> Result<Self> {
         Ok(Self {
-            conn,
-            path: path.to_owned(),
+            conn: source.reader()?,
             schemas: HashMap::new(),
             accounts: HashMap::new(),
         })
     }
 
-    /// The journal's file.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Where the journal is.
+    pub fn location(&self) -> &Location {
+        self.conn.location()
     }
 
     /// The last committed batch; [`BatchSeq::START`] before the first.
     pub fn head(&self) -> Result<BatchSeq> {
-        let (_, next_batch) = format::read_head(&self.conn, &self.path)?;
+        let (_, next_batch) = head::read_head(&self.conn)?;
         Ok(BatchSeq::from_sql(next_batch - 1))
     }
 
     /// The oldest batch that retention has not deleted.
     pub fn oldest(&self) -> Result<Option<BatchSeq>> {
         self.conn
-            .prepare_cached("SELECT min(seq) FROM batches")
-            .and_then(|mut statement| statement.query_row([], |row| row.get::<_, Option<i64>>(0)))
-            .map(|seq| seq.map(BatchSeq::from_sql))
+            .only("SELECT min(seq) FROM batches", values![], |row| row.get(0))
+            .map(|seq: Option<i64>| seq.map(BatchSeq::from_sql))
             .map_err(|source| self.sql(source))
     }
 
@@ -80,7 +92,7 @@ impl Reader {
     pub fn next_batch(&mut self, stream: Stream, after: BatchSeq) -> Result<Option<StoredBatch>> {
         let found = self.load(
             &format!("SELECT {COLUMNS}, payload FROM batches WHERE stream = ? AND seq > ? ORDER BY seq LIMIT 1"),
-            params![stream.code(), after.to_sql()],
+            values![stream.code(), after.to_sql()],
         )?;
         self.behind(after, found)
     }
@@ -89,7 +101,7 @@ impl Reader {
     pub fn next_of_any(&mut self, after: BatchSeq) -> Result<Option<StoredBatch>> {
         let found = self.load(
             &format!("SELECT {COLUMNS}, payload FROM batches WHERE seq > ? ORDER BY seq LIMIT 1"),
-            params![after.to_sql()],
+            values![after.to_sql()],
         )?;
         self.behind(after, found)
     }
@@ -112,16 +124,16 @@ impl Reader {
             // Read without the payload first, so that skipped batches cost little.
             let batch = self.row_where(
                 &format!(
-                    "SELECT {COLUMNS} FROM batches NOT INDEXED WHERE seq > ?1 AND (?2 IS NULL OR stream = ?2)
-                         AND (?3 IS NULL OR account = (SELECT id FROM accounts WHERE name = ?3))
-                         AND (?4 IS NULL OR coalesce(max_start, observed_at) >= ?4)
-                         AND (?5 IS NULL OR coalesce(min_start, observed_at) < ?5)
+                    "SELECT {COLUMNS} FROM batches NOT INDEXED WHERE seq > ?1 AND (stream = ?2 OR ?2 IS NULL)
+                         AND (account = (SELECT id FROM accounts WHERE name = ?3) OR ?3 IS NULL)
+                         AND (coalesce(max_start, observed_at) >= ?4 OR ?4 IS NULL)
+                         AND (coalesce(min_start, observed_at) < ?5 OR ?5 IS NULL)
                          ORDER BY seq LIMIT 1"
                 ),
-                params![
+                values![
                     after.to_sql(),
                     filter.stream.map(Stream::code),
-                    filter.account,
+                    filter.account.as_deref(),
                     filter.from,
                     filter.to
                 ],
@@ -140,7 +152,7 @@ impl Reader {
     pub fn batch(&mut self, seq: BatchSeq) -> Result<Option<StoredBatch>> {
         self.load(
             &format!("SELECT {COLUMNS}, payload FROM batches WHERE seq = ?"),
-            params![seq.to_sql()],
+            values![seq.to_sql()],
         )
     }
 
@@ -150,7 +162,7 @@ impl Reader {
             &format!(
                 "SELECT {COLUMNS} FROM batches WHERE stream = ? AND seq > ? ORDER BY seq LIMIT 1"
             ),
-            params![stream.code(), after.to_sql()],
+            values![stream.code(), after.to_sql()],
         )?;
         if let Some(batch) = &batch {
             self.check_order(after, batch.seq)?;
@@ -161,13 +173,12 @@ impl Reader {
     /// At least the number of an account's calls before a day; all of them without a day.
     pub(crate) fn count_calls_before(&self, account: i64, day: Option<i16>) -> Result<usize> {
         self.conn
-            .prepare_cached(
-                "SELECT coalesce(sum(rows), 0) FROM batches WHERE account = ?1 AND last_day IS NOT NULL
-                 AND (?2 IS NULL OR min_start IS NULL OR min_start < ?2)",
+            .only(
+                "SELECT CAST(coalesce(sum(rows), 0) AS BIGINT) FROM batches WHERE account = ?1
+                 AND last_day IS NOT NULL AND (min_start < ?2 OR min_start IS NULL OR ?2 IS NULL)",
+                values![account, start_of(day)],
+                |row| row.get::<i64>(0),
             )
-            .and_then(|mut statement| {
-                statement.query_row(params![account, start_of(day)], |row| row.get::<_, i64>(0))
-            })
             .map(|calls| usize::try_from(calls).unwrap_or(0))
             .map_err(|source| self.sql(source))
     }
@@ -183,49 +194,38 @@ impl Reader {
     ) -> Result<()> {
         let sql = |source| self.sql(source);
         // One consistent state for all queries; rolled back when dropped.
-        let _snapshot = self.conn.unchecked_transaction().map_err(sql)?;
+        let _snapshot = self.conn.begin(Access::Read).map_err(sql)?;
         // Numbers first: to sort the keys themselves, SQLite would load those of all calls at once.
         let numbers: Vec<i64> = self
             .conn
-            .prepare_cached(
+            .all(
                 "SELECT seq FROM batches WHERE account = ?1 AND last_day >= ?2
-                 AND (?3 IS NULL OR min_start IS NULL OR min_start < ?3) ORDER BY seq",
+                 AND (min_start < ?3 OR min_start IS NULL OR ?3 IS NULL) ORDER BY seq",
+                values![account, from_day, start_of(before)],
+                |row| row.get(0),
             )
-            .and_then(|mut statement| {
-                statement
-                    .query_map(params![account, from_day, start_of(before)], |row| {
-                        row.get(0)
-                    })?
-                    .collect()
-            })
             .map_err(sql)?;
-        let mut statement = self
-            .conn
-            .prepare_cached(&format!(
-                "SELECT {COLUMNS}, keys FROM batches WHERE seq = ?"
-            ))
-            .map_err(sql)?;
+        let query = format!("SELECT {COLUMNS}, keys FROM batches WHERE seq = ?");
         for number in numbers {
-            let mut rows = statement.query([number]).map_err(sql)?;
-            while let Some(row) = rows.next().map_err(sql)? {
+            self.for_each_row(&query, values![number], |row| {
                 let batch = self.checked_row(row)?;
-                let bytes = row.get_ref(14).map_err(sql)?;
-                let keys = self.checked_keys(&batch, bytes.as_blob().unwrap_or_default())?;
-                each(batch.seq, &keys);
-            }
+                let bytes: &[u8] = row.get(14).map_err(sql)?;
+                each(batch.seq, &self.checked_keys(&batch, bytes)?);
+                Ok(())
+            })?;
         }
         Ok(())
     }
 
     /// The keys of a batch of calls, if retention has not deleted it.
     pub(crate) fn keys(&self, seq: BatchSeq) -> Result<Option<BatchKeys>> {
-        let read = |row: &Row<'_>| Ok((BatchRow::read(row)?, row.get::<_, Vec<u8>>(14)?));
         let found = self
             .conn
-            .prepare_cached(&format!(
-                "SELECT {COLUMNS}, keys FROM batches WHERE seq = ?"
-            ))
-            .and_then(|mut statement| statement.query_row([seq.to_sql()], read).optional())
+            .first(
+                &format!("SELECT {COLUMNS}, keys FROM batches WHERE seq = ?"),
+                values![seq.to_sql()],
+                |row| Ok((BatchRow::read(row)?, row.get::<Vec<u8>>(14)?)),
+            )
             .map_err(|source| self.sql(source))?;
         let Some(((batch, checksum), bytes)) = found else {
             return Ok(None);
@@ -247,28 +247,57 @@ impl Reader {
         })
     }
 
+    /// Runs `read` on one consistent state of the journal.
+    pub(crate) fn snapshot<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> Result<T> {
+        let transaction = self.conn.begin(Access::Read);
+        transaction.map_err(|source| self.sql(source))?.leave_open();
+        let done = read(self);
+        // Nothing was written, so a failure here has no effect.
+        let _ = self.conn.run("COMMIT");
+        Ok(done)
+    }
+
     /// Reads the first row of a query for `COLUMNS, payload`.
-    pub(crate) fn load(
-        &mut self,
-        sql: &str,
-        params: impl rusqlite::Params,
-    ) -> Result<Option<StoredBatch>> {
-        let (batch, payload) = {
-            let mut statement = self
-                .conn
-                .prepare_cached(sql)
-                .map_err(|source| self.sql(source))?;
-            let mut rows = statement.query(params).map_err(|source| self.sql(source))?;
-            let Some(row) = rows.next().map_err(|source| self.sql(source))? else {
-                return Ok(None);
-            };
-            let batch = self.checked_row(row)?;
-            let payload: Vec<u8> = row.get(14).map_err(|source| self.sql(source))?;
-            (batch, payload)
+    pub(crate) fn load(&mut self, sql: &str, values: &[Value<'_>]) -> Result<Option<StoredBatch>> {
+        let found = self
+            .conn
+            .first(sql, values, |row| {
+                Ok((BatchRow::read(row)?, row.get::<Vec<u8>>(14)?))
+            })
+            .map_err(|source| self.sql(source))?;
+        let Some(((batch, checksum), payload)) = found else {
+            return Ok(None);
         };
+        let batch = self.check_row(batch, checksum)?;
         let meta = self.meta(&batch)?;
         let records = self.records(&batch, &meta, &payload)?;
         Ok(Some(StoredBatch { meta, records }))
+    }
+
+    /// Calls `each` with every row of a query, in order.
+    pub(crate) fn for_each_row(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        mut each: impl FnMut(&Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        /// Why the query was given up.
+        enum Stopped {
+            Database(DatabaseError),
+            Journal(JournalError),
+        }
+        impl From<DatabaseError> for Stopped {
+            fn from(source: DatabaseError) -> Self {
+                Self::Database(source)
+            }
+        }
+        let done = self
+            .conn
+            .for_each(sql, values, |row| each(row).map_err(Stopped::Journal));
+        done.map_err(|stopped| match stopped {
+            Stopped::Database(source) => self.sql(source),
+            Stopped::Journal(error) => error,
+        })
     }
 
     /// Unpacks the records of a batch, and checks them against its row.
@@ -307,15 +336,10 @@ impl Reader {
         })
     }
 
-    pub(crate) fn row_where(
-        &self,
-        sql: &str,
-        params: impl rusqlite::Params,
-    ) -> Result<Option<BatchRow>> {
+    pub(crate) fn row_where(&self, sql: &str, values: &[Value<'_>]) -> Result<Option<BatchRow>> {
         let found = self
             .conn
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.query_row(params, BatchRow::read).optional())
+            .first(sql, values, BatchRow::read)
             .map_err(|source| self.sql(source))?;
         found
             .map(|(batch, checksum)| self.check_row(batch, checksum))
@@ -328,7 +352,7 @@ impl Reader {
         self.check_row(batch, checksum)
     }
 
-    fn check_row(&self, batch: BatchRow, checksum: i64) -> Result<BatchRow> {
+    pub(crate) fn check_row(&self, batch: BatchRow, checksum: i64) -> Result<BatchRow> {
         if batch.matches(checksum) {
             Ok(batch)
         } else {
@@ -357,7 +381,7 @@ impl Reader {
         })?;
         Ok(BatchMeta {
             seq: batch.seq,
-            id: epochs::batch_id(&self.conn, &self.path, batch.seq)?,
+            id: epochs::batch_id(&self.conn, batch.seq)?,
             stream,
             account: self.account(batch.account)?,
             rows,
@@ -372,7 +396,7 @@ impl Reader {
         if let Some(name) = self.accounts.get(&id) {
             return Ok(Arc::clone(name));
         }
-        let row = accounts::read_by_id(&self.conn, &self.path, id)?
+        let row = accounts::read_by_id(&self.conn, id)?
             .ok_or_else(|| self.corrupt(format!("account {id} is missing")))?;
         let name: Arc<str> = row.name.into();
         self.accounts.insert(id, Arc::clone(&name));
@@ -385,12 +409,11 @@ impl Reader {
         }
         let (message, checksum): (Vec<u8>, i64) = self
             .conn
-            .prepare_cached("SELECT message, checksum FROM schemas WHERE id = ?")
-            .and_then(|mut statement| {
-                statement
-                    .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
-                    .optional()
-            })
+            .first(
+                "SELECT message, checksum FROM schemas WHERE id = ?",
+                values![id],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
             .map_err(|source| self.sql(source))?
             .ok_or_else(|| self.corrupt(format!("schema {id} is missing")))?;
         if checksum != checksum::blob(&message) {
@@ -402,12 +425,12 @@ impl Reader {
         Ok(schema)
     }
 
-    pub(crate) fn sql(&self, source: rusqlite::Error) -> JournalError {
-        JournalError::sqlite(&self.path, "read", source)
+    pub(crate) fn sql(&self, source: DatabaseError) -> JournalError {
+        self.conn.failed("read", source)
     }
 
     pub(crate) fn corrupt(&self, what: String) -> JournalError {
-        JournalError::corrupt(&self.path, what)
+        self.conn.corrupt(what)
     }
 }
 
@@ -438,8 +461,10 @@ fn start_of(day: Option<i16>) -> Option<i64> {
 }
 
 /// The oldest batch and when it was observed.
-pub(crate) fn oldest_batch(conn: &Connection) -> rusqlite::Result<Option<(BatchSeq, i64)>> {
-    conn.prepare_cached("SELECT seq, observed_at FROM batches ORDER BY seq LIMIT 1")?
-        .query_row([], |row| Ok((BatchSeq::from_sql(row.get(0)?), row.get(1)?)))
-        .optional()
+pub(crate) fn oldest_batch(conn: &Connection) -> DatabaseResult<Option<(BatchSeq, i64)>> {
+    conn.first(
+        "SELECT seq, observed_at FROM batches ORDER BY seq LIMIT 1",
+        values![],
+        |row| Ok((BatchSeq::from_sql(row.get(0)?), row.get(1)?)),
+    )
 }

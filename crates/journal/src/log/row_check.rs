@@ -2,6 +2,8 @@
 
 use callmeter_records::BatchSeq;
 
+use crate::database::connection::Access;
+use crate::database::value::values;
 use crate::error::Result;
 use crate::log::batch_row::COLUMNS;
 use crate::log::reader::Reader;
@@ -13,24 +15,21 @@ impl Reader {
     /// # Errors
     /// Names the first batch that is damaged or missing.
     pub fn check_rows(&self) -> Result<()> {
-        let sql = |source| self.sql(source);
         // One consistent state; rolled back when dropped.
-        let _snapshot = self.conn.unchecked_transaction().map_err(sql)?;
-        let mut statement = self
+        let _snapshot = self
             .conn
-            .prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM batches NOT INDEXED ORDER BY seq"
-            ))
-            .map_err(sql)?;
-        let mut rows = statement.query([]).map_err(sql)?;
+            .begin(Access::Read)
+            .map_err(|source| self.sql(source))?;
+        let query = format!("SELECT {COLUMNS} FROM batches NOT INDEXED ORDER BY seq");
         let mut next: Option<BatchSeq> = None;
-        while let Some(row) = rows.next().map_err(sql)? {
+        self.for_each_row(&query, values![], |row| {
             let batch = self.checked_row(row)?;
             if let Some(next) = next.filter(|next| *next != batch.seq) {
                 return Err(self.corrupt(format!("batch {next} is missing")));
             }
             next = Some(BatchSeq(batch.seq.0 + 1));
-        }
+            Ok(())
+        })?;
         let head = self.head()?;
         match next {
             Some(next) if next.0 != head.0 + 1 => {

@@ -1,45 +1,76 @@
 //! The log as its users share it: one writer, several read connections, and the newest batches.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use callmeter_records::{BatchSeq, Stream};
 
-use crate::error::Result;
+use crate::error::{JournalError, Result};
+use crate::location::Location;
 use crate::log::accounts::AccountRow;
 use crate::log::append::Append;
+use crate::log::follower;
 use crate::log::reader::Reader;
+use crate::log::source::Source;
 use crate::log::tail::{Next, Tail};
 use crate::log::writer::Writer;
+use crate::postgres::settings::PostgresJournal;
 use crate::sqlite::lock::Lock;
 use crate::stored_batch::StoredBatch;
 
 /// Read connections that are kept open.
 const READERS: usize = 8;
 
-/// The log of a journal that this process has locked. Clones share it.
+/// The log of a journal: a file that this process has locked, or a schema on a server, to which
+/// others append, too. Clones share it.
 #[derive(Clone)]
 pub(crate) struct SharedLog(Arc<Inner>);
 
 struct Inner {
-    path: PathBuf,
+    source: Source,
+    location: Location,
     // Fields are dropped in order: all connections are closed before the lock is released.
     readers: Mutex<Vec<Reader>>,
     writer: Mutex<Writer>,
     tail: Mutex<Tail>,
     head: Mutex<BatchSeq>,
     appended: Condvar,
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 impl SharedLog {
     pub(crate) fn open(path: &Path, page_limit: Option<u32>) -> Result<Self> {
         let lock = Lock::acquire(path)?;
-        let writer = Writer::open(path, page_limit)?;
+        let path = path.to_owned();
+        Self::start(Source::File { path, page_limit }, Some(lock))
+    }
+
+    pub(crate) fn connect(journal: &PostgresJournal) -> Result<Self> {
+        let log = Self::start(Source::Server(Box::new(journal.clone())), None)?;
+        let inner = Arc::downgrade(&log.0);
+        let publish = move |head: Option<BatchSeq>| match (inner.upgrade(), head) {
+            (Some(inner), Some(head)) => {
+                inner.publish(head);
+                true
+            }
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        follower::start(journal.clone(), publish).map_err(|source| JournalError::Io {
+            journal: log.location().clone(),
+            operation: "follow",
+            source,
+        })?;
+        Ok(log)
+    }
+
+    fn start(source: Source, lock: Option<Lock>) -> Result<Self> {
+        let writer = Writer::open(source.clone())?;
         let head = writer.head();
         Ok(Self(Arc::new(Inner {
-            path: path.to_owned(),
+            source,
+            location: writer.conn.location().clone(),
             readers: Mutex::default(),
             writer: Mutex::new(writer),
             tail: Mutex::default(),
@@ -49,8 +80,9 @@ impl SharedLog {
         })))
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.0.path
+    /// Where the journal is.
+    pub(crate) fn location(&self) -> &Location {
+        &self.0.location
     }
 
     /// The last committed batch; [`BatchSeq::START`] before the first.
@@ -89,9 +121,7 @@ impl SharedLog {
         }
         drop(tail);
         drop(writer);
-        let mut published = relock(&self.0.head);
-        *published = head.max(*published);
-        self.0.appended.notify_all();
+        self.0.publish(head);
         Ok(appended)
     }
 
@@ -101,10 +131,11 @@ impl SharedLog {
         stream: Stream,
         after: BatchSeq,
     ) -> Result<Option<StoredBatch>> {
-        if after >= self.head() {
+        let head = self.head();
+        if after >= head {
             return Ok(None);
         }
-        let next = relock(&self.0.tail).next(stream, after);
+        let next = relock(&self.0.tail).next(stream, after, head);
         match next {
             Next::Batch(batch) => return Ok(Some(*batch)),
             Next::NotYet => return Ok(None),
@@ -130,11 +161,16 @@ impl SharedLog {
     pub(crate) fn with_reader<T>(&self, read: impl FnOnce(&mut Reader) -> Result<T>) -> Result<T> {
         let idle = relock(&self.0.readers).pop();
         let mut reader = match idle {
-            Some(reader) => reader,
-            None => Reader::open(&self.0.path)?,
+            Some(reader) if !reader.conn.is_closed() => reader,
+            _ => Reader::of(&self.0.source)?,
         };
         // After an error the connection is closed: its state is unknown.
-        let done = read(&mut reader)?;
+        let done = read(&mut reader).inspect_err(|error| {
+            if matches!(error, JournalError::Unreachable { .. }) {
+                // The others were lost with it.
+                relock(&self.0.readers).clear();
+            }
+        })?;
         let mut readers = relock(&self.0.readers);
         if readers.len() < READERS {
             readers.push(reader);
@@ -145,6 +181,17 @@ impl SharedLog {
     /// The write connection. If another user panicked, its transaction was rolled back.
     pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
         relock(&self.0.writer)
+    }
+}
+
+impl Inner {
+    /// Wakes the threads that wait for batches.
+    fn publish(&self, head: BatchSeq) {
+        let mut published = relock(&self.head);
+        if head > *published {
+            *published = head;
+            self.appended.notify_all();
+        }
     }
 }
 

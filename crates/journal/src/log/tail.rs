@@ -42,16 +42,28 @@ impl Tail {
         }
     }
 
-    /// The next batch of `stream` after `after`.
-    pub(crate) fn next(&self, stream: Stream, after: BatchSeq) -> Next {
+    /// The next batch of `stream` after `after`. `head` is the last batch of the journal: another
+    /// instance may have appended what is not here.
+    pub(crate) fn next(&self, stream: Stream, after: BatchSeq, head: BatchSeq) -> Next {
         let covers = |first: &StoredBatch| after.0 + 1 >= first.meta.seq.0;
         if !self.batches.front().is_some_and(covers) {
             return Next::Unknown;
         }
-        self.batches
+        let found = self
+            .batches
             .iter()
-            .find(|batch| batch.meta.seq > after && batch.meta.stream == stream)
-            .map_or(Next::NotYet, |batch| Next::Batch(Box::new(batch.clone())))
+            .find(|batch| batch.meta.seq > after && batch.meta.stream == stream);
+        match found {
+            Some(batch) => Next::Batch(Box::new(batch.clone())),
+            None if self
+                .batches
+                .back()
+                .is_some_and(|last| last.meta.seq >= head) =>
+            {
+                Next::NotYet
+            }
+            None => Next::Unknown,
+        }
     }
 
     /// The batch with this number.

@@ -1,90 +1,130 @@
 //! The one connection that writes: its transactions and checkpoints.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
-use callmeter_records::{BatchSeq, Stream};
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use callmeter_records::{BatchId, BatchSeq, Stream};
 
+use crate::database::connection::{Access, Connection};
+use crate::database::error::DatabaseResult;
+use crate::database::value::values;
 use crate::error::{JournalError, Result};
 use crate::log::accounts::{self, AccountRow, AccountState};
 use crate::log::codec::Packer;
-use crate::log::{epochs, migration};
-use crate::sqlite::{connection, format};
+use crate::log::source::Source;
+use crate::log::{epochs, head};
+use crate::random;
 
-/// Pages of the write-ahead log after which a checkpoint is taken: 16 MiB.
-const CHECKPOINT_PAGES: i64 = 4096;
+/// How often a transaction that was in the way of another one is tried again.
+const TRIES: u32 = 5;
+/// The longest wait between two connections, while it is not known whether a batch is stored.
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// The write connection of a journal, and the numbers that it gives next.
 pub(crate) struct Writer {
     pub(crate) conn: Connection,
-    pub(crate) path: PathBuf,
-    /// The journal's random id.
-    pub(super) journal: [u8; 8],
+    source: Source,
     /// What the ids of the appended batches start with.
     pub(super) epoch: [u8; 8],
-    /// Whether the epoch is stored: the first append does that.
-    pub(super) epoch_is_stored: bool,
+    /// The number after the last batch that this process has appended. If another number comes
+    /// next, the epoch is stored with it.
+    pub(super) own_until: i64,
     pub(super) numbers: Numbers,
     /// The ids of the schemas that are known to be stored.
     pub(super) schemas: HashMap<Stream, i64>,
     pub(super) packer: Packer,
-    wal_pages: i64,
 }
 
 /// The numbers that the next batch and records get.
-#[derive(Clone)]
-pub(super) struct Numbers {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    /// The journal's random id.
+    pub(super) journal: [u8; 8],
     pub(super) next_batch: i64,
     pub(super) next_sequence: HashMap<Stream, i64>,
 }
 
-impl Writer {
-    pub(crate) fn open(path: &Path, page_limit: Option<u32>) -> Result<Self> {
-        let conn = connection::writer(path, page_limit, migration::to_format_2)?;
-        let (journal, next_batch) = format::read_head(&conn, path)?;
+/// How a transaction ended.
+pub(super) enum Ended<T> {
+    /// It is stored.
+    Committed(T),
+    /// The connection was lost during the commit: it may be stored, or not.
+    Unknown(T, JournalError),
+}
+
+impl Numbers {
+    fn read(conn: &Connection) -> Result<Self> {
+        Self::with_head(conn, head::read_head(conn)?)
+    }
+
+    fn with_head(conn: &Connection, (journal, next_batch): ([u8; 8], i64)) -> Result<Self> {
         let next_sequence = Stream::ALL
             .into_iter()
-            .map(|stream| Ok((stream, format::read_stream(&conn, path, stream)?)))
+            .map(|stream| Ok((stream, head::read_stream(conn, stream)?)))
             .collect::<Result<_>>()?;
-        let epoch =
-            epochs::draw(&conn).map_err(|source| JournalError::sqlite(path, "open", source))?;
-        let mut writer = Self {
-            conn,
-            epoch,
-            epoch_is_stored: false,
-            path: path.to_owned(),
+        Ok(Self {
             journal,
-            numbers: Numbers {
-                next_batch,
-                next_sequence,
-            },
+            next_batch,
+            next_sequence,
+        })
+    }
+
+    /// The number of the next batch, and the sequence of its first record.
+    pub(super) fn next(&self, stream: Stream) -> Result<(BatchSeq, i64)> {
+        // Row addresses have 32 bits for the batch.
+        if self.next_batch > i64::from(u32::MAX) {
+            return Err(JournalError::Exhausted);
+        }
+        let sequence = self.next_sequence.get(&stream).copied().unwrap_or(1);
+        Ok((BatchSeq::from_sql(self.next_batch), sequence))
+    }
+
+    /// Notes that a batch has the next numbers.
+    pub(super) fn took(&mut self, stream: Stream, rows: u32) {
+        *self.next_sequence.entry(stream).or_insert(1) += i64::from(rows);
+        self.next_batch += 1;
+    }
+
+    /// The last batch.
+    pub(crate) fn head(&self) -> BatchSeq {
+        BatchSeq::from_sql(self.next_batch - 1)
+    }
+
+    /// The sequence of the last record of a stream.
+    pub(crate) fn last_sequence(&self, stream: Stream) -> i64 {
+        self.next_sequence.get(&stream).map_or(0, |next| next - 1)
+    }
+}
+
+impl Writer {
+    pub(crate) fn open(source: Source) -> Result<Self> {
+        let conn = source.writer()?;
+        let writer = Self {
+            numbers: Numbers::read(&conn)?,
+            conn,
+            source,
+            epoch: random::bytes(),
+            own_until: 0,
             schemas: HashMap::new(),
             packer: Packer::default(),
-            wal_pages: 0,
         };
         writer.checkpoint()?;
         Ok(writer)
     }
 
     pub(crate) fn head(&self) -> BatchSeq {
-        BatchSeq::from_sql(self.numbers.next_batch - 1)
+        self.numbers.head()
     }
 
-    /// Runs `work` as one transaction: when this returns, all of it is on disk or nothing.
+    /// Runs `work` as one transaction: when this returns, all of it is on disk or nothing. `work`
+    /// gets the numbers that come next. It may run several times; only the last one counts.
     pub(crate) fn transaction<T>(
         &mut self,
         operation: &'static str,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T>,
+        work: impl FnMut(&Connection, &Numbers) -> Result<T>,
     ) -> Result<T> {
-        let sql = |source| JournalError::sqlite(&self.path, operation, source);
-        let transaction = self
-            .conn
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(sql)?;
-        let done = work(&transaction)?;
-        transaction.commit().map_err(sql)?;
-        Ok(done)
+        self.transact(operation, Access::Write, work)?.into_result()
     }
 
     /// Like [`Writer::transaction`], but does not wait for the disk. A power failure may undo the
@@ -93,30 +133,111 @@ impl Writer {
     pub(crate) fn lazy_transaction<T>(
         &mut self,
         operation: &'static str,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T>,
+        work: impl FnMut(&Connection, &Numbers) -> Result<T>,
     ) -> Result<T> {
-        let sql = |path: &Path, source| JournalError::sqlite(path, operation, source);
-        self.conn
-            .pragma_update(None, "synchronous", "NORMAL")
-            .map_err(|source| sql(&self.path, source))?;
-        let done = self.transaction(operation, work);
-        self.conn
-            .pragma_update(None, "synchronous", "FULL")
-            .map_err(|source| sql(&self.path, source))?;
-        done
+        self.transact(operation, Access::LazyWrite, work)?
+            .into_result()
+    }
+
+    pub(super) fn transact<T>(
+        &mut self,
+        operation: &'static str,
+        access: Access,
+        mut work: impl FnMut(&Connection, &Numbers) -> Result<T>,
+    ) -> Result<Ended<T>> {
+        let mut tries = 0;
+        loop {
+            if self.conn.is_closed() {
+                self.conn = self.source.writer_again()?;
+            }
+            tries += 1;
+            match self.attempt(operation, access, &mut work) {
+                // Nothing is stored. A connection that was idle may have been lost long ago.
+                Err(JournalError::Unreachable { .. }) if tries == 1 && self.conn.is_closed() => {}
+                Err(JournalError::Busy { .. }) if tries < TRIES => {
+                    thread::sleep(Duration::from_millis(10) * tries);
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    fn attempt<T>(
+        &mut self,
+        operation: &'static str,
+        access: Access,
+        work: &mut impl FnMut(&Connection, &Numbers) -> Result<T>,
+    ) -> Result<Ended<T>> {
+        let sql = |source| self.conn.failed(operation, source);
+        let transaction = self.conn.begin(access).map_err(sql)?;
+        // On a server another instance may have appended. The epoch of the account's lease is to be
+        // checked here, too: then this holds for appends and for every move of a cursor.
+        if matches!(self.source, Source::Server(_)) {
+            let head = head::lock_head(&transaction)?;
+            if head != (self.numbers.journal, self.numbers.next_batch) {
+                self.numbers = Numbers::with_head(&transaction, head)?;
+            }
+        }
+        let done = work(&transaction, &self.numbers)?;
+        match transaction.commit().map_err(sql) {
+            Ok(()) => Ok(Ended::Committed(done)),
+            Err(error @ JournalError::Unreachable { .. }) => Ok(Ended::Unknown(done, error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Finds out whether a batch of this process is stored, after the connection was lost during
+    /// the commit. Waits until the server says so: if an append that is stored were taken for one
+    /// that is not, its records would be appended again.
+    pub(super) fn is_stored(&mut self, seq: BatchSeq) -> bool {
+        let mut wait = Duration::from_millis(100);
+        loop {
+            match self.look_for(seq) {
+                Ok(is_stored) => return is_stored,
+                Err(error) => {
+                    tracing::warn!(%error, batch = %seq, "the connection was lost while a batch was committed; nothing is appended until the server says whether it is stored");
+                }
+            }
+            thread::sleep(wait);
+            wait = (wait * 2).min(MAX_WAIT);
+        }
+    }
+
+    fn look_for(&mut self, seq: BatchSeq) -> Result<bool> {
+        self.conn = self.source.writer_again()?;
+        let sql = |source| self.conn.failed("read", source);
+        let transaction = self.conn.begin(Access::Write).map_err(sql)?;
+        // Waits for the lost transaction to end, if the server still runs it.
+        let head = head::lock_head(&transaction)?;
+        self.numbers = Numbers::with_head(&transaction, head)?;
+        let found: Option<i64> = transaction
+            .first(
+                "SELECT seq FROM batches WHERE seq = ?",
+                values![seq.to_sql()],
+                |row| row.get(0),
+            )
+            .map_err(sql)?;
+        Ok(
+            found.is_some()
+                && epochs::batch_id(&transaction, seq)? == BatchId::new(self.epoch, seq),
+        )
     }
 
     /// The account with this name; adds it if it is new.
     pub(crate) fn account(&mut self, name: &str) -> Result<AccountRow> {
-        if let Some(row) = accounts::read_by_name(&self.conn, &self.path, name)? {
+        const ADD: &str = "add an account to";
+        if let Some(row) = accounts::read_by_name(&self.conn, name)? {
             return Ok(row);
         }
-        let path = self.path.clone();
-        self.transaction("add an account to", |transaction| {
-            let add = || -> rusqlite::Result<AccountRow> {
-                let id = transaction.query_row(
+        self.transaction(ADD, |transaction, _| {
+            // On a server another instance may have added it.
+            if let Some(row) = accounts::read_by_name(transaction, name)? {
+                return Ok(row);
+            }
+            let add = || -> DatabaseResult<AccountRow> {
+                let id = transaction.only(
                     "SELECT coalesce(max(id), 0) + 1 FROM accounts",
-                    [],
+                    values![],
                     |row| row.get(0),
                 )?;
                 let row = AccountRow {
@@ -129,26 +250,19 @@ impl Writer {
                 row.write(transaction)?;
                 Ok(row)
             };
-            add().map_err(|source| JournalError::sqlite(&path, "add an account to", source))
+            add().map_err(|source| transaction.failed(ADD, source))
         })
     }
 
     /// The sequence of the last record of a stream.
     pub(crate) fn last_sequence(&self, stream: Stream) -> i64 {
-        self.numbers
-            .next_sequence
-            .get(&stream)
-            .map_or(0, |next| next - 1)
+        self.numbers.last_sequence(stream)
     }
 
     /// Takes a checkpoint if the write-ahead log is long. A failure costs only disk space: the next
     /// append tries again.
-    pub(crate) fn checkpoint_if_due(&mut self) {
-        self.wal_pages = self
-            .conn
-            .query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1))
-            .unwrap_or(self.wal_pages);
-        if self.wal_pages >= CHECKPOINT_PAGES
+    pub(crate) fn checkpoint_if_due(&self) {
+        if self.conn.is_checkpoint_due()
             && let Err(error) = self.checkpoint()
         {
             tracing::warn!(%error, "cannot move the write-ahead log into the journal; will try again after the next append");
@@ -156,9 +270,19 @@ impl Writer {
     }
 
     /// Moves the write-ahead log into the database file, as far as readers allow.
-    pub(crate) fn checkpoint(&mut self) -> Result<()> {
+    pub(crate) fn checkpoint(&self) -> Result<()> {
         self.conn
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-            .map_err(|source| JournalError::sqlite(&self.path, "checkpoint", source))
+            .checkpoint()
+            .map_err(|source| self.conn.failed("checkpoint", source))
+    }
+}
+
+impl<T> Ended<T> {
+    /// For transactions that may be repeated.
+    fn into_result(self) -> Result<T> {
+        match self {
+            Self::Committed(done) => Ok(done),
+            Self::Unknown(_, error) => Err(error),
+        }
     }
 }

@@ -5,11 +5,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::Connection as SqliteConnection;
 use rusqlite::backup::{Backup, StepResult};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use crate::database::connection::{Access, Engine};
 use crate::error::{JournalError, Result};
+use crate::location::Location;
 use crate::log::reader::Reader;
 
 /// Pages that are copied between two reports: 4 MB.
@@ -38,38 +40,50 @@ impl Reader {
                 path: to.to_owned(),
             });
         }
+        let Engine::Sqlite(sqlite) = self.conn.engine() else {
+            return Err(JournalError::NoBackup {
+                journal: self.location().clone(),
+            });
+        };
         let partial = Partial::create(to)?;
         // One state of the journal for the whole copy: what is committed meanwhile does not start
         // it over.
         let _state = self
             .conn
-            .unchecked_transaction()
+            .begin(Access::Read)
             .map_err(|source| self.sql(source))?;
         let head = self.head()?;
-        self.copy_into(&partial.0, &mut progress)?;
+        copy_into(&sqlite.conn, &partial.0, &mut progress)?;
         let bytes = partial.finish(to)?;
         Ok(BackedUp { head, bytes })
     }
+}
 
-    fn copy_into(&self, file: &Path, progress: &mut impl FnMut(u64, u64)) -> Result<()> {
-        let write = |source| JournalError::sqlite(file, "write a backup to", source);
-        let mut copy = Connection::open(file).map_err(write)?;
-        copy.pragma_update(None, "synchronous", "FULL")
-            .map_err(write)?;
-        let backup = Backup::new(&self.conn, &mut copy).map_err(write)?;
-        loop {
-            let step = backup.step(STEP).map_err(write)?;
-            let pages = backup.progress();
-            let [left, all] = [pages.remaining, pages.pagecount].map(i32::unsigned_abs);
-            progress(u64::from(all.saturating_sub(left)), u64::from(all));
-            match step {
-                StepResult::Done => return Ok(()),
-                // Another process recovers the journal. It takes moments.
-                StepResult::Busy | StepResult::Locked => {
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-                _ => {}
+fn copy_into(
+    journal: &SqliteConnection,
+    file: &Path,
+    progress: &mut impl FnMut(u64, u64),
+) -> Result<()> {
+    let location = Location::from(file);
+    let write = |source: rusqlite::Error| {
+        JournalError::database(&location, "write a backup to", source.into())
+    };
+    let mut copy = SqliteConnection::open(file).map_err(write)?;
+    copy.pragma_update(None, "synchronous", "FULL")
+        .map_err(write)?;
+    let backup = Backup::new(journal, &mut copy).map_err(write)?;
+    loop {
+        let step = backup.step(STEP).map_err(write)?;
+        let pages = backup.progress();
+        let [left, all] = [pages.remaining, pages.pagecount].map(i32::unsigned_abs);
+        progress(u64::from(all.saturating_sub(left)), u64::from(all));
+        match step {
+            StepResult::Done => return Ok(()),
+            // Another process recovers the journal. It takes moments.
+            StepResult::Busy | StepResult::Locked => {
+                std::thread::sleep(Duration::from_millis(50));
             }
+            _ => {}
         }
     }
 }

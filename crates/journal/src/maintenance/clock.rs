@@ -1,13 +1,14 @@
 //! Whether retention can rely on the clock: the table `retention`.
 
-use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
-
-use crate::error::{JournalError, Result};
+use crate::checksum::RowChecksum;
+use crate::database::connection::Connection;
+use crate::database::error::DatabaseResult;
+use crate::database::upsert::upsert;
+use crate::database::value::values;
+use crate::error::Result;
 use crate::log::writer::Writer;
-use crate::sqlite::checksum::RowChecksum;
 use crate::utc_day::DAY;
 
 /// The clock as earlier runs of retention saw it.
@@ -19,6 +20,8 @@ struct Clock {
     jumped_at: Option<i64>,
 }
 
+const WRITE: &str = "write the clock to";
+
 /// Whether the clock has not jumped by more than half of `keep` since the last decision. The time
 /// is stored.
 ///
@@ -26,24 +29,22 @@ struct Clock {
 /// that is shorter): the process may simply not have run for a long time.
 pub(crate) fn is_trusted(writer: &mut Writer, keep: Duration, now: i64) -> Result<bool> {
     let limit = i64::try_from(keep.as_micros() / 2).unwrap_or(i64::MAX);
-    let path = writer.path.clone();
-    let Some(before) = read(&writer.conn, &path)? else {
+    let Some(before) = read(&writer.conn)? else {
         // Nothing to compare with, and nothing to delete.
         return Ok(true);
     };
     let clock = before.at(now, limit);
     if clock != before {
-        writer.transaction("write the clock to", |transaction| {
-            write(transaction, clock)
-                .map_err(|source| JournalError::sqlite(&path, "write the clock to", source))
+        writer.transaction(WRITE, |transaction, _| {
+            write(transaction, clock).map_err(|source| transaction.failed(WRITE, source))
         })?;
     }
     Ok(clock.jumped_at.is_none())
 }
 
 /// Fails if the stored row is damaged.
-pub(crate) fn check(conn: &Connection, path: &Path) -> Result<()> {
-    read(conn, path).map(|_| ())
+pub(crate) fn check(conn: &Connection) -> Result<()> {
+    read(conn).map(|_| ())
 }
 
 impl Clock {
@@ -74,12 +75,12 @@ fn is_near(one: i64, other: i64, limit: i64) -> bool {
 }
 
 /// The clock of the last decision; before the first, the clock of the last batch.
-fn read(conn: &Connection, path: &Path) -> Result<Option<Clock>> {
-    let sql = |source| JournalError::sqlite(path, "read", source);
+fn read(conn: &Connection) -> Result<Option<Clock>> {
+    let sql = |source| conn.failed("read", source);
     let row: Option<(Clock, i64)> = conn
-        .query_row(
+        .first(
             "SELECT decided_at, jumped_at, checksum FROM retention",
-            [],
+            values![],
             |row| {
                 let clock = Clock {
                     decided_at: row.get(0)?,
@@ -88,17 +89,15 @@ fn read(conn: &Connection, path: &Path) -> Result<Option<Clock>> {
                 Ok((clock, row.get(2)?))
             },
         )
-        .optional()
         .map_err(sql)?;
     match row {
         Some((clock, checksum)) if row_checksum(clock) == checksum => Ok(Some(clock)),
-        Some(_) => Err(JournalError::corrupt(
-            path,
-            "the row of `retention` does not match its checksum",
-        )),
+        Some(_) => Err(conn.corrupt("the row of `retention` does not match its checksum")),
         None => {
             let newest: Option<i64> = conn
-                .query_row("SELECT max(observed_at) FROM batches", [], |row| row.get(0))
+                .only("SELECT max(observed_at) FROM batches", values![], |row| {
+                    row.get(0)
+                })
                 .map_err(sql)?;
             Ok(newest.map(|decided_at| Clock {
                 decided_at,
@@ -108,10 +107,10 @@ fn read(conn: &Connection, path: &Path) -> Result<Option<Clock>> {
     }
 }
 
-fn write(conn: &Connection, clock: Clock) -> rusqlite::Result<()> {
+fn write(conn: &Connection, clock: Clock) -> DatabaseResult<()> {
     conn.execute(
-        "INSERT OR REPLACE INTO retention (one, decided_at, jumped_at, checksum) VALUES (1, ?, ?, ?)",
-        params![clock.decided_at, clock.jumped_at, row_checksum(clock)],
+        upsert!("retention" ("one") "decided_at", "jumped_at"),
+        values![1, clock.decided_at, clock.jumped_at, row_checksum(clock)],
     )?;
     Ok(())
 }

@@ -1,14 +1,15 @@
 //! Deletes old batches, oldest first, but none that is still needed.
 
 use std::fmt;
-use std::path::Path;
 use std::time::Duration;
 
 use callmeter_records::{BatchSeq, Stream};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use crate::charges::CHARGES_CURSOR;
-use crate::error::{JournalError, Result};
+use crate::database::connection::Connection;
+use crate::database::error::DatabaseResult;
+use crate::database::value::{Value, values};
+use crate::error::Result;
 use crate::journal::Journal;
 use crate::log::cursor_rows::{self as cursors, Cursor};
 use crate::log::keys::BatchKeys;
@@ -17,11 +18,12 @@ use crate::log::writer::Writer;
 use crate::log::{accounts, epochs};
 use crate::maintenance::clock;
 use crate::rate_decks;
-use crate::sqlite::connection::used_bytes;
 use crate::utc_day::{DAY, day_of};
 
 /// The most batches that one transaction deletes.
 const STEP: i64 = 256;
+
+const DELETE: &str = "delete old batches of";
 
 /// Which batches retention keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -150,8 +152,10 @@ impl Journal {
         if let Some(keep) = policy.keep {
             let mut writer = self.log.writer();
             if !clock::is_trusted(&mut writer, keep, now)? {
-                report.bytes = used_bytes(&writer.conn)
-                    .map_err(|source| JournalError::sqlite(self.path(), "read", source))?;
+                let conn = &writer.conn;
+                report.bytes = conn
+                    .used_bytes()
+                    .map_err(|source| conn.failed("read", source))?;
                 report.held_by = Some(Hold::Clock);
                 return Ok(report);
             }
@@ -184,29 +188,31 @@ fn step(
     now: i64,
     report: &mut RetentionReport,
 ) -> Result<bool> {
-    let path = writer.path.clone();
-    let sql = |source| JournalError::sqlite(&path, "delete old batches of", source);
-    let used = used_bytes(&writer.conn).map_err(sql)?;
+    let conn = &writer.conn;
+    let sql = |source| conn.failed(DELETE, source);
+    let used = conn.used_bytes().map_err(sql)?;
     report.bytes = used;
     let mut age = Age::new(policy, now);
     let over = policy.max_bytes.is_some_and(|max| used > max);
-    let Some((first, observed_at)) = oldest_batch(&writer.conn).map_err(sql)? else {
+    let Some((first, observed_at)) = oldest_batch(conn).map_err(sql)? else {
         report.held_by = None;
         return Ok(true);
     };
-    let due = age.is_due(&writer.conn, first.to_sql(), observed_at);
+    let due = age.is_due(conn, first.to_sql(), observed_at);
     if !over && !due.map_err(sql)? {
         report.held_by = None;
         return Ok(true);
     }
-    let (last, hold) = last_unneeded(&writer.conn, &path, policy)?;
+    let (last, hold) = last_unneeded(conn, policy)?;
     if first > last {
         report.held_by = hold;
         return Ok(true);
     }
     // By age: all that are due. By size: as many as the excess needs, at least one.
-    let mut excess = policy.max_bytes.map_or(0, |max| used.saturating_sub(max));
-    let (dropped, lost) = writer.transaction("delete old batches of", |transaction| {
+    let excess = policy.max_bytes.map_or(0, |max| used.saturating_sub(max));
+    let (dropped, lost) = writer.transaction(DELETE, |transaction, _| {
+        let sql = |source| transaction.failed(DELETE, source);
+        let mut excess = excess;
         let mut dropped = Vec::new();
         for row in oldest_rows(transaction, last).map_err(sql)? {
             if excess == 0 {
@@ -218,21 +224,14 @@ fn step(
             excess = excess.saturating_sub(row.bytes.cast_unsigned());
             dropped.push(row);
         }
-        let lost = delete_rows(transaction, &path, &dropped)?;
+        let lost = delete_rows(transaction, &dropped)?;
         Ok((dropped, lost))
     })?;
     report.add(&dropped, lost);
     tracing::debug!(batches = dropped.len(), observed_at, "deleted old batches");
-    // Returns free pages at the end of the file to the file system.
-    writer
-        .conn
-        .prepare("PRAGMA incremental_vacuum(4096)")
-        .and_then(|mut statement| {
-            let mut rows = statement.query([])?;
-            while rows.next()?.is_some() {}
-            Ok(())
-        })
-        .map_err(sql)?;
+    let conn = &writer.conn;
+    conn.return_space()
+        .map_err(|source| conn.failed(DELETE, source))?;
     Ok(dropped.is_empty())
 }
 
@@ -259,7 +258,7 @@ impl Age {
         }
     }
 
-    fn is_due(&mut self, conn: &Connection, seq: i64, observed_at: i64) -> rusqlite::Result<bool> {
+    fn is_due(&mut self, conn: &Connection, seq: i64, observed_at: i64) -> DatabaseResult<bool> {
         let Some(before) = self.before else {
             return Ok(false);
         };
@@ -267,13 +266,12 @@ impl Age {
             return Ok(observed_at < before);
         }
         if self.plausible.is_none_or(|(plausible, _)| plausible < seq) {
-            self.plausible = conn
-                .prepare_cached(
-                    "SELECT seq, observed_at FROM batches WHERE seq > ? AND observed_at <= ?
-                     ORDER BY seq LIMIT 1",
-                )?
-                .query_row([seq, self.now], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?;
+            self.plausible = conn.first(
+                "SELECT seq, observed_at FROM batches WHERE seq > ? AND observed_at <= ?
+                 ORDER BY seq LIMIT 1",
+                values![seq, self.now],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?;
         }
         Ok(self.plausible.is_some_and(|(_, next)| next < before))
     }
@@ -292,13 +290,12 @@ struct OldRow {
     bytes: i64,
 }
 
-fn oldest_rows(transaction: &Transaction<'_>, last: BatchSeq) -> rusqlite::Result<Vec<OldRow>> {
-    transaction
-        .prepare_cached(
-            "SELECT seq, stream, account, rows, first_sequence, observed_at, max_start,
-             length(keys) + length(payload) FROM batches WHERE seq <= ? ORDER BY seq LIMIT ?",
-        )?
-        .query_map(params![last.to_sql(), STEP], |row| {
+fn oldest_rows(transaction: &Connection, last: BatchSeq) -> DatabaseResult<Vec<OldRow>> {
+    transaction.all(
+        "SELECT seq, stream, account, rows, first_sequence, observed_at, max_start,
+         length(keys) + length(payload) FROM batches WHERE seq <= ? ORDER BY seq LIMIT ?",
+        values![last.to_sql(), STEP],
+        |row| {
             Ok(OldRow {
                 seq: row.get(0)?,
                 stream: row.get(1)?,
@@ -309,30 +306,25 @@ fn oldest_rows(transaction: &Transaction<'_>, last: BatchSeq) -> rusqlite::Resul
                 max_start: row.get(6)?,
                 bytes: row.get(7)?,
             })
-        })?
-        .collect()
+        },
+    )
 }
 
-fn delete_rows(
-    transaction: &Transaction<'_>,
-    path: &Path,
-    dropped: &[OldRow],
-) -> Result<Vec<Lost>> {
-    let sql = |source| JournalError::sqlite(path, "delete old batches of", source);
+fn delete_rows(transaction: &Connection, dropped: &[OldRow]) -> Result<Vec<Lost>> {
+    let sql = |source| transaction.failed(DELETE, source);
     let is_of_decks =
         |row: &&OldRow| row.stream == Stream::Rates.code() || row.stream == Stream::Billing.code();
     let decks = dropped.iter().filter(is_of_decks);
     let decks: Vec<_> = decks.map(|row| (row.account, row.seq)).collect();
-    rate_decks::keep(transaction, path, &decks)?;
-    let mut cursors = cursors::read_all(transaction, path)?;
+    rate_decks::keep(transaction, &decks)?;
+    let mut cursors = cursors::read_all(transaction)?;
     let mut lost_records = Vec::new();
     for row in dropped {
         transaction
-            .prepare_cached("DELETE FROM batches WHERE seq = ?")
-            .and_then(|mut statement| statement.execute([row.seq]))
+            .execute("DELETE FROM batches WHERE seq = ?", values![row.seq])
             .map_err(sql)?;
         if let Some(last_start) = row.max_start {
-            forget(transaction, path, row.account, last_start.saturating_add(1))?;
+            forget(transaction, row.account, last_start.saturating_add(1))?;
         }
         for cursor in cursors.iter_mut().filter(|cursor| is_lost_to(cursor, row)) {
             let lost = row.rows.cast_unsigned();
@@ -348,11 +340,10 @@ fn delete_rows(
         // Balances of old periods do not come again, and nothing refers to deleted charges. Rates
         // and billing do come again.
         transaction
-            .prepare_cached("DELETE FROM latest WHERE stream IN (?, ?) AND batch <= ?")
-            .and_then(|mut statement| {
-                let streams = [Stream::Balances.code(), Stream::Charges.code()];
-                statement.execute(params![streams[0], streams[1], last.seq])
-            })
+            .execute(
+                "DELETE FROM latest WHERE stream IN (?, ?) AND batch <= ?",
+                values![Stream::Balances.code(), Stream::Charges.code(), last.seq],
+            )
             .map_err(sql)?;
     }
     Ok(lost_records)
@@ -363,31 +354,29 @@ fn is_lost_to(cursor: &Cursor, row: &OldRow) -> bool {
 }
 
 /// Stores that calls which started before a time may have been deleted.
-fn forget(transaction: &Transaction<'_>, path: &Path, account: i64, before: i64) -> Result<()> {
-    let Some(mut row) = accounts::read_by_id(transaction, path, account)? else {
+fn forget(transaction: &Connection, account: i64, before: i64) -> Result<()> {
+    let Some(mut row) = accounts::read_by_id(transaction, account)? else {
         return Ok(());
     };
     if row.forgotten_before.is_none_or(|known| known < before) {
         row.forgotten_before = Some(before);
         row.write(transaction)
-            .map_err(|source| JournalError::sqlite(path, "delete old batches of", source))?;
+            .map_err(|source| transaction.failed(DELETE, source))?;
     }
     Ok(())
 }
 
 /// The last batch that is not needed, and why the next one is.
-fn last_unneeded(
-    conn: &Connection,
-    path: &Path,
-    policy: &RetentionPolicy,
-) -> Result<(BatchSeq, Option<Hold>)> {
-    let sql = |source| JournalError::sqlite(path, "delete old batches of", source);
+fn last_unneeded(conn: &Connection, policy: &RetentionPolicy) -> Result<(BatchSeq, Option<Hold>)> {
+    let sql = |source| conn.failed(DELETE, source);
     let counted: Option<i64> = conn
-        .query_row("SELECT max(seq) FROM snapshots", [], |row| row.get(0))
+        .only("SELECT max(seq) FROM snapshots", values![], |row| {
+            row.get(0)
+        })
         .map_err(sql)?;
     let mut last = counted.unwrap_or(0);
     let mut hold = Some(Hold::Snapshot);
-    for account in accounts::read_all(conn, path)? {
+    for account in accounts::read_all(conn)? {
         let Some(horizon) = account
             .horizon
             .filter(|_| policy.accounts.contains(&account.name))
@@ -397,12 +386,13 @@ fn last_unneeded(
         // Needed are batches with calls that started after the horizon. A call is read after it
         // started, so that is not so of a batch that was read before; but only the days of its
         // calls count if it was read while the clock was ahead.
-        let condition = format!(
-            "account = {} AND last_day >= {} AND observed_at >= ?",
-            account.id,
-            day_of(horizon).saturating_sub(1),
-        );
-        let needed = first_seq(conn, &condition, horizon.saturating_sub(DAY)).map_err(sql)?;
+        let first_day = day_of(horizon).saturating_sub(1);
+        let needed = first_seq(
+            conn,
+            "SELECT min(seq) FROM batches WHERE account = ? AND last_day >= ? AND observed_at >= ?",
+            values![account.id, first_day, horizon.saturating_sub(DAY)],
+        )
+        .map_err(sql)?;
         if let Some(needed) = needed.filter(|needed| *needed <= last) {
             last = needed - 1;
             hold = Some(Hold::Lookback {
@@ -411,9 +401,13 @@ fn last_unneeded(
         }
     }
     if !policy.drop_unacknowledged {
-        for cursor in cursors::read_all(conn, path)? {
-            let condition = format!("stream = {} AND seq > ?", cursor.stream.code());
-            let unacknowledged = first_seq(conn, &condition, cursor.batch.to_sql()).map_err(sql)?;
+        for cursor in cursors::read_all(conn)? {
+            let unacknowledged = first_seq(
+                conn,
+                "SELECT min(seq) FROM batches WHERE stream = ? AND seq > ?",
+                values![cursor.stream.code(), cursor.batch.to_sql()],
+            )
+            .map_err(sql)?;
             let revised = match unacknowledged {
                 Some(_) if cursor.output.starts_with(CHARGES_CURSOR) => {
                     first_revised(conn, cursor.batch).map_err(sql)?
@@ -435,21 +429,22 @@ fn last_unneeded(
 
 /// The first batch whose calls were revised after `batch`: its charges are needed until these
 /// revisions are charged.
-fn first_revised(conn: &Connection, batch: BatchSeq) -> rusqlite::Result<Option<i64>> {
-    let mut statement =
-        conn.prepare_cached("SELECT keys FROM batches WHERE stream = ? AND seq > ?")?;
-    let mut rows = statement.query(params![Stream::Calls.code(), batch.to_sql()])?;
+fn first_revised(conn: &Connection, batch: BatchSeq) -> DatabaseResult<Option<i64>> {
     let mut first = None;
-    while let Some(row) = rows.next()? {
-        // Whoever charges a batch with damaged keys gets the error.
-        let keys = BatchKeys::decode(row.get_ref(0)?.as_blob()?).unwrap_or_default();
-        let revised = keys.revised.iter().map(|(_, before)| before.batch.into());
-        first = first.into_iter().chain(revised).min();
-    }
+    conn.for_each(
+        "SELECT keys FROM batches WHERE stream = ? AND seq > ?",
+        values![Stream::Calls.code(), batch.to_sql()],
+        |row| {
+            // Whoever charges a batch with damaged keys gets the error.
+            let keys = BatchKeys::decode(row.get(0)?).unwrap_or_default();
+            let revised = keys.revised.iter().map(|(_, before)| before.batch.into());
+            first = first.into_iter().chain(revised).min();
+            DatabaseResult::Ok(())
+        },
+    )?;
     Ok(first)
 }
 
-fn first_seq(conn: &Connection, condition: &str, value: i64) -> rusqlite::Result<Option<i64>> {
-    conn.prepare_cached(&format!("SELECT min(seq) FROM batches WHERE {condition}"))?
-        .query_row([value], |row| row.get(0))
+fn first_seq(conn: &Connection, sql: &str, values: &[Value<'_>]) -> DatabaseResult<Option<i64>> {
+    conn.only(sql, values, |row| row.get(0))
 }

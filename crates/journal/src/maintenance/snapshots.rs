@@ -1,15 +1,18 @@
 //! Snapshots of the totals: at startup only the batches after the last one are replayed.
 
 use callmeter_records::BatchSeq;
-use rusqlite::params;
 
-use crate::error::{JournalError, Result};
+use crate::checksum::{self, RowChecksum};
+use crate::database::upsert::upsert;
+use crate::database::value::values;
+use crate::error::Result;
 use crate::journal::Journal;
 use crate::log::reader::Reader;
-use crate::sqlite::checksum::{self, RowChecksum};
 
 /// How many are kept. If the last one is damaged, the other one is used.
 const KEPT: u32 = 2;
+
+const STORE: &str = "store a snapshot in";
 
 impl Reader {
     /// The last intact snapshot, and the last batch that it includes.
@@ -17,17 +20,19 @@ impl Reader {
     /// A damaged snapshot is skipped with a warning: an older one, or none, gives the same totals
     /// after a longer replay.
     pub fn latest_snapshot(&self) -> Result<Option<(BatchSeq, Vec<u8>)>> {
-        let read = || -> rusqlite::Result<Vec<(i64, Vec<u8>, i64)>> {
-            self.conn
-                .prepare_cached("SELECT seq, data, checksum FROM snapshots ORDER BY seq DESC")?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-                .collect()
-        };
-        for (seq, data, checksum) in read().map_err(|source| self.sql(source))? {
+        let snapshots: Vec<(i64, Vec<u8>, i64)> = self
+            .conn
+            .all(
+                "SELECT seq, data, checksum FROM snapshots ORDER BY seq DESC",
+                values![],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .map_err(|source| self.sql(source))?;
+        for (seq, data, checksum) in snapshots {
             if snapshot_checksum(seq, &data) == checksum {
                 return Ok(Some((BatchSeq::from_sql(seq), data)));
             }
-            tracing::warn!(seq, journal = %self.path.display(), "a snapshot of the totals is damaged; using an older one or none");
+            tracing::warn!(seq, journal = %self.location(), "a snapshot of the totals is damaged; using an older one or none");
         }
         Ok(None)
     }
@@ -43,20 +48,19 @@ impl Journal {
     /// only batches that a snapshot includes.
     pub fn store_snapshot(&self, seq: BatchSeq, data: &[u8]) -> Result<()> {
         let mut writer = self.log.writer();
-        let path = writer.path.clone();
-        writer.transaction("store a snapshot in", |transaction| {
-            let sql = |source| JournalError::sqlite(&path, "store a snapshot in", source);
+        writer.transaction(STORE, |transaction, _| {
+            let sql = |source| transaction.failed(STORE, source);
             let seq = seq.to_sql();
             transaction
                 .execute(
-                    "INSERT OR REPLACE INTO snapshots (seq, data, checksum) VALUES (?, ?, ?)",
-                    params![seq, data, snapshot_checksum(seq, data)],
+                    upsert!("snapshots" ("seq") "data"),
+                    values![seq, data, snapshot_checksum(seq, data)],
                 )
                 .map_err(sql)?;
             transaction
                 .execute(
                     "DELETE FROM snapshots WHERE seq NOT IN (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT ?)",
-                    [KEPT],
+                    values![KEPT],
                 )
                 .map_err(sql)?;
             Ok(())

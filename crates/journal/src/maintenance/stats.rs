@@ -2,13 +2,13 @@
 
 use callmeter_records::{Backlog, BatchSeq, Stream};
 
+use crate::database::value::values;
 use crate::error::Result;
 use crate::journal::Journal;
 use crate::log::accounts::{self, AccountState};
 use crate::log::cursor_rows::Cursor;
+use crate::log::head;
 use crate::log::reader::Reader;
-use crate::sqlite::connection::used_bytes;
-use crate::sqlite::format;
 
 /// Statistics of a whole journal.
 #[derive(Clone, Debug)]
@@ -54,8 +54,11 @@ impl Reader {
     /// The names of all accounts that the journal has state or records of.
     pub fn account_names(&self) -> Result<Vec<String>> {
         self.conn
-            .prepare_cached("SELECT name FROM accounts ORDER BY name")
-            .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
+            .all(
+                "SELECT name FROM accounts ORDER BY name",
+                values![],
+                |row| row.get(0),
+            )
             .map_err(|source| self.sql(source))
     }
 
@@ -63,45 +66,46 @@ impl Reader {
     pub fn stats(&self) -> Result<Stats> {
         let sql = |source| self.sql(source);
         let conn = &self.conn;
-        let streams = || -> rusqlite::Result<Vec<(u8, StreamStats)>> {
-            conn.prepare_cached(
-                "SELECT b.stream, a.name, count(*), sum(b.rows), sum(length(b.keys) + length(b.payload)),
-                 min(b.observed_at), max(b.observed_at), min(b.min_start), max(b.max_start)
-                 FROM batches b JOIN accounts a ON a.id = b.account GROUP BY b.stream, a.name ORDER BY b.stream, a.name",
-            )?
-            .query_map([], |row| {
-                let span: (Option<i64>, Option<i64>) = (row.get(7)?, row.get(8)?);
-                let stats = StreamStats {
-                    stream: Stream::Calls,
-                    account: row.get(1)?,
-                    batches: row.get::<_, i64>(2)?.cast_unsigned(),
-                    records: row.get::<_, i64>(3)?.cast_unsigned(),
-                    bytes: row.get::<_, i64>(4)?.cast_unsigned(),
-                    observed: (row.get(5)?, row.get(6)?),
-                    span: span.0.zip(span.1),
-                };
-                Ok((row.get(0)?, stats))
-            })?
-            .collect()
-        };
-        let streams = streams()
-            .map_err(sql)?
+        let streams: Vec<(u8, StreamStats)> = conn
+            .all(
+                "SELECT b.stream, a.name, count(*), CAST(sum(b.rows) AS BIGINT),
+                 sum(length(b.keys) + length(b.payload)), min(b.observed_at), max(b.observed_at),
+                 min(b.min_start), max(b.max_start) FROM batches b
+                 JOIN accounts a ON a.id = b.account GROUP BY b.stream, a.name
+                 ORDER BY b.stream, a.name",
+                values![],
+                |row| {
+                    let span: (Option<i64>, Option<i64>) = (row.get(7)?, row.get(8)?);
+                    let stats = StreamStats {
+                        stream: Stream::Calls,
+                        account: row.get(1)?,
+                        batches: row.get::<i64>(2)?.cast_unsigned(),
+                        records: row.get::<i64>(3)?.cast_unsigned(),
+                        bytes: row.get::<i64>(4)?.cast_unsigned(),
+                        observed: (row.get(5)?, row.get(6)?),
+                        span: span.0.zip(span.1),
+                    };
+                    Ok((row.get(0)?, stats))
+                },
+            )
+            .map_err(sql)?;
+        let streams = streams
             .into_iter()
             .map(|(code, stats)| match Stream::from_code(code) {
                 Some(stream) => Ok(StreamStats { stream, ..stats }),
                 None => Err(self.corrupt(format!("some batches have the unknown stream {code}"))),
             })
             .collect::<Result<_>>()?;
-        let snapshots = || -> rusqlite::Result<Vec<_>> {
-            conn.prepare_cached("SELECT seq, length(data) FROM snapshots ORDER BY seq")?
-                .query_map([], |row| {
-                    Ok((
-                        BatchSeq::from_sql(row.get(0)?),
-                        row.get::<_, i64>(1)?.cast_unsigned(),
-                    ))
-                })?
-                .collect()
-        };
+        let snapshots = conn
+            .all(
+                "SELECT seq, length(data) FROM snapshots ORDER BY seq",
+                values![],
+                |row| {
+                    let bytes = row.get::<i64>(1)?.cast_unsigned();
+                    Ok((BatchSeq::from_sql(row.get(0)?), bytes))
+                },
+            )
+            .map_err(sql)?;
         let cursors = self
             .cursors()?
             .into_iter()
@@ -111,13 +115,13 @@ impl Reader {
             })
             .collect::<Result<_>>()?;
         Ok(Stats {
-            format: format::VERSION,
+            format: head::FORMAT,
             oldest: self.oldest()?,
             head: self.head()?,
-            bytes: used_bytes(conn).map_err(sql)?,
-            snapshots: snapshots().map_err(sql)?,
+            bytes: conn.used_bytes().map_err(sql)?,
+            snapshots,
             streams,
-            accounts: accounts::read_all(conn, &self.path)?
+            accounts: accounts::read_all(conn)?
                 .into_iter()
                 .map(|row| (row.name, row.state))
                 .collect(),

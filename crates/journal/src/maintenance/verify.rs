@@ -7,18 +7,18 @@ use callmeter_records::calls::CallRow;
 use callmeter_records::{
     BatchSeq, CallsView, CanonicalId, CommonView, FieldHasher, Previous, Stream,
 };
-use rusqlite::params;
 
+use crate::database::value::values;
 use crate::error::{JournalError, Result};
 use crate::log::accounts;
 use crate::log::batch_row::{BatchRow, COLUMNS};
 use crate::log::coverage;
+use crate::log::head::read_stream;
 use crate::log::keys::{BatchKeys, CallKey, RowAddress};
 use crate::log::reader::Reader;
 use crate::maintenance::clock;
 use crate::maintenance::snapshots::snapshot_checksum;
 use crate::rate_decks;
-use crate::sqlite::format;
 use crate::stored_batch::{BatchMeta, StoredBatch};
 
 /// The most findings that are listed; all are counted.
@@ -74,14 +74,7 @@ impl Reader {
     /// Damage is a finding; fails only if nothing can be read. Sees the journal as it is when
     /// verification starts, even if another process writes to it.
     pub fn verify(&mut self, mut progress: impl FnMut(BatchSeq)) -> Result<Verification> {
-        // One transaction, to see one consistent state.
-        self.conn
-            .execute_batch("BEGIN")
-            .map_err(|source| self.sql(source))?;
-        let result = self.verify_all(&mut progress);
-        // Nothing was written, so a failure here has no effect.
-        let _ = self.conn.execute_batch("COMMIT");
-        Ok(result)
+        self.snapshot(|reader| reader.verify_all(&mut progress))
     }
 
     fn verify_all(&mut self, progress: &mut impl FnMut(BatchSeq)) -> Verification {
@@ -95,20 +88,10 @@ impl Reader {
         done
     }
 
-    /// SQLite's own check of pages, trees and indices.
+    /// The database's own check of how it stores the tables.
     fn verify_pages(&self, done: &mut Verification) {
-        let read = || -> rusqlite::Result<Vec<String>> {
-            self.conn
-                .prepare("PRAGMA integrity_check")?
-                .query_map([], |row| row.get(0))?
-                .collect()
-        };
-        match read() {
-            Ok(lines) => {
-                for line in lines.into_iter().filter(|line| line != "ok") {
-                    done.add(None, line);
-                }
-            }
+        match self.conn.check_structure() {
+            Ok(lines) => lines.into_iter().for_each(|line| done.add(None, line)),
             Err(error) => done.add(None, error.to_string()),
         }
     }
@@ -171,7 +154,7 @@ impl Reader {
             );
         }
         for stream in Stream::ALL {
-            let stored = format::read_stream(&self.conn, &self.path, stream)?;
+            let stored = read_stream(&self.conn, stream)?;
             if next_sequence
                 .get(&stream)
                 .is_some_and(|next| *next != stored)
@@ -188,22 +171,24 @@ impl Reader {
     }
 
     fn next_raw(&self, after: BatchSeq) -> Result<Option<RawBatch>> {
-        let mut statement = self
+        let found = self
             .conn
-            .prepare_cached(&format!(
-                "SELECT {COLUMNS}, keys, payload FROM batches WHERE seq > ? ORDER BY seq LIMIT 1"
-            ))
+            .first(
+                &format!(
+                    "SELECT {COLUMNS}, keys, payload FROM batches WHERE seq > ? ORDER BY seq LIMIT 1"
+                ),
+                values![after.to_sql()],
+                |row| {
+                    let keys: Vec<u8> = row.get(14)?;
+                    Ok((BatchRow::read(row)?, keys, row.get::<Vec<u8>>(15)?))
+                },
+            )
             .map_err(|source| self.sql(source))?;
-        let mut rows = statement
-            .query(params![after.to_sql()])
-            .map_err(|source| self.sql(source))?;
-        let Some(row) = rows.next().map_err(|source| self.sql(source))? else {
+        let Some(((row, checksum), keys, payload)) = found else {
             return Ok(None);
         };
-        let keys = row.get(14).map_err(|source| self.sql(source))?;
-        let payload = row.get(15).map_err(|source| self.sql(source))?;
         Ok(Some(RawBatch {
-            row: self.checked_row(row)?,
+            row: self.check_row(row, checksum)?,
             keys,
             payload,
         }))
@@ -354,7 +339,7 @@ impl Reader {
     }
 
     fn verify_rest(&self, done: &mut Verification) {
-        let accounts = accounts::read_all(&self.conn, &self.path);
+        let accounts = accounts::read_all(&self.conn);
         match &accounts {
             Ok(accounts) => {
                 let mut names = HashSet::new();
@@ -362,11 +347,11 @@ impl Reader {
                     if !names.insert(&account.name) {
                         done.add(None, format!("account `{}` is stored twice", account.name));
                     }
-                    let days = coverage::read_all(&self.conn, &self.path, account.id);
+                    let days = coverage::read_all(&self.conn, account.id);
                     if let Err(error) = days {
                         done.add(None, chain(&error));
                     }
-                    let deck = rate_decks::check_stored(&self.conn, &self.path, account.id);
+                    let deck = rate_decks::check_stored(&self.conn, account.id);
                     if let Err(error) = deck {
                         done.add(None, chain(&error));
                     }
@@ -393,16 +378,21 @@ impl Reader {
             }
             (Err(error), _) | (_, Err(error)) => done.add(None, chain(&error)),
         }
-        if let Err(error) = clock::check(&self.conn, &self.path) {
+        if let Err(error) = clock::check(&self.conn) {
             done.add(None, chain(&error));
         }
-        let snapshots = || -> rusqlite::Result<Vec<(i64, Vec<u8>, i64)>> {
-            self.conn
-                .prepare("SELECT seq, data, checksum FROM snapshots")?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-                .collect()
-        };
-        match snapshots() {
+        let snapshots = self.conn.all(
+            "SELECT seq, data, checksum FROM snapshots",
+            values![],
+            |row| {
+                Ok((
+                    row.get::<i64>(0)?,
+                    row.get::<Vec<u8>>(1)?,
+                    row.get::<i64>(2)?,
+                ))
+            },
+        );
+        match snapshots {
             Ok(snapshots) => {
                 for (seq, data, checksum) in snapshots {
                     if snapshot_checksum(seq, &data) != checksum {

@@ -5,10 +5,14 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
 
+use crate::database::connection::{Connection, Engine};
+use crate::database::value::values;
 use crate::error::{JournalError, Result};
+use crate::location::Location;
+use crate::sqlite::engine::Sqlite;
 use crate::sqlite::format::{self, Migration};
 
 /// How long a connection waits for a lock that another holds (checkpoint, recovery).
@@ -30,29 +34,25 @@ pub(crate) fn writer(
         .mode(0o600)
         .open(path)
         .map_err(|source| JournalError::io(path, "open", source))?;
-    let sql = |source| JournalError::sqlite(path, "open", source);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut conn = Connection::open_with_flags(path, flags).map_err(sql)?;
-    common(&conn).map_err(sql)?;
-    format::prepare(&mut conn, path, migrate)?;
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    format::prepare(&conn, migrate)?;
+    let sql = |source| conn.failed("open", source);
     let mode: String = conn
-        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+        .only("PRAGMA journal_mode = WAL", values![], |row| row.get(0))
         .map_err(sql)?;
     if mode != "wal" {
-        return Err(JournalError::corrupt(
-            path,
-            format!("its file system does not support a write-ahead log (journal mode {mode})"),
-        ));
+        return Err(conn.corrupt(format!(
+            "its file system does not support a write-ahead log (journal mode {mode})"
+        )));
     }
-    conn.pragma_update(None, "synchronous", "FULL")
-        .map_err(sql)?;
     // Checkpoints run between commits, so that a commit writes only the write-ahead log.
-    conn.pragma_update(None, "wal_autocheckpoint", 0)
-        .map_err(sql)?;
-    conn.pragma_update(None, "journal_size_limit", 64 << 20)
-        .map_err(sql)?;
+    conn.run(
+        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
+         PRAGMA journal_size_limit = 67108864",
+    )
+    .map_err(sql)?;
     if let Some(pages) = page_limit {
-        conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+        conn.run(&format!("PRAGMA max_page_count = {pages}"))
             .map_err(sql)?;
     }
     Ok(conn)
@@ -65,18 +65,29 @@ pub(crate) fn reader(path: &Path) -> Result<Connection> {
         .map_err(|source| JournalError::io(path, "open", source))?
     {
         return Err(JournalError::Missing {
-            path: path.to_owned(),
+            journal: path.into(),
         });
     }
-    let sql = |source| JournalError::sqlite(path, "open", source);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags).map_err(sql)?;
-    common(&conn).map_err(sql)?;
-    format::check(&conn, path)?;
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    format::check(&conn)?;
     Ok(conn)
 }
 
-fn common(conn: &Connection) -> rusqlite::Result<()> {
+fn connect(path: &Path, access: OpenFlags) -> Result<Connection> {
+    let location = Location::from(path);
+    let open = || -> rusqlite::Result<rusqlite::Connection> {
+        let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = rusqlite::Connection::open_with_flags(path, flags)?;
+        common(&conn)?;
+        Ok(conn)
+    };
+    match open() {
+        Ok(conn) => Ok(Connection::new(Engine::Sqlite(Sqlite::new(conn)), location)),
+        Err(source) => Err(JournalError::database(&location, "open", source.into())),
+    }
+}
+
+fn common(conn: &rusqlite::Connection) -> rusqlite::Result<()> {
     conn.busy_timeout(BUSY)?;
     // Otherwise SQLite prepares most statements again at each use, because a bound value might
     // change the plan.
@@ -85,13 +96,4 @@ fn common(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "trusted_schema", false)?;
     conn.pragma_update(None, "cell_size_check", true)?;
     conn.pragma_update(None, "temp_store", "MEMORY")
-}
-
-/// Bytes of the pages that are in use.
-pub(crate) fn used_bytes(conn: &Connection) -> rusqlite::Result<u64> {
-    let pragma = |name: &str| -> rusqlite::Result<i64> {
-        conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
-    };
-    let pages = pragma("page_count")? - pragma("freelist_count")?;
-    Ok(pages.saturating_mul(pragma("page_size")?).cast_unsigned())
 }

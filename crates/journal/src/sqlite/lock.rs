@@ -44,7 +44,7 @@ impl Lock {
                 }
                 Err(rustix::io::Errno::WOULDBLOCK) => {
                     return Err(JournalError::Locked {
-                        path: path.to_owned(),
+                        journal: path.into(),
                         holder: holder(&mut file),
                     });
                 }

@@ -1,6 +1,6 @@
-//! The SQLite file: connections, format, checksums of rows, and the lock beside it.
+//! The SQLite file: connections, format, backups, and the lock beside it.
 
-pub(crate) mod checksum;
 pub(crate) mod connection;
+pub(crate) mod engine;
 pub(crate) mod format;
 pub(crate) mod lock;

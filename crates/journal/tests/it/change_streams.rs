@@ -3,7 +3,7 @@
 use callmeter_journal::{Changes, DeckExtent};
 use callmeter_records::{Balance, BalancesView, Billing, Change, Rate, RatesView, Reading};
 
-use crate::support::{NOON, Place};
+use crate::support::{NOON, Place, on_both_engines};
 
 fn balance(client: &str, minutes: i64) -> Balance<'_> {
     Balance {
@@ -15,7 +15,6 @@ fn balance(client: &str, minutes: i64) -> Balance<'_> {
     }
 }
 
-#[test]
 fn balances_are_journaled_when_they_change() {
     let place = Place::new();
     let journal = place.open();
@@ -64,7 +63,6 @@ fn balances_are_journaled_when_they_change() {
 }
 
 /// Two allowances of one client, and clients without an id, are told apart.
-#[test]
 fn a_balance_is_that_of_one_client_and_one_allowance() {
     let place = Place::new();
     let journal = place.open();
@@ -111,7 +109,6 @@ fn rate<'a>(id: Option<&'a str>, prefix: &'a str, price: i128) -> Rate<'a> {
     }
 }
 
-#[test]
 fn a_rate_that_is_gone_is_removed_as_it_was() {
     let place = Place::new();
     let journal = place.open();
@@ -139,7 +136,6 @@ fn a_rate_that_is_gone_is_removed_as_it_was() {
 }
 
 /// The export has no ids, the list has them. Ids may change, too.
-#[test]
 fn a_rate_is_the_rate_of_its_prefix() {
     let place = Place::new();
     let journal = place.open();
@@ -172,7 +168,6 @@ fn a_rate_is_the_rate_of_its_prefix() {
 }
 
 /// A deck of which a part could not be read says nothing of the rates that are not in it.
-#[test]
 fn removals_wait_for_a_whole_deck() {
     let place = Place::new();
     let journal = place.open();
@@ -190,7 +185,6 @@ fn removals_wait_for_a_whole_deck() {
     assert_eq!(journal.missing_rates("hq", &part).unwrap(), 0);
 }
 
-#[test]
 fn billing_is_journaled_when_it_changes() {
     let place = Place::new();
     let journal = place.open();
@@ -219,4 +213,13 @@ fn billing_is_journaled_when_it_changes() {
         journal.record_billing("other", NOON, &lower).unwrap().new,
         1
     );
+}
+
+on_both_engines! {
+    balances_are_journaled_when_they_change
+    a_balance_is_that_of_one_client_and_one_allowance
+    a_rate_that_is_gone_is_removed_as_it_was
+    a_rate_is_the_rate_of_its_prefix
+    removals_wait_for_a_whole_deck
+    billing_is_journaled_when_it_changes
 }

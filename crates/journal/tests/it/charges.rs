@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use callmeter_journal::{
-    BatchSeq, DeckExtent, DeckState, Journal, JournalError, NewCharges, Reader, RetentionPolicy,
-    Start,
+    BatchSeq, DeckExtent, DeckState, Journal, JournalError, NewCharges, RetentionPolicy, Start,
 };
 use callmeter_records::{
     Billing, Call, Charge, ChargesBuilder, ChargesView, Rate, Reading, RowMark, Stream,
 };
 
-use crate::support::{DAY, HOUR, NOON, Place, all_batches, call, poll_page};
+use crate::support::{DAY, HOUR, NOON, Place, all_batches, call, on_both_engines, poll_page};
 
 const CURSOR: &str = "charges/spend";
 
@@ -37,7 +36,6 @@ fn new(calls: u64, amounts: &[i128]) -> NewCharges<'static> {
     }
 }
 
-#[test]
 fn a_batch_of_calls_is_charged_once() {
     let place = Place::new();
     let journal = place.open();
@@ -77,11 +75,10 @@ fn a_batch_of_calls_is_charged_once() {
     assert_eq!((of(1), of(2)), (Some(vec![1, 2]), None));
     let last = |account| journal.last_charged(account).unwrap();
     assert_eq!((last("acme"), last("hq")), (BatchSeq(1), BatchSeq(0)));
-    let mut reader = Reader::open(place.path()).unwrap();
+    let mut reader = place.reader();
     assert!(reader.verify(|_| ()).unwrap().is_sound());
 }
 
-#[test]
 fn revised_calls_name_the_batch_before() {
     let place = Place::new();
     let journal = place.open();
@@ -126,7 +123,6 @@ fn show(state: &DeckState) -> String {
     )
 }
 
-#[test]
 fn the_deck_of_a_batch_survives_retention() {
     let place = Place::new();
     let journal = place.open();
@@ -183,7 +179,7 @@ fn the_deck_of_a_batch_survives_retention() {
             assert_eq!(deck(&journal, through), before[at], "{keep} {through}");
         }
     }
-    let mut reader = Reader::open(place.path()).unwrap();
+    let mut reader = place.reader();
     assert!(reader.verify(|_| ()).unwrap().is_sound());
     drop(journal);
     // The deck goes on from there.
@@ -196,7 +192,6 @@ fn the_deck_of_a_batch_survives_retention() {
     assert_eq!(deck(&journal, head), "true true Some(\"CHF\"): 41=10");
 }
 
-#[test]
 fn a_deck_of_many_changes_is_gathered() {
     let place = Place::new();
     let journal = place.open();
@@ -223,4 +218,11 @@ fn a_deck_of_many_changes_is_gathered() {
         let change = journal.next_deck_change(account, stream, BatchSeq(0));
         assert!(change.unwrap().is_none(), "{account} {stream:?}");
     }
+}
+
+on_both_engines! {
+    a_batch_of_calls_is_charged_once
+    revised_calls_name_the_batch_before
+    the_deck_of_a_batch_survives_retention
+    a_deck_of_many_changes_is_gathered
 }

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use callmeter_journal::{AccountState, Classification, CoverageChange, PollOptions, Purpose};
-use callmeter_records::{Call, Reading};
+use callmeter_records::{Call, Reading, id_hash};
 
 use crate::support::{
-    DAY, HOUR, MINUTE, NEW, NOON, Place, SECOND, add_page, all_batches, call, call_lines, poll,
-    poll_page,
+    DAY, HOUR, MINUTE, NEW, NOON, Place, SECOND, add_page, all_batches, call, call_lines,
+    on_both_engines, poll, poll_page,
 };
 
-#[test]
 fn a_page_becomes_a_batch() {
     let place = Place::new();
     let journal = place.open();
@@ -31,7 +30,6 @@ fn a_page_becomes_a_batch() {
     assert_eq!(stored[0].records, batch.records);
 }
 
-#[test]
 fn known_calls_are_not_journaled_again_also_after_a_restart() {
     let place = Place::new();
     let journal = place.open();
@@ -52,7 +50,6 @@ fn known_calls_are_not_journaled_again_also_after_a_restart() {
     assert_eq!(call_lines(&journal).len(), 2);
 }
 
-#[test]
 fn an_edit_is_a_revision_that_says_what_was_before() {
     let place = Place::new();
     let journal = place.open();
@@ -92,7 +89,6 @@ fn an_edit_is_a_revision_that_says_what_was_before() {
     ");
 }
 
-#[test]
 fn the_first_row_of_an_id_in_a_poll_counts() {
     let place = Place::new();
     let journal = place.open();
@@ -124,7 +120,6 @@ fn the_first_row_of_an_id_in_a_poll_counts() {
     assert_eq!(classifications, [known, known, repeated, repeated]);
 }
 
-#[test]
 fn a_call_that_was_put_off_is_put_off_once_a_poll() {
     let place = Place::new();
     let journal = place.open();
@@ -149,7 +144,6 @@ fn a_call_that_was_put_off_is_put_off_once_a_poll() {
 
 /// Overlapping polls of an account forget what the other one has seen, but nothing is counted
 /// twice.
-#[test]
 fn polls_that_cross_count_each_call_once() {
     let place = Place::new();
     let journal = place.open();
@@ -167,7 +161,6 @@ fn polls_that_cross_count_each_call_once() {
     assert_eq!(call_lines(&journal).len(), 2);
 }
 
-#[test]
 fn a_page_that_is_dropped_never_was() {
     let place = Place::new();
     let journal = place.open();
@@ -179,7 +172,6 @@ fn a_page_that_is_dropped_never_was() {
     assert_eq!(call_lines(&journal).len(), 1);
 }
 
-#[test]
 fn what_has_not_settled_comes_later() {
     let place = Place::new();
     let journal = place.open();
@@ -213,7 +205,6 @@ fn what_has_not_settled_comes_later() {
     );
 }
 
-#[test]
 fn late_is_what_the_last_complete_poll_should_have_had() {
     let place = Place::new();
     let journal = place.open();
@@ -241,7 +232,6 @@ fn late_is_what_the_last_complete_poll_should_have_had() {
     assert_eq!(place.open().account_state("acme").unwrap(), poll_state);
 }
 
-#[test]
 fn rows_outside_the_window_are_dropped() {
     let place = Place::new();
     let journal = place.open();
@@ -262,7 +252,6 @@ fn rows_outside_the_window_are_dropped() {
     assert_eq!(page.add(&at(NOON - 2 * HOUR)).unwrap(), NEW);
 }
 
-#[test]
 fn without_an_id_a_call_is_told_by_its_fields() {
     let place = Place::new();
     let journal = place.open();
@@ -293,7 +282,6 @@ fn without_an_id_a_call_is_told_by_its_fields() {
     );
 }
 
-#[test]
 fn a_call_without_a_start_counts_once_however_often_it_is_listed() {
     let place = Place::new();
     let mut journal = place.open();
@@ -343,7 +331,6 @@ fn a_call_without_a_start_counts_once_however_often_it_is_listed() {
     assert_eq!(call_lines(&journal).len(), 3);
 }
 
-#[test]
 fn an_id_older_than_the_lookback_is_a_revision() {
     for restart in [false, true] {
         let place = Place::new();
@@ -386,12 +373,11 @@ fn an_id_older_than_the_lookback_is_a_revision() {
             assert_eq!(page.add(&at(id, now - HOUR)).unwrap(), expected, "{id}");
         }
         page.commit(None).unwrap();
-        let mut reader = callmeter_journal::Reader::open(place.path()).unwrap();
+        let mut reader = place.reader();
         assert!(reader.verify(|_| ()).unwrap().is_sound());
     }
 }
 
-#[test]
 fn an_edited_start_moves_a_call_to_another_day() {
     let place = Place::new();
     let journal = place.open();
@@ -431,7 +417,6 @@ fn an_edited_start_moves_a_call_to_another_day() {
     );
 }
 
-#[test]
 fn a_backfill_finds_what_regular_polls_have_forgotten() {
     let place = Place::new();
     let journal = place.open();
@@ -477,7 +462,6 @@ fn a_backfill_finds_what_regular_polls_have_forgotten() {
     assert!(journal.known_ids("acme").unwrap().0 >= 3);
 }
 
-#[test]
 fn accounts_do_not_know_each_other() {
     let place = Place::new();
     let journal = place.open();
@@ -494,7 +478,6 @@ fn accounts_do_not_know_each_other() {
     );
 }
 
-#[test]
 fn a_page_and_the_state_of_its_account_are_one_commit() {
     let place = Place::new();
     let journal = place.open();
@@ -511,7 +494,6 @@ fn a_page_and_the_state_of_its_account_are_one_commit() {
     assert_eq!(place.open().account_state("acme").unwrap(), state);
 }
 
-#[test]
 fn a_page_of_more_rows_than_a_batch_holds_is_still_one_commit() {
     let place = Place::new();
     let journal = place.open();
@@ -536,7 +518,6 @@ fn a_page_of_more_rows_than_a_batch_holds_is_still_one_commit() {
     );
 }
 
-#[test]
 fn a_guid_is_one_id_in_every_spelling() {
     let place = Place::new();
     let journal = place.open();
@@ -561,6 +542,82 @@ fn a_guid_is_one_id_in_every_spelling() {
         lines[0].contains(plain) && lines[1].contains(braced),
         "{lines:?}"
     );
-    let mut reader = callmeter_journal::Reader::open(place.path()).unwrap();
+    let mut reader = place.reader();
     assert!(reader.verify(|_| ()).unwrap().is_sound());
+}
+
+fn known_calls_are_found_in_any_order_and_only_once() {
+    let place = Place::new();
+    let journal = place.open();
+    let ids: Vec<String> = (0..50).map(|number| format!("id{number}")).collect();
+    let calls: Vec<Call<'_>> = ids.iter().map(|id| call(id)).collect();
+    poll_page(&journal, NOON, &calls);
+    // In their order, backwards, and with some left out.
+    let orders: [Vec<usize>; 3] = [
+        (0..50).collect(),
+        (0..50).rev().collect(),
+        (0..50).step_by(3).collect(),
+    ];
+    for order in orders {
+        let mut poll = poll(&journal, NOON + MINUTE);
+        let mut page = poll.page(NOON - DAY..NOON, NOON + MINUTE).unwrap();
+        for index in &order {
+            let hash = id_hash(&ids[*index]);
+            assert_eq!(page.add_known(hash), Some(Classification::Known));
+        }
+        for index in &order {
+            let hash = id_hash(&ids[*index]);
+            assert_eq!(page.add_known(hash), Some(Classification::Repeated));
+        }
+        assert_eq!(page.add_known(id_hash("other")), None);
+        let counts = page.commit(None).unwrap().counts;
+        assert_eq!(
+            (counts.known, counts.repeated),
+            (order.len() as u64, order.len() as u64)
+        );
+    }
+}
+
+fn a_page_in_memory_never_waits() {
+    let place = Place::new();
+    let journal = place.open();
+    poll_page(&journal, NOON, &[call("a")]);
+    let mut one = poll(&journal, NOON);
+    let mut other = poll(&journal, NOON);
+    let mut page = one.page_in_memory(NOON - DAY..NOON, NOON).unwrap();
+    assert_eq!(page.add_known(id_hash("a")), Some(Classification::Known));
+    // Another page of the account is open.
+    assert!(other.page_in_memory(NOON - DAY..NOON, NOON).is_none());
+    page.commit(None).unwrap();
+    assert!(other.page_in_memory(NOON - DAY..NOON, NOON).is_some());
+    // A poll of other days: the ids of these have to be loaded.
+    let later = NOON + 3 * DAY;
+    let _later = poll(&journal, later);
+    assert!(other.page_in_memory(NOON - DAY..NOON, NOON).is_none());
+    let mut page = other.page(NOON - DAY..NOON, NOON).unwrap();
+    assert_eq!(page.add_known(id_hash("a")), Some(Classification::Known));
+}
+
+on_both_engines! {
+    a_page_becomes_a_batch
+    known_calls_are_not_journaled_again_also_after_a_restart
+    an_edit_is_a_revision_that_says_what_was_before
+    the_first_row_of_an_id_in_a_poll_counts
+    a_call_that_was_put_off_is_put_off_once_a_poll
+    polls_that_cross_count_each_call_once
+    a_page_that_is_dropped_never_was
+    what_has_not_settled_comes_later
+    late_is_what_the_last_complete_poll_should_have_had
+    rows_outside_the_window_are_dropped
+    without_an_id_a_call_is_told_by_its_fields
+    a_call_without_a_start_counts_once_however_often_it_is_listed
+    an_id_older_than_the_lookback_is_a_revision
+    an_edited_start_moves_a_call_to_another_day
+    a_backfill_finds_what_regular_polls_have_forgotten
+    accounts_do_not_know_each_other
+    a_page_and_the_state_of_its_account_are_one_commit
+    a_page_of_more_rows_than_a_batch_holds_is_still_one_commit
+    a_guid_is_one_id_in_every_spelling
+    known_calls_are_found_in_any_order_and_only_once
+    a_page_in_memory_never_waits
 }

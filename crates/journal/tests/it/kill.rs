@@ -1,15 +1,16 @@
 //! Kills a process that appends, at any moment: each committed call is stored, and none is stored
 //! twice.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use callmeter_journal::{AccountState, Journal, Options, Reader};
+use callmeter_journal::{AccountState, Journal, Options, PostgresJournal};
 use callmeter_records::{Call, CallsView};
 use rand_like::Random;
 
-use crate::support::{HOUR, NOON, Place, all_batches, call};
+use crate::support::{HOUR, NOON, Place, all_batches, call, on_both_engines};
 
 const KILLS: u64 = 300;
 /// New calls of a page. Each page also repeats the new calls of the previous one, as polls overlap.
@@ -34,10 +35,17 @@ mod rand_like {
 #[test]
 #[ignore = "is started by the test below"]
 fn child() {
-    let Some(path) = std::env::var_os("JOURNAL_TO_FILL") else {
+    let Some(place) = std::env::var_os("JOURNAL_TO_FILL") else {
         return;
     };
-    let journal = Journal::open(path, &Options::default()).unwrap();
+    let journal = match std::env::var("JOURNAL_SCHEMA") {
+        Ok(schema) => Journal::connect(&PostgresJournal {
+            schema,
+            ..PostgresJournal::new(place.to_str().unwrap())
+        }),
+        Err(_) => Journal::open(place, &Options::default()),
+    }
+    .unwrap();
     loop {
         let state = journal.account_state("acme").unwrap();
         let done = u64::try_from(state.watermark.unwrap_or(0)).unwrap();
@@ -70,9 +78,24 @@ fn child() {
     }
 }
 
-#[test]
+on_both_engines! { three_hundred_kills }
+
 fn three_hundred_kills() {
     let place = Place::new();
+    // To connect to a server takes longer than to open a file.
+    let (environment, shortest) = match &place {
+        Place::Files(_) => (vec![("JOURNAL_TO_FILL", place.path().into())], 2_000),
+        Place::Schema(journal) => {
+            // The first child must not be killed before there are tables.
+            place.open();
+            let schema = OsString::from(&journal.schema);
+            let url = OsString::from(&journal.url);
+            (
+                vec![("JOURNAL_TO_FILL", url), ("JOURNAL_SCHEMA", schema)],
+                8_000,
+            )
+        }
+    };
     let seed = std::env::var("JOURNAL_KILL_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok())
@@ -90,14 +113,14 @@ fn three_hundred_kills() {
     for _ in 0..KILLS {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "kill::child", "--ignored", "--nocapture"])
-            .env("JOURNAL_TO_FILL", place.path())
+            .envs(environment.iter().cloned())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
         // From the middle of the opening to some hundred commits later.
-        std::thread::sleep(Duration::from_micros(2_000 + random.below(60_000)));
+        std::thread::sleep(Duration::from_micros(shortest + random.below(60_000)));
         child.kill().unwrap();
         child.wait().unwrap();
         for line in lines.lines().map_while(Result::ok) {
@@ -140,6 +163,6 @@ fn three_hundred_kills() {
         Some(sequence),
         "calls and watermark are one commit"
     );
-    let verified = Reader::open(place.path()).unwrap().verify(|_| ()).unwrap();
+    let verified = place.reader().verify(|_| ()).unwrap();
     assert!(verified.is_sound(), "{verified:?}");
 }

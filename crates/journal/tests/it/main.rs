@@ -4,12 +4,17 @@
 
 mod change_streams;
 mod charges;
+mod copies;
 mod faults;
 mod files;
 mod format;
 mod ingest;
+mod instances;
 mod kill;
 mod model;
 mod outputs;
+mod proxy;
 mod retention;
+mod server;
+mod server_faults;
 mod support;

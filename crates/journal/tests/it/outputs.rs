@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use callmeter_journal::{Backlog, BatchSeq, Journal, JournalError, Options, Reader, Start};
+use callmeter_journal::{Backlog, BatchSeq, Journal, JournalError, Options, Start};
 use callmeter_records::Stream;
 
-use crate::support::{MINUTE, NOON, Place, all_batches, call, poll_page};
+use crate::support::{MINUTE, NOON, Place, all_batches, call, on_both_engines, poll_page};
 
 /// Outputs that keep up get batches from memory, others from the file: both get the same.
-#[test]
 fn the_newest_batches_are_those_that_a_reader_finds() {
     let place = Place::new();
     let journal = place.open();
@@ -30,7 +29,7 @@ fn the_newest_batches_are_those_that_a_reader_finds() {
             .collect();
         // From the second on, every call is a revision.
         poll_page(&journal, NOON + page * MINUTE, &calls);
-        let mut reader = Reader::open(journal.path()).unwrap();
+        let mut reader = place.reader();
         let mut after = BatchSeq::START;
         while let Some(read) = reader.next_batch(Stream::Calls, after).unwrap() {
             let given = journal.next_batch(Stream::Calls, after).unwrap().unwrap();
@@ -55,7 +54,6 @@ fn the_newest_batches_are_those_that_a_reader_finds() {
     }
 }
 
-#[test]
 fn a_cursor_moves_forward_only_and_outlives_a_restart() {
     let place = Place::new();
     let journal = place.open();
@@ -171,7 +169,6 @@ fn outputs_change_together_or_not_at_all() {
     assert_eq!(cursors(&journal), expected);
 }
 
-#[test]
 fn who_waits_is_woken_by_an_append() {
     let place = Place::new();
     let journal = place.open();
@@ -218,7 +215,13 @@ fn a_restored_backup_gives_other_ids() {
     assert_eq!(journal.backlog("crm", Stream::Calls).unwrap().records, 1);
     // A batch keeps its id, read from the file or from memory, in this process or another.
     drop(journal);
-    let mut reader = Reader::open(place.path()).unwrap();
+    let mut reader = place.reader();
     let reread = reader.batch(next.seq).unwrap().unwrap().meta;
     assert_eq!(reread, next);
+}
+
+on_both_engines! {
+    the_newest_batches_are_those_that_a_reader_finds
+    a_cursor_moves_forward_only_and_outlives_a_restart
+    who_waits_is_woken_by_an_append
 }

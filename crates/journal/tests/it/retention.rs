@@ -7,7 +7,9 @@ use callmeter_journal::{
 };
 use callmeter_records::{Billing, Call, Reading, Stream};
 
-use crate::support::{DAY, HOUR, NEW, NOON, Place, all_batches, call, poll_page, regular};
+use crate::support::{
+    DAY, HOUR, NEW, NOON, Place, all_batches, call, on_both_engines, poll_page, regular,
+};
 
 const DAYS: i64 = 20;
 
@@ -37,7 +39,6 @@ fn days(days: u64) -> RetentionPolicy {
 
 const END: i64 = NOON + DAYS * DAY + 2 * HOUR;
 
-#[test]
 fn nothing_is_dropped_that_no_snapshot_counts() {
     let place = Place::new();
     let journal = place.open();
@@ -59,7 +60,6 @@ fn nothing_is_dropped_that_no_snapshot_counts() {
     assert!(journal.stats().unwrap().oldest == Some(BatchSeq(16)));
 }
 
-#[test]
 fn an_output_is_waited_for_unless_told_otherwise() {
     let place = Place::new();
     let journal = place.open();
@@ -105,7 +105,6 @@ fn an_output_is_waited_for_unless_told_otherwise() {
     );
 }
 
-#[test]
 fn the_lookback_is_kept_whatever_the_limits() {
     let place = Place::new();
     let journal = place.open();
@@ -171,7 +170,6 @@ fn the_lookback_is_kept_whatever_the_limits() {
     assert_eq!((report.batches, report.held_by), (3, Some(Hold::Snapshot)));
 }
 
-#[test]
 fn what_was_forgotten_is_not_counted_twice() {
     let place = Place::new();
     let journal = place.open();
@@ -240,16 +238,9 @@ fn a_journal_gives_room_back() {
         file <= limit + 65_536,
         "{file} bytes on disk, {limit} allowed"
     );
-    assert!(
-        callmeter_journal::Reader::open(place.path())
-            .unwrap()
-            .verify(|_| ())
-            .unwrap()
-            .is_sound()
-    );
+    assert!(place.reader().verify(|_| ()).unwrap().is_sound());
 }
 
-#[test]
 fn retention_removes_ids() {
     let place = Place::new();
     let journal = place.open();
@@ -279,7 +270,6 @@ fn retention_removes_ids() {
     assert!(journal.old_ids("acme").unwrap().0 <= 10);
 }
 
-#[test]
 fn nothing_is_deleted_on_a_clock_that_jumped() {
     let place = Place::new();
     let journal = place.open();
@@ -315,16 +305,12 @@ fn nothing_is_deleted_on_a_clock_that_jumped() {
     assert_eq!(retain(&journal, ahead), (0, Some(Hold::Clock)));
     assert_eq!(retain(&journal, ahead + 23 * HOUR), (0, Some(Hold::Clock)));
     assert_eq!(retain(&journal, ahead + DAY), (20, None));
-    let verified = callmeter_journal::Reader::open(place.path())
-        .unwrap()
-        .verify(|_| ())
-        .unwrap();
+    let verified = place.reader().verify(|_| ()).unwrap();
     assert!(verified.is_sound(), "{verified:?}");
 }
 
 /// An account that a reload removes keeps nothing. If it comes back, its deleted calls are not
 /// counted again, and later ones are.
-#[test]
 fn an_account_that_comes_back_counts_no_deleted_call_again() {
     let place = Place::new();
     let journal = place.open();
@@ -394,7 +380,6 @@ fn retention_that_fails_halfway_leaves_no_deleted_call_in_memory() {
     );
 }
 
-#[test]
 fn batches_that_were_read_while_the_clock_was_ahead_keep_no_others() {
     let place = Place::new();
     let journal = place.open();
@@ -431,4 +416,15 @@ fn batches_that_were_read_while_the_clock_was_ahead_keep_no_others() {
     let account = "acme".to_owned();
     assert_eq!(report.held_by, Some(Hold::Lookback { account }));
     assert_eq!(all_batches(&journal)[0].meta.seq, BatchSeq(20));
+}
+
+on_both_engines! {
+    nothing_is_dropped_that_no_snapshot_counts
+    an_output_is_waited_for_unless_told_otherwise
+    the_lookback_is_kept_whatever_the_limits
+    what_was_forgotten_is_not_counted_twice
+    retention_removes_ids
+    nothing_is_deleted_on_a_clock_that_jumped
+    an_account_that_comes_back_counts_no_deleted_call_again
+    batches_that_were_read_while_the_clock_was_ahead_keep_no_others
 }

@@ -55,7 +55,9 @@ impl Backfill {
                 "{date} is not in the calendar"
             )));
         };
-        poll.read_one(day).await?;
+        let read = poll.read_one(day).await;
+        poll.store().await?;
+        read?;
         let counts = poll.summary.counts;
         let is_proven = poll
             .memory

@@ -71,6 +71,7 @@ impl CallsTask {
             last_send,
             deadline,
             intake: None,
+            stored_at: now,
             has_asked_for_days: false,
             read: BTreeSet::new(),
             summary: PollSummary::default(),
@@ -99,8 +100,10 @@ impl Poll for CallsTask {
     async fn run(&mut self) -> Result<Polled, PollError> {
         let mut poll = self.begin().await?;
         let result = poll.read().await;
+        let stored = poll.store().await;
         poll.report();
         result?;
+        stored?;
         poll.finish()
     }
 
@@ -225,7 +228,7 @@ impl CallsPoll<'_> {
             }
         };
         self.tell(day.date, before, is_proven);
-        self.store().await?;
+        self.store_if_due().await?;
         self.report();
         Ok(goes_on)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use callmeter_journal::{AccountState, Purpose};
 use hostedsuite_client::FirstPage;
@@ -23,6 +24,9 @@ use super::summary::PollSummary;
 use super::tail::Tail;
 use crate::sources::error::PollError;
 use crate::status::{CallsProgress, UnprovenDay};
+
+/// To store days waits for the disk. What a crash leaves out is read again.
+const STORE_EVERY: Duration = Duration::from_secs(1);
 
 /// What is known of an account's calls between two polls.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts")]
@@ -69,6 +73,8 @@ pub(super) struct CallsPoll<'t> {
     /// No request takes longer than until then.
     pub(super) deadline: Instant,
     pub(super) intake: Option<Intake>,
+    /// When the days were stored last.
+    pub(super) stored_at: Instant,
     /// Whether a request for a day was sent.
     pub(super) has_asked_for_days: bool,
     /// The days that were read in this poll, to their ends or not.
@@ -157,6 +163,17 @@ impl CallsPoll<'_> {
         let clocks = self.clocks();
         let watermark = self.memory.watermark(clocks);
         self.memory.coverage.update(clocks, &self.rules, watermark);
+    }
+
+    /// Stores the days that changed, but not more often than [`STORE_EVERY`]. The end of a poll
+    /// stores the rest.
+    pub(super) async fn store_if_due(&mut self) -> Result<(), PollError> {
+        if self.stored_at.elapsed() < STORE_EVERY {
+            return Ok(());
+        }
+        self.store().await?;
+        self.stored_at = Instant::now();
+        Ok(())
     }
 
     /// Stores the days that changed, and the watermark, which does not move back unless a clock

@@ -1,10 +1,10 @@
 //! The texts of calls that the journal has: a record whose text has not changed by a byte since
 //! then is known, and nothing else of it is read.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hostedsuite_client::{Hashed, KnownRows, KnownText};
+use hashbrown::HashTable;
+use hostedsuite_client::{KnownRows, KnownText};
 
 /// The most calls of an account: some 4 MiB. Further ones are read as if they were new.
 const MOST: usize = 1 << 16;
@@ -27,15 +27,21 @@ pub(super) struct KnownCall {
 /// look-up, which would wait for memory.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
-    /// With the hash of its id as the server writes it; `None` if it was removed.
-    calls: Vec<(u64, Option<KnownCall>)>,
-    /// The places of the calls, by these hashes.
-    places: HashMap<u64, usize, Hashed>,
-    /// The place of the text of each call, by the hash of its id as the journal has it: an id has
-    /// several spellings.
-    by_call: HashMap<u64, usize, Hashed>,
+    calls: Vec<Entry>,
+    /// The places of all entries, by the hash of the id as the server writes it.
+    places: HashTable<u32>,
+    /// The places of the entries that have a text, by the hash of the id as the journal has it: an
+    /// id has several spellings.
+    by_call: HashTable<u32>,
     /// The place behind that of the last look-up.
     next: usize,
+}
+
+/// A spelling of an id, and its text; `None` if that was removed.
+#[derive(Debug)]
+struct Entry {
+    row: u64,
+    call: Option<KnownCall>,
 }
 
 impl KnownTexts {
@@ -54,11 +60,16 @@ impl KnownRows for KnownTexts {
 impl Texts {
     pub(super) fn get(&mut self, id: u64) -> Option<KnownCall> {
         let place = match self.calls.get(self.next) {
-            Some((next, _)) if *next == id => self.next,
-            _ => *self.places.get(&id)?,
+            Some(next) if next.row == id => self.next,
+            _ => self.place(id)?,
         };
         self.next = place + 1;
-        self.calls.get(place)?.1
+        self.calls.get(place)?.call
+    }
+
+    fn place(&self, row: u64) -> Option<usize> {
+        let is_row = |place: &u32| row_at(&self.calls, *place) == row;
+        self.places.find(row, is_row).map(|place| *place as usize)
     }
 
     /// Adds the text of a call that the journal has with these contents. It replaces any other text
@@ -69,22 +80,52 @@ impl Texts {
         if self.calls.len() >= MOST {
             *self = Self::default();
         }
-        let place = *self.places.entry(id).or_insert(self.calls.len());
-        match self.calls.get_mut(place) {
-            Some((_, known)) => *known = Some(call),
-            None => self.calls.push((id, Some(call))),
+        let place = self.place(id).unwrap_or(self.calls.len());
+        let Ok(number) = u32::try_from(place) else {
+            return;
+        };
+        match call_at(&self.calls, number) {
+            // Another call had this spelling.
+            Some(other) => self.remove(other),
+            None if place == self.calls.len() => {
+                self.calls.push(Entry {
+                    row: id,
+                    call: None,
+                });
+                let calls = &self.calls;
+                self.places
+                    .insert_unique(id, number, |place| row_at(calls, *place));
+            }
+            None => {}
         }
-        self.by_call.insert(call.id, place);
+        if let Some(entry) = self.calls.get_mut(place) {
+            entry.call = Some(call);
+        }
+        let calls = &self.calls;
+        self.by_call
+            .insert_unique(call.id, number, |place| call_at(calls, *place).unwrap_or(0));
     }
 
     /// Removes the text of a call, by the hash of its id as the journal has it: the journal has
     /// other contents, or may have.
     pub(super) fn remove(&mut self, call: u64) {
-        let place = self.by_call.remove(&call);
-        if let Some((_, known)) = place.and_then(|place| self.calls.get_mut(place)) {
-            *known = known.filter(|known| known.id != call);
+        let calls = &self.calls;
+        let is_call = |place: &u32| call_at(calls, *place) == Some(call);
+        if let Ok(found) = self.by_call.find_entry(call, is_call) {
+            let (place, _) = found.remove();
+            if let Some(entry) = self.calls.get_mut(place as usize) {
+                entry.call = None;
+            }
         }
     }
+}
+
+fn row_at(calls: &[Entry], place: u32) -> u64 {
+    calls.get(place as usize).map_or(0, |entry| entry.row)
+}
+
+fn call_at(calls: &[Entry], place: u32) -> Option<u64> {
+    Some(calls.get(place as usize)?.call?.id)
 }
 
 #[cfg(test)]

@@ -6,11 +6,12 @@ mod expected;
 mod history;
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use callmeter_journal::{
-    AccountState, BatchSeq, Classification, IngestSession, Journal, Options, PageCounts,
-    PollOptions, Purpose, Reader, RetentionPolicy, Start,
+    AccountState, BatchSeq, Classification, IngestSession, Journal, PageCounts, PollOptions,
+    PostgresJournal, Purpose, RetentionPolicy, Start,
 };
 use callmeter_meter::{FamilyId, Ledger, Limits, Values};
 use callmeter_records::{CallsView, Change, Stream};
@@ -20,7 +21,8 @@ use expected::{Model, ModelPage};
 use history::{Contents, Crash, Key, Poll, Step, Upstream, number_of, steps};
 
 use crate::files::Files;
-use crate::support::{DAY, HOUR, MINUTE, NOON, Place, all_batches};
+use crate::proxy::{Proxy, Way};
+use crate::support::{DAY, Engine, HOUR, MINUTE, NOON, Place, all_batches, on};
 
 const ACCOUNTS: [&str; 2] = ["acme", "other"];
 const OUTPUTS: [&str; 2] = ["csv", "crm"];
@@ -30,6 +32,8 @@ const SETTLE: i64 = 2 * MINUTE;
 /// The journal under test, and its model.
 struct World {
     place: Place,
+    /// The journal on a server, through a proxy that can cut its connections.
+    proxied: Option<PostgresJournal>,
     journal: Option<Journal>,
     model: Model,
     calls: [Vec<Upstream>; 2],
@@ -47,7 +51,7 @@ struct World {
 impl World {
     fn new(moves: bool) -> Self {
         // Creating the tables takes longer than most histories, so it is done once.
-        static EMPTY: std::sync::LazyLock<Files> = std::sync::LazyLock::new(|| {
+        static EMPTY: LazyLock<Files> = LazyLock::new(|| {
             let place = Place::new();
             let journal = place.open();
             for output in OUTPUTS {
@@ -58,8 +62,22 @@ impl World {
             drop(journal);
             Files::read(&place.path())
         });
+        let (place, proxied) = match Place::new() {
+            Place::Files(_) => (EMPTY.put(), None),
+            place @ Place::Schema(_) => {
+                let journal = place.open();
+                for output in OUTPUTS {
+                    journal
+                        .register_output(output, Stream::Calls, Start::Oldest)
+                        .unwrap();
+                }
+                let proxied = place.behind(proxy());
+                (place, Some(proxied))
+            }
+        };
         Self {
-            place: EMPTY.put(),
+            place,
+            proxied,
             journal: None,
             model: Model::default(),
             calls: Default::default(),
@@ -74,7 +92,10 @@ impl World {
     fn journal(&mut self) -> Journal {
         let place = &self.place;
         self.journal
-            .get_or_insert_with(|| Journal::open(place.path(), &Options::default()).unwrap())
+            .get_or_insert_with(|| match &self.proxied {
+                Some(journal) => Journal::connect(journal).unwrap(),
+                None => place.open(),
+            })
             .clone()
     }
 
@@ -230,6 +251,10 @@ impl World {
         state: Option<AccountState>,
         crash: Crash,
     ) {
+        if self.proxied.is_some() {
+            self.cut(poll, account, rows, seen, state, crash);
+            return;
+        }
         let path = self.place.path();
         let (page, model) = self.page(poll, account, rows, seen);
         let before = Files::read(&path);
@@ -263,8 +288,41 @@ impl World {
         self.start();
     }
 
+    /// Commits the page while the connections to the server are cut, then starts again. The commit
+    /// says whether the page is stored, whatever the moment.
+    fn cut(
+        &mut self,
+        poll: &mut IngestSession,
+        account: usize,
+        rows: &[Upstream],
+        seen: &HashSet<Key>,
+        state: Option<AccountState>,
+        crash: Crash,
+    ) {
+        let (page, model) = self.page(poll, account, rows, seen);
+        // An append sends about two kilobytes, and gets half of one.
+        match crash {
+            Crash::Torn(part) => proxy().cut_after(Way::Up, u64::from(part) / 32),
+            Crash::Sector(sector) => {
+                proxy().cut_after(Way::Down, u64::try_from(sector % 64).unwrap() * 8);
+            }
+        }
+        let committed = page.commit(state);
+        proxy().cut();
+        match committed {
+            Ok(_) => self.model.commit(account, model, state),
+            Err(error) => assert!(error.is_transient(), "{error}"),
+        }
+        self.restart();
+    }
+
     fn checkpoint(&mut self, killed_after: Option<usize>) {
         let journal = self.journal();
+        if self.proxied.is_some() {
+            // The server does this by itself.
+            journal.checkpoint().unwrap();
+            return;
+        }
         let path = self.place.path();
         let before = Files::read(&path);
         journal.checkpoint().unwrap();
@@ -446,10 +504,7 @@ fn run(steps: Vec<Step>, moves: bool) {
     world.check();
     world.restart();
     drop(world.journal.take());
-    let verified = Reader::open(world.place.path())
-        .unwrap()
-        .verify(|_| ())
-        .unwrap();
+    let verified = world.place.reader().verify(|_| ()).unwrap();
     assert!(verified.is_sound(), "{verified:?}");
     assert!(world.now < NOON + 400 * DAY);
 }
@@ -468,3 +523,17 @@ macro_rules! parts {
 }
 
 parts! { part_1 part_2 part_3 part_4 }
+
+/// The proxy of this process.
+fn proxy() -> &'static Proxy {
+    static PROXY: LazyLock<Proxy> = LazyLock::new(|| Proxy::new(crate::server::shared().port));
+    &PROXY
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #[test]
+    fn part_on_a_server(steps in steps(), moves: bool) {
+        on(Engine::Server, || run(steps, moves));
+    }
+}

@@ -1,4 +1,4 @@
-//! Checksums of rows: SQLite checks the structure of its pages, not the values.
+//! Checksums of rows: a database checks the structure of its files, not the values.
 
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 

@@ -1,0 +1,7 @@
+//! What the journal needs of a database: connections, values and rows, whichever engine it has.
+
+pub(crate) mod connection;
+pub(crate) mod error;
+pub(crate) mod row;
+pub(crate) mod upsert;
+pub(crate) mod value;

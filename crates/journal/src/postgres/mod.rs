@@ -1,0 +1,7 @@
+//! The journal on a PostgreSQL server: settings, connections, TLS and tables.
+
+pub(crate) mod connection;
+pub(crate) mod engine;
+pub(crate) mod settings;
+pub(crate) mod tables;
+pub(crate) mod tls;

@@ -1,0 +1,158 @@
+//! Where a journal on a server is, and how to reach it.
+
+use std::error::Error as _;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use postgres::Config;
+use postgres::config::{Host, SslMode};
+
+use crate::error::{JournalError, Result};
+use crate::location::{Location, ServerLocation};
+
+/// A journal on a PostgreSQL server.
+#[derive(Clone)]
+pub struct PostgresJournal {
+    /// `postgres://user:password@host:port/database`, with what libpq allows after a `?`.
+    pub url: String,
+    /// The schema of the database that has the journal's tables. It is created if it does not
+    /// exist.
+    pub schema: String,
+    /// Whether connections are encrypted. `None`: as the URL says, else `prefer`.
+    pub tls: Option<TlsMode>,
+    /// The certificates in PEM that the server's is checked against. `None`: those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// How long a connection may take to be made.
+    pub connect_timeout: Duration,
+}
+
+/// Whether connections are encrypted, in the words of libpq.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Never.
+    Disable,
+    /// If the server can. The server's certificate is not checked.
+    Prefer,
+    /// Always. The server's certificate is not checked, unless there is a `ca_file`: then it is
+    /// `verify-ca`.
+    Require,
+    /// Always. Someone in `ca_file`, or whom the system trusts, signed the server's certificate.
+    VerifyCa,
+    /// Always. The certificate is also for the host in the URL.
+    VerifyFull,
+}
+
+impl PostgresJournal {
+    /// The journal in the schema `callmeter` of the database that a URL names.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            schema: "callmeter".to_owned(),
+            tls: None,
+            ca_file: None,
+            connect_timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// Reads the URL. Its text is in no error.
+    pub(crate) fn config(&self) -> Result<Config> {
+        let mut config: Config = self
+            .url
+            .parse()
+            .map_err(|source: postgres::Error| bad_url(&reason(&source)))?;
+        if !self.url.starts_with("postgres://") && !self.url.starts_with("postgresql://") {
+            return Err(bad_url("it does not begin with `postgres://`"));
+        }
+        if config.get_hosts().is_empty() {
+            return Err(bad_url("it names no host"));
+        }
+        if config.get_user().is_none() {
+            return Err(bad_url("it names no user"));
+        }
+        // The server cuts longer names.
+        if self.schema.is_empty()
+            || self.schema.len() > 63
+            || self.schema.contains(['"', '\0', ','])
+        {
+            return Err(JournalError::BadSchemaName {
+                schema: self.schema.clone(),
+            });
+        }
+        if config.get_dbname().is_none() {
+            let user = config.get_user().unwrap_or_default().to_owned();
+            config.dbname(&user);
+        }
+        config.connect_timeout(self.connect_timeout);
+        config.application_name("callmeter");
+        // A server that is gone is noticed: by what is not acknowledged, and when nothing is sent.
+        config.tcp_user_timeout(Duration::from_secs(10));
+        config.keepalives(true);
+        config.keepalives_idle(Duration::from_secs(5));
+        config.keepalives_interval(Duration::from_secs(2));
+        config.keepalives_retries(3);
+        match self.tls {
+            None => {}
+            Some(TlsMode::Disable) => {
+                config.ssl_mode(SslMode::Disable);
+            }
+            Some(TlsMode::Prefer) => {
+                config.ssl_mode(SslMode::Prefer);
+            }
+            Some(TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull) => {
+                config.ssl_mode(SslMode::Require);
+            }
+        }
+        Ok(config)
+    }
+
+    pub(crate) fn location(&self, config: &Config) -> Location {
+        let ports = config.get_ports();
+        let hosts: Vec<String> = config
+            .get_hosts()
+            .iter()
+            .enumerate()
+            .map(|(index, host)| {
+                let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+                match host {
+                    Host::Tcp(name) if name.contains(':') => format!("[{name}]:{port}"),
+                    Host::Tcp(name) => format!("{name}:{port}"),
+                    Host::Unix(path) => format!("{}:{port}", path.display()),
+                }
+            })
+            .collect();
+        Location::Server(Box::new(ServerLocation {
+            host: hosts.join(","),
+            database: config.get_dbname().unwrap_or_default().to_owned(),
+            schema: self.schema.clone(),
+        }))
+    }
+}
+
+fn bad_url(what: &str) -> JournalError {
+    JournalError::BadUrl {
+        what: what.to_owned(),
+    }
+}
+
+/// Why a URL cannot be read. What is left out may be a part of a password.
+fn reason(source: &postgres::Error) -> String {
+    match source.source().map(ToString::to_string) {
+        Some(cause) if cause.contains("`sslmode`") => {
+            "its `sslmode` is none of disable, prefer and require; the setting `tls` has the others"
+                .to_owned()
+        }
+        Some(cause) if cause.starts_with("invalid value for option") => cause,
+        _ => "it cannot be read; write special characters of a password as %40".to_owned(),
+    }
+}
+
+impl fmt::Debug for PostgresJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresJournal")
+            .field("schema", &self.schema)
+            .field("tls", &self.tls)
+            .field("ca_file", &self.ca_file)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,115 @@
+//! A proxy before the server, which cuts connections where a test says.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// No limit.
+const ALL: i64 = i64::MAX / 2;
+
+/// Which bytes a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// What is sent to the server.
+    Up,
+    /// What the server answers.
+    Down,
+}
+
+/// A proxy on a port of its own.
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// How many more bytes pass in each direction, before all connections are cut.
+    left: [AtomicI64; 2],
+    /// How many bytes have passed.
+    passed: [AtomicU64; 2],
+    connections: Mutex<Vec<TcpStream>>,
+}
+
+impl Proxy {
+    pub(crate) fn new(server: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared {
+            left: [AtomicI64::new(ALL), AtomicI64::new(ALL)],
+            passed: [AtomicU64::new(0), AtomicU64::new(0)],
+            connections: Mutex::default(),
+        });
+        let own = Arc::clone(&shared);
+        // It ends with the test's process.
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", server)))
+                else {
+                    continue;
+                };
+                own.connect(&client, &server);
+            }
+        });
+        Self { port, shared }
+    }
+
+    /// How many bytes have passed since the start.
+    pub(crate) fn passed(&self, way: Way) -> u64 {
+        self.shared.passed[way as usize].load(Ordering::Acquire)
+    }
+
+    /// Lets so many more bytes pass, then cuts all connections. New ones pass everything.
+    pub(crate) fn cut_after(&self, way: Way, bytes: u64) {
+        let bytes = i64::try_from(bytes).unwrap();
+        self.shared.left[way as usize].store(bytes, Ordering::Release);
+    }
+
+    /// Cuts all connections now.
+    pub(crate) fn cut(&self) {
+        self.shared.cut();
+    }
+}
+
+impl Shared {
+    fn connect(self: &Arc<Self>, client: &TcpStream, server: &TcpStream) {
+        client.set_nodelay(true).unwrap();
+        server.set_nodelay(true).unwrap();
+        let clone = |stream: &TcpStream| stream.try_clone().unwrap();
+        self.connections
+            .lock()
+            .unwrap()
+            .extend([clone(client), clone(server)]);
+        for (way, mut from, mut to) in [
+            (Way::Up, clone(client), clone(server)),
+            (Way::Down, clone(server), clone(client)),
+        ] {
+            let shared = Arc::clone(self);
+            thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while let Ok(read @ 1..) = from.read(&mut buffer) {
+                    let wanted = i64::try_from(read).unwrap();
+                    let left = shared.left[way as usize].fetch_sub(wanted, Ordering::AcqRel);
+                    let passes = usize::try_from(left.clamp(0, wanted)).unwrap();
+                    let _ = to.write_all(&buffer[..passes]);
+                    shared.passed[way as usize].fetch_add(passes as u64, Ordering::AcqRel);
+                    if left < wanted {
+                        shared.cut();
+                    }
+                }
+                let _ = to.shutdown(Shutdown::Both);
+            });
+        }
+    }
+
+    fn cut(&self) {
+        let mut connections = self.connections.lock().unwrap();
+        for stream in connections.drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        for left in &self.left {
+            left.store(ALL, Ordering::Release);
+        }
+    }
+}
