@@ -126,7 +126,7 @@ impl TextWriter {
 }
 
 /// The entries that were used last, by a few bytes of their texts: most texts of a dictionary are
-/// found here, in half the instructions of a hash of all their bytes. Others are found by the hash,
+/// found here, without a hash of all their bytes. Others are found by the hash,
 /// so that texts that share these bytes do no harm.
 #[derive(Default)]
 struct NearEntries {
