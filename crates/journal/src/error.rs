@@ -197,6 +197,25 @@ pub enum JournalError {
         /// What failed.
         source: io::Error,
     },
+    /// There are trusted certificates, but nothing would be checked against them.
+    #[error(
+        "`ca_file` of journal {journal} is of no use, because `tls` does not check the server's certificate: set `tls` to verify-full"
+    )]
+    UnusedCaFile {
+        /// The journal.
+        journal: Location,
+    },
+    /// The server has lost batches that it had stored: it is a standby that lagged behind when it
+    /// was promoted, or a backup was restored.
+    #[error(
+        "the server of journal {journal} no longer has batch {batch}, which it had stored: restart callmeter, which then counts and delivers what the server has, and reads the missing calls again"
+    )]
+    WentBack {
+        /// The journal.
+        journal: Location,
+        /// The last batch that it had.
+        batch: BatchSeq,
+    },
     /// The server is too old.
     #[error("the server of journal {journal} is PostgreSQL {found}: use version {oldest} or later")]
     ServerVersion {

@@ -175,6 +175,7 @@ impl Writer {
         if matches!(self.source, Source::Server(_)) {
             let head = head::lock_head(&transaction)?;
             if head != (self.numbers.journal, self.numbers.next_batch) {
+                self.check_still_there(&transaction, head)?;
                 self.numbers = Numbers::with_head(&transaction, head)?;
             }
         }
@@ -184,6 +185,29 @@ impl Writer {
             Err(error @ JournalError::Unreachable { .. }) => Ok(Ended::Unknown(done, error)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Checks that the server still has what this process knows of: a standby that is promoted may
+    /// lack the last commits. Others would get their numbers and ids, and the calls in memory would
+    /// not be read again.
+    fn check_still_there(&self, conn: &Connection, head: ([u8; 8], i64)) -> Result<()> {
+        let went_back = |next: i64| JournalError::WentBack {
+            journal: conn.location().clone(),
+            batch: BatchSeq::from_sql(next - 1),
+        };
+        if head.0 != self.numbers.journal || head.1 < self.numbers.next_batch {
+            return Err(went_back(self.numbers.next_batch));
+        }
+        if self.own_until == 0 {
+            return Ok(());
+        }
+        // Another instance may have given the number of a lost batch away. If there is none with
+        // the number, retention has deleted it.
+        let last = BatchSeq::from_sql(self.own_until - 1);
+        if exists(conn, last)? && epochs::batch_id(conn, last)? != BatchId::new(self.epoch, last) {
+            return Err(went_back(self.own_until));
+        }
+        Ok(())
     }
 
     /// Finds out whether a batch of this process is stored, after the connection was lost during
@@ -208,19 +232,9 @@ impl Writer {
         let sql = |source| self.conn.failed("read", source);
         let transaction = self.conn.begin(Access::Write).map_err(sql)?;
         // Waits for the lost transaction to end, if the server still runs it.
-        let head = head::lock_head(&transaction)?;
-        self.numbers = Numbers::with_head(&transaction, head)?;
-        let found: Option<i64> = transaction
-            .first(
-                "SELECT seq FROM batches WHERE seq = ?",
-                values![seq.to_sql()],
-                |row| row.get(0),
-            )
-            .map_err(sql)?;
-        Ok(
-            found.is_some()
-                && epochs::batch_id(&transaction, seq)? == BatchId::new(self.epoch, seq),
-        )
+        head::lock_head(&transaction)?;
+        Ok(exists(&transaction, seq)?
+            && epochs::batch_id(&transaction, seq)? == BatchId::new(self.epoch, seq))
     }
 
     /// The account with this name; adds it if it is new.
@@ -275,6 +289,16 @@ impl Writer {
             .checkpoint()
             .map_err(|source| self.conn.failed("checkpoint", source))
     }
+}
+
+fn exists(conn: &Connection, seq: BatchSeq) -> Result<bool> {
+    conn.first(
+        "SELECT seq FROM batches WHERE seq = ?",
+        values![seq.to_sql()],
+        |row| row.get::<i64>(0),
+    )
+    .map(|found| found.is_some())
+    .map_err(|source| conn.failed("read", source))
 }
 
 impl<T> Ended<T> {

@@ -91,6 +91,12 @@ impl PostgresJournal {
         config.keepalives_idle(Duration::from_secs(5));
         config.keepalives_interval(Duration::from_secs(2));
         config.keepalives_retries(3);
+        let checks = [TlsMode::Require, TlsMode::VerifyCa, TlsMode::VerifyFull];
+        if self.ca_file.is_some() && !self.tls.is_some_and(|tls| checks.contains(&tls)) {
+            return Err(JournalError::UnusedCaFile {
+                journal: self.location(&config),
+            });
+        }
         match self.tls {
             None => {}
             Some(TlsMode::Disable) => {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use callmeter_journal::{BatchSeq, Journal, Start};
+use callmeter_journal::{BatchSeq, Journal, JournalError, Start};
 use callmeter_records::{Call, CallsView, Stream};
 
 use crate::proxy::{Proxy, Way};
@@ -87,6 +87,23 @@ fn who_waits_is_woken_by_another_instance() {
             .seq,
         BatchSeq(1)
     );
+}
+
+/// Who follows goes on after its connection was cut.
+#[test]
+fn who_waits_is_woken_also_after_a_cut() {
+    let place = place();
+    let proxy = Proxy::new(crate::server::shared().port);
+    let follower = Journal::connect(&place.behind(&proxy)).unwrap();
+    let journal = place.open();
+    for number in 1..4 {
+        proxy.cut();
+        let seq = append(&journal, "acme", &format!("call {number}"));
+        assert_eq!(
+            follower.wait_beyond(BatchSeq(number - 1), Duration::from_mins(2)),
+            seq
+        );
+    }
 }
 
 /// A cursor passes no batch that is not committed yet: whoever reads while others append finds
@@ -186,6 +203,54 @@ fn a_connection_that_is_cut_stores_a_page_once() {
     assert_eq!(lines.len(), known, "{lines:#?}");
     assert!(lines.iter().all(|line| line.contains(" r0 ")), "{lines:#?}");
     assert!(place.reader().verify(|_| ()).unwrap().is_sound());
+}
+
+/// A standby that is promoted may lack the last commits. Who knows of them must not go on, else
+/// other batches get their ids.
+#[test]
+fn a_server_that_went_back_is_noticed() {
+    for with_another in [false, true] {
+        let place = place();
+        let Place::Schema(settings) = &place else {
+            panic!("a place on a server")
+        };
+        let (journal, other) = (place.open(), place.open());
+        append(&journal, "acme", "a");
+        let mut client = crate::support::admin();
+        let mut run = |sql: &str| {
+            let sql = format!("SET search_path TO {}; {sql}", settings.schema);
+            client.batch_execute(&sql).unwrap();
+        };
+        run("CREATE TABLE old_head AS SELECT * FROM journal;
+             CREATE TABLE old_streams AS SELECT * FROM streams");
+        let lost = append(&journal, "acme", "lost");
+        let id = journal.batch(lost).unwrap().unwrap().meta.id;
+        run(
+            "DELETE FROM batches WHERE seq = 2; DELETE FROM journal; DELETE FROM streams;
+             INSERT INTO journal SELECT * FROM old_head;
+             INSERT INTO streams SELECT * FROM old_streams",
+        );
+        if with_another {
+            append(&other, "other", "b");
+            append(&other, "other", "c");
+        }
+        let commit = |id: &str| {
+            let mut poll = journal.ingest_session("acme", regular(NOON))?;
+            let mut page = poll.page(NOON - 2 * HOUR..NOON, NOON)?;
+            page.add(&call(id))?;
+            page.commit(None)
+        };
+        for _ in 0..2 {
+            let error = commit("d").unwrap_err();
+            assert!(matches!(error, JournalError::WentBack { .. }), "{error}");
+            assert!(!error.is_transient());
+        }
+        drop(journal);
+        let journal = place.open();
+        let again = append(&journal, "acme", "lost");
+        assert_ne!(journal.batch(again).unwrap().unwrap().meta.id, id);
+        assert!(place.reader().verify(|_| ()).unwrap().is_sound());
+    }
 }
 
 /// The last handle may be dropped in a task, where nothing may wait.

@@ -383,4 +383,9 @@ fn a_connection_that_must_be_encrypted() {
         ..server_journal("never")
     };
     insta::assert_snapshot!("file", refused(&journal));
+    let journal = PostgresJournal {
+        tls: Some(TlsMode::Prefer),
+        ..journal
+    };
+    insta::assert_snapshot!("unused", refused(&journal));
 }
