@@ -1,4 +1,4 @@
-//! Texts that stand for a missing id.
+//! Ids that stand for none.
 
 /// Whether an id is what systems write that have none: nothing, `null`, 0, or the GUID of zeros in
 /// any of its spellings.

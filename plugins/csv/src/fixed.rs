@@ -1,4 +1,4 @@
-//! Bytes that are the same in each line of a batch.
+//! Bytes that are the same in each line.
 
 /// Bytes that each line has. Short ones are copied as a whole array, which takes three instructions
 /// instead of a call.
