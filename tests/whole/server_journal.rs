@@ -86,6 +86,9 @@ fn on_the_server(site: &Site, file: &Path, schema: &str) -> String {
     let url = format!("postgres://callmeter:hunter2@127.0.0.1:{port}/postgres");
     site.world.write("journal.url", &url);
     let text = std::fs::read_to_string(file).unwrap();
+    let charges = "charges:\n  - name: spend\n    account: acme\n    deck: hq\n    \
+                   numbers: { country_code: \"1\" }\n";
+    let text = format!("{charges}{text}");
     let moved = text.replace(
         "path: journal.db",
         &format!("postgres: {{ url_file: journal.url, schema: {schema} }}"),
@@ -116,11 +119,12 @@ async fn a_journal_moves_to_a_server_and_back() {
     let schema = format!("whole_{}", std::process::id());
     let server = on_the_server(&site, &file, &schema);
     let journal = site.world.path("journal.db").display().to_string();
+    let file = file.display().to_string();
     let copy = [
         "journal",
         "copy",
-        "--from",
-        &journal,
+        "--from-config",
+        &file,
         "--to-config",
         &server,
     ];
@@ -141,7 +145,7 @@ async fn a_journal_moves_to_a_server_and_back() {
     let said = refused(&["journal", "stats", "--journal=postgres://u:p@h/d"]);
     assert!(said.contains("by a configuration"), "{said}");
 
-    // callmeter goes on with the same totals, and delivers nothing again.
+    // callmeter goes on with the same totals, delivers nothing again, and charges the calls.
     let log = site.world.path("server.log");
     let exporter = Exporter::start(Path::new(&server), &log, Web::default()).await;
     complete(&exporter, &site).await;
@@ -169,6 +173,12 @@ async fn a_journal_moves_to_a_server_and_back() {
     let said = succeed(&backfill);
     assert!(said.starts_with("1 day read: "), "{said}");
     assert!(exporter.log().contains("past days of calls were asked for"));
+    exporter
+        .until("charged", async |exporter| {
+            exporter.status().await["charges"][0]["waiting"] == 0
+                && exporter.metrics().await.sum("callmeter_charges_total", &[]) > 0.0
+        })
+        .await;
     // The place is fixed until a restart, and the URL is a secret.
     let text = std::fs::read_to_string(&server).unwrap();
     std::fs::write(&server, text.replace(&schema, "other")).unwrap();
@@ -198,12 +208,29 @@ async fn a_journal_moves_to_a_server_and_back() {
         "{log}"
     );
     end(exporter);
+    let charges = |flag: &str| {
+        let period = ["--from=2000-01-01", "--to=2100-01-01"];
+        succeed(&[&["charges", flag], &period[..]].concat())
+    };
+    let charged = charges(&on_server);
+    let of_deck = |flag: &str| succeed(&["rate", flag, "--deck=hq", "12125550100", "60"]);
+    let rated = of_deck(&on_server);
     // Without an exporter, the command reads the days.
     assert!(succeed(&backfill).starts_with("1 day read: "));
 
     let back = site.world.path("back.db").display().to_string();
     succeed(&["journal", "copy", "--from-config", &server, "--to", &back]);
-    assert_eq!(contents(&format!("--journal={back}")), contents(&on_server));
+    let in_back = format!("--journal={back}");
+    assert_eq!(contents(&in_back), contents(&on_server));
+    assert_eq!(of_deck(&in_back), rated);
+    let reopened = [
+        "charges",
+        &on_server,
+        &in_back,
+        "--from=2000-01-01",
+        "--to=2100-01-01",
+    ];
+    assert_eq!(succeed(&reopened), charged);
     std::fs::rename(&back, &journal).unwrap();
     for name in ["journal.db-wal", "journal.db-shm"] {
         let _absent = std::fs::remove_file(site.world.path(name));
