@@ -256,7 +256,7 @@ impl App {
         let changes = supervisor.plan(&config.accounts).map_err(with_causes)?;
         pipeline.start_outputs(config).await.map_err(with_causes)?;
         supervisor.apply(changes).await;
-        let control = control::serve(pipeline.app(), stopped.clone());
+        let control = control::serve(pipeline.app(), &config.journal.place, stopped.clone());
         let app = Self {
             pipeline,
             supervisor,

@@ -143,7 +143,10 @@ impl Reloader {
 fn check_restart_keys(new: &Config, old: &Config) -> Result<(), String> {
     let (new_metrics, old_metrics) = (&new.metrics, &old.metrics);
     for (key, changed) in [
-        ("journal.path", new.journal.path != old.journal.path),
+        (
+            old.journal.place.key(),
+            new.journal.place != old.journal.place,
+        ),
         (
             "metrics.max_label_sets",
             new_metrics.max_label_sets != old_metrics.max_label_sets,

@@ -5,6 +5,8 @@ mod accounts;
 mod charge_model;
 mod charges;
 mod hostedsuite;
+mod journal;
+mod journal_place;
 mod link;
 mod load;
 mod metrics;
@@ -22,6 +24,7 @@ mod secret;
 mod tests;
 
 pub use charge_model::{Charging, Deck, NumberColumn, Numbers, Rule};
+pub use journal_place::{JournalPlace, JournalServer, JournalUrl};
 pub use load::{Loaded, check_text, load, load_for_stored_data};
 pub use model::{
     Account, Api, Balances, Billing, Calls, Clients, Config, Format, HostedSuite, Isolation,

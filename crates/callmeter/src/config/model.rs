@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use url::Url;
 
 use super::charge_model::Charging;
+use super::journal_place::JournalPlace;
 use super::output_from::OutputFrom;
 use super::secret::SecretSource;
 
@@ -260,11 +261,11 @@ pub struct Rates {
     pub max_export: u64,
 }
 
-/// The journal: its file and what it keeps.
+/// The journal: where it is and what it keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {
-    /// The database file.
-    pub path: PathBuf,
+    /// Where it is.
+    pub place: JournalPlace,
     /// Age after which batches are removed.
     pub keep: Duration,
     /// Size above which the oldest batches are removed, in bytes.

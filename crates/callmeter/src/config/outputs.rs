@@ -132,11 +132,7 @@ fn output(
             }
             path
         }
-        None => journal?
-            .path
-            .parent()
-            .unwrap_or(Path::new(""))
-            .join("dead-letters"),
+        None => journal?.place.directory().join("dead-letters"),
     };
     Some(Output {
         name: name?,

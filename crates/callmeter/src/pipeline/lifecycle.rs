@@ -51,10 +51,10 @@ impl Pipeline {
         metrics: &SelfMetrics,
         redactor: &Arc<SecretRedactor>,
     ) -> Result<Self, Failure> {
-        let path = config.journal.path.clone();
+        let (place, reader) = (config.journal.place.clone(), Arc::clone(redactor));
         let limits = meter_limits(&config.metrics);
         let (journal, ledger) = tokio::task::spawn_blocking(move || {
-            let journal = open_journal(&path)?;
+            let journal = open_journal(&place, &reader)?;
             let ledger = restore::ledger(&journal, limits)?;
             Ok::<_, Failure>((journal, ledger))
         })
