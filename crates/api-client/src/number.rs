@@ -486,6 +486,13 @@ mod tests {
         }
 
         #[test]
+        fn milliseconds_are_those_of_the_exact_number(text in "[-+]?[0-9]{0,16}(\\.[0-9]{0,5})?|[0-9.e+-]{0,8}|\\PC{0,10}") {
+            let exact = Number::from_text(text.as_str()).scaled(3).ok().flatten();
+            let expected = exact.and_then(|exact| i64::try_from(exact).ok()).filter(|ms| *ms >= 0);
+            prop_assert_eq!(milliseconds(&text), expected, "{}", text);
+        }
+
+        #[test]
         fn any_text_is_read_without_panic(text in "\\PC{0,60}") {
             let number = Number::from_text(text.as_str());
             let _ = (number.scaled(9), number.duration_ms(), number.whole(), number.as_f64());

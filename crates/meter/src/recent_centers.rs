@@ -1,8 +1,8 @@
 //! What the calls since the last snapshot add to the figures of centers.
 //!
 //! A center of several clients has many calls. Here a call is added to flat arrays, where each
-//! bucket has its place, which takes a fifth of the instructions of a [`HistogramColumn`]. A
-//! snapshot moves all that is here to the figures first.
+//! bucket has its place; in a [`HistogramColumn`] it is searched for. A snapshot moves all that is
+//! here to the figures first.
 //!
 //! [`HistogramColumn`]: crate::histogram::HistogramColumn
 

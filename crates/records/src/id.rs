@@ -110,7 +110,7 @@ fn guid_digits(text: &str) -> Option<[u8; 32]> {
     lower_hex(std::array::from_fn(word))
 }
 
-/// The digits of a GUID with dashes. Each part is loaded from its place as a number: 100
+/// The digits of a GUID with dashes. Each part is loaded from its place as a number: 140
 /// instructions for an id, where copies of the parts took 220.
 fn without_dashes(text: &[u8; 36]) -> Option<[u8; 32]> {
     if [8, 13, 18, 23]

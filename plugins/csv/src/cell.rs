@@ -58,8 +58,12 @@ impl Cells {
     /// Writes a text, or a column's name in the header.
     pub(crate) fn push_text(&self, out: &mut Vec<u8>, text: &str) {
         let bytes = text.as_bytes();
+        if bytes.is_empty() {
+            out.extend_from_slice(b"\"\"");
+            return;
+        }
         let formula = self.guard_formulas && is_formula(text);
-        if !formula && !bytes.is_empty() && !needs_quotes(bytes) {
+        if !formula && !needs_quotes(bytes) {
             out.extend_from_slice(bytes);
             return;
         }
@@ -269,31 +273,35 @@ fn push_doubled(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes.get(from..).unwrap_or_default());
 }
 
-/// Whether RFC 4180 asks for quotes. Checks eight bytes at a time, because most cells are longer
-/// than that and need none.
+/// Whether RFC 4180 asks for quotes.
 fn needs_quotes(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<8>();
-    words.iter().any(|word| {
-        let word = u64::from_le_bytes(*word);
+    let asks = |byte: u8| matches!(byte, b'"' | b',' | b'\n' | b'\r');
+    any_byte(bytes, asks, |word| {
         // Line ends are among the characters below 16; a text with any of them is checked byte by
         // byte.
         equal(word, b'"') | equal(word, b',') | below(word, 16) != 0
-            && word.to_le_bytes().iter().copied().any(asks_for_quotes)
-    }) || rest.iter().copied().any(asks_for_quotes)
-}
-
-fn asks_for_quotes(byte: u8) -> bool {
-    matches!(byte, b'"' | b',' | b'\n' | b'\r')
+            && word.to_le_bytes().into_iter().any(asks)
+    })
 }
 
 /// Whether JSON escapes anything: `"`, `\` and characters below the blank.
 fn needs_escapes(bytes: &[u8]) -> bool {
     let escaped = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
-    let (words, rest) = bytes.as_chunks::<8>();
-    words.iter().any(|word| {
-        let word = u64::from_le_bytes(*word);
+    any_byte(bytes, escaped, |word| {
         equal(word, b'"') | equal(word, b'\\') | below(word, b' ') != 0
-    }) || rest.iter().copied().any(escaped)
+    })
+}
+
+/// Whether a byte is of some kind. Looks at eight of them at a time, because most texts are longer
+/// than that and have none; the last eight may overlap those before them.
+#[inline]
+fn any_byte(bytes: &[u8], is: impl Fn(u8) -> bool, is_in: impl Fn(u64) -> bool) -> bool {
+    let Some(last) = bytes.last_chunk::<8>() else {
+        return bytes.iter().copied().any(is);
+    };
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut all = words.iter().chain([last]);
+    all.any(|word| is_in(u64::from_le_bytes(*word)))
 }
 
 const ONES: u64 = u64::MAX / 255;

@@ -1,6 +1,6 @@
 //! Lists of objects, such as the interactions of a call, as JSON in a cell. What does not depend on
 //! the row is found once for the batch: the type of each member, and its name as JSON. This takes
-//! less than half of the instructions of [`Cells::push_list`], which looks at each value by itself.
+//! two thirds of the instructions of [`Cells::push_list`], which looks at each value by itself.
 
 use callmeter_plugin_sdk::batch::{Column, Ints, Lists, Texts, Times};
 

@@ -1,6 +1,6 @@
 //! The rows of a batch as lines. What does not depend on the row is found once for the batch: each
 //! column's type, whether its texts need quotes, and the columns that are the same in each row. A
-//! usual call takes 2,800 instructions.
+//! usual call takes 3,200 instructions.
 
 use callmeter_plugin_sdk::Batch;
 use callmeter_plugin_sdk::batch::{Column, Ints, Lists, Texts, Times, Truths};

@@ -1,24 +1,24 @@
 //! The name of a member as the service writes it, prepared for a fast comparison.
 
-/// `"Name":` as words to compare with, and masks for the bytes that count.
+/// `"Name":` as two words to compare with, and masks for the bytes that count.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Key {
-    words: [u64; Key::WORDS],
-    masks: [u64; Key::WORDS],
+    words: [u128; 2],
+    masks: [u128; 2],
     len: usize,
 }
 
 impl Key {
-    const WORDS: usize = 4;
+    const WORD: usize = 16;
     /// The bytes that [`Key::begins`] looks at.
-    pub(super) const SPAN: usize = Self::WORDS * 8;
+    pub(super) const SPAN: usize = 2 * Self::WORD;
 
     /// The key of a name of at most 29 characters; longer ones do not compile.
     pub(super) const fn new(name: &str) -> Self {
         let name = name.as_bytes();
         let len = name.len() + 3;
         assert!(len <= Self::SPAN, "a member's name is too long for a key");
-        let (mut words, mut masks) = ([0; Self::WORDS], [0; Self::WORDS]);
+        let (mut words, mut masks) = ([0; 2], [0; 2]);
         let mut at = 0;
         while at < len {
             let byte = if at == 0 || at == len - 2 {
@@ -28,8 +28,8 @@ impl Key {
             } else {
                 name[at - 1]
             };
-            words[at / 8] |= (byte as u64) << (at % 8 * 8);
-            masks[at / 8] |= 0xff << (at % 8 * 8);
+            words[at / Self::WORD] |= (byte as u128) << (at % Self::WORD * 8);
+            masks[at / Self::WORD] |= 0xff << (at % Self::WORD * 8);
             at += 1;
         }
         Self { words, masks, len }
@@ -40,20 +40,18 @@ impl Key {
         self.len
     }
 
-    /// Whether `text` begins with it.
+    /// Whether `text` begins with it. Two wide words, not a loop over narrow ones, which took twice
+    /// the instructions.
     #[inline]
     pub(super) fn begins(&self, text: &[u8; Self::SPAN]) -> bool {
-        let mut different = 0;
-        for ((bytes, word), mask) in text
-            .as_chunks::<8>()
-            .0
-            .iter()
-            .zip(self.words)
-            .zip(self.masks)
-        {
-            different |= (u64::from_le_bytes(*bytes) ^ word) & mask;
-        }
-        different == 0
+        let ([first, second], _) = text.as_chunks::<{ Self::WORD }>() else {
+            return false;
+        };
+        let [of_first, of_second] = self.words;
+        let [in_first, in_second] = self.masks;
+        ((u128::from_le_bytes(*first) ^ of_first) & in_first)
+            | ((u128::from_le_bytes(*second) ^ of_second) & in_second)
+            == 0
     }
 }
 

@@ -10,6 +10,7 @@ mod key;
 mod read;
 mod scalars;
 mod table;
+mod text;
 mod usual_row;
 
 pub(crate) use read::read;

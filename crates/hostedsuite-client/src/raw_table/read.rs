@@ -4,6 +4,7 @@ use api_client::Format;
 use bytes::{Buf as _, Bytes};
 
 use super::table::{Column, RawTable, Unreadable};
+use super::text::Text;
 use super::{json, jsv};
 use crate::known_rows::KnownRows;
 
@@ -22,12 +23,12 @@ pub(crate) fn read(
         body.advance(3);
     }
     // No copy when the body is not shared, which is the usual case.
-    let text = match String::from_utf8(Vec::from(body)) {
+    let text = match Text::new(Vec::from(body)) {
         Ok(text) => text,
-        Err(error) if error.as_bytes().starts_with(b"\xFF\xFE") => {
+        Err(bytes) if bytes.starts_with(b"\xFF\xFE") => {
             return Err(Unreadable("UTF-16, not UTF-8".to_owned()));
         }
-        Err(error) => api_client::repair_text(error.as_bytes()),
+        Err(bytes) => api_client::repair_text(&bytes).into(),
     };
     let mut table = RawTable::with_room_for(columns, text.len());
     match format {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use api_client::Number;
 
 use super::key::Key;
+use super::text::Text;
 
 /// A column: the name of a member, and what it holds.
 #[derive(Debug)]
@@ -153,7 +154,7 @@ pub(super) enum RowState {
 /// The rows of an answer.
 pub(crate) struct RawTable {
     pub(super) columns: &'static [Column],
-    pub(super) text: String,
+    pub(super) text: Text,
     pub(super) unescaped: String,
     /// `columns.len()` for each row that was read.
     pub(super) cells: Vec<RawCell>,
@@ -198,11 +199,12 @@ impl RawTable {
     }
 
     pub(super) fn with_room_for(columns: &'static [Column], bytes: usize) -> Self {
-        // A record is some 700 bytes; too small a guess only costs a copy.
-        let rows = (bytes / 700).min(MAX_ROWS);
+        // A record has some 700 bytes. A guess that is too small costs a copy of all cells, 300
+        // instructions a row; one that is too large costs no memory, as long as it is not used.
+        let rows = (bytes / 500).min(MAX_ROWS);
         Self {
             columns,
-            text: String::new(),
+            text: Text::default(),
             unescaped: String::new(),
             cells: Vec::with_capacity(rows * columns.len()),
             inner: Vec::new(),

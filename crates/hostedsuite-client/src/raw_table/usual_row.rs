@@ -5,8 +5,8 @@
 
 use super::json::{Read, Reader};
 use super::key::Key;
-use super::scalars::{is_bare, near_quote_or_backslash};
-use super::table::{Holds, Kind, RawCell, RawTable};
+use super::scalars::{end_of_text, is_bare};
+use super::table::{Column, Holds, Kind, MAX_INNER, RawCell, RawTable};
 
 impl Reader<'_> {
     /// Reads the row that begins here, if it is a usual one. `None` if it is not: then it has to be
@@ -31,31 +31,30 @@ impl Reader<'_> {
                 continue;
             }
             let value = rest.get(column.key.len()..)?;
-            (*cell, rest) = match (value, column.holds) {
-                ([b'"', text @ ..], Holds::Scalar) => match end_of_text(text) {
+            rest = match (column.holds, value) {
+                (Holds::Scalar, [b'"', text @ ..]) => match end_of_text(text) {
                     Some(len) => {
                         let start = end - text.len();
-                        let cell = RawCell::at(Kind::Text, start..start + len);
-                        (cell, text.get(len + 1..)?)
+                        *cell = RawCell::at(Kind::Text, start..start + len);
+                        text.get(len + 1..)?
                     }
-                    None => self.at_value(value, |reader| reader.scalar(unescaped))?,
+                    None => self.at_value(value, cell, |reader| reader.scalar(unescaped))?,
                 },
-                ([b'[', ..], Holds::Texts) => {
-                    self.at_value(value, |reader| reader.list(inner, unescaped, None))?
+                (Holds::Scalar, _) => bare(value, end, cell)?,
+                (Holds::Texts, [b'[', ..]) => {
+                    self.at_value(value, cell, |reader| reader.list(inner, unescaped, None))?
                 }
-                ([b'[', ..], Holds::Objects(members)) => {
-                    self.at_value(value, |reader| reader.list(inner, unescaped, Some(members)))?
-                }
-                (_, Holds::Scalar) => {
-                    let len = value.iter().position(|byte| !is_bare(*byte))?;
-                    let (text, rest) = value.split_at_checked(len)?;
-                    let kind = match text {
-                        [] => return None,
-                        b"null" => Kind::Missing,
-                        _ => Kind::Bare,
-                    };
-                    let start = end - value.len();
-                    (RawCell::at(kind, start..start + len), rest)
+                (Holds::Objects(members), [b'[', items @ ..]) => {
+                    let start = inner.len();
+                    if let Some(rest) = usual_objects(items, end, members, inner) {
+                        *cell = RawCell::at(Kind::List, start..inner.len());
+                        rest
+                    } else {
+                        inner.truncate(start);
+                        self.at_value(value, cell, |reader| {
+                            reader.list(inner, unescaped, Some(members))
+                        })?
+                    }
                 }
                 _ => return None,
             };
@@ -71,27 +70,94 @@ impl Reader<'_> {
         None
     }
 
-    /// Has the value at the beginning of `rest` read as in any row. Returns also what follows it.
+    /// Has the value at the beginning of `rest` read as in any row. Returns what follows it.
     fn at_value<'b>(
         &mut self,
         rest: &'b [u8],
+        cell: &mut RawCell,
         read: impl FnOnce(&mut Self) -> Read<RawCell>,
-    ) -> Option<(RawCell, &'b [u8])> {
+    ) -> Option<&'b [u8]> {
         let start = self.bytes.len() - rest.len();
         self.at = start;
-        let cell = read(self).ok()?;
-        Some((cell, rest.get(self.at - start..)?))
+        *cell = read(self).ok()?;
+        rest.get(self.at - start..)
     }
 }
 
-/// Where a text without escapes ends: at its quote.
-#[inline]
-fn end_of_text(bytes: &[u8]) -> Option<usize> {
-    let end = match near_quote_or_backslash(bytes) {
-        Some(end) => end,
-        None => memchr::memchr2(b'"', b'\\', bytes)?,
+/// The rest of a list of objects, if all are usual ones: plain texts and bare values in the order of
+/// the columns. Returns what follows it. `None` if it is another list, which has to be read again.
+fn usual_objects<'b>(
+    list: &'b [u8],
+    end: usize,
+    columns: &'static [Column],
+    inner: &mut Vec<RawCell>,
+) -> Option<&'b [u8]> {
+    if let [b']', rest @ ..] = list {
+        return Some(rest);
+    }
+    let mut rest = list;
+    loop {
+        if inner.len() >= MAX_INNER {
+            return None;
+        }
+        let base = inner.len();
+        inner.resize(base + columns.len(), RawCell::default());
+        rest = usual_object(rest, end, columns, inner.get_mut(base..)?)?;
+        match rest {
+            [b',', next @ ..] => rest = next,
+            [b']', next @ ..] => return Some(next),
+            _ => return None,
+        }
+    }
+}
+
+fn usual_object<'b>(
+    object: &'b [u8],
+    end: usize,
+    columns: &'static [Column],
+    cells: &mut [RawCell],
+) -> Option<&'b [u8]> {
+    let [b'{', members @ ..] = object else {
+        return None;
     };
-    (*bytes.get(end)? == b'"').then_some(end)
+    let mut rest = members;
+    for (column, cell) in columns.iter().zip(cells) {
+        if !column.key.begins(rest.first_chunk::<{ Key::SPAN }>()?) {
+            continue;
+        }
+        let value = rest.get(column.key.len()..)?;
+        rest = match value {
+            [b'"', text @ ..] => {
+                let len = end_of_text(text)?;
+                let start = end - text.len();
+                *cell = RawCell::at(Kind::Text, start..start + len);
+                text.get(len + 1..)?
+            }
+            _ => bare(value, end, cell)?,
+        };
+        match rest {
+            [b',', next @ ..] => rest = next,
+            [b'}', next @ ..] => return Some(next),
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// A value without quotes at the beginning of `value`. Returns what follows it. `None` if there is
+/// none. `end` is the length of the whole text.
+#[inline]
+fn bare<'b>(value: &'b [u8], end: usize, cell: &mut RawCell) -> Option<&'b [u8]> {
+    let len = value.iter().position(|byte| !is_bare(*byte))?;
+    let (text, rest) = value.split_at_checked(len)?;
+    let kind = match text {
+        [] => return None,
+        b"null" => Kind::Missing,
+        _ => Kind::Bare,
+    };
+    let start = end - value.len();
+    *cell = RawCell::at(kind, start..start + len);
+    Some(rest)
 }
 
 #[cfg(test)]
@@ -129,6 +195,7 @@ mod tests {
             "[0-9]{1,4}(\\.[0-9]{1,3})?",
             "true|false|null|NaN",
             r#"\[\]|\["f1",null\]|\[\{"Type":"Answer"\},null,\{\}\]"#,
+            r#"\[(\{"StartTime":"[0-9:]{3}","Type":("[A-Z]{3}"|null|7|"a\\n")(,"Description":"x{0,60}"|,"Other":1)?\},){0,2}\{("Type":"Hold")?\}\]"#,
             r#""[a-z"\\u0\n]{0,6}"|\{"a":\[1\]\}| 1|"#,
         ]
     }

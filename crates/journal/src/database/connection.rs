@@ -3,9 +3,11 @@
 use std::ops::Deref;
 use std::time::Duration;
 
+use callmeter_records::BatchSeq;
+
 use crate::database::error::{DatabaseError, DatabaseResult};
 use crate::database::row::Row;
-use crate::database::value::Value;
+use crate::database::value::{Value, values};
 use crate::error::JournalError;
 use crate::location::Location;
 use crate::postgres::engine::{self as postgres, Postgres};
@@ -141,15 +143,15 @@ impl Connection {
         }
     }
 
-    /// Tells the instances that follow the journal that it has changed, when the transaction is
-    /// committed.
-    pub(crate) fn announce(&self) -> DatabaseResult<()> {
+    /// Tells the instances that follow the journal which batch is the last one. They hear it when
+    /// the transaction is committed.
+    pub(crate) fn announce(&self, head: BatchSeq) -> DatabaseResult<()> {
         match &self.engine {
             Engine::Sqlite(_) => Ok(()),
             Engine::Postgres(postgres) => postgres
                 .execute(
-                    "SELECT pg_notify(?, '')",
-                    &[Value::Text(&self.location.channel())],
+                    "SELECT pg_notify(?, ?)",
+                    values![&self.location.channel(), &head.to_string()],
                 )
                 .map(drop),
         }

@@ -136,7 +136,7 @@ impl Writer {
                     epochs::write(transaction, next.next_batch, epoch).map_err(sql)?;
                 }
                 head::write_head(transaction, numbers.journal, numbers.next_batch).map_err(sql)?;
-                transaction.announce().map_err(sql)?;
+                transaction.announce(numbers.head()).map_err(sql)?;
             }
             for (index, version) in &latest {
                 let seq = packed

@@ -89,6 +89,23 @@ fn who_waits_is_woken_by_another_instance() {
     );
 }
 
+/// Who follows goes on after its connection was cut.
+#[test]
+fn who_waits_is_woken_also_after_a_cut() {
+    let place = place();
+    let proxy = Proxy::new(crate::server::shared().port);
+    let follower = Journal::connect(&place.behind(&proxy)).unwrap();
+    let journal = place.open();
+    for number in 1..4 {
+        proxy.cut();
+        let seq = append(&journal, "acme", &format!("call {number}"));
+        assert_eq!(
+            follower.wait_beyond(BatchSeq(number - 1), Duration::from_mins(2)),
+            seq
+        );
+    }
+}
+
 /// A cursor passes no batch that is not committed yet: whoever reads while others append finds
 /// every number.
 #[test]

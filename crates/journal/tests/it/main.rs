@@ -5,6 +5,7 @@
 mod change_streams;
 mod charges;
 mod copies;
+mod failover;
 mod faults;
 mod files;
 mod format;

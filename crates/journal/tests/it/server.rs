@@ -126,6 +126,51 @@ impl OwnServer {
         server
     }
 
+    /// A running standby of this server.
+    pub(crate) fn standby(&self) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        // A server refuses data that others may read.
+        fs::set_permissions(data.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        if rustix::process::geteuid().is_root() {
+            chown(data.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let output = as_ordinary_user(&programs().join("pg_basebackup"))
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-U",
+                "callmeter",
+                "-R",
+                "-c",
+                "fast",
+                "-N",
+                "-p",
+            ])
+            .arg(self.port.to_string())
+            .arg("-D")
+            .arg(data.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "pg_basebackup: {text}");
+        let mut server = Self {
+            data,
+            port: free_port(),
+            process: None,
+        };
+        server.resume();
+        server
+    }
+
+    /// Ends it as a power failure does.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let id = rustix::process::Pid::from_child(&process);
+            rustix::process::kill_process(id, rustix::process::Signal::QUIT).unwrap();
+            process.wait().unwrap();
+        }
+    }
+
     pub(crate) fn data(&self) -> &Path {
         self.data.path()
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::session::{Session, StopReason};
 
 /// How long an output without work sleeps unless it is notified.
-const IDLE: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_secs(2);
 
 impl Session<'_> {
     /// Feeds the instance until it fails or the output is to stop.

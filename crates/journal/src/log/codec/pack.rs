@@ -13,12 +13,17 @@ const MARK: [u8; 4] = [b'c', b'm', 5, 0xff];
 /// The most bytes of an unpacked batch: the length in a damaged file must not be allocated.
 const MAX_UNPACKED: usize = 1 << 31;
 
-/// Packs batches. Reuses its buffers.
+/// Packs batches. Uses its buffers again for each.
 #[derive(Default)]
 pub(crate) struct Packer {
     columns: ColumnWriter,
     plain: Vec<u8>,
+    /// Where a batch is compressed to. Only its beginning is used.
+    compressed: Vec<u8>,
 }
+
+/// The most bytes that each buffer keeps for the next batch.
+const KEPT: usize = 1 << 20;
 
 impl Packer {
     /// Packs a batch.
@@ -31,8 +36,20 @@ impl Packer {
                 self.plain.len()
             )));
         }
-        let mut packed = MARK.to_vec();
-        packed.extend_from_slice(&lz4_flex::block::compress_prepend_size(&self.plain));
+        let size = u32::try_from(self.plain.len())
+            .map_err(|_| ArrowError::IpcError("a batch has too many bytes".to_owned()))?;
+        let room = lz4_flex::block::get_maximum_output_size(self.plain.len());
+        if self.compressed.len() < room {
+            self.compressed.resize(room, 0);
+        }
+        let length = lz4_flex::block::compress_into(&self.plain, &mut self.compressed)
+            .map_err(|error| ArrowError::IpcError(format!("cannot compress a batch: {error}")))?;
+        let compressed = self.compressed.get(..length).unwrap_or_default();
+        let packed = [&MARK[..], &size.to_le_bytes(), compressed].concat();
+        for buffer in [&mut self.plain, &mut self.compressed] {
+            buffer.truncate(KEPT);
+            buffer.shrink_to(KEPT);
+        }
         Ok(packed)
     }
 }
