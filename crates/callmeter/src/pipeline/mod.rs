@@ -1,6 +1,7 @@
 //! What happens to journaled records: the journal itself, the meter that counts them, the outputs
 //! that read them from the journal.
 
+mod follower;
 mod journal;
 mod keeper;
 mod lifecycle;
