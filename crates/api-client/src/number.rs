@@ -199,8 +199,9 @@ impl<T: AsRef<str>> Exact<T> {
 }
 
 /// Seconds as text, in JSON's number form, to the nearest millisecond; `None` if they are not a
-/// number, negative, or too many. The same as [`Number::duration_ms`] of [`Number::from_text`], which
-/// read the text twice.
+/// number, negative, or too many. The same as [`Number::duration_ms`] of [`Number::from_text`],
+/// which read the text twice.
+#[inline]
 pub fn milliseconds(text: &str) -> Option<i64> {
     match plain(text.as_bytes()) {
         Some((value, 0)) => return Some(value * 1000),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use crate::generated_members::{call_record_info, call_record_interaction_info};
 use crate::known_rows::{self, KnownText};
 use crate::members::row;
+use crate::no_id::is_no_id;
 use crate::raw_table::{Column, PAGE, RawTable, TOTAL_COUNT, TOTAL_PAGES, Unreadable};
 use crate::rows::RowError;
 use api_client::Format;
@@ -222,31 +223,6 @@ fn hashes_of(table: &RawTable) -> Vec<u64> {
             known_rows::hash_of(id.unwrap_or(table.row_text(index)))
         })
         .collect()
-}
-
-/// Whether an id is what systems write that have none: nothing, `null`, 0, or the GUID of zeros in
-/// any of its spellings.
-///
-/// ```
-/// use hostedsuite_client::is_no_id;
-/// assert!(is_no_id("{00000000-0000-0000-0000-000000000000}"));
-/// assert!(is_no_id(" null "));
-/// assert!(!is_no_id("10"));
-/// assert!(!is_no_id("x"));
-/// ```
-pub fn is_no_id(id: &str) -> bool {
-    // The first character of nearly every other id shows that it is none of these.
-    if let [first, ..] = id.as_bytes()
-        && matches!(first, b'1'..=b'9' | b'a'..=b'm' | b'A'..=b'M')
-    {
-        return false;
-    }
-    let id = id.trim();
-    let of_zeros = |c: char| matches!(c, '0' | '-' | '{' | '}' | '(' | ')' | 'x' | 'X' | ',');
-    if !id.chars().all(of_zeros) {
-        return id.eq_ignore_ascii_case("null");
-    }
-    id.contains('0') || !id.contains(|c: char| c.is_ascii_alphanumeric())
 }
 
 call_record_info! { row

@@ -40,6 +40,7 @@ mod calls;
 mod generated_members;
 mod known_rows;
 mod members;
+mod no_id;
 mod open;
 mod owned;
 mod query;
@@ -55,12 +56,13 @@ pub use api_client::{
 
 pub use balances::{BalanceRef, Balances};
 pub use call_pages::{CallPages, LIST_CALLS_ID, Summary};
-pub use calls::{CallRef, CallRow, CallsPage, InteractionRef, is_no_id};
+pub use calls::{CallRef, CallRow, CallsPage, InteractionRef};
 pub use client::{Client, ClientBuilder};
 pub use clients::{ClientRef, Clients};
 pub use generated::types::{CallRoundingType as CallRounding, SortDir, UserInfo};
 pub use known_rows::{Hashed, KeyIsHash, KnownRows, KnownText};
 pub use members::{Member, MemberValue};
+pub use no_id::is_no_id;
 pub use open::CallAllowanceType;
 pub use owned::{CallRecord, Interaction};
 pub use query::{BalanceQuery, CallType, CallsQuery, Caps, ClientsQuery};

@@ -174,6 +174,7 @@ macro_rules! owned_value {
 
 pub(crate) use {column, columns, getter, owned, owned_type, owned_value, row};
 
+use crate::no_id::is_no_id;
 use crate::raw_table::Row;
 
 /// The place of a member in its record; see `CallRef::member`.
@@ -235,7 +236,7 @@ impl<'a> MemberValue<'a> {
             }
             id => id.trim(),
         };
-        (!crate::is_no_id(id)).then_some(id)
+        (!is_no_id(id)).then_some(id)
     }
 
     /// Its text as a time; also `None` for what systems write for a time that is not set: the first

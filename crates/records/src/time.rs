@@ -84,8 +84,8 @@ impl TimeReader {
         seconds.checked_mul(SECOND)?.checked_add(micros)
     }
 
-    /// The seconds of a time in a usual form, `2026-08-06 08:45:00` and with `Z`, of the date and the
-    /// span of the time before it. It takes 70 instructions where any other form takes 200.
+    /// The seconds of a time in a usual form, `2026-08-06 08:45:00` and with `Z`, of the date and
+    /// the span of the time before it. It takes 70 instructions where any other form takes 200.
     #[inline]
     fn usual(&self, text: &[u8]) -> Option<i64> {
         let (date, [b' ' | b'T', rest @ ..]) = text.split_first_chunk::<10>()? else {

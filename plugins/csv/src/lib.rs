@@ -15,6 +15,7 @@ mod cell;
 mod config;
 mod error;
 mod finish;
+mod fixed;
 mod names;
 mod objects;
 mod packing;

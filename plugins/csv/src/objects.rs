@@ -5,7 +5,7 @@
 use callmeter_plugin_sdk::batch::{Column, Ints, Lists, Texts, Times};
 
 use crate::cell::{Cells, push_int};
-use crate::rows::Fixed;
+use crate::fixed::Fixed;
 
 /// A column of lists of objects.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use callmeter_plugin_sdk::Batch;
 use callmeter_plugin_sdk::batch::{Column, Ints, Lists, Texts, Times, Truths};
 
 use crate::cell::{Cells, push_int};
+use crate::fixed::Fixed;
 use crate::objects::Objects;
 
 /// Writes the header.
@@ -167,46 +168,6 @@ fn is_same_in_all_rows(column: &Column<'_>) -> bool {
         return is_empty(0) != Some(false) && same(column, is_empty);
     }
     (0..column.len()).all(|row| column.is_null(row))
-}
-
-/// Bytes that each line has. Short ones are copied as a whole array, which takes three instructions
-/// instead of a call.
-#[derive(Debug)]
-pub(crate) enum Fixed {
-    Comma,
-    Short([u8; SHORT], usize),
-    Long(Vec<u8>),
-}
-
-const SHORT: usize = 24;
-
-impl Fixed {
-    pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        if bytes == b"," {
-            return Self::Comma;
-        }
-        let mut short = [0; SHORT];
-        match short.get_mut(..bytes.len()) {
-            Some(start) => {
-                start.copy_from_slice(&bytes);
-                Self::Short(short, bytes.len())
-            }
-            None => Self::Long(bytes),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn push(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Comma => out.push(b','),
-            Self::Short(bytes, len) => {
-                let end = out.len() + len;
-                out.extend_from_slice(bytes);
-                out.truncate(end);
-            }
-            Self::Long(bytes) => out.extend_from_slice(bytes),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -84,8 +84,9 @@ impl Reader<'_> {
     }
 }
 
-/// The rest of a list of objects, if all are usual ones: plain texts and bare values in the order of
-/// the columns. Returns what follows it. `None` if it is another list, which has to be read again.
+/// The rest of a list of objects, if all are usual ones: plain texts and bare values in the order
+/// of the columns. Returns what follows it. `None` if it is another list, which has to be read
+/// again.
 fn usual_objects<'b>(
     list: &'b [u8],
     end: usize,

@@ -311,8 +311,8 @@ impl AccountMemory {
             .filter(|(_, entry)| self.is_kept(entry))
     }
 
-    /// The one known call with a hash, found without a look-up if it is the one behind `last`: calls
-    /// are listed again in the order in which they were added. A look-up waits for memory.
+    /// The one known call with a hash, found without a look-up if it is the one behind `last`:
+    /// calls are listed again in the order in which they were added. A look-up waits for memory.
     ///
     /// `None` if there is none, or if there are several.
     pub(crate) fn one_with_hash(&self, hash: u64, last: Option<KnownIndex>) -> Option<KnownIndex> {
