@@ -212,6 +212,15 @@ impl Pipeline {
         if let Err(error) = self.keeper.await {
             warn!(%error, "the journal's keeper failed");
         }
+        let journal = self.app.journal.clone();
+        let left = tokio::task::spawn_blocking(move || journal.leave()).await;
+        if let Ok(Err(error)) = left {
+            let error = chain(&error);
+            warn!(
+                error,
+                "other instances get the work of this one when its leases end"
+            );
+        }
         info!(batch = self.app.journal.head().0, "journal closed");
         late
     }

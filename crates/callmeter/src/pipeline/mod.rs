@@ -8,6 +8,8 @@ mod lifecycle;
 mod output_metrics;
 mod outputs;
 mod restore;
+#[cfg(test)]
+mod test_server;
 
 pub use journal::{journal_failure, meter_limits, open_journal};
 pub use lifecycle::Pipeline;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use callmeter_journal::{Journal, Options, PollOptions, PostgresJournal, Purpose, RetentionPolicy};
+use callmeter_journal::{Journal, Options, PollOptions, Purpose, RetentionPolicy};
 use callmeter_meter::{Api, FamilyId, Ledger, Limits};
 use callmeter_plugin_host::Outputs;
 use callmeter_records::{BatchSeq, Call, Reading, Stream};
@@ -12,10 +12,7 @@ use callmeter_records::{BatchSeq, Call, Reading, Stream};
 use super::{Counting, Follower};
 use crate::context::AppContext;
 use crate::pipeline::restore;
-
-#[expect(dead_code, reason = "these tests need only the server that all share")]
-#[path = "../../../../journal/tests/it/server.rs"]
-mod server;
+use crate::pipeline::test_server::Schema;
 
 const NOON: i64 = 1_786_017_600_000_000;
 const HOUR: i64 = 3_600_000_000;
@@ -59,37 +56,6 @@ fn append_call(app: &AppContext, account: &str, id: &str, start: i64) {
 
 fn totals(app: &AppContext) -> Vec<u8> {
     app.meter.inspect(Ledger::encode)
-}
-
-/// A schema on the server of the tests, as long as this value exists.
-struct Schema(PostgresJournal);
-
-impl Schema {
-    fn new(name: &str) -> Self {
-        let url = format!(
-            "postgres://callmeter@127.0.0.1:{}/postgres",
-            server::shared().port
-        );
-        Self(PostgresJournal {
-            schema: format!("{name}_{}", std::process::id()),
-            ..PostgresJournal::new(url)
-        })
-    }
-
-    fn open(&self) -> Journal {
-        Journal::connect(&self.0).unwrap()
-    }
-}
-
-impl Drop for Schema {
-    fn drop(&mut self) {
-        let mut client = postgres::Client::connect(&self.0.url, postgres::NoTls).unwrap();
-        let drop = format!(
-            "SET client_min_messages = error; DROP SCHEMA IF EXISTS {} CASCADE",
-            self.0.schema
-        );
-        client.batch_execute(&drop).unwrap();
-    }
 }
 
 /// Three instances append to accounts of their own, and count what all append. At the same batch
