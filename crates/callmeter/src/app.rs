@@ -275,7 +275,7 @@ impl App {
     fn set_ready(&self, ready: bool) {
         let app = self.pipeline.app();
         app.status.set_ready(ready);
-        app.metrics.ready.set(i64::from(ready));
+        app.metrics.ready.set(i64::from(app.status.is_ready()));
     }
 
     /// Reloads the configuration on request, and returns when it is time to shut down.

@@ -51,12 +51,13 @@ impl AppContext {
 
     /// Counts batches that have just been journaled. Call it right after journaling, so that the
     /// batches of an account are counted in the journal's order. Outputs read the journal on their
-    /// own.
+    /// own. If instances share the journal, each counts all batches when it reads them there: this
+    /// does nothing.
     ///
     /// # Errors
     /// If a batch does not have its stream's columns: a bug in callmeter.
     pub fn count(&self, stream: Stream, batches: &[StoredBatch]) -> Result<(), ApplyError> {
-        if batches.is_empty() {
+        if batches.is_empty() || self.journal.is_shared() {
             return Ok(());
         }
         self.meter.update(|ledger| {

@@ -4,16 +4,13 @@ use callmeter_records::{BatchSeq, ChargesBuilder, ChargesView, Stream};
 
 use crate::error::{JournalError, Result};
 use crate::journal::Journal;
+use crate::leases::names::output_lease;
 use crate::log::append::{Append, Rows};
 use crate::log::coverage::CoverageChange;
 use crate::log::cursor_rows::CursorMove;
 use crate::log::keys::BatchKeys;
 use crate::log::latest_versions::LatestVersion;
 use crate::stored_batch::StoredBatch;
-
-/// How the names of cursors begin that are the positions of charging. Retention also keeps the
-/// charges that calls after such a cursor revise.
-pub const CHARGES_CURSOR: &str = "charges/";
 
 /// The charges of a batch of calls by one entry of the configuration.
 pub struct NewCharges<'a> {
@@ -61,7 +58,9 @@ impl Journal {
             row: 0,
             removed: false,
         };
+        let fence = self.log.fence(|| output_lease(new.cursor));
         let (batches, _) = self.log.append(Append {
+            fence: &fence,
             account: &account,
             state: None,
             horizon: None,

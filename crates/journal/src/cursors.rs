@@ -7,6 +7,9 @@ use crate::database::error::DatabaseResult;
 use crate::database::value::values;
 use crate::error::{JournalError, Result};
 use crate::journal::Journal;
+use crate::leases::fence::Fence;
+use crate::leases::names::output_lease;
+use crate::leases::round::held_by_others;
 use crate::log::batch_row::COLUMNS;
 use crate::log::cursor_rows::{Cursor, last_sequence_at, read_all, read_one};
 use crate::log::head::read_stream;
@@ -123,7 +126,7 @@ impl Journal {
         if let Some(cursor) = read_one(&writer.conn, output, stream)? {
             return Ok(cursor);
         }
-        writer.transaction(ADD, |transaction, numbers| {
+        writer.transaction(ADD, &Fence::Open, |transaction, numbers| {
             let cursor = new_cursor(transaction, output, stream, start, numbers)
                 .and_then(|cursor| cursor.write(transaction).map(|()| cursor));
             cursor.map_err(|source| transaction.failed(ADD, source))
@@ -131,7 +134,8 @@ impl Journal {
     }
 
     /// Makes these outputs the only ones, in one transaction: adds the cursors that are missing and
-    /// removes all others, so that retention waits for nothing else. Returns the removed cursors.
+    /// removes all others, so that retention waits for nothing else. Keeps those of outputs that
+    /// another instance works on. Returns the removed cursors.
     pub fn set_outputs(&self, outputs: &[(&str, Stream, Start)]) -> Result<Vec<Cursor>> {
         let mut writer = self.log.writer();
         let known = read_all(&writer.conn)?;
@@ -140,11 +144,17 @@ impl Journal {
                 .iter()
                 .any(|(output, stream, _)| *output == cursor.output && *stream == cursor.stream)
         };
-        let (kept, removed): (Vec<_>, Vec<_>) = known.into_iter().partition(is_wanted);
+        let (kept, mut removed): (Vec<_>, Vec<_>) = known.into_iter().partition(is_wanted);
+        if self.is_shared() && !removed.is_empty() {
+            let me = self.log.leases().instance().map(|me| me.id);
+            let others = held_by_others(&writer.conn, me)
+                .map_err(|source| writer.conn.failed(CHANGE, source))?;
+            removed.retain(|cursor| !others.contains(&output_lease(&cursor.output)));
+        }
         if removed.is_empty() && kept.len() == outputs.len() {
             return Ok(removed);
         }
-        writer.transaction(CHANGE, |transaction, numbers| {
+        writer.transaction(CHANGE, &Fence::Open, |transaction, numbers| {
             let change = || -> DatabaseResult<()> {
                 for cursor in &removed {
                     transaction.execute(
@@ -172,8 +182,9 @@ impl Journal {
     ///
     /// Does not wait for the disk: after a power failure the output may get the last batches again.
     pub fn acknowledge(&self, output: &str, stream: Stream, batch: BatchSeq) -> Result<()> {
+        let fence = self.log.fence(|| output_lease(output));
         let mut writer = self.log.writer();
-        writer.lazy_transaction(ACKNOWLEDGE, |transaction, numbers| {
+        writer.lazy_transaction(ACKNOWLEDGE, &fence, |transaction, numbers| {
             let sql = |source| transaction.failed(ACKNOWLEDGE, source);
             let batch = batch.min(numbers.head());
             let cursor = read_one(transaction, output, stream)?.ok_or_else(|| {

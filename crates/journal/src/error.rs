@@ -133,7 +133,7 @@ pub enum JournalError {
     },
     /// The server has no connection left for callmeter.
     #[error(
-        "the server of journal {journal} has no connection left: raise its `max_connections`, or the limit of the user or the database; an instance of callmeter keeps up to 10 open"
+        "the server of journal {journal} has no connection left: raise its `max_connections`, or the limit of the user or the database; an instance of callmeter keeps up to 11 open"
     )]
     Connections {
         /// The journal.
@@ -215,6 +215,16 @@ pub enum JournalError {
         journal: Location,
         /// The last batch that it had.
         batch: BatchSeq,
+    },
+    /// Another instance has the lease, or it ended before it was renewed.
+    #[error(
+        "this instance no longer holds the lease `{lease}` of journal {journal}, so it has written nothing: another instance goes on with the work"
+    )]
+    LeaseLost {
+        /// The lease.
+        lease: String,
+        /// The journal.
+        journal: Location,
     },
     /// The server is too old.
     #[error("the server of journal {journal} is PostgreSQL {found}: use version {oldest} or later")]
@@ -350,6 +360,7 @@ impl JournalError {
             | Self::Removed { .. }
             | Self::Unreachable { .. }
             | Self::Connections { .. }
+            | Self::LeaseLost { .. }
             | Self::Busy { .. } => true,
             Self::Database { source, .. } => {
                 matches!(source.fault(), Fault::Busy | Fault::Lost)

@@ -131,6 +131,23 @@ impl Ledger {
         true
     }
 
+    /// Takes over totals that were counted further, such as by another process. What is shown, and
+    /// the state of polls, stays.
+    pub fn take_totals(&mut self, totals: Self) {
+        let before = std::mem::replace(&mut self.accounts, totals.accounts);
+        for (name, old) in before {
+            let account = self
+                .accounts
+                .entry(name)
+                .or_insert_with_key(|name| Account::new(name));
+            account.api = old.api;
+            account.state = old.state;
+            account.polled = old.polled;
+        }
+        self.settings = totals.settings;
+        self.applied = totals.applied;
+    }
+
     /// The last batch up to which all batches have been counted; 0 for none.
     pub fn applied_through(&self) -> u64 {
         self.applied.through

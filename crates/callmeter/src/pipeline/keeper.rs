@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use callmeter_journal::{BatchSeq, Hold, JournalError, RetentionPolicy};
+use callmeter_journal::{BatchSeq, Hold, JOURNAL_LEASE, JournalError, RetentionPolicy};
 use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, info, warn};
@@ -66,6 +66,8 @@ impl Keeper {
         let app = self.app.clone();
         let policy = Arc::clone(&self.policy);
         let done = tokio::task::spawn_blocking(move || {
+            let works = self.works_on_journal();
+            let (snapshot, retention) = (snapshot && works, retention && works);
             // Totals first: retention removes only batches that the stored totals contain.
             if snapshot {
                 self.store_totals();
@@ -81,6 +83,14 @@ impl Keeper {
             warn!(%error, "the journal's keeper failed; starting it again");
             Self::new(app, policy)
         })
+    }
+
+    /// Whether this instance stores totals and removes batches: where instances share the journal,
+    /// one of them does.
+    fn works_on_journal(&self) -> bool {
+        let journal = &self.app.journal;
+        let is_held = |held: &String| held == JOURNAL_LEASE;
+        !journal.is_shared() || journal.held_leases().iter().any(is_held)
     }
 
     fn update(&self) {
@@ -193,12 +203,13 @@ fn file_bytes(path: &std::path::Path) -> u64 {
 #[cfg(test)]
 mod tests {
 
-    use callmeter_journal::{Journal, Options};
+    use callmeter_journal::{InstanceOptions, Journal, Options};
 
     use callmeter_plugin_host::Outputs;
     use callmeter_records::{Billing, Stream};
 
     use super::*;
+    use crate::pipeline::test_server::Schema;
 
     #[test]
     fn retention_counts_the_records_that_it_drops() {
@@ -222,5 +233,44 @@ mod tests {
             .with_label_values(&[Stream::Billing.name()]);
         Keeper::new(app.clone(), Arc::new(Mutex::new(policy))).remove_old();
         assert_eq!(pruned.get(), 1);
+    }
+
+    /// Of the instances that share a journal, the one that has the lease stores the totals.
+    #[test]
+    fn the_instance_that_holds_the_journal_keeps_it() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let schema = Schema::new("keeper");
+        let keeper = || {
+            let journal = schema.open();
+            let outputs = Outputs::new(Arc::new(journal.clone())).unwrap();
+            Keeper::new(AppContext::of(journal, Arc::new(outputs)), Arc::default())
+        };
+        let (one, two) = (keeper(), keeper());
+        let wanted = [JOURNAL_LEASE.to_owned()];
+        for (name, keeper) in [("one", &one), ("two", &two)] {
+            let journal = &keeper.app.journal;
+            journal.join(InstanceOptions::new(name));
+            let holds = journal.round(&wanted).unwrap().held == wanted;
+            assert_eq!(
+                (holds, keeper.works_on_journal()),
+                (name == "one", name == "one")
+            );
+            keeper
+                .app
+                .meter
+                .update(|ledger| ledger.skip_before(if name == "one" { 2 } else { 3 }));
+        }
+        let journal = schema.open();
+        let stored = || journal.latest_snapshot().unwrap().map(|(seq, _)| seq);
+        let two = runtime.block_on(two.work(true, true));
+        assert_eq!(stored(), None);
+        let one = runtime.block_on(one.work(true, true));
+        assert_eq!(stored(), Some(BatchSeq(1)));
+        one.app.journal.leave().unwrap();
+        assert!(!one.works_on_journal());
+        two.app.journal.round(&wanted).unwrap();
+        let two = runtime.block_on(two.work(true, false));
+        assert_eq!(stored(), Some(BatchSeq(2)));
+        assert_eq!(two.app.status.status().journal.error, None);
     }
 }

@@ -9,6 +9,7 @@ use callmeter_plugin_host::Outputs;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use super::follower::Follower;
 use super::journal::{meter_limits, open_journal};
 use super::keeper::Keeper;
 use super::output_metrics::OutputMetrics;
@@ -34,6 +35,8 @@ pub struct Pipeline {
     /// Why changed secrets of outputs are not used; logged once.
     secrets_refused: Option<String>,
     retention: Arc<Mutex<RetentionPolicy>>,
+    /// Counts what is journaled, if other instances append, too.
+    follower: Option<Follower>,
     keeper: JoinHandle<()>,
     stop_keeper: StopSender,
 }
@@ -85,6 +88,9 @@ impl Pipeline {
             .map_err(Failure::failed)?;
         app.status
             .set_outputs(Arc::clone(&app.outputs), Arc::clone(redactor));
+        let follow = || Follower::start(&app, limits);
+        let follower = app.journal.is_shared().then(follow).transpose();
+        let follower = follower.map_err(Failure::failed)?;
         let keeper = Keeper::new(app.clone(), Arc::clone(&retention));
         let pipeline = Self {
             app,
@@ -92,6 +98,7 @@ impl Pipeline {
             charges: ChargeSet::default(),
             secrets_refused: None,
             retention,
+            follower,
             keeper: tokio::spawn(keeper.run(stopped)),
             stop_keeper,
         };
@@ -198,9 +205,21 @@ impl Pipeline {
                 "outputs did not end in time; the next start delivers their last batches again"
             );
         }
+        if let Some(follower) = self.follower {
+            follower.stop().await;
+        }
         self.stop_keeper.stop();
         if let Err(error) = self.keeper.await {
             warn!(%error, "the journal's keeper failed");
+        }
+        let journal = self.app.journal.clone();
+        let left = tokio::task::spawn_blocking(move || journal.leave()).await;
+        if let Ok(Err(error)) = left {
+            let error = chain(&error);
+            warn!(
+                error,
+                "other instances get the work of this one when its leases end"
+            );
         }
         info!(batch = self.app.journal.head().0, "journal closed");
         late

@@ -1,12 +1,15 @@
 //! What happens to journaled records: the journal itself, the meter that counts them, the outputs
 //! that read them from the journal.
 
+mod follower;
 mod journal;
 mod keeper;
 mod lifecycle;
 mod output_metrics;
 mod outputs;
 mod restore;
+#[cfg(test)]
+mod test_server;
 
 pub use journal::{connection, journal_failure, meter_limits, open_journal, read_journal};
 pub use lifecycle::Pipeline;

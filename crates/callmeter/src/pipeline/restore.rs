@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use callmeter_journal::{BatchSeq, Journal};
+use callmeter_journal::{BatchSeq, Journal, JournalError};
 use callmeter_meter::{Ledger, Limits};
 use callmeter_records::Stream;
 use tracing::{info, warn};
@@ -20,6 +20,14 @@ pub(super) fn ledger(journal: &Journal, limits: Limits) -> Result<Ledger, Failur
     let mut batches = 0_u64;
     let mut after = BatchSeq(ledger.applied_through());
     while let Some(batch) = journal.next_of_any(after).map_err(journal_failure)? {
+        if batch.meta.seq.0 > after.0 + 1
+            && let Some(newer) = stored_beyond(journal, after, limits).map_err(journal_failure)?
+        {
+            // Another instance has stored newer totals, and retention has deleted what they count.
+            ledger = newer;
+            after = BatchSeq(ledger.applied_through());
+            continue;
+        }
         after = batch.meta.seq;
         // Batches missing before it were removed by retention.
         ledger.skip_before(after.0);
@@ -34,9 +42,11 @@ pub(super) fn ledger(journal: &Journal, limits: Limits) -> Result<Ledger, Failur
     // counts has to be counted by its settings again.
     if ledger.set_limits(limits) || !settings_stored {
         let through = BatchSeq(ledger.applied_through());
-        journal
-            .store_snapshot(through, &ledger.encode())
-            .map_err(journal_failure)?;
+        match journal.store_snapshot(through, &ledger.encode()) {
+            // The instance that works on the journal stores them.
+            Ok(()) | Err(JournalError::LeaseLost { .. }) => {}
+            Err(error) => return Err(journal_failure(error)),
+        }
     }
     info!(
         journal = %journal.location(),
@@ -46,6 +56,28 @@ pub(super) fn ledger(journal: &Journal, limits: Limits) -> Result<Ledger, Failur
         "journal opened, totals restored"
     );
     Ok(ledger)
+}
+
+/// The last stored totals, if they have counted more than the batches up to `after`.
+///
+/// # Errors
+/// If the journal cannot be read.
+pub(super) fn stored_beyond(
+    journal: &Journal,
+    after: BatchSeq,
+    limits: Limits,
+) -> Result<Option<Ledger>, JournalError> {
+    let Some((seq, bytes)) = journal.latest_snapshot()? else {
+        return Ok(None);
+    };
+    match Ledger::decode(&bytes, limits) {
+        Ok(ledger) if ledger.applied_through() > after.0 => Ok(Some(ledger)),
+        Ok(_) => Ok(None),
+        Err(error) => {
+            warn!(batch = seq.0, %error, "the stored totals cannot be read");
+            Ok(None)
+        }
+    }
 }
 
 /// The stored totals. Without usable ones, empty totals if the journal still has all batches.

@@ -33,6 +33,9 @@ pub struct JournalStatus {
     pub last_batch: u64,
     /// Why it does not accept records now; `None` if it does.
     pub error: Option<String>,
+    /// Why the totals do not follow a journal that instances share; `None` if they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_followed: Option<String>,
 }
 
 /// Versions.

@@ -46,9 +46,10 @@ impl Status {
             bytes: _,
             last_batch: _,
             error,
+            not_followed,
         } = journal;
         change(path);
-        error.iter_mut().for_each(change);
+        error.iter_mut().chain(not_followed).for_each(change);
         self
     }
 }

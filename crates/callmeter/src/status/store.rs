@@ -27,6 +27,8 @@ pub struct StatusStore {
 #[derive(Debug)]
 struct Inner {
     ready: bool,
+    /// Whether the totals may be far behind the journal.
+    behind: bool,
     config: ConfigStatus,
     journal: JournalStatus,
     /// By the name of the entry.
@@ -47,6 +49,7 @@ impl StatusStore {
             outputs: OnceLock::new(),
             inner: Mutex::new(Inner {
                 ready: false,
+                behind: false,
                 config: ConfigStatus {
                     file: config_file.display().to_string(),
                     loaded: None,
@@ -72,7 +75,7 @@ impl StatusStore {
         Status {
             now: Timestamp::now(),
             started: self.started,
-            ready: inner.ready,
+            ready: inner.ready && !inner.behind,
             versions: Versions {
                 callmeter: crate::build::VERSION,
                 revision: crate::build::REVISION,
@@ -94,7 +97,8 @@ impl StatusStore {
 
     /// Whether the program is ready.
     pub fn is_ready(&self) -> bool {
-        self.inner().ready
+        let inner = self.inner();
+        inner.ready && !inner.behind
     }
 
     /// When the program started.
@@ -105,6 +109,11 @@ impl StatusStore {
     /// Sets whether the program is ready.
     pub fn set_ready(&self, ready: bool) {
         self.inner().ready = ready;
+    }
+
+    /// Sets whether the totals may be far behind the journal. Then the program is not ready.
+    pub fn set_behind(&self, behind: bool) {
+        self.inner().behind = behind;
     }
 
     /// Records that a configuration was loaded.

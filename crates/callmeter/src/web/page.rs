@@ -242,10 +242,13 @@ fn journal(status: &Status) -> Markup {
     html! {
         section {
             h2 { "Journal" }
-            article class=(if journal.error.is_some() { "bad" } else { "good" }) {
+            article class=(if journal.error.is_some() || journal.not_followed.is_some() { "bad" } else { "good" }) {
                 p.fact { code { (journal.path) } }
                 p.fact { (size(journal.bytes)) ", " (number(journal.last_batch)) " batches written" }
                 @if let Some(error) = &journal.error { p.error { (error) } }
+                @if let Some(error) = &journal.not_followed {
+                    p.error { "Totals are as of the last batch that could be read: " (error) }
+                }
             }
         }
     }
@@ -414,6 +417,7 @@ mod tests {
                 path: "/var/lib/callmeter/journal.db".to_owned(),
                 bytes: 734_003_200,
                 last_batch: 81_234,
+                not_followed: None,
                 error: None,
             },
         }

@@ -10,7 +10,7 @@ use crate::database::row::Row;
 use crate::database::value::{Value, values};
 use crate::error::JournalError;
 use crate::location::Location;
-use crate::postgres::engine::Postgres;
+use crate::postgres::engine::{self as postgres, Postgres};
 use crate::sqlite::engine::Sqlite;
 
 /// A connection. Statements are written in what all engines understand; each text is prepared once.
@@ -157,10 +157,26 @@ impl Connection {
         }
     }
 
-    /// Waits for what [`Connection::announce`] says, but not longer than `time`.
-    pub(crate) fn wait_for_change(&self, time: Duration) -> DatabaseResult<()> {
+    /// Tells them that leases are free, when the transaction is committed.
+    pub(crate) fn announce_release(&self) -> DatabaseResult<()> {
         match &self.engine {
             Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(postgres) => postgres
+                .execute(
+                    "SELECT pg_notify(?, ?)",
+                    &[
+                        Value::Text(&self.location.channel()),
+                        Value::Text(postgres::RELEASED),
+                    ],
+                )
+                .map(drop),
+        }
+    }
+
+    /// Waits for what is announced, but not longer than `time`. True if leases are free.
+    pub(crate) fn wait_for_change(&self, time: Duration) -> DatabaseResult<bool> {
+        match &self.engine {
+            Engine::Sqlite(_) => Ok(false),
             Engine::Postgres(postgres) => postgres.wait(time),
         }
     }

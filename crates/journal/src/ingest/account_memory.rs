@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::error::Result;
 use crate::ingest::known_ids::{KnownCall, KnownIds};
 use crate::ingest::old_ids::OldIds;
+use crate::leases::fence::Fence;
+use crate::leases::names::account_lease;
 use crate::log::accounts::{self, AccountRow};
-use crate::log::keys::{BatchKeys, CallKey, RowAddress};
+use crate::log::keys::{CallKey, RowAddress, StoredKeys};
 use crate::log::reader::Reader;
 use crate::log::shared::SharedLog;
 
@@ -17,13 +19,19 @@ use crate::log::shared::SharedLog;
 pub(crate) struct AccountMemories(Mutex<HashMap<String, Arc<SharedMemory>>>);
 
 /// The memory of an account, shared by all polls of it.
-pub(crate) struct SharedMemory(Mutex<AccountMemory>);
+pub(crate) struct SharedMemory {
+    fence: Arc<Fence>,
+    memory: Mutex<AccountMemory>,
+}
 
 /// The memory of an account.
 ///
 /// The calls of recent days are in `recent`. Those of all earlier days are in `old`, a filter, and
 /// some of them also in `older` and `found`.
 pub(crate) struct AccountMemory {
+    /// The lease under which all this was loaded. What is appended is checked against it, so that
+    /// nothing is classified by what another instance has changed since.
+    fence: Arc<Fence>,
     /// The account as it is stored.
     pub(crate) row: AccountRow,
     /// Calls from `covered_from` on.
@@ -76,12 +84,21 @@ impl AccountMemories {
     pub(crate) fn get(&self, log: &SharedLog, account: &str) -> Result<Arc<SharedMemory>> {
         // A panic cannot leave the map half changed.
         let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(memory) = memories.get(account) {
+        let fence = log.fence(|| account_lease(account));
+        if let Some(memory) = memories.get(account)
+            && (fence == Fence::Open || *memory.fence == fence)
+        {
             return Ok(Arc::clone(memory));
         }
-        let memory = Arc::new(SharedMemory::new(log.writer().account(account)?));
+        let memory = Arc::new(SharedMemory::new(log.writer().account(account)?, fence));
         memories.insert(account.to_owned(), Arc::clone(&memory));
         Ok(memory)
+    }
+
+    /// Frees the memory of an account, whose lease has changed hands.
+    pub(crate) fn forget(&self, account: &str) {
+        let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        memories.remove(account);
     }
 
     /// See [`AccountMemory::forget_deleted`].
@@ -97,29 +114,38 @@ impl AccountMemories {
 }
 
 impl SharedMemory {
-    fn new(row: AccountRow) -> Self {
-        Self(Mutex::new(AccountMemory::new(row, 0)))
+    fn new(row: AccountRow, fence: Fence) -> Self {
+        let fence = Arc::new(fence);
+        Self {
+            fence: Arc::clone(&fence),
+            memory: Mutex::new(AccountMemory::new(row, fence, 0)),
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, AccountMemory> {
-        self.0.lock().unwrap_or_else(|poisoned| {
+        self.memory.lock().unwrap_or_else(|poisoned| {
             // The panic may have left the ids half updated: load them again.
-            self.0.clear_poison();
+            self.memory.clear_poison();
             let mut memory = poisoned.into_inner();
-            *memory = AccountMemory::new(memory.row.clone(), memory.numbering + 1);
+            *memory = AccountMemory::new(
+                memory.row.clone(),
+                Arc::clone(&memory.fence),
+                memory.numbering + 1,
+            );
             memory
         })
     }
 
     /// The memory, unless it is locked, or a panic has left it half updated.
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, AccountMemory>> {
-        self.0.try_lock().ok()
+        self.memory.try_lock().ok()
     }
 }
 
 impl AccountMemory {
-    fn new(row: AccountRow, numbering: u64) -> Self {
+    fn new(row: AccountRow, fence: Arc<Fence>, numbering: u64) -> Self {
         Self {
+            fence,
             row,
             recent: KnownIds::default(),
             covered_from: None,
@@ -212,10 +238,7 @@ impl AccountMemory {
         let calls = reader.count_calls_before(self.row.id, before)?;
         let mut old = OldIds::with_capacity(calls, if is_growing { calls } else { calls / 8 });
         reader.for_each_keys(self.row.id, i16::MIN, before, |_, keys| {
-            keys.rows
-                .iter()
-                .filter(|key| before.is_none_or(|before| key.day < before))
-                .for_each(|key| old.insert(key.hash));
+            keys.hashes_before(before).for_each(|hash| old.insert(hash));
         })?;
         self.old = Some(old);
         Ok(())
@@ -254,6 +277,16 @@ impl AccountMemory {
         self.first_kept = first_kept;
         self.row_is_stale = true;
         self.deleted = self.deleted.saturating_add(calls);
+    }
+
+    /// What an append of this account checks.
+    pub(crate) fn fence(&self) -> &Fence {
+        &self.fence
+    }
+
+    /// Notes that the stored row of the account may be another one.
+    pub(crate) fn note_stale_row(&mut self) {
+        self.row_is_stale = true;
     }
 
     pub(crate) fn numbering(&self) -> u64 {
@@ -323,8 +356,17 @@ impl AccountMemory {
     /// Looks up the hashes in the stored keys of the account.
     pub(crate) fn look_up(&mut self, reader: &mut Reader, hashes: &HashSet<u64>) -> Result<()> {
         let found = &mut self.found;
+        let mut sorted: Vec<u64> = hashes.iter().copied().collect();
+        sorted.sort_unstable();
+        let is_wanted = |hash: &u64| match sorted.as_slice() {
+            [one] => one == hash,
+            several => several.binary_search(hash).is_ok(),
+        };
         for_each_batch(reader, self.row.id, i16::MIN, |batch, keys| {
-            found.load(batch, keys, |key| hashes.contains(&key.hash));
+            // A revision may be of a call that is found by then.
+            if keys.has_revised() || keys.hashes().any(|hash| is_wanted(&hash)) {
+                found.load(batch, &keys.decode(), |key| is_wanted(&key.hash));
+            }
         })?;
         self.looked_up.extend(hashes);
         Ok(())
@@ -406,7 +448,7 @@ impl AccountMemory {
 fn load(reader: &mut Reader, account: i64, days: RangeInclusive<i16>) -> Result<KnownIds> {
     let mut known = KnownIds::default();
     for_each_batch(reader, account, *days.start(), |batch, keys| {
-        known.load(batch, keys, |key| days.contains(&key.day));
+        known.load(batch, &keys.decode(), |key| days.contains(&key.day));
     })?;
     Ok(known)
 }
@@ -416,7 +458,7 @@ fn for_each_batch(
     reader: &mut Reader,
     account: i64,
     from_day: i16,
-    mut each: impl FnMut(u32, &BatchKeys),
+    mut each: impl FnMut(u32, &StoredKeys<'_>),
 ) -> Result<()> {
     let mut beyond = None;
     reader.for_each_keys(account, from_day, None, |seq, keys| {

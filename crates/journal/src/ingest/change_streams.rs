@@ -273,6 +273,7 @@ fn append_changes(
         return Ok(changes);
     }
     let (batches, _) = log.append(Append {
+        fence: memory.fence(),
         account: &memory.row,
         state: None,
         horizon: None,

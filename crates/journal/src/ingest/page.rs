@@ -4,7 +4,7 @@ use std::sync::MutexGuard;
 
 use callmeter_records::{Call, CallsBuilder};
 
-use crate::error::Result;
+use crate::error::{JournalError, Result};
 use crate::ingest::account_memory::{AccountMemory, KnownIndex};
 use crate::ingest::classification::{Classification, PageCounts};
 use crate::ingest::classify::{Classifier, Decision};
@@ -142,7 +142,8 @@ impl PageIngest<'_> {
                 (Rows::Calls(open.builder, open.keys, open.span), keys)
             })
             .unzip();
-        let (batches, row) = self.log.append(Append {
+        let appended = self.log.append(Append {
+            fence: self.memory.fence(),
             account: &self.memory.row,
             state,
             horizon: self.horizon,
@@ -151,7 +152,11 @@ impl PageIngest<'_> {
             batches: rows,
             latest: Vec::new(),
             cursor: None,
-        })?;
+        });
+        if let Err(JournalError::Removed { .. }) = &appended {
+            self.memory.note_stale_row();
+        }
+        let (batches, row) = appended?;
         *self.last_rows = keys.iter().map(|keys| keys.rows.len()).sum();
         for (stored, keys) in batches.iter().zip(keys) {
             make_known(&mut self.memory, self.classifier.repeats, stored, &keys);

@@ -73,6 +73,7 @@ pub(crate) fn store_state(
         return Ok(());
     }
     let (_, row) = log.append(Append {
+        fence: memory.fence(),
         account: &memory.row,
         state: Some(state),
         horizon: None,

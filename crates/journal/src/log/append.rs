@@ -13,6 +13,7 @@ use crate::checksum;
 use crate::database::connection::{Access, Connection};
 use crate::database::error::DatabaseResult;
 use crate::error::{JournalError, Result};
+use crate::leases::fence::Fence;
 use crate::log::accounts::{self, AccountRow, AccountState};
 use crate::log::batch_row::BatchRow;
 use crate::log::codec::Packer;
@@ -20,6 +21,7 @@ use crate::log::coverage::{self, CoverageChange};
 use crate::log::cursor_rows::{self, CursorMove};
 use crate::log::keys::BatchKeys;
 use crate::log::latest_versions::LatestVersion;
+use crate::log::reader::oldest_batch;
 use crate::log::renumber::with_first_sequence;
 use crate::log::schema_ids::schema_id;
 use crate::log::writer::{Ended, Numbers, Writer};
@@ -28,6 +30,8 @@ use crate::stored_batch::{BatchMeta, StoredBatch};
 
 /// What one transaction appends.
 pub(crate) struct Append<'a> {
+    /// The lease under which it is appended.
+    pub(crate) fence: &'a Fence,
     /// The account's id and name.
     pub(crate) account: &'a AccountRow,
     /// How far the account has been read, if that changes.
@@ -90,6 +94,7 @@ impl Writer {
     /// Appends batches and stores the account's state, in one transaction. Returns both as stored.
     pub(crate) fn append(&mut self, append: Append<'_>) -> Result<(Vec<StoredBatch>, AccountRow)> {
         let Append {
+            fence,
             account,
             state,
             horizon,
@@ -108,7 +113,7 @@ impl Writer {
         }
         let known_schemas = self.schemas.clone();
         let (epoch, own_until) = (self.epoch, self.own_until);
-        let ended = self.transact("append to", Access::Write, |transaction, next| {
+        let ended = self.transact("append to", Access::Write, fence, |transaction, next| {
             let sql = |source| transaction.failed("append to", source);
             // All that changes here is new for each try.
             let mut numbers = next.clone();
@@ -142,6 +147,7 @@ impl Writer {
             // Read again, because retention writes to the same row.
             let mut row =
                 accounts::read_by_id(transaction, account.id)?.unwrap_or_else(|| account.clone());
+            check_not_removed(transaction, account, &row, &packed)?;
             row.state = state.unwrap_or(row.state);
             row.horizon = horizon.or(row.horizon);
             row.write(transaction).map_err(sql)?;
@@ -171,6 +177,34 @@ impl Writer {
         let stored = packed.into_iter().map(|batch| batch.stored).collect();
         Ok((stored, row))
     }
+}
+
+/// Fails if another instance's retention has deleted calls that are as old as the appended ones,
+/// since the account's row was read: some of them may be known.
+fn check_not_removed(
+    conn: &Connection,
+    account: &AccountRow,
+    stored: &AccountRow,
+    packed: &[PackedBatch],
+) -> Result<()> {
+    if stored.forgotten_before == account.forgotten_before {
+        return Ok(());
+    }
+    let is_forgotten = |batch: &&PackedBatch| {
+        let meta = &batch.stored.meta;
+        let first = meta.span.map(|(first, _)| first);
+        meta.stream == Stream::Calls && first < stored.forgotten_before
+    };
+    if !packed.iter().any(|batch| is_forgotten(&batch)) {
+        return Ok(());
+    }
+    let oldest = oldest_batch(conn).map_err(|source| conn.failed("append to", source))?;
+    Err(JournalError::Removed {
+        journal: conn.location().clone(),
+        seq: oldest.map_or(BatchSeq::START, |(seq, _)| {
+            BatchSeq(seq.0.saturating_sub(1))
+        }),
+    })
 }
 
 /// Gives a batch the next numbers, and packs it.

@@ -13,16 +13,26 @@ use crate::postgres::settings::PostgresJournal;
 /// How often the head is read if nothing is heard of.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Calls `publish` with the last batch whenever it may have changed, in a thread of its own, on a
-/// connection of its own. Ends when `publish` returns false.
+/// What is heard of other instances.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum News {
+    Nothing,
+    /// The last batch, whenever it may have changed.
+    Head(BatchSeq),
+    /// Leases are free.
+    Released,
+}
+
+/// Calls `publish` with what is heard, in a thread of its own, on a connection of its own. Ends when
+/// `publish` returns false.
 pub(crate) fn start(
     journal: PostgresJournal,
-    publish: impl Fn(Option<BatchSeq>) -> bool + Send + 'static,
+    publish: impl Fn(News) -> bool + Send + 'static,
 ) -> std::io::Result<()> {
     thread::Builder::new()
         .name("journal-follower".to_owned())
         .spawn(move || {
-            while publish(None) {
+            while publish(News::Nothing) {
                 match follow(&journal, &publish) {
                     Ok(()) => return,
                     Err(error) => {
@@ -35,14 +45,18 @@ pub(crate) fn start(
         .map(drop)
 }
 
-fn follow(journal: &PostgresJournal, publish: &impl Fn(Option<BatchSeq>) -> bool) -> Result<()> {
+fn follow(journal: &PostgresJournal, publish: &impl Fn(News) -> bool) -> Result<()> {
     let conn = connection::listener(journal)?;
     loop {
         let (_, next_batch) = head::read_head(&conn)?;
-        if !publish(Some(BatchSeq::from_sql(next_batch - 1))) {
+        if !publish(News::Head(BatchSeq::from_sql(next_batch - 1))) {
             return Ok(());
         }
-        conn.wait_for_change(POLL)
+        let released = conn
+            .wait_for_change(POLL)
             .map_err(|source| conn.failed("follow", source))?;
+        if released && !publish(News::Released) {
+            return Ok(());
+        }
     }
 }

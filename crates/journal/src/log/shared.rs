@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 
 use callmeter_records::{BatchSeq, Stream};
 
+use crate::database::connection::Connection;
 use crate::error::{JournalError, Result};
+use crate::leases::fence::Fence;
+use crate::leases::held::Leases;
 use crate::location::Location;
 use crate::log::accounts::AccountRow;
 use crate::log::append::Append;
-use crate::log::follower;
+use crate::log::follower::{self, News};
 use crate::log::reader::Reader;
 use crate::log::source::Source;
 use crate::log::tail::{Next, Tail};
@@ -34,6 +37,7 @@ struct Inner {
     readers: Mutex<Vec<Reader>>,
     writer: Mutex<Writer>,
     tail: Mutex<Tail>,
+    leases: Leases,
     head: Mutex<BatchSeq>,
     appended: Condvar,
     _lock: Option<Lock>,
@@ -49,13 +53,16 @@ impl SharedLog {
     pub(crate) fn connect(journal: &PostgresJournal) -> Result<Self> {
         let log = Self::start(Source::Server(Box::new(journal.clone())), None)?;
         let inner = Arc::downgrade(&log.0);
-        let publish = move |head: Option<BatchSeq>| match (inner.upgrade(), head) {
-            (Some(inner), Some(head)) => {
-                inner.publish(head);
-                true
+        let publish = move |news: News| {
+            let Some(inner) = inner.upgrade() else {
+                return false;
+            };
+            match news {
+                News::Nothing => {}
+                News::Head(head) => inner.publish(head),
+                News::Released => inner.leases.note_release(),
             }
-            (Some(_), None) => true,
-            (None, _) => false,
+            true
         };
         follower::start(journal.clone(), publish).map_err(|source| JournalError::Io {
             journal: log.location().clone(),
@@ -74,6 +81,7 @@ impl SharedLog {
             readers: Mutex::default(),
             writer: Mutex::new(writer),
             tail: Mutex::default(),
+            leases: Leases::default(),
             head: Mutex::new(head),
             appended: Condvar::new(),
             _lock: lock,
@@ -107,6 +115,30 @@ impl SharedLog {
                 .0;
         }
         *head
+    }
+
+    /// What this process knows of its leases.
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.0.leases
+    }
+
+    /// What a write checks that needs a lease. The process that has locked a file needs none.
+    pub(crate) fn fence(&self, lease: impl FnOnce() -> String) -> Fence {
+        match &self.0.source {
+            Source::File { .. } => Fence::Open,
+            Source::Server(_) => self.0.leases.fence(lease()),
+        }
+    }
+
+    /// The connection in a place, or a new one if it is lost.
+    pub(crate) fn connection<'c>(
+        &self,
+        place: &'c mut Option<Connection>,
+    ) -> Result<&'c Connection> {
+        match place.take() {
+            Some(conn) if !conn.is_closed() => Ok(place.insert(conn)),
+            _ => Ok(place.insert(self.0.source.writer_again()?)),
+        }
     }
 
     /// Appends, then wakes the threads that wait for batches.

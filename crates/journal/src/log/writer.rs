@@ -10,6 +10,7 @@ use crate::database::connection::{Access, Connection};
 use crate::database::error::DatabaseResult;
 use crate::database::value::values;
 use crate::error::{JournalError, Result};
+use crate::leases::fence::Fence;
 use crate::log::accounts::{self, AccountRow, AccountState};
 use crate::log::codec::Packer;
 use crate::log::source::Source;
@@ -118,13 +119,16 @@ impl Writer {
     }
 
     /// Runs `work` as one transaction: when this returns, all of it is on disk or nothing. `work`
-    /// gets the numbers that come next. It may run several times; only the last one counts.
+    /// gets the numbers that come next. It may run several times; only the last one counts. Nothing is
+    /// written if the lease of the fence is not held.
     pub(crate) fn transaction<T>(
         &mut self,
         operation: &'static str,
+        fence: &Fence,
         work: impl FnMut(&Connection, &Numbers) -> Result<T>,
     ) -> Result<T> {
-        self.transact(operation, Access::Write, work)?.into_result()
+        self.transact(operation, Access::Write, fence, work)?
+            .into_result()
     }
 
     /// Like [`Writer::transaction`], but does not wait for the disk. A power failure may undo the
@@ -133,9 +137,10 @@ impl Writer {
     pub(crate) fn lazy_transaction<T>(
         &mut self,
         operation: &'static str,
+        fence: &Fence,
         work: impl FnMut(&Connection, &Numbers) -> Result<T>,
     ) -> Result<T> {
-        self.transact(operation, Access::LazyWrite, work)?
+        self.transact(operation, Access::LazyWrite, fence, work)?
             .into_result()
     }
 
@@ -143,6 +148,7 @@ impl Writer {
         &mut self,
         operation: &'static str,
         access: Access,
+        fence: &Fence,
         mut work: impl FnMut(&Connection, &Numbers) -> Result<T>,
     ) -> Result<Ended<T>> {
         let mut tries = 0;
@@ -151,7 +157,7 @@ impl Writer {
                 self.conn = self.source.writer_again()?;
             }
             tries += 1;
-            match self.attempt(operation, access, &mut work) {
+            match self.attempt(operation, access, fence, &mut work) {
                 // Nothing is stored. A connection that was idle may have been lost long ago.
                 Err(JournalError::Unreachable { .. }) if tries == 1 && self.conn.is_closed() => {}
                 Err(JournalError::Busy { .. }) if tries < TRIES => {
@@ -166,18 +172,19 @@ impl Writer {
         &mut self,
         operation: &'static str,
         access: Access,
+        fence: &Fence,
         work: &mut impl FnMut(&Connection, &Numbers) -> Result<T>,
     ) -> Result<Ended<T>> {
         let sql = |source| self.conn.failed(operation, source);
         let transaction = self.conn.begin(access).map_err(sql)?;
-        // On a server another instance may have appended. The epoch of the account's lease is to be
-        // checked here, too: then this holds for appends and for every move of a cursor.
+        // On a server another instance may have appended.
         if matches!(self.source, Source::Server(_)) {
             let head = head::lock_head(&transaction)?;
             if head != (self.numbers.journal, self.numbers.next_batch) {
                 self.check_still_there(&transaction, head)?;
                 self.numbers = Numbers::with_head(&transaction, head)?;
             }
+            fence.check(&transaction)?;
         }
         let done = work(&transaction, &self.numbers)?;
         match transaction.commit().map_err(sql) {
@@ -243,7 +250,7 @@ impl Writer {
         if let Some(row) = accounts::read_by_name(&self.conn, name)? {
             return Ok(row);
         }
-        self.transaction(ADD, |transaction, _| {
+        self.transaction(ADD, &Fence::Open, |transaction, _| {
             // On a server another instance may have added it.
             if let Some(row) = accounts::read_by_name(transaction, name)? {
                 return Ok(row);

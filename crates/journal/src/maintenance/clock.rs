@@ -8,6 +8,7 @@ use crate::database::error::DatabaseResult;
 use crate::database::upsert::upsert;
 use crate::database::value::values;
 use crate::error::Result;
+use crate::leases::fence::Fence;
 use crate::log::writer::Writer;
 use crate::utc_day::DAY;
 
@@ -27,7 +28,12 @@ const WRITE: &str = "write the clock to";
 ///
 /// After a jump the clock is trusted again when it has gone on for a day (or half of `keep`, if
 /// that is shorter): the process may simply not have run for a long time.
-pub(crate) fn is_trusted(writer: &mut Writer, keep: Duration, now: i64) -> Result<bool> {
+pub(crate) fn is_trusted(
+    writer: &mut Writer,
+    fence: &Fence,
+    keep: Duration,
+    now: i64,
+) -> Result<bool> {
     let limit = i64::try_from(keep.as_micros() / 2).unwrap_or(i64::MAX);
     let Some(before) = read(&writer.conn)? else {
         // Nothing to compare with, and nothing to delete.
@@ -35,7 +41,7 @@ pub(crate) fn is_trusted(writer: &mut Writer, keep: Duration, now: i64) -> Resul
     };
     let clock = before.at(now, limit);
     if clock != before {
-        writer.transaction(WRITE, |transaction, _| {
+        writer.transaction(WRITE, fence, |transaction, _| {
             write(transaction, clock).map_err(|source| transaction.failed(WRITE, source))
         })?;
     }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use callmeter_records::{BatchSeq, Stream};
 
-use crate::charges::CHARGES_CURSOR;
 use crate::database::connection::Connection;
 use crate::database::error::DatabaseResult;
 use crate::database::value::{Value, values};
 use crate::error::Result;
 use crate::journal::Journal;
+use crate::leases::fence::Fence;
+use crate::leases::names::{CHARGES_CURSOR, JOURNAL_LEASE};
 use crate::log::cursor_rows::{self as cursors, Cursor};
 use crate::log::keys::BatchKeys;
 use crate::log::reader::oldest_batch;
@@ -149,9 +150,10 @@ impl Journal {
     /// nothing if the clock has jumped: see [`Hold::Clock`].
     pub fn retain(&self, policy: &RetentionPolicy, now: i64) -> Result<RetentionReport> {
         let mut report = RetentionReport::default();
+        let fence = self.log.fence(|| JOURNAL_LEASE.to_owned());
         if let Some(keep) = policy.keep {
             let mut writer = self.log.writer();
-            if !clock::is_trusted(&mut writer, keep, now)? {
+            if !clock::is_trusted(&mut writer, &fence, keep, now)? {
                 let conn = &writer.conn;
                 report.bytes = conn
                     .used_bytes()
@@ -165,7 +167,7 @@ impl Journal {
             let mut writer = self.log.writer();
             self.log.clear_tail();
             let calls_before = report.calls();
-            let stepped = step(&mut writer, policy, now, &mut report);
+            let stepped = step(&mut writer, &fence, policy, now, &mut report);
             writer.checkpoint_if_due();
             drop(writer);
             // After each step, even one that failed: what is deleted must not stay known.
@@ -184,6 +186,7 @@ impl Journal {
 /// Deletes up to [`STEP`] batches. True if no more can be deleted.
 fn step(
     writer: &mut Writer,
+    fence: &Fence,
     policy: &RetentionPolicy,
     now: i64,
     report: &mut RetentionReport,
@@ -210,7 +213,7 @@ fn step(
     }
     // By age: all that are due. By size: as many as the excess needs, at least one.
     let excess = policy.max_bytes.map_or(0, |max| used.saturating_sub(max));
-    let (dropped, lost) = writer.transaction(DELETE, |transaction, _| {
+    let (dropped, lost) = writer.transaction(DELETE, fence, |transaction, _| {
         let sql = |source| transaction.failed(DELETE, source);
         let mut excess = excess;
         let mut dropped = Vec::new();

@@ -7,6 +7,7 @@ use crate::database::upsert::upsert;
 use crate::database::value::values;
 use crate::error::Result;
 use crate::journal::Journal;
+use crate::leases::names::JOURNAL_LEASE;
 use crate::log::reader::Reader;
 
 /// How many are kept. If the last one is damaged, the other one is used.
@@ -47,8 +48,9 @@ impl Journal {
     /// Stores the totals after all batches up to `seq`; the caller encodes them. Retention deletes
     /// only batches that a snapshot includes.
     pub fn store_snapshot(&self, seq: BatchSeq, data: &[u8]) -> Result<()> {
+        let fence = self.log.fence(|| JOURNAL_LEASE.to_owned());
         let mut writer = self.log.writer();
-        writer.transaction(STORE, |transaction, _| {
+        writer.transaction(STORE, &fence, |transaction, _| {
             let sql = |source| transaction.failed(STORE, source);
             let seq = seq.to_sql();
             transaction

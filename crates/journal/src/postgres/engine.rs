@@ -14,6 +14,9 @@ use crate::database::value::Value;
 /// The most statements that are kept prepared.
 const PREPARED: usize = 256;
 
+/// The payload of a notification that leases are free.
+pub(crate) const RELEASED: &str = "released";
+
 /// A connection to a server.
 pub(crate) struct Postgres {
     /// `None` only while this is dropped.
@@ -131,15 +134,18 @@ impl Postgres {
         self.run("COMMIT")
     }
 
-    /// Waits for a notification, but not longer than `time`.
-    pub(crate) fn wait(&self, time: std::time::Duration) -> DatabaseResult<()> {
+    /// Waits for a notification, but not longer than `time`. True if one says [`RELEASED`].
+    pub(crate) fn wait(&self, time: std::time::Duration) -> DatabaseResult<bool> {
         self.with(|client| {
             let mut notifications = client.notifications();
-            notifications.timeout_iter(time).next()?;
-            // All that came meanwhile say the same.
+            let first = notifications.timeout_iter(time).next()?;
+            let mut released = first.is_some_and(|first| first.payload() == RELEASED);
+            // All others that came meanwhile say one of two things.
             let mut others = notifications.iter();
-            while others.next()?.is_some() {}
-            Ok(())
+            while let Some(other) = others.next()? {
+                released |= other.payload() == RELEASED;
+            }
+            Ok(released)
         })
     }
 }

@@ -132,3 +132,20 @@ CREATE TABLE decks (
     rates BYTEA NOT NULL,
     checksum BIGINT NOT NULL
 );
+
+-- The instances that share the work: when each ends if it says nothing more, and the leases that it
+-- wants, with zeros between them. Times are UTC microseconds by the server's clock.
+CREATE TABLE instances (
+    id BYTEA PRIMARY KEY,
+    name TEXT NOT NULL,
+    wanted BYTEA NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+
+-- Who works on what. The epoch is another one whenever a lease is taken, also by its old holder.
+CREATE TABLE leases (
+    name TEXT COLLATE "C" PRIMARY KEY,
+    holder BYTEA NOT NULL,
+    epoch BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);

@@ -12,6 +12,7 @@ mod format;
 mod ingest;
 mod instances;
 mod kill;
+mod leases;
 mod model;
 mod outputs;
 mod proxy;

@@ -21,6 +21,12 @@ use rustix::fs::{FlockOperation, flock};
 /// `nobody` on Debian.
 const NOBODY: u32 = 65_534;
 
+/// Where the server notes that it runs. Tests within a crate are not told of a directory.
+const TARGET: &str = match option_env!("CARGO_TARGET_TMPDIR") {
+    Some(directory) => directory,
+    None => concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/tmp"),
+};
+
 /// Waits for the lock of the users, and stops the server when they are gone.
 const WATCH: &str = r#"
 exec 9>>users
@@ -60,7 +66,7 @@ pub(crate) struct Server {
 
 impl Server {
     fn start() -> Self {
-        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres");
+        let place = Path::new(TARGET).join("postgres");
         fs::create_dir_all(&place).unwrap();
         let user = lock(&place.join("users"), FlockOperation::LockShared);
         let _start = lock(&place.join("start"), FlockOperation::LockExclusive);

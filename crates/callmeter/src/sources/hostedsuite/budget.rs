@@ -17,16 +17,23 @@ const SLOWED: Duration = Duration::from_mins(15);
 const LONGEST_PAUSE: Duration = HOUR;
 
 /// The budgets of accounts that a reload restarts: a restart gives no further minute.
+///
+/// Where instances share the accounts, another one may have polled an account until now. So each
+/// start is one with a spent budget.
 #[derive(Debug, Clone, Default)]
 pub struct Budgets(Arc<Mutex<HashMap<Arc<str>, Budget>>>);
 
 impl Budgets {
     /// The budget of an account, with this limit from now on.
-    pub(super) fn take(&self, account: &str, per_minute: u32) -> Budget {
+    pub(super) fn take(&self, account: &str, per_minute: u32, is_shared: bool) -> Budget {
         let mut budgets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = budgets.remove(account);
-        let mut budget = kept.unwrap_or_else(|| Budget::new(per_minute, Instant::now()));
+        let now = Instant::now();
+        let mut budget = kept.unwrap_or_else(|| Budget::new(per_minute, now));
         budget.per_minute = per_minute.max(1);
+        if is_shared {
+            budget.take_as_spent(now);
+        }
         budget
     }
 
@@ -60,6 +67,14 @@ impl Budget {
             minutes: VecDeque::new(),
             since: now,
         }
+    }
+
+    /// Takes a minute's requests as sent, one after the other: what others have sent is not known.
+    /// So the next requests are sent at the configured rate, not at once.
+    fn take_as_spent(&mut self, now: Instant) {
+        let requests = self.per_minute;
+        let sent = (0..requests).filter_map(|left| now.checked_sub(MINUTE * left / requests));
+        self.sent = sent.collect::<Vec<_>>().into_iter().rev().collect();
     }
 
     /// When the next request may be sent.
@@ -180,13 +195,28 @@ mod tests {
     }
 
     #[test]
+    fn an_account_that_another_instance_may_have_polled_starts_with_a_spent_budget() {
+        let (budgets, account) = (Budgets::default(), Arc::from("acme"));
+        for _ in 0..2 {
+            let mut budget = budgets.take("acme", 30, true);
+            assert_eq!(budget.used(Instant::now()), 0, "they are another one's");
+            let start = *budget.sent.back().unwrap();
+            let sent = sent(&mut budget, start, MINUTE);
+            let expected: Vec<u64> = (1..30).map(|request| 2 * request).collect();
+            assert_eq!(sent, expected);
+            // What it has sent itself counts, but is no longer all.
+            budgets.keep(&account, Budget::new(30, start));
+        }
+    }
+
+    #[test]
     fn a_reload_gives_no_further_minute() {
         let (budgets, account) = (Budgets::default(), Arc::from("acme"));
-        let mut budget = budgets.take("acme", 30);
+        let mut budget = budgets.take("acme", 30, false);
         budget.spend(30, Instant::now());
         budgets.keep(&account, budget);
         let now = Instant::now();
-        assert!(budgets.take("acme", 30).ready_at(now) > now);
-        assert_eq!(budgets.take("acme", 30).ready_at(now), now);
+        assert!(budgets.take("acme", 30, false).ready_at(now) > now);
+        assert_eq!(budgets.take("acme", 30, false).ready_at(now), now);
     }
 }

@@ -31,11 +31,9 @@ pub(in crate::sources) struct CallsTask {
 impl CallsTask {
     pub(in crate::sources) fn new(reader: CallsReader) -> Self {
         let limit = reader.config.max_requests_per_minute;
-        let budget = reader
-            .context
-            .app
-            .budgets
-            .take(&reader.context.account, limit);
+        let app = &reader.context.app;
+        let is_shared = app.journal.is_shared();
+        let budget = app.budgets.take(&reader.context.account, limit, is_shared);
         Self {
             reader,
             memory: None,

@@ -1,0 +1,52 @@
+//! The names of leases.
+
+/// The lease of the work on the whole journal: retention, and the snapshots of the totals.
+pub const JOURNAL_LEASE: &str = "journal";
+
+/// How the names of cursors begin that are the positions of charging. Retention also keeps the
+/// charges that calls after such a cursor revise.
+pub const CHARGES_CURSOR: &str = "charges/";
+
+const ACCOUNT: &str = "account/";
+const OUTPUT: &str = "output/";
+
+/// The lease of an account: who has it polls the account and appends its records.
+pub fn account_lease(account: &str) -> String {
+    format!("{ACCOUNT}{account}")
+}
+
+/// The lease of an output, by the name of its cursors. Those of charges are leases themselves.
+pub fn output_lease(output: &str) -> String {
+    if output.starts_with(CHARGES_CURSOR) {
+        output.to_owned()
+    } else {
+        format!("{OUTPUT}{output}")
+    }
+}
+
+/// The account of a lease; `None` if it is the lease of something else.
+pub(crate) fn account_of(lease: &str) -> Option<&str> {
+    lease.strip_prefix(ACCOUNT)
+}
+
+/// What is shared out evenly: accounts, outputs together with charges, the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Account,
+    Delivery,
+    Journal,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::Account, Self::Delivery, Self::Journal];
+
+    pub(crate) fn of(lease: &str) -> Self {
+        if lease.starts_with(ACCOUNT) {
+            Self::Account
+        } else if lease == JOURNAL_LEASE {
+            Self::Journal
+        } else {
+            Self::Delivery
+        }
+    }
+}

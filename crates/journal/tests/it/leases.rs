@@ -1,0 +1,579 @@
+//! Instances that share the work of one journal: each lease has one holder, and a process that lost
+//! one writes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+use callmeter_journal::{
+    BatchSeq, Classification, CoverageChange, DeckExtent, IngestSession, InstanceOptions, Journal,
+    JournalError, NewCharges, RetentionPolicy, Start, account_lease, output_lease,
+};
+use callmeter_records::{Call, CallsView, Charge, ChargesBuilder, Rate, Reading, RowMark, Stream};
+
+use crate::support::{
+    DAY, Engine, HOUR, NEW, NOON, Place, add_page, admin, all_batches, call, on, regular,
+};
+
+/// A lease of these tests, in which time passes only when they say so.
+const LEASE: Duration = Duration::from_hours(1000);
+/// What passes between two rounds.
+const ROUND: Duration = Duration::from_hours(250);
+
+fn place() -> Place {
+    on(Engine::Server, Place::new)
+}
+
+fn instance(place: &Place, name: &str) -> Journal {
+    let journal = place.open();
+    journal.join(InstanceOptions {
+        name: name.to_owned(),
+        lease: LEASE,
+    });
+    journal
+}
+
+/// Lets time pass by the clock of the server.
+fn advance(place: &Place, time: Duration) {
+    let Place::Schema(journal) = place else {
+        panic!("a file has no leases");
+    };
+    let (schema, micros) = (&journal.schema, time.as_micros());
+    let statement = format!(
+        "UPDATE {schema}.leases SET expires_at = expires_at - {micros};
+         UPDATE {schema}.instances SET expires_at = expires_at - {micros}"
+    );
+    admin().batch_execute(&statement).unwrap();
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn charge() -> ChargesBuilder {
+    let mut builder = ChargesBuilder::new();
+    let charge = Charge {
+        amount: Reading::Known(7),
+        ..Charge::default()
+    };
+    builder.append(RowMark::NEW, &charge);
+    builder
+}
+
+type Write = Box<dyn Fn(&Journal) -> Result<(), JournalError>>;
+
+/// Every kind of write that needs a lease, each under a name.
+fn writes() -> Vec<(&'static str, Write)> {
+    let state = |journal: &Journal| {
+        let mut state = journal.account_state("acme")?;
+        state.watermark = Some(state.watermark.unwrap_or(0) + 1);
+        Ok(state)
+    };
+    vec![
+        (
+            "account/acme",
+            Box::new(|journal| {
+                let mut poll = journal.ingest_session("acme", regular(NOON))?;
+                let mut page = poll.page(NOON - DAY..NOON, NOON)?;
+                page.add(&call(&format!("call {}", journal.head())))?;
+                page.commit(None).map(drop)
+            }),
+        ),
+        (
+            "account/acme",
+            Box::new(move |journal| {
+                let state = state(journal)?;
+                journal.set_account_state("acme", state, CoverageChange::default())
+            }),
+        ),
+        (
+            "account/acme",
+            Box::new(|journal| {
+                let prefix = journal.head().to_string();
+                let rate = Rate {
+                    prefix: Some(&prefix),
+                    ..Rate::default()
+                };
+                let extent = DeckExtent::Part;
+                journal
+                    .record_rates("acme", NOON, &[rate], extent)
+                    .map(drop)
+            }),
+        ),
+        (
+            "output/csv",
+            Box::new(|journal| journal.acknowledge("csv", Stream::Calls, journal.head())),
+        ),
+        (
+            "charges/spend",
+            Box::new(|journal| {
+                let cursor = journal.cursor("charges/spend", Stream::Calls)?.unwrap();
+                let charges = NewCharges {
+                    account: "acme",
+                    cursor: "charges/spend",
+                    calls: BatchSeq(cursor.batch.0 + 1),
+                    observed_at: NOON,
+                    span: None,
+                    charges: charge(),
+                };
+                journal.append_charges(charges).map(drop)
+            }),
+        ),
+        (
+            "charges/spend",
+            Box::new(|journal| journal.acknowledge("charges/spend", Stream::Calls, journal.head())),
+        ),
+        (
+            "journal",
+            Box::new(|journal| journal.store_snapshot(journal.head(), b"totals")),
+        ),
+        (
+            "journal",
+            Box::new(|journal| {
+                let everything = RetentionPolicy {
+                    max_bytes: Some(0),
+                    drop_unacknowledged: true,
+                    ..RetentionPolicy::default()
+                };
+                journal.retain(&everything, NOON).map(drop)
+            }),
+        ),
+    ]
+}
+
+const ALL: [&str; 4] = ["account/acme", "charges/spend", "journal", "output/csv"];
+
+/// What is stored, as far as writes change it.
+fn stored(journal: &Journal) -> String {
+    let batches: Vec<_> = all_batches(journal)
+        .into_iter()
+        .map(|batch| batch.meta)
+        .collect();
+    let snapshot = journal.latest_snapshot().unwrap();
+    let cursors = journal.cursors().unwrap();
+    let Ok(state) = journal.account_state("acme") else {
+        panic!("an account can be read without a lease");
+    };
+    format!("{batches:?}\n{cursors:?}\n{snapshot:?}\n{state:?}")
+}
+
+#[track_caller]
+fn assert_lost(result: Result<(), JournalError>, expected: &str) {
+    match result {
+        Err(error @ JournalError::LeaseLost { .. }) => {
+            assert!(error.is_transient());
+            assert!(
+                error.to_string().contains(&format!("`{expected}`")),
+                "{error}"
+            );
+        }
+        other => panic!("{expected}: {other:?}"),
+    }
+}
+
+fn ready_to_write(place: &Place) -> Journal {
+    let one = instance(place, "one");
+    for output in ["csv", "charges/spend"] {
+        one.register_output(output, Stream::Calls, Start::Oldest)
+            .unwrap();
+    }
+    let round = one.round(&names(&ALL)).unwrap();
+    assert_eq!(round.held, ALL);
+    assert_eq!(round.acquired, ALL);
+    // So that each kind of write has something to write.
+    for (lease, write) in writes().iter().take(3) {
+        write(&one).unwrap_or_else(|error| panic!("{lease}: {error}"));
+    }
+    one.store_snapshot(one.head(), b"totals").unwrap();
+    one
+}
+
+#[test]
+fn who_holds_the_leases_writes() {
+    let place = place();
+    let one = ready_to_write(&place);
+    for (lease, write) in writes() {
+        let before = stored(&one);
+        write(&one).unwrap_or_else(|error| panic!("{lease}: {error}"));
+        assert_ne!(stored(&one), before, "{lease}");
+    }
+    assert!(place.reader().verify(|_| ()).unwrap().is_sound());
+}
+
+#[test]
+fn a_paused_process_writes_nothing() {
+    for is_taken in [false, true] {
+        let place = place();
+        let one = ready_to_write(&place);
+        let two = instance(&place, "two");
+        let mut open = one.ingest_session("acme", regular(NOON)).unwrap();
+        advance(&place, 2 * LEASE);
+        if is_taken {
+            assert_eq!(two.round(&names(&ALL)).unwrap().acquired, ALL);
+        }
+        let before = stored(&two);
+        for (lease, write) in writes() {
+            assert_lost(write(&one), lease);
+            assert_eq!(stored(&two), before, "{lease}");
+        }
+        // It says so with its next round, and gets nothing that is taken.
+        let round = one.round(&names(&ALL)).unwrap();
+        assert_eq!(round.lost, ALL);
+        assert_eq!(round.acquired.is_empty(), is_taken);
+        assert_eq!(round.instances.len(), 1 + usize::from(is_taken));
+        if is_taken {
+            let holder = |name: &str| (name.to_owned(), Some("two".to_owned()));
+            assert_eq!(round.holders, ALL.map(holder));
+            two.leave().unwrap();
+            assert_eq!(one.round(&names(&ALL)).unwrap().acquired, ALL);
+        }
+        // A poll from before the pause may not know all calls.
+        let mut page = open.page(NOON - DAY..NOON, NOON).unwrap();
+        page.add(&call("late")).unwrap();
+        assert_lost(page.commit(None).map(drop), "account/acme");
+        for (lease, write) in writes() {
+            write(&one).unwrap_or_else(|error| panic!("{lease}: {error}"));
+        }
+    }
+}
+
+/// A process that takes no part, such as a command, writes only what nobody holds.
+#[test]
+fn who_shares_no_work_writes_what_nobody_holds() {
+    let place = place();
+    let one = ready_to_write(&place);
+    let alone = place.open();
+    for (lease, write) in writes() {
+        assert_lost(write(&alone), lease);
+    }
+    one.leave().unwrap();
+    let outside = instance(&place, "outside");
+    for (lease, write) in writes() {
+        assert_lost(write(&outside), lease);
+    }
+    for (lease, write) in writes() {
+        write(&alone).unwrap_or_else(|error| panic!("{lease}: {error}"));
+    }
+}
+
+#[test]
+fn instances_that_start_at_once_share_evenly() {
+    let place = place();
+    let wanted: Vec<String> = (0..20).map(|n| account_lease(&n.to_string())).collect();
+    let start = Barrier::new(2);
+    let held = thread::scope(|scope| {
+        let started = ["one", "two"].map(|name| {
+            let (place, start, wanted) = (&place, &start, &wanted);
+            scope.spawn(move || {
+                let journal = instance(place, name);
+                start.wait();
+                let mut held = Vec::new();
+                for _ in 0..4 {
+                    start.wait();
+                    let round = journal.round(wanted).unwrap();
+                    journal.release(&round.give_up).unwrap();
+                    held = round.held;
+                    held.retain(|name| !round.give_up.contains(name));
+                }
+                assert_eq!(journal.held_leases(), held);
+                // Neither ends before the other is done: its leases stay.
+                start.wait();
+                held
+            })
+        });
+        started.map(|held| held.join().unwrap())
+    });
+    assert_eq!(held.each_ref().map(Vec::len), [10, 10]);
+    let all: BTreeSet<_> = held.iter().flatten().collect();
+    assert_eq!(all.len(), 20);
+}
+
+#[test]
+fn work_moves_at_once_when_an_instance_leaves() {
+    let place = place();
+    let (one, two) = (instance(&place, "one"), instance(&place, "two"));
+    let wanted = names(&["account/a", "output/csv", "journal"]);
+    assert_eq!(one.round(&wanted).unwrap().held.len(), 3);
+    // Each kind is shared on its own, so there is nothing to give up.
+    assert!(two.round(&wanted).unwrap().held.is_empty());
+    assert!(one.round(&wanted).unwrap().give_up.is_empty());
+    let mut seen = 0;
+    assert!(!two.wait_for_release(&mut seen, Duration::ZERO));
+    one.leave().unwrap();
+    assert!(two.wait_for_release(&mut seen, Duration::from_mins(1)));
+    let round = two.round(&wanted).unwrap();
+    assert_eq!(round.acquired.len(), 3);
+    assert_eq!(round.instances, ["two"]);
+    assert!(one.held_leases().is_empty());
+}
+
+#[test]
+fn what_only_one_instance_wants_is_no_part_of_its_share() {
+    let place = place();
+    let (one, two) = (instance(&place, "one"), instance(&place, "two"));
+    let both = ["account/a", "account/b"];
+    let wanted = names(&["account/a", "account/b", "account/x", "account/y"]);
+    two.round(&names(&both)).unwrap();
+    let held = one.round(&wanted).unwrap().held;
+    assert_eq!(held, ["account/x", "account/y"]);
+    let round = two.round(&names(&both)).unwrap();
+    two.release(&round.give_up).unwrap();
+    assert_eq!(one.round(&wanted).unwrap().held.len(), 3);
+    // What is no longer wanted is given up.
+    let round = one.round(&names(&both)).unwrap();
+    assert_eq!(round.give_up, ["account/x", "account/y"]);
+}
+
+/// The cursor of an output that only another instance has is not removed.
+#[test]
+fn an_output_that_another_instance_runs_keeps_its_cursor() {
+    let place = place();
+    let (one, two) = (instance(&place, "one"), instance(&place, "two"));
+    let outputs = |names: &[&'static str]| -> Vec<_> {
+        let output = |name: &&'static str| (*name, Stream::Calls, Start::Oldest);
+        names.iter().map(output).collect()
+    };
+    one.set_outputs(&outputs(&["csv", "webhook"])).unwrap();
+    one.round(&[output_lease("csv"), output_lease("webhook")])
+        .unwrap();
+    assert!(two.set_outputs(&outputs(&["csv"])).unwrap().is_empty());
+    assert_eq!(two.cursors().unwrap().len(), 2);
+    one.release(&[output_lease("webhook")]).unwrap();
+    assert_eq!(two.set_outputs(&outputs(&["csv"])).unwrap().len(), 1);
+}
+
+/// Another instance's retention deletes calls that this one has in memory.
+#[test]
+fn deleted_batches_are_noticed() {
+    let place = place();
+    let (one, two) = (instance(&place, "one"), instance(&place, "two"));
+    one.round(&[account_lease("acme")]).unwrap();
+    two.round(&names(&["journal"])).unwrap();
+    let old = |id: &'static str| Call {
+        start_time: Reading::Known(NOON - 3 * HOUR),
+        ..call(id)
+    };
+    let page = |calls: &[Call<'_>]| {
+        let mut poll = one.ingest_session("acme", regular(NOON)).unwrap();
+        add_page(&mut poll, NOON, calls).0
+    };
+    assert_eq!(page(&[old("a"), call("b")]), [NEW, NEW]);
+    two.store_snapshot(BatchSeq(1), b"totals").unwrap();
+    let everything = RetentionPolicy {
+        max_bytes: Some(0),
+        ..RetentionPolicy::default()
+    };
+    assert_eq!(two.retain(&everything, NOON).unwrap().batches, 1);
+    // A call as old as the deleted ones cannot be appended by what was in memory before.
+    let mut poll = one.ingest_session("acme", regular(NOON)).unwrap();
+    let mut page_before = poll.page(NOON - DAY..NOON, NOON).unwrap();
+    page_before.add(&old("c")).unwrap();
+    assert!(matches!(
+        page_before.commit(None),
+        Err(JournalError::Removed { .. })
+    ));
+    assert_eq!(page(&[old("c")]), [Classification::Forgotten]);
+    // The calls of the deleted batch are known until a round says that it is deleted.
+    assert!(matches!(page(&[call("b")])[..], [Classification::Known]));
+    one.round(&[account_lease("acme")]).unwrap();
+    assert_eq!(page(&[call("b")]), [Classification::Forgotten]);
+}
+
+/// A small generator of random numbers, the same for each seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % limit
+    }
+}
+
+/// An instance in a simulated network, and for how many rounds it says nothing.
+struct Simulated {
+    journal: Journal,
+    paused: usize,
+    /// When its last round was, in rounds.
+    at: usize,
+    held: BTreeSet<String>,
+}
+
+/// Instances come, go, die and pause at random. No name has two holders at any moment, what is free
+/// is taken soon, and shares even out.
+#[test]
+fn leases_have_one_holder_and_even_out() {
+    /// A lease ends after 4 rounds, and what the share of nobody has is taken after 4 more.
+    const UNHELD: usize = 9;
+    for seed in 1..=2 {
+        let place = place();
+        let mut random = Random(seed);
+        let mut wanted: Vec<String> = (0..100).map(|n| account_lease(&n.to_string())).collect();
+        wanted.extend((0..7).map(|n| output_lease(&n.to_string())));
+        wanted.push("journal".to_owned());
+        let mut live: Vec<Simulated> = Vec::new();
+        let mut unheld = BTreeMap::<&String, usize>::new();
+        // Since when no instance came, went, or missed a round.
+        let mut calm = 0;
+        let mut evened = 0;
+        for round in 0..70 {
+            if !live.is_empty() {
+                advance(&place, ROUND);
+            }
+            let action = random.below(12);
+            if live.is_empty() || (action == 0 && live.len() < 4) {
+                live.push(Simulated {
+                    journal: instance(&place, &format!("{round}")),
+                    paused: 0,
+                    at: 0,
+                    held: BTreeSet::new(),
+                });
+                calm = round;
+            } else if action < 3 && live.len() > 1 {
+                let gone = live.swap_remove(random.below(live.len()));
+                if action == 1 && gone.paused == 0 {
+                    gone.journal.leave().unwrap();
+                }
+                calm = round;
+            } else if action == 3 {
+                let index = random.below(live.len());
+                live[index].paused = random.below(8);
+            }
+            if live.iter().any(|one| one.paused > 0) {
+                calm = round;
+            }
+            for one in &mut live {
+                if one.paused > 0 {
+                    one.paused -= 1;
+                    continue;
+                }
+                let done = one.journal.round(&wanted).unwrap();
+                one.journal.release(&done.give_up).unwrap();
+                one.at = round;
+                one.held = done.held.into_iter().collect();
+                one.held.retain(|name| !done.give_up.contains(name));
+            }
+            let mut held = BTreeSet::new();
+            for one in live.iter().filter(|one| round - one.at < 4) {
+                for name in &one.held {
+                    assert!(
+                        held.insert(name),
+                        "seed {seed}, round {round}: {name} twice"
+                    );
+                }
+            }
+            for name in &wanted {
+                let rounds = unheld.entry(name).or_default();
+                let may_be = held.contains(name) || live.iter().all(|one| one.paused > 0);
+                *rounds = if may_be { 0 } else { *rounds + 1 };
+                assert!(*rounds <= UNHELD, "seed {seed}, round {round}: {name}");
+            }
+            // A dead instance counts until its row ends.
+            if round - calm > 7 {
+                evened += 1;
+                for one in &live {
+                    let count = |kind: &str| {
+                        let of_kind = |name: &&String| name.starts_with(kind);
+                        one.held.iter().filter(of_kind).count()
+                    };
+                    let (accounts, outputs) = (count("account/"), count("output/"));
+                    let what = format!("seed {seed}, round {round}: {accounts}, {outputs}");
+                    assert!(accounts <= 100_usize.div_ceil(live.len()), "{what}");
+                    assert!(outputs <= 7_usize.div_ceil(live.len()), "{what}");
+                }
+            }
+        }
+        assert!(evened > 0, "seed {seed}");
+    }
+}
+
+/// Three instances poll four accounts while leases move at random. Each call is stored once.
+#[test]
+fn moving_leases_lose_and_double_nothing() {
+    const ACCOUNTS: [&str; 4] = ["a", "b", "c", "d"];
+    let wanted: Vec<String> = ACCOUNTS.iter().map(|name| account_lease(name)).collect();
+    for seed in 1..=3 {
+        let place = place();
+        let mut random = Random(seed);
+        let instances = ["one", "two", "three"].map(|name| instance(&place, name));
+        // Polls stay open while leases move.
+        let mut polls: BTreeMap<(usize, usize), IngestSession> = BTreeMap::new();
+        let mut listed = ACCOUNTS.map(|_| 0_usize);
+        let (mut stored, mut refused) = (0, 0);
+        for _ in 0..300 {
+            let (index, account) = (random.below(3), random.below(4));
+            let journal = &instances[index];
+            match random.below(10) {
+                0 => advance(&place, ROUND),
+                1 => advance(&place, 4 * ROUND),
+                2 | 3 => {
+                    let round = journal.round(&wanted).unwrap();
+                    journal.release(&round.give_up).unwrap();
+                }
+                4 => drop(polls.remove(&(index, account))),
+                _ => {
+                    listed[account] += random.below(3);
+                    let is_open = polls.contains_key(&(index, account));
+                    if !is_open {
+                        let poll = journal
+                            .ingest_session(ACCOUNTS[account], regular(NOON))
+                            .unwrap();
+                        polls.insert((index, account), poll);
+                    }
+                    let poll = polls.get_mut(&(index, account)).unwrap();
+                    let from = listed[account].saturating_sub(5);
+                    match page_of(poll, from..listed[account]) {
+                        Ok(batches) => stored += batches,
+                        Err(JournalError::LeaseLost { .. }) => {
+                            refused += 1;
+                            // Sometimes the poll goes on all the same.
+                            if random.below(2) == 0 {
+                                polls.remove(&(index, account));
+                            }
+                        }
+                        Err(error) => panic!("seed {seed}: {error}"),
+                    }
+                }
+            }
+        }
+        assert!(
+            stored > 10 && refused > 10,
+            "seed {seed}: {stored}, {refused}"
+        );
+        drop(polls);
+        advance(&place, 2 * LEASE);
+        let last = &instances[random.below(3)];
+        last.round(&wanted).unwrap();
+        let mut expected = BTreeSet::new();
+        for (account, listed) in ACCOUNTS.iter().zip(listed) {
+            let mut poll = last.ingest_session(account, regular(NOON)).unwrap();
+            page_of(&mut poll, 0..listed).unwrap();
+            expected.extend((0..listed).map(|number| format!("{account} {number}")));
+        }
+        let mut found = BTreeSet::new();
+        for batch in all_batches(last) {
+            for row in CallsView::new(&batch.records).unwrap().rows() {
+                let id = format!("{} {}", batch.meta.account, row.id().unwrap());
+                assert_eq!(row.revision(), 0, "seed {seed}: {id}");
+                assert!(found.insert(id.clone()), "seed {seed}: {id} twice");
+            }
+        }
+        assert_eq!(found, expected, "seed {seed}");
+        assert!(place.reader().verify(|_| ()).unwrap().is_sound());
+    }
+}
+
+/// Polls a page with these calls; returns how many batches it made.
+fn page_of(
+    poll: &mut IngestSession,
+    numbers: std::ops::Range<usize>,
+) -> Result<usize, JournalError> {
+    let mut page = poll.page(NOON - DAY..NOON, NOON)?;
+    for number in numbers {
+        page.add(&call(&number.to_string()))?;
+    }
+    Ok(page.commit(None)?.batches.len())
+}
