@@ -68,6 +68,7 @@ impl OldIds {
 }
 
 /// The block of an id.
+#[expect(clippy::cast_possible_truncation, reason = "it is below `blocks`")]
 fn place(blocks: usize, hash: u64) -> usize {
     ((u128::from(hash) * blocks as u128) >> 64) as usize
 }
