@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use callmeter_simulator::Options;
 use callmeter_tests::{Exporter, Web, callmeter, output, plugin, published, quoted};
 
 use crate::postgres;
@@ -78,11 +79,8 @@ async fn complete(exporter: &Exporter, site: &Site) {
         .await;
 }
 
-/// The configuration with the journal on the server of the tests.
-fn on_the_server(site: &Site, file: &Path, schema: &str) -> String {
-    // Its client does not work in an asynchronous task.
-    let port = std::thread::spawn(|| postgres::shared().port);
-    let port = port.join().unwrap();
+/// The configuration with the journal on a server.
+fn on_the_server(site: &Site, file: &Path, port: u16, schema: &str) -> String {
     let url = format!("postgres://callmeter:hunter2@127.0.0.1:{port}/postgres");
     site.world.write("journal.url", &url);
     let text = std::fs::read_to_string(file).unwrap();
@@ -117,7 +115,9 @@ async fn a_journal_moves_to_a_server_and_back() {
     end(exporter);
 
     let schema = format!("whole_{}", std::process::id());
-    let server = on_the_server(&site, &file, &schema);
+    // Its client does not work in an asynchronous task.
+    let port = tokio::task::block_in_place(|| postgres::shared().port);
+    let server = on_the_server(&site, &file, port, &schema);
     let journal = site.world.path("journal.db").display().to_string();
     let file = file.display().to_string();
     let copy = [
@@ -239,4 +239,63 @@ async fn a_journal_moves_to_a_server_and_back() {
     complete(&exporter, &site).await;
     assert_counted(&exporter, &before).await;
     end(exporter);
+}
+
+/// Without its server, callmeter shows what it knows; when the server is back, nothing is missing
+/// and nothing counts twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn callmeter_waits_for_the_server_of_its_journal() {
+    let site = Site::new(Options {
+        calls_per_day: Some(20_000),
+        days: 1,
+        speed: 60.0,
+        rates: 50,
+        ..Options::default()
+    })
+    .await;
+    let accounts = [
+        site.suite("acme").yaml(&site.world, "simulated"),
+        site.pbx("hq").yaml(&site.world, "simulated"),
+    ];
+    let csv = quoted(&site.world.path("csv").display().to_string());
+    let settings = format!("{{ directory: {csv} }}");
+    let archive = output("archive", &plugin("csv"), "calls, balances", &settings);
+    let file = site.world.configure(&accounts, &[archive]);
+    // The server ends with the thread that starts it.
+    let mut database = tokio::task::block_in_place(postgres::OwnServer::start);
+    let config = on_the_server(&site, &file, database.port, "callmeter");
+    let log = site.world.path("server.log");
+    let exporter = Exporter::start(Path::new(&config), &log, Web::default()).await;
+    let calls = async |exporter: &Exporter| exporter.metrics().await.totals(&[ACME]).calls;
+    exporter
+        .until("some are counted", async |exporter| {
+            calls(exporter).await > 1000
+        })
+        .await;
+    tokio::task::block_in_place(|| database.kill());
+    let before = calls(&exporter).await;
+    exporter
+        .until("polls fail", async |exporter| {
+            let metrics = exporter.metrics().await;
+            metrics.sum("callmeter_poll_failures_total", &[ACME]) > 0.0
+        })
+        .await;
+    assert!(calls(&exporter).await >= before);
+    tokio::task::block_in_place(|| database.resume());
+    exporter
+        .until("counting goes on", async |exporter| {
+            calls(exporter).await > before
+        })
+        .await;
+    site.simulator.freeze(true);
+    complete(&exporter, &site).await;
+    let log = exporter.log();
+    assert!(
+        !log.contains("hunter2") && !log.contains("panicked"),
+        "{log}"
+    );
+    end(exporter);
+    let on_server = format!("--config.file={config}");
+    let said = succeed(&["journal", "verify", &on_server]);
+    assert!(said.ends_with(": sound\n"), "{said}");
 }
