@@ -70,7 +70,7 @@ impl OldIds {
 /// The block of an id.
 #[expect(clippy::cast_possible_truncation, reason = "it is below `blocks`")]
 fn place(blocks: usize, hash: u64) -> usize {
-    ((u128::from(hash) * blocks as u128) >> 64) as usize
+    usize::try_from((u128::from(hash) * blocks as u128) >> 64).unwrap_or(0)
 }
 
 /// The bits of an id in its block: each as the index of a word and a mask.
