@@ -68,7 +68,6 @@ impl OldIds {
 }
 
 /// The block of an id.
-#[expect(clippy::cast_possible_truncation, reason = "it is below `blocks`")]
 fn place(blocks: usize, hash: u64) -> usize {
     usize::try_from((u128::from(hash) * blocks as u128) >> 64).unwrap_or(0)
 }
