@@ -21,7 +21,7 @@ mod page;
 mod plugin_test;
 #[path = "../../crates/journal/tests/it/server.rs"]
 #[expect(dead_code, reason = "the tests of the journal use the rest")]
-mod postgres_server;
+mod postgres;
 mod prometheus;
 mod proxy;
 mod receiver;

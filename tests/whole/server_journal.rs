@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use callmeter_simulator::Options;
 use callmeter_tests::{Exporter, Web, callmeter, output, plugin, published, quoted};
 
-use crate::postgres_server;
+use crate::postgres;
 use crate::site::{Site, end};
 
 const ACME: &str = "account=\"acme\"";
@@ -116,7 +116,7 @@ async fn a_journal_moves_to_a_server_and_back() {
 
     let schema = format!("whole_{}", std::process::id());
     // Its client does not work in an asynchronous task.
-    let port = tokio::task::block_in_place(|| postgres_server::shared().port);
+    let port = tokio::task::block_in_place(|| postgres::shared().port);
     let server = on_the_server(&site, &file, port, &schema);
     let journal = site.world.path("journal.db").display().to_string();
     let file = file.display().to_string();
@@ -262,7 +262,7 @@ async fn callmeter_waits_for_the_server_of_its_journal() {
     let archive = output("archive", &plugin("csv"), "calls, balances", &settings);
     let file = site.world.configure(&accounts, &[archive]);
     // The server ends with the thread that starts it.
-    let mut database = tokio::task::block_in_place(postgres_server::OwnServer::start);
+    let mut database = tokio::task::block_in_place(postgres::OwnServer::start);
     let config = on_the_server(&site, &file, database.port, "callmeter");
     let log = site.world.path("server.log");
     let exporter = Exporter::start(Path::new(&config), &log, Web::default()).await;
