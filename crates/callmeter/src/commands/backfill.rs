@@ -88,9 +88,14 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
             args.to, args.account
         )));
     }
+    let Some(path) = loaded.config.journal.file() else {
+        return Err(Failure::usage(
+            "backfill works with a journal in a file only; this one is on a server",
+        ));
+    };
     block_on(async {
         let bar = progress_bar(days.len() as u64);
-        let progress = match follow(args, &loaded.config.journal.path, &bar).await? {
+        let progress = match follow(args, path, &bar).await? {
             Some(progress) => progress,
             None => read_here(args, &loaded.config, account, redactor, &days, &bar).await?,
         };
@@ -194,7 +199,7 @@ fn app(
     config: &config::Config,
     redactor: Arc<SecretRedactor>,
 ) -> Result<AppContext, Failure> {
-    let journal = open_journal(&config.journal.path)?;
+    let journal = open_journal(&config.journal.place)?;
     // Nothing is published here. The next start of the exporter counts the new records.
     let meter = Arc::new(Meter::new(Ledger::new(meter_limits(&config.metrics))));
     let metrics = SelfMetrics::new().map_err(Failure::failed)?;

@@ -28,9 +28,15 @@ pub fn run(command: JournalCommand) -> Result<(), Failure> {
 pub(super) fn path(arg: &JournalArg) -> Result<PathBuf, Failure> {
     match &arg.journal {
         Some(path) => Ok(path.clone()),
-        None => Ok(config::load_for_stored_data(&arg.config.config_file)?
-            .journal
-            .path),
+        None => {
+            let config = config::load_for_stored_data(&arg.config.config_file)?;
+            let path = config.journal.file().map(ToOwned::to_owned);
+            path.ok_or_else(|| {
+                Failure::usage(
+                    "this command reads a journal in a file only, but that of the configuration is on a server",
+                )
+            })
+        }
     }
 }
 

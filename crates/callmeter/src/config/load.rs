@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use super::accounts::accounts;
 use super::charges::charges;
 use super::metrics::metrics;
-use super::model::{Account, Api, Config, Journal};
+use super::model::{Account, Api, Config, Journal, JournalPlace, JournalServer};
 use super::outputs::{outputs, places};
 use super::paths::usable_journal;
+use callmeter_journal::TlsMode;
 use yaml_sections::Problems;
 use yaml_sections::{ConfigError, Place, Problem};
 use yaml_sections::{DAY, Section};
@@ -134,15 +135,46 @@ fn journal(root: &mut Section<'_>, accounts: &[Account]) -> Option<Journal> {
     }
     let max_bytes = journal.size("max_bytes", 10 << 30, 16 << 20..=1 << 50);
     let drop_undelivered = journal.boolean("drop_undelivered", false);
-    let path = journal.required("path", teach)?;
-    let path = journal.path(&path);
-    if let Err((message, hint)) = usable_journal(&path) {
-        journal.mistake("path", message, Some(hint));
-    }
+    let place = if journal.node("postgres").is_some() {
+        if journal.node("path").is_some() {
+            let hint = "keep one of path and postgres".to_owned();
+            journal.mistake("path", "is another journal than postgres", Some(hint));
+        }
+        let server = journal.section("postgres")?;
+        JournalPlace::Server(journal_server(server)?)
+    } else {
+        let path = journal.required("path", teach)?;
+        let path = journal.path(&path);
+        if let Err((message, hint)) = usable_journal(&path) {
+            journal.mistake("path", message, Some(hint));
+        }
+        JournalPlace::File(path)
+    };
     Some(Journal {
-        path,
+        place,
         keep,
         max_bytes,
         drop_undelivered,
+    })
+}
+
+fn journal_server(mut server: Section<'_>) -> Option<JournalServer> {
+    let teach = "the file with postgres://user:password@host:5432/database";
+    let url_file = server.required("url_file", teach)?;
+    let words = [
+        ("disable", TlsMode::Disable),
+        ("prefer", TlsMode::Prefer),
+        ("require", TlsMode::Require),
+        ("verify-ca", TlsMode::VerifyCa),
+        ("verify-full", TlsMode::VerifyFull),
+    ];
+    let tls = server.text("tls");
+    let ca_file = server.text("ca_file");
+    let schema = server.text("schema");
+    Some(JournalServer {
+        url_file: server.path(&url_file),
+        schema: schema.map_or_else(|| "callmeter".to_owned(), |schema| schema.value),
+        tls: tls.and_then(|tls| server.word_of(&tls, &words)),
+        ca_file: ca_file.map(|file| server.path(&file)),
     })
 }

@@ -25,7 +25,8 @@ pub use charge_model::{Charging, Deck, NumberColumn, Numbers, Rule};
 pub use load::{Loaded, check_text, load, load_for_stored_data};
 pub use model::{
     Account, Api, Balances, Billing, Calls, Clients, Config, Format, HostedSuite, Isolation,
-    Journal, Link, Metrics, Output, PortSip, Proxy, Rates, Rounding, Tls,
+    Journal, JournalPlace, JournalServer, Link, Metrics, Output, PortSip, Proxy, Rates, Rounding,
+    Tls,
 };
 pub use output_from::OutputFrom;
 pub(crate) use paths::holds_no_other_file;

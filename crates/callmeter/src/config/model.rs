@@ -2,9 +2,10 @@
 //! every path is absolute or relative to the working directory, and secrets are named, not
 //! contained.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use callmeter_journal::TlsMode;
 use callmeter_meter::View;
 use callmeter_records::Stream;
 use jiff::tz::TimeZone;
@@ -260,17 +261,49 @@ pub struct Rates {
     pub max_export: u64,
 }
 
-/// The journal: its file and what it keeps.
+/// Where the journal is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JournalPlace {
+    /// A database file.
+    File(PathBuf),
+    /// A PostgreSQL server, which instances share.
+    Server(JournalServer),
+}
+
+/// A journal on a PostgreSQL server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalServer {
+    /// The file with the URL, which has a password.
+    pub url_file: PathBuf,
+    /// The schema with the journal's tables.
+    pub schema: String,
+    /// Whether connections are encrypted; `None`: as the URL says.
+    pub tls: Option<TlsMode>,
+    /// The trusted certificates; `None`: those of the system.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// The journal: its place and what it keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {
-    /// The database file.
-    pub path: PathBuf,
+    /// Where it is.
+    pub place: JournalPlace,
     /// Age after which batches are removed.
     pub keep: Duration,
     /// Size above which the oldest batches are removed, in bytes.
     pub max_bytes: u64,
     /// Whether batches are removed that an output has not acknowledged.
     pub drop_undelivered: bool,
+}
+
+impl Journal {
+    /// The database file; `None` if the journal is on a server.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.place {
+            JournalPlace::File(path) => Some(path),
+            JournalPlace::Server(_) => None,
+        }
+    }
 }
 
 /// Where a plugin's code runs.

@@ -132,11 +132,13 @@ fn output(
             }
             path
         }
-        None => journal?
-            .path
-            .parent()
-            .unwrap_or(Path::new(""))
-            .join("dead-letters"),
+        None => {
+            let file = journal?.file();
+            let directory = file.map(|file| file.parent().unwrap_or(Path::new("")));
+            directory
+                .unwrap_or(section.directory())
+                .join("dead-letters")
+        }
     };
     Some(Output {
         name: name?,

@@ -1,11 +1,9 @@
 //! Opens the journal, and turns its errors into failures of the program.
 
-use std::path::Path;
-
-use callmeter_journal::{Journal, JournalError, Options};
+use callmeter_journal::{Journal, JournalError, Options, PostgresJournal};
 use callmeter_meter::Limits;
 
-use crate::config;
+use crate::config::{self, JournalPlace, SecretSource};
 use crate::exit::Failure;
 use callmeter_error_chain::chain;
 
@@ -13,8 +11,21 @@ use callmeter_error_chain::chain;
 ///
 /// # Errors
 /// [`Failure::Journal`], which says what to do.
-pub fn open_journal(path: &Path) -> Result<Journal, Failure> {
-    Journal::open(path, &Options::default()).map_err(journal_failure)
+pub fn open_journal(place: &JournalPlace) -> Result<Journal, Failure> {
+    let opened = match place {
+        JournalPlace::File(path) => Journal::open(path, &Options::default()),
+        JournalPlace::Server(server) => {
+            let url = SecretSource::File(server.url_file.clone()).read();
+            let url = url.map_err(|error| Failure::Journal(chain(&error)))?;
+            Journal::connect(&PostgresJournal {
+                schema: server.schema.clone(),
+                tls: server.tls,
+                ca_file: server.ca_file.clone(),
+                ..PostgresJournal::new(url.expose())
+            })
+        }
+    };
+    opened.map_err(journal_failure)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
