@@ -26,18 +26,16 @@ pub fn run(command: JournalCommand) -> Result<(), Failure> {
 
 /// The journal of the flags or of the configuration.
 pub(super) fn path(arg: &JournalArg) -> Result<PathBuf, Failure> {
-    match &arg.journal {
-        Some(path) => Ok(path.clone()),
-        None => {
-            let config = config::load_for_stored_data(&arg.config.config_file)?;
-            let path = config.journal.file().map(ToOwned::to_owned);
-            path.ok_or_else(|| {
-                Failure::usage(
-                    "this command reads a journal in a file only, but that of the configuration is on a server",
-                )
-            })
-        }
+    if let Some(path) = &arg.journal {
+        return Ok(path.clone());
     }
+    let config = config::load_for_stored_data(&arg.config.config_file)?;
+    let path = config.journal.file().map(ToOwned::to_owned);
+    path.ok_or_else(|| {
+        Failure::usage(
+            "this command reads a journal in a file only, but that of the configuration is on a server",
+        )
+    })
 }
 
 fn verify(arg: &JournalArg) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use super::metrics::metrics;
 use super::model::{Account, Api, Config, Journal, JournalPlace, JournalServer};
 use super::outputs::{outputs, places};
 use super::paths::usable_journal;
+use super::secret::SecretSource;
 use callmeter_journal::TlsMode;
 use yaml_sections::Problems;
 use yaml_sections::{ConfigError, Place, Problem};
@@ -171,8 +172,14 @@ fn journal_server(mut server: Section<'_>) -> Option<JournalServer> {
     let tls = server.text("tls");
     let ca_file = server.text("ca_file");
     let schema = server.text("schema");
+    let url_file = server.path(&url_file);
+    if server.problems().connects
+        && let Err(error) = SecretSource::File(url_file.clone()).read()
+    {
+        server.mistake("url_file", error.to_string(), None);
+    }
     Some(JournalServer {
-        url_file: server.path(&url_file),
+        url_file,
         schema: schema.map_or_else(|| "callmeter".to_owned(), |schema| schema.value),
         tls: tls.and_then(|tls| server.word_of(&tls, &words)),
         ca_file: ca_file.map(|file| server.path(&file)),

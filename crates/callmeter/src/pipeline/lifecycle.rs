@@ -216,15 +216,12 @@ impl Pipeline {
     pub fn next_round(&self) -> impl Future<Output = ()> + use<> {
         let rounds = self.sharing.as_ref().map(Sharing::rounds);
         async move {
-            match rounds {
-                Some(mut rounds) => {
-                    if rounds.changed().await.is_ok() {
-                        return;
-                    }
-                    std::future::pending().await
-                }
-                None => std::future::pending().await,
+            if let Some(mut rounds) = rounds
+                && rounds.changed().await.is_ok()
+            {
+                return;
             }
+            std::future::pending::<()>().await;
         }
     }
 

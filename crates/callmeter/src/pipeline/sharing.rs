@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use callmeter_error_chain::chain;
 use callmeter_journal::{InstanceOptions, Journal, Round};
@@ -12,6 +13,9 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::shares::Shares;
+
+/// How often the thread looks whether it has to end.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The thread, and what it has found.
 #[derive(Debug)]
@@ -98,8 +102,11 @@ impl Rounds {
                 Err(error) => self.fail(&chain(&error)),
             }
             turns.send_replace(self.turn.clone());
-            self.journal
-                .wait_for_release(&mut seen, InstanceOptions::ROUND);
+            let begun = Instant::now();
+            while begun.elapsed() < InstanceOptions::ROUND
+                && !self.stopped.load(Ordering::Relaxed)
+                && !self.journal.wait_for_release(&mut seen, LOOK)
+            {}
         }
     }
 
