@@ -259,7 +259,7 @@ impl App {
         pipeline.start_outputs(config).await.map_err(with_causes)?;
         supervisor.apply(changes).await;
         pipeline.show_accounts(config);
-        let control = control::serve(pipeline.app(), stopped.clone());
+        let control = control::serve(pipeline.app(), &config.journal.place, stopped.clone());
         let app = Self {
             pipeline,
             supervisor,

@@ -286,6 +286,47 @@ pub enum JournalCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Copy it into another place: from a file to a server, or back
+    ///
+    /// Stop the exporter first: what it writes after the copy has begun is not in the copy. The
+    /// copy has the same records, ids, totals and positions of outputs, which is checked at the
+    /// end. If it is interrupted, the same command goes on. Nothing is overwritten.
+    Copy(JournalCopyArgs),
+}
+
+/// Flags of `journal copy`.
+#[derive(Debug, Clone, Args)]
+pub struct JournalCopyArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the type is documented")]
+    pub from: CopyFromArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the type is documented")]
+    pub to: CopyToArgs,
+}
+
+/// The journal that is copied.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct CopyFromArgs {
+    /// The file of the journal that is copied
+    #[arg(long = "from", value_name = "FILE")]
+    pub from: Option<PathBuf>,
+    /// The configuration whose journal is copied
+    #[arg(long = "from-config", value_name = "FILE")]
+    pub from_config: Option<PathBuf>,
+}
+
+/// Where the copy is made.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct CopyToArgs {
+    /// The new file
+    #[arg(long = "to", value_name = "FILE")]
+    pub to: Option<PathBuf>,
+    /// The configuration that names the place of the copy, such as a server
+    #[arg(long = "to-config", value_name = "FILE")]
+    pub to_config: Option<PathBuf>,
 }
 
 /// The step of an export.

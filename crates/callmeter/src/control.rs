@@ -15,6 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use crate::config::JournalPlace;
 use crate::context::AppContext;
 use crate::sources::BackfillProgress;
 use crate::status::Task;
@@ -55,23 +56,27 @@ pub(crate) enum Answer {
     Refused(String),
 }
 
-/// The socket of the exporter that uses this journal.
-pub(crate) fn path(journal: &Path) -> PathBuf {
-    let mut path = journal.as_os_str().to_owned();
-    path.push(".sock");
-    PathBuf::from(path)
+/// The socket of the exporter that uses this journal: beside its file, or in the directory that the
+/// configuration names for a journal on a server.
+pub(crate) fn path(journal: &JournalPlace) -> PathBuf {
+    match journal {
+        JournalPlace::File(path) => {
+            let mut path = path.as_os_str().to_owned();
+            path.push(".sock");
+            PathBuf::from(path)
+        }
+        JournalPlace::Server(server) => server.directory.join("callmeter.sock"),
+    }
 }
 
 /// Answers requests until stopped. A socket that cannot be opened is logged: the exporter works
 /// without it.
 ///
-/// The journal is locked, so that no other exporter uses a socket that is there.
-pub(crate) fn serve(app: AppContext, stop: Stop) -> JoinSet<()> {
+/// The file of a journal is locked, so that no other exporter uses a socket that is there. Beside a
+/// journal on a server there may be one.
+pub(crate) fn serve(app: AppContext, journal: &JournalPlace, stop: Stop) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    // Without a file the journal has no place for the socket.
-    let Some(path) = app.journal.location().file().map(path) else {
-        return tasks;
-    };
+    let path = path(journal);
     match open(&path) {
         Ok(listener) => {
             tasks.spawn(accept(listener, path.clone(), app, stop));
@@ -86,6 +91,10 @@ pub(crate) fn serve(app: AppContext, stop: Stop) -> JoinSet<()> {
 }
 
 fn open(path: &Path) -> io::Result<UnixListener> {
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        let text = "another callmeter answers there: set another journal.postgres.directory";
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
+    }
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

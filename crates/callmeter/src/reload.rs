@@ -145,7 +145,7 @@ fn check_restart_keys(new: &Config, old: &Config) -> Result<(), String> {
     let (new_metrics, old_metrics) = (&new.metrics, &old.metrics);
     for (key, changed) in [
         (
-            "the place of the journal",
+            old.journal.place.key(),
             new.journal.place != old.journal.place,
         ),
         (

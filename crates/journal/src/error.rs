@@ -270,7 +270,7 @@ pub enum JournalError {
     },
     /// The name of the schema cannot be used.
     #[error(
-        "`{schema}` cannot be the schema of a journal: write a name of at most 63 bytes without quotes and commas"
+        "`{schema}` cannot be the schema of a journal: write a name of at most 63 bytes, without quotes and commas, that does not start with pg_"
     )]
     BadSchemaName {
         /// The name.
@@ -290,8 +290,20 @@ pub enum JournalError {
         /// The journal.
         journal: Location,
     },
+    /// A copy does not have the rows of its journal.
+    #[error(
+        "the copy {journal} does not have the same rows in `{table}`: it is not finished; remove it and copy again"
+    )]
+    CopyDiffers {
+        /// The copy.
+        journal: Location,
+        /// The table.
+        table: String,
+    },
     /// A backup of a journal on a server.
-    #[error("journal {journal} is on a server: back it up with the server, such as by `pg_dump`")]
+    #[error(
+        "journal {journal} is on a server: copy it into a file with `callmeter journal copy`, or back up the server, such as by `pg_dump`"
+    )]
     NoBackup {
         /// The journal.
         journal: Location,

@@ -15,6 +15,7 @@ use crate::ingest::watermark;
 use crate::location::Location;
 use crate::log::accounts::AccountState;
 use crate::log::coverage::{self, CoverageChange, DayCoverage};
+use crate::log::head;
 use crate::log::reader::Filter;
 use crate::log::shared::SharedLog;
 use crate::postgres::settings::PostgresJournal;
@@ -70,10 +71,26 @@ impl Journal {
         self.log.head()
     }
 
-    /// The `sequence` of the last record of a stream; 0 before the first. On a server, as of the
-    /// last write of this process, or of its start.
-    pub fn last_sequence(&self, stream: Stream) -> i64 {
-        self.log.writer().last_sequence(stream)
+    /// The `sequence` of the last record of a stream; 0 before the first.
+    pub fn last_sequence(&self, stream: Stream) -> Result<i64> {
+        match self.location() {
+            Location::File(_) => Ok(self.log.writer().last_sequence(stream)),
+            // Others append, too.
+            Location::Server(_) => self
+                .log
+                .with_reader(|reader| Ok(head::read_stream(&reader.conn, stream)? - 1)),
+        }
+    }
+
+    /// Bytes that the journal takes on the disk of its server; `None` if it is in a file.
+    pub fn server_bytes(&self) -> Result<Option<u64>> {
+        match self.location() {
+            Location::File(_) => Ok(None),
+            Location::Server(_) => self
+                .log
+                .with_reader(|reader| reader.server_bytes())
+                .map(Some),
+        }
     }
 
     /// Waits for a batch after `after`, but not longer than `timeout`. Returns the last batch.

@@ -5,7 +5,6 @@
 //! interrupted run continues where it stopped.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +18,10 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::journal::progress as progress_bar;
+use super::progress::progress as progress_bar;
 use super::runtime::block_on;
 use crate::cli::BackfillArgs;
-use crate::config::{self, Account, Api};
+use crate::config::{self, Account, Api, JournalPlace};
 use crate::context::AppContext;
 use crate::control::{self, Answer, Request};
 use crate::exit::Failure;
@@ -88,14 +87,9 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
             args.to, args.account
         )));
     }
-    let Some(path) = loaded.config.journal.file() else {
-        return Err(Failure::usage(
-            "backfill works with a journal in a file only; this one is on a server",
-        ));
-    };
     block_on(async {
         let bar = progress_bar(days.len() as u64);
-        let progress = match follow(args, path, &bar).await? {
+        let progress = match follow(args, &loaded.config.journal.place, &bar).await? {
             Some(progress) => progress,
             None => read_here(args, &loaded.config, account, redactor, &days, &bar).await?,
         };
@@ -107,7 +101,7 @@ pub fn run(args: &BackfillArgs) -> Result<(), Failure> {
 /// Hands the days to the exporter that uses the journal, and follows it. `None` if none runs.
 async fn follow(
     args: &BackfillArgs,
-    journal: &Path,
+    journal: &JournalPlace,
     bar: &ProgressBar,
 ) -> Result<Option<BackfillProgress>, Failure> {
     let Ok(mut stream) = UnixStream::connect(control::path(journal)).await else {
@@ -152,7 +146,12 @@ async fn read_here(
     days: &[Date],
     bar: &ProgressBar,
 ) -> Result<BackfillProgress, Failure> {
-    let app = app(args, config, redactor)?;
+    let app = {
+        let (args, config) = (args.clone(), config.clone());
+        tokio::task::spawn_blocking(move || app(&args, &config, redactor))
+            .await
+            .map_err(Failure::failed)??
+    };
     let stop = stop_on_signals()?;
     let mut backfill = sources::backfill(account, &app, stop.clone())
         .map_err(|error| Failure::failed(chain(&error)))?;
@@ -199,7 +198,7 @@ fn app(
     config: &config::Config,
     redactor: Arc<SecretRedactor>,
 ) -> Result<AppContext, Failure> {
-    let journal = open_journal(&config.journal.place)?;
+    let journal = open_journal(&config.journal.place, &redactor)?;
     // Nothing is published here. The next start of the exporter counts the new records.
     let meter = Arc::new(Meter::new(Ledger::new(meter_limits(&config.metrics))));
     let metrics = SelfMetrics::new().map_err(Failure::failed)?;

@@ -8,9 +8,7 @@ mod tests;
 
 use std::io::Write as _;
 
-use callmeter_journal::Reader;
-
-use super::journal;
+use super::named_journal;
 use crate::cli::{ChargesArgs, ChargesFormat};
 use crate::config::{self, Charging};
 use crate::exit::Failure;
@@ -26,8 +24,7 @@ pub fn run(args: &ChargesArgs) -> Result<(), Failure> {
     let period = args.period.micros()?;
     let config = config::load_for_stored_data(&args.journal.config.config_file)?;
     let entry = entry(&config.charges, args.charge.as_deref())?;
-    let path = journal::path(&args.journal)?;
-    let mut reader = Reader::open(&path).map_err(journal_failure)?;
+    let mut reader = named_journal::open(&args.journal)?;
     reader.check_rows().map_err(journal_failure)?;
     let decks = Decks::find(&mut reader, entry, args.deck.as_deref())?;
     let run = Run::new(reader, entry, period, args.group);

@@ -50,11 +50,10 @@ pub fn run(file: &Path, web_config_file: Option<&Path>) -> Result<(), Failure> {
 }
 
 fn check_journal(loaded: &Loaded) -> Result<(), Failure> {
-    let Some(path) = loaded.config.journal.file() else {
+    let Some(file) = loaded.config.journal.place.file() else {
         return Ok(());
     };
-    let refused = config::holds_no_other_file(path);
-    refused.map_err(|(message, hint)| {
+    config::holds_no_other_file(file).map_err(|(message, hint)| {
         let problem = Problem {
             file: loaded.file.clone(),
             place: None,

@@ -1,14 +1,15 @@
 //! `callmeter journal`: contents and damage of the journal. The exporter may be running.
 
-use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::Path;
 
-use callmeter_journal::{Reader, Stats};
-use indicatif::{ProgressBar, ProgressStyle};
+use callmeter_journal::Stats;
 use jiff::Timestamp;
 
+use super::journal_copy;
+use super::named_journal::open;
+use super::progress::progress;
 use crate::cli::{JournalArg, JournalCommand};
-use crate::config;
 use crate::exit::Failure;
 use crate::pipeline::journal_failure;
 
@@ -21,26 +22,12 @@ pub fn run(command: JournalCommand) -> Result<(), Failure> {
         JournalCommand::Verify(arg) => verify(&arg),
         JournalCommand::Stats(arg) => stats(&arg),
         JournalCommand::Backup { journal, file } => backup(&journal, &file),
+        JournalCommand::Copy(args) => journal_copy::run(&args),
     }
-}
-
-/// The journal of the flags or of the configuration.
-pub(super) fn path(arg: &JournalArg) -> Result<PathBuf, Failure> {
-    if let Some(path) = &arg.journal {
-        return Ok(path.clone());
-    }
-    let config = config::load_for_stored_data(&arg.config.config_file)?;
-    let path = config.journal.file().map(ToOwned::to_owned);
-    path.ok_or_else(|| {
-        Failure::usage(
-            "this command reads a journal in a file only, but that of the configuration is on a server",
-        )
-    })
 }
 
 fn verify(arg: &JournalArg) -> Result<(), Failure> {
-    let path = path(arg)?;
-    let mut reader = Reader::open(&path).map_err(journal_failure)?;
+    let mut reader = open(arg)?;
     let bar = progress(reader.head().map_err(journal_failure)?.0);
     let report = reader
         .verify(|seq| bar.set_position(seq.0))
@@ -48,7 +35,7 @@ fn verify(arg: &JournalArg) -> Result<(), Failure> {
     bar.finish_and_clear();
     let summary = format!(
         "{}: {} records in {} batches, {} bytes read",
-        path.display(),
+        reader.location(),
         report.records,
         report.batches,
         report.bytes
@@ -73,24 +60,14 @@ fn verify(arg: &JournalArg) -> Result<(), Failure> {
     Err(Failure::Damaged(text))
 }
 
-/// A progress bar, if standard error is a terminal.
-pub(super) fn progress(length: u64) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_sec} {eta} left {msg}");
-    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
 fn stats(arg: &JournalArg) -> Result<(), Failure> {
-    let path = path(arg)?;
-    let reader = Reader::open(&path).map_err(journal_failure)?;
+    let reader = open(arg)?;
     let stats = reader.stats().map_err(journal_failure)?;
-    print(&table(&path.display().to_string(), &stats))
+    print(&table(&reader.location().to_string(), &stats))
 }
 
 fn backup(arg: &JournalArg, file: &Path) -> Result<(), Failure> {
-    let reader = Reader::open(path(arg)?).map_err(journal_failure)?;
+    let reader = open(arg)?;
     let bar = progress(0);
     let done = reader
         .backup(file, |copied, all| {

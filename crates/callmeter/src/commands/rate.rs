@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
-use callmeter_journal::{BatchSeq, Reader};
+use callmeter_journal::BatchSeq;
 use callmeter_rating::{Built, Explanation, FreeSeconds, Options, Tariff};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::journal;
+use super::named_journal;
 use crate::charging::{self, Dialled};
 use crate::cli::{RateArgs, RateFormat};
 use crate::config::{self, Config, Numbers};
@@ -95,15 +95,14 @@ impl UsedDeck {
             Some(config::Deck::Account(account)) => account.clone(),
             _ => args.deck.clone(),
         };
-        let path = journal::path(&args.journal)?;
-        let mut reader = Reader::open(&path).map_err(journal_failure)?;
+        let mut reader = named_journal::open(&args.journal)?;
         let state = reader
             .deck_state(&account, BatchSeq(u64::MAX))
             .map_err(journal_failure)?;
         if !state.has_rates() {
             return Err(Failure::failed(format!(
                 "there is no file {account}, and the journal {} has no rates of an account {account}",
-                path.display()
+                reader.location()
             )));
         }
         let (built, _) = charging::build(&state, &options).map_err(Failure::failed)?;

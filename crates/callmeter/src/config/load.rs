@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::accounts::accounts;
 use super::charges::charges;
+use super::journal::journal;
 use super::metrics::metrics;
-use super::model::{Account, Api, Config, Journal, JournalPlace, JournalServer};
+use super::model::Config;
 use super::outputs::{outputs, places};
-use super::paths::usable_journal;
-use super::secret::SecretSource;
-use callmeter_journal::TlsMode;
 use yaml_sections::Problems;
+use yaml_sections::Section;
 use yaml_sections::{ConfigError, Place, Problem};
-use yaml_sections::{DAY, Section};
 
 /// A configuration and what was found when it was read.
 #[derive(Debug, Clone)]
@@ -109,79 +107,4 @@ pub(super) fn parse(file: &Path, text: &str, connects: bool) -> Result<Parsed, C
         }),
         _ => Err(ConfigError::new(mistakes)),
     }
-}
-
-fn journal(root: &mut Section<'_>, accounts: &[Account]) -> Option<Journal> {
-    let teach = "the file of all records, such as /var/lib/callmeter/journal.db";
-    if root.node("journal").is_none() {
-        let hint = format!("set journal.path: {teach}");
-        root.mistake("journal", "is missing", Some(hint));
-        return None;
-    }
-    let mut journal = root.section("journal")?;
-    let keep = journal.duration("keep", 90 * DAY, DAY..=36_525 * DAY);
-    for account in accounts {
-        let lookback = match &account.api {
-            Api::HostedSuite(api) => api.calls.as_ref().map(|calls| calls.lookback),
-            Api::PortSip(_) => None,
-        };
-        if lookback.is_some_and(|lookback| lookback >= keep) {
-            let message = format!(
-                "is not longer than calls.lookback of account {}, which polls read again",
-                account.name
-            );
-            let hint = "make keep longer than every lookback".to_owned();
-            journal.mistake("keep", message, Some(hint));
-        }
-    }
-    let max_bytes = journal.size("max_bytes", 10 << 30, 16 << 20..=1 << 50);
-    let drop_undelivered = journal.boolean("drop_undelivered", false);
-    let place = if journal.node("postgres").is_some() {
-        if journal.node("path").is_some() {
-            let hint = "keep one of path and postgres".to_owned();
-            journal.mistake("path", "is another journal than postgres", Some(hint));
-        }
-        let server = journal.section("postgres")?;
-        JournalPlace::Server(journal_server(server)?)
-    } else {
-        let path = journal.required("path", teach)?;
-        let path = journal.path(&path);
-        if let Err((message, hint)) = usable_journal(&path) {
-            journal.mistake("path", message, Some(hint));
-        }
-        JournalPlace::File(path)
-    };
-    Some(Journal {
-        place,
-        keep,
-        max_bytes,
-        drop_undelivered,
-    })
-}
-
-fn journal_server(mut server: Section<'_>) -> Option<JournalServer> {
-    let teach = "the file with postgres://user:password@host:5432/database";
-    let url_file = server.required("url_file", teach)?;
-    let words = [
-        ("disable", TlsMode::Disable),
-        ("prefer", TlsMode::Prefer),
-        ("require", TlsMode::Require),
-        ("verify-ca", TlsMode::VerifyCa),
-        ("verify-full", TlsMode::VerifyFull),
-    ];
-    let tls = server.text("tls");
-    let ca_file = server.text("ca_file");
-    let schema = server.text("schema");
-    let url_file = server.path(&url_file);
-    if server.problems().connects
-        && let Err(error) = SecretSource::File(url_file.clone()).read()
-    {
-        server.mistake("url_file", error.to_string(), None);
-    }
-    Some(JournalServer {
-        url_file,
-        schema: schema.map_or_else(|| "callmeter".to_owned(), |schema| schema.value),
-        tls: tls.and_then(|tls| server.word_of(&tls, &words)),
-        ca_file: ca_file.map(|file| server.path(&file)),
-    })
 }

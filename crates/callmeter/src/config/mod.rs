@@ -5,6 +5,8 @@ mod accounts;
 mod charge_model;
 mod charges;
 mod hostedsuite;
+mod journal;
+mod journal_place;
 mod link;
 mod load;
 mod metrics;
@@ -22,11 +24,11 @@ mod secret;
 mod tests;
 
 pub use charge_model::{Charging, Deck, NumberColumn, Numbers, Rule};
+pub use journal_place::{JournalPlace, JournalServer, JournalUrl};
 pub use load::{Loaded, check_text, load, load_for_stored_data};
 pub use model::{
     Account, Api, Balances, Billing, Calls, Clients, Config, Format, HostedSuite, Isolation,
-    Journal, JournalPlace, JournalServer, Link, Metrics, Output, PortSip, Proxy, Rates, Rounding,
-    Tls,
+    Journal, Link, Metrics, Output, PortSip, Proxy, Rates, Rounding, Tls,
 };
 pub use output_from::OutputFrom;
 pub(crate) use paths::holds_no_other_file;

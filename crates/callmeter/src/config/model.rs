@@ -2,16 +2,16 @@
 //! every path is absolute or relative to the working directory, and secrets are named, not
 //! contained.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use callmeter_journal::TlsMode;
 use callmeter_meter::View;
 use callmeter_records::Stream;
 use jiff::tz::TimeZone;
 use url::Url;
 
 use super::charge_model::Charging;
+use super::journal_place::JournalPlace;
 use super::output_from::OutputFrom;
 use super::secret::SecretSource;
 
@@ -261,29 +261,7 @@ pub struct Rates {
     pub max_export: u64,
 }
 
-/// Where the journal is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JournalPlace {
-    /// A database file.
-    File(PathBuf),
-    /// A PostgreSQL server, which instances share.
-    Server(JournalServer),
-}
-
-/// A journal on a PostgreSQL server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JournalServer {
-    /// The file with the URL, which has a password.
-    pub url_file: PathBuf,
-    /// The schema with the journal's tables.
-    pub schema: String,
-    /// Whether connections are encrypted; `None`: as the URL says.
-    pub tls: Option<TlsMode>,
-    /// The trusted certificates; `None`: those of the system.
-    pub ca_file: Option<PathBuf>,
-}
-
-/// The journal: its place and what it keeps.
+/// The journal: where it is and what it keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {
     /// Where it is.
@@ -294,16 +272,6 @@ pub struct Journal {
     pub max_bytes: u64,
     /// Whether batches are removed that an output has not acknowledged.
     pub drop_undelivered: bool,
-}
-
-impl Journal {
-    /// The database file; `None` if the journal is on a server.
-    pub fn file(&self) -> Option<&Path> {
-        match &self.place {
-            JournalPlace::File(path) => Some(path),
-            JournalPlace::Server(_) => None,
-        }
-    }
 }
 
 /// Where a plugin's code runs.

@@ -124,18 +124,15 @@ fn output(
             Some("copy it from the output of sha256sum".to_owned()),
         );
     }
-    let dead_letters = if let Some(text) = section.text("dead_letters") {
-        let path = section.path(&text);
-        if let Err((message, hint)) = usable_directory(&path) {
-            section.mistake("dead_letters", message, Some(hint));
+    let dead_letters = match section.text("dead_letters") {
+        Some(text) => {
+            let path = section.path(&text);
+            if let Err((message, hint)) = usable_directory(&path) {
+                section.mistake("dead_letters", message, Some(hint));
+            }
+            path
         }
-        path
-    } else {
-        let file = journal?.file();
-        let directory = file.map(|file| file.parent().unwrap_or(Path::new("")));
-        directory
-            .unwrap_or(section.directory())
-            .join("dead-letters")
+        None => journal?.place.directory().join("dead-letters"),
     };
     Some(Output {
         name: name?,

@@ -49,6 +49,78 @@ fn a_valid_file_is_accepted_with_its_defaults() {
     assert_eq!(loaded.warnings, []);
 }
 
+/// Reads `valid.yml` with another section `journal`.
+fn with_journal(directory: &Path, section: &str) -> Loaded {
+    for name in ["acme.password", "plugin.so"] {
+        std::fs::copy(Path::new(DIRECTORY).join(name), directory.join(name)).unwrap();
+    }
+    let text = std::fs::read_to_string(Path::new(DIRECTORY).join("valid.yml")).unwrap();
+    let old = "journal: { path: journal.db, keep: 90d, max_bytes: 10GiB }";
+    assert!(text.contains(old));
+    let file = directory.join("callmeter.yml");
+    std::fs::write(&file, text.replace(old, section)).unwrap();
+    load(&file).unwrap()
+}
+
+#[test]
+fn a_journal_is_on_a_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name);
+    std::fs::write(place("url"), "postgres://u:hunter2@127.0.0.1/d\n").unwrap();
+    let section = "journal: { postgres: { url_file: url } }";
+    let loaded = with_journal(directory.path(), section);
+    let server = JournalServer {
+        url: JournalUrl::Secret(SecretSource::File(place("url"))),
+        schema: "callmeter".to_owned(),
+        tls: None,
+        ca_file: None,
+        directory: directory.path().to_owned(),
+    };
+    let journal = &loaded.config.journal;
+    assert_eq!(
+        journal.place,
+        JournalPlace::Server(Box::new(server.clone()))
+    );
+    assert_eq!(loaded.config.outputs[0].dead_letters, place("dead-letters"));
+    assert_eq!(loaded.warnings, []);
+    // Its page has no secret: the URL is in the file.
+    assert!(redacted(&loaded.text).unwrap().contains("url_file: url"));
+
+    std::fs::write(place("url"), "postgres://u:hunter2@db.example.com/d\n").unwrap();
+    let section =
+        "journal: { postgres: { url_file: url, schema: a b, tls: require, directory: state } }";
+    let loaded = with_journal(directory.path(), section);
+    let other = JournalServer {
+        schema: "a b".to_owned(),
+        tls: Some(callmeter_journal::TlsMode::Require),
+        directory: place("state"),
+        ..server
+    };
+    let journal = &loaded.config.journal;
+    assert_eq!(journal.place, JournalPlace::Server(Box::new(other)));
+    let [warning] = &loaded.warnings[..] else {
+        panic!("{:?}", loaded.warnings);
+    };
+    let warning = warning.to_string();
+    assert!(
+        warning.contains("journal.postgres.tls: does not check"),
+        "{warning}"
+    );
+    assert!(!warning.contains("hunter2"), "{warning}");
+    for safe in [
+        "url: 'postgres://u@/d?host=/run/postgresql'",
+        "url_file: url, tls: verify-full",
+    ] {
+        let section = format!("journal: {{ postgres: {{ {safe} }} }}");
+        assert_eq!(with_journal(directory.path(), &section).warnings, []);
+    }
+
+    // Commands on stored data read it when they connect.
+    std::fs::remove_file(place("url")).unwrap();
+    assert!(load(&place("callmeter.yml")).is_err());
+    assert!(load_for_stored_data(&place("callmeter.yml")).is_ok());
+}
+
 #[test]
 fn a_missing_file_is_reported() {
     let error = load(Path::new("nowhere.yml")).unwrap_err();

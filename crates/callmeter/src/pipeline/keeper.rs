@@ -95,14 +95,18 @@ impl Keeper {
 
     fn update(&self) {
         let journal = &self.app.journal;
-        let bytes = journal.location().file().map_or(0, file_bytes);
-        self.app
-            .metrics
-            .journal_bytes
-            .set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        let bytes = match journal.location().file() {
+            Some(file) => Some(file_bytes(file)),
+            // What cannot be read stays as it was.
+            None => journal.server_bytes().ok().flatten(),
+        };
+        if let Some(bytes) = bytes {
+            let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+            self.app.metrics.journal_bytes.set(bytes);
+        }
         self.app.status.change_journal(|status| {
             status.path = journal.location().to_string();
-            status.bytes = bytes;
+            status.bytes = bytes.unwrap_or(status.bytes);
             status.last_batch = journal.head().0;
         });
     }

@@ -60,10 +60,10 @@ impl Pipeline {
         metrics: &SelfMetrics,
         redactor: &Arc<SecretRedactor>,
     ) -> Result<Self, Failure> {
-        let place = config.journal.place.clone();
+        let (place, reader) = (config.journal.place.clone(), Arc::clone(redactor));
         let limits = meter_limits(&config.metrics);
         let (journal, ledger) = tokio::task::spawn_blocking(move || {
-            let journal = open_journal(&place)?;
+            let journal = open_journal(&place, &reader)?;
             let ledger = restore::ledger(&journal, limits)?;
             Ok::<_, Failure>((journal, ledger))
         })

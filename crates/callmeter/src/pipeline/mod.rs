@@ -13,7 +13,7 @@ mod sharing;
 #[cfg(test)]
 mod test_server;
 
-pub use journal::{journal_failure, meter_limits, open_journal};
+pub use journal::{connection, journal_failure, meter_limits, open_journal, read_journal};
 pub use lifecycle::Pipeline;
 pub use outputs::OutputsError;
 pub(crate) use outputs::{dead_letters, plugin_settings};

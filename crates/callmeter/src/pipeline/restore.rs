@@ -36,7 +36,8 @@ pub(super) fn ledger(journal: &Journal, limits: Limits) -> Result<Ledger, Failur
             .map_err(|error| Failure::Journal(format!("batch {after}: {error}")))?;
         batches += 1;
     }
-    ledger.skip_calls_through(journal.last_sequence(Stream::Calls));
+    let last = journal.last_sequence(Stream::Calls);
+    ledger.skip_calls_through(last.map_err(journal_failure)?);
     // The batches above were counted by the settings before. If this process is killed, what it
     // counts has to be counted by its settings again.
     if ledger.set_limits(limits) || !settings_stored {

@@ -9,7 +9,7 @@ use crate::ingest::known_ids::{KnownCall, KnownIds};
 use crate::ingest::old_ids::OldIds;
 use crate::leases::fence::Fence;
 use crate::log::accounts::{self, AccountRow};
-use crate::log::keys::{BatchKeys, CallKey, RowAddress};
+use crate::log::keys::{CallKey, RowAddress, StoredKeys};
 use crate::log::reader::Reader;
 use crate::log::shared::SharedLog;
 
@@ -237,10 +237,7 @@ impl AccountMemory {
         let calls = reader.count_calls_before(self.row.id, before)?;
         let mut old = OldIds::with_capacity(calls, if is_growing { calls } else { calls / 8 });
         reader.for_each_keys(self.row.id, i16::MIN, before, |_, keys| {
-            keys.rows
-                .iter()
-                .filter(|key| before.is_none_or(|before| key.day < before))
-                .for_each(|key| old.insert(key.hash));
+            keys.hashes_before(before).for_each(|hash| old.insert(hash));
         })?;
         self.old = Some(old);
         Ok(())
@@ -358,8 +355,17 @@ impl AccountMemory {
     /// Looks up the hashes in the stored keys of the account.
     pub(crate) fn look_up(&mut self, reader: &mut Reader, hashes: &HashSet<u64>) -> Result<()> {
         let found = &mut self.found;
+        let mut sorted: Vec<u64> = hashes.iter().copied().collect();
+        sorted.sort_unstable();
+        let is_wanted = |hash: &u64| match sorted.as_slice() {
+            [one] => one == hash,
+            several => several.binary_search(hash).is_ok(),
+        };
         for_each_batch(reader, self.row.id, i16::MIN, |batch, keys| {
-            found.load(batch, keys, |key| hashes.contains(&key.hash));
+            // A revision may be of a call that is found by then.
+            if keys.has_revised() || keys.hashes().any(|hash| is_wanted(&hash)) {
+                found.load(batch, &keys.decode(), |key| is_wanted(&key.hash));
+            }
         })?;
         self.looked_up.extend(hashes);
         Ok(())
@@ -441,7 +447,7 @@ impl AccountMemory {
 fn load(reader: &mut Reader, account: i64, days: RangeInclusive<i16>) -> Result<KnownIds> {
     let mut known = KnownIds::default();
     for_each_batch(reader, account, *days.start(), |batch, keys| {
-        known.load(batch, keys, |key| days.contains(&key.day));
+        known.load(batch, &keys.decode(), |key| days.contains(&key.day));
     })?;
     Ok(known)
 }
@@ -451,7 +457,7 @@ fn for_each_batch(
     reader: &mut Reader,
     account: i64,
     from_day: i16,
-    mut each: impl FnMut(u32, &BatchKeys),
+    mut each: impl FnMut(u32, &StoredKeys<'_>),
 ) -> Result<()> {
     let mut beyond = None;
     reader.for_each_keys(account, from_day, None, |seq, keys| {

@@ -91,9 +91,26 @@ impl BatchKeys {
         }
         bytes
     }
+}
 
+impl BatchKeys {
     /// `None` if the bytes are not the result of [`BatchKeys::encode`].
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        Some(StoredKeys::new(bytes)?.decode())
+    }
+}
+
+/// The keys of a batch as they are stored.
+pub(crate) struct StoredKeys<'b> {
+    hashes: &'b [[u8; 8]],
+    fingerprints: &'b [[u8; 8]],
+    days: &'b [[u8; 2]],
+    revised: &'b [[u8; 8]],
+}
+
+impl<'b> StoredKeys<'b> {
+    /// `None` if the bytes are not the result of [`BatchKeys::encode`].
+    pub(crate) fn new(bytes: &'b [u8]) -> Option<Self> {
         let (rows, bytes) = bytes.split_first_chunk::<4>()?;
         let (revised, bytes) = bytes.split_first_chunk::<4>()?;
         let rows = usize::try_from(u32::from_le_bytes(*rows)).ok()?;
@@ -104,31 +121,64 @@ impl BatchKeys {
         if bytes.len() != revised.checked_mul(8)? {
             return None;
         }
-        let mut keys = Self::default();
-        keys.rows.reserve_exact(rows);
-        let (hashes, fingerprints) = (hashes.as_chunks::<8>().0, fingerprints.as_chunks::<8>().0);
-        for ((hash, fingerprint), day) in
-            hashes.iter().zip(fingerprints).zip(days.as_chunks::<2>().0)
-        {
-            keys.push_new(CallKey {
-                hash: u64::from_le_bytes(*hash),
-                fingerprint: u64::from_le_bytes(*fingerprint),
-                day: i16::from_le_bytes(*day),
-            });
-        }
-        for [r0, r1, b0, b1, b2, b3, n0, n1] in bytes.as_chunks::<8>().0 {
-            let row = u16::from_le_bytes([*r0, *r1]);
-            if usize::from(row) >= rows || keys.revised.last().is_some_and(|(last, _)| *last >= row)
-            {
+        let keys = Self {
+            hashes: hashes.as_chunks().0,
+            fingerprints: fingerprints.as_chunks().0,
+            days: days.as_chunks().0,
+            revised: bytes.as_chunks().0,
+        };
+        let mut last = None;
+        for (row, _) in keys.revised() {
+            if usize::from(row) >= rows || last.is_some_and(|last| last >= row) {
                 return None;
             }
+            last = Some(row);
+        }
+        Some(keys)
+    }
+
+    /// The hash of each row.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = u64> {
+        self.hashes.iter().map(|hash| u64::from_le_bytes(*hash))
+    }
+
+    /// The hashes of the rows of days before a day; of all rows if there is none.
+    pub(crate) fn hashes_before(&self, day: Option<i16>) -> impl Iterator<Item = u64> {
+        let days = self.days.iter().map(|day| i16::from_le_bytes(*day));
+        let is_before = move |row_day: &i16| day.is_none_or(|day| *row_day < day);
+        self.hashes()
+            .zip(days)
+            .filter(move |(_, day)| is_before(day))
+            .map(|(hash, _)| hash)
+    }
+
+    /// Whether a row revises another one.
+    pub(crate) fn has_revised(&self) -> bool {
+        !self.revised.is_empty()
+    }
+
+    fn revised(&self) -> impl Iterator<Item = (u16, RowAddress)> {
+        self.revised.iter().map(|[r0, r1, b0, b1, b2, b3, n0, n1]| {
             let address = RowAddress {
                 batch: u32::from_le_bytes([*b0, *b1, *b2, *b3]),
                 row: u16::from_le_bytes([*n0, *n1]),
             };
-            keys.revised.push((row, address));
+            (u16::from_le_bytes([*r0, *r1]), address)
+        })
+    }
+
+    pub(crate) fn decode(&self) -> BatchKeys {
+        let mut keys = BatchKeys::default();
+        keys.rows.reserve_exact(self.hashes.len());
+        for ((hash, fingerprint), day) in self.hashes().zip(self.fingerprints).zip(self.days) {
+            keys.push_new(CallKey {
+                hash,
+                fingerprint: u64::from_le_bytes(*fingerprint),
+                day: i16::from_le_bytes(*day),
+            });
         }
-        Some(keys)
+        keys.revised.extend(self.revised());
+        keys
     }
 }
 
@@ -151,12 +201,17 @@ mod tests {
                     }
                 }
             }
-            prop_assert_eq!(BatchKeys::decode(&keys.encode()), Some(keys));
+            let encoded = keys.encode();
+            let stored = StoredKeys::new(&encoded).unwrap();
+            let before = stored.hashes_before(Some(7)).collect::<Vec<_>>();
+            let expected = keys.rows.iter().filter(|key| key.day < 7).map(|key| key.hash);
+            prop_assert_eq!(before, expected.collect::<Vec<_>>());
+            prop_assert_eq!(stored.decode(), keys);
         }
 
         #[test]
         fn any_bytes_are_safe(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            let _ = BatchKeys::decode(&bytes);
+            let _ = StoredKeys::new(&bytes).map(|keys| keys.decode());
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::database::value::{Value, values};
 use crate::error::{JournalError, Result};
 use crate::location::Location;
 use crate::log::batch_row::{BatchRow, COLUMNS};
-use crate::log::keys::BatchKeys;
+use crate::log::keys::{BatchKeys, StoredKeys};
 use crate::log::source::Source;
 use crate::log::{accounts, codec, epochs, head};
 use crate::postgres::settings::PostgresJournal;
@@ -190,7 +190,7 @@ impl Reader {
         account: i64,
         from_day: i16,
         before: Option<i16>,
-        mut each: impl FnMut(BatchSeq, &BatchKeys),
+        mut each: impl FnMut(BatchSeq, &StoredKeys<'_>),
     ) -> Result<()> {
         let sql = |source| self.sql(source);
         // One consistent state for all queries; rolled back when dropped.
@@ -231,18 +231,22 @@ impl Reader {
             return Ok(None);
         };
         let batch = self.check_row(batch, checksum)?;
-        self.checked_keys(&batch, &bytes).map(Some)
+        Ok(Some(self.checked_keys(&batch, &bytes)?.decode()))
     }
 
     /// Decodes the keys of a batch, and checks them against its row.
-    pub(crate) fn checked_keys(&self, batch: &BatchRow, bytes: &[u8]) -> Result<BatchKeys> {
+    pub(crate) fn checked_keys<'b>(
+        &self,
+        batch: &BatchRow,
+        bytes: &'b [u8],
+    ) -> Result<StoredKeys<'b>> {
         if checksum::blob(bytes) != batch.keys_checksum {
             return Err(self.corrupt(format!(
                 "the keys of batch {} do not match their checksum",
                 batch.seq
             )));
         }
-        BatchKeys::decode(bytes).ok_or_else(|| {
+        StoredKeys::new(bytes).ok_or_else(|| {
             self.corrupt(format!("the keys of batch {} cannot be decoded", batch.seq))
         })
     }

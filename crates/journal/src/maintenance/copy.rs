@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use callmeter_records::BatchSeq;
+use callmeter_records::{BatchSeq, Stream};
 
 use crate::database::connection::{Access, Connection};
 use crate::database::error::{DatabaseError, DatabaseResult};
@@ -16,6 +16,7 @@ use crate::error::{JournalError, Result};
 use crate::log::head::{self, UNFINISHED};
 use crate::log::reader::Reader;
 use crate::log::source::Source;
+use crate::maintenance::compare;
 use crate::postgres::settings::PostgresJournal;
 use crate::sqlite::lock::Lock;
 
@@ -25,12 +26,18 @@ const COPY: &str = "copy";
 const STEP: i64 = 64;
 
 /// What a copy contains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copied {
     /// The last batch in it.
     pub head: BatchSeq,
     /// Its batches, those included that an earlier run had copied.
     pub batches: u64,
+    /// Its records by stream.
+    pub records: Vec<(Stream, u64)>,
+    /// Its accounts.
+    pub accounts: u64,
+    /// Its cursors: the outputs with each of their streams.
+    pub cursors: u64,
 }
 
 /// What a column holds.
@@ -217,7 +224,8 @@ impl From<DatabaseError> for CopyError {
 
 impl Reader {
     /// Copies the journal, as it is now, into the file `to`, which must not exist or be an
-    /// unfinished copy of this journal. `progress` gets the copied batches and all batches.
+    /// unfinished copy of this journal. `progress` gets the copied batches and all batches. The copy
+    /// is finished when it has the same rows: batches, ids, cursors, totals, everything.
     ///
     /// # Errors
     /// If one of the two cannot be read or written. Copying again goes on.
@@ -243,18 +251,14 @@ impl Reader {
             let (id, next_batch) = head::read_head(&reader.conn)?;
             begin(&to, id)?;
             let all = reader.count_batches()?;
-            let batches = loop {
+            loop {
                 let (rows, before) = reader.copy_step(&to)?;
                 progress((before + rows).min(all), all);
                 if rows == 0 {
-                    break before;
+                    break;
                 }
-            };
-            reader.copy_rest(&to, id, next_batch)?;
-            Ok(Copied {
-                head: BatchSeq::from_sql(next_batch - 1),
-                batches,
-            })
+            }
+            reader.copy_rest(&to, id, next_batch)
         })?
     }
 
@@ -297,8 +301,8 @@ impl Reader {
         Ok((rows, before.cast_unsigned()))
     }
 
-    /// Copies all other tables, and finishes the copy.
-    fn copy_rest(&self, to: &Connection, id: [u8; 8], next_batch: i64) -> Result<()> {
+    /// Copies all other tables, and finishes the copy if it is equal.
+    fn copy_rest(&self, to: &Connection, id: [u8; 8], next_batch: i64) -> Result<Copied> {
         let write = |source| to.failed(COPY, source);
         let oldest = self.oldest()?.map_or(next_batch, BatchSeq::to_sql);
         let transaction = to.begin(Access::Write).map_err(write)?;
@@ -320,8 +324,27 @@ impl Reader {
         transaction
             .execute("DELETE FROM batches WHERE seq < ?", values![oldest])
             .map_err(write)?;
+        let same = |table: &str| compare::rows_of(table, &self.conn, &transaction);
+        let batches = same(BATCHES.0)?;
+        let (mut accounts, mut cursors) = (0, 0);
+        for table in &OTHERS {
+            let rows = same(table.0)?;
+            match table.0 {
+                "accounts" => accounts = rows,
+                "cursors" => cursors = rows,
+                _ => {}
+            }
+        }
+        let records = compare::records(&transaction)?;
         head::write_head(&transaction, id, next_batch).map_err(write)?;
-        transaction.commit().map_err(write)
+        transaction.commit().map_err(write)?;
+        Ok(Copied {
+            head: BatchSeq::from_sql(next_batch - 1),
+            batches,
+            records,
+            accounts,
+            cursors,
+        })
     }
 
     fn copy_error(&self, to: &Connection, error: CopyError) -> JournalError {

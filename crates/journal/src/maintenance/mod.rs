@@ -3,6 +3,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod clock;
+pub(crate) mod compare;
 pub(crate) mod copy;
 pub(crate) mod retention;
 pub(crate) mod snapshots;

@@ -62,6 +62,20 @@ impl Reader {
             .map_err(|source| self.sql(source))
     }
 
+    /// Bytes that the files of a server's tables take, those of deleted rows included.
+    pub(crate) fn server_bytes(&self) -> Result<u64> {
+        self.conn
+            .only(
+                "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c
+                 JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = current_schema() AND c.relkind = 'r'",
+                values![],
+                |row| row.get::<i64>(0),
+            )
+            .map(i64::cast_unsigned)
+            .map_err(|source| self.sql(source))
+    }
+
     /// Statistics of the whole journal. Does not read the records.
     pub fn stats(&self) -> Result<Stats> {
         let sql = |source| self.sql(source);

@@ -236,7 +236,7 @@ impl Reader {
             }
         }
         if meta.stream == Stream::Calls {
-            let keys = self.checked_keys(batch, keys)?;
+            let keys = self.checked_keys(batch, keys)?.decode();
             let view = CallsView::new(&stored.records).map_err(view_error)?;
             self.verify_calls(&view, &keys, meta, done)?;
         }

@@ -55,26 +55,43 @@ impl PostgresJournal {
         }
     }
 
+    /// Whether a journal can be in a schema of this name.
+    pub fn is_schema_name(name: &str) -> bool {
+        // The server cuts longer names, and keeps those that start with `pg_` for itself.
+        !name.is_empty()
+            && name.len() <= 63
+            && !name.contains(['"', '\0', ','])
+            && !name.starts_with("pg_")
+    }
+
+    /// Checks these settings without connecting. Returns where the journal is.
+    pub fn check(&self) -> Result<Location> {
+        Ok(self.location(&self.config()?))
+    }
+
+    /// The password in the URL.
+    pub fn password(&self) -> Option<String> {
+        let config = self.config().ok()?;
+        let password = config.get_password()?;
+        Some(String::from_utf8_lossy(password).into_owned())
+    }
+
     /// Reads the URL. Its text is in no error.
     pub(crate) fn config(&self) -> Result<Config> {
+        if !self.url.starts_with("postgres://") && !self.url.starts_with("postgresql://") {
+            return Err(bad_url("it does not begin with `postgres://`"));
+        }
         let mut config: Config = self
             .url
             .parse()
             .map_err(|source: postgres::Error| bad_url(&reason(&source)))?;
-        if !self.url.starts_with("postgres://") && !self.url.starts_with("postgresql://") {
-            return Err(bad_url("it does not begin with `postgres://`"));
-        }
         if config.get_hosts().is_empty() {
             return Err(bad_url("it names no host"));
         }
         if config.get_user().is_none() {
             return Err(bad_url("it names no user"));
         }
-        // The server cuts longer names.
-        if self.schema.is_empty()
-            || self.schema.len() > 63
-            || self.schema.contains(['"', '\0', ','])
-        {
+        if !Self::is_schema_name(&self.schema) {
             return Err(JournalError::BadSchemaName {
                 schema: self.schema.clone(),
             });

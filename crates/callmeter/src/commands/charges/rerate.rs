@@ -13,7 +13,7 @@ use super::decks::{Decks, Used};
 use super::report::{Cost, Difference, Outcome, Report, Why};
 use crate::charging::{charge_call, is_selected};
 use crate::cli::ChargeGroup;
-use crate::commands::journal;
+use crate::commands::progress::progress;
 use crate::config::{Charging, Rule};
 use crate::exit::Failure;
 use crate::pipeline::journal_failure;
@@ -81,7 +81,7 @@ impl<'c> Run<'c> {
         // The exporter may be running: calls and charges are those of one moment.
         let head = self.reader.head().map_err(journal_failure)?;
         self.through = head;
-        let bar = journal::progress(head.0);
+        let bar = progress(head.0);
         self.read_charged()?;
         self.rate_again(&mut decks, &bar)?;
         bar.finish_and_clear();

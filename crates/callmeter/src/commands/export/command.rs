@@ -5,7 +5,7 @@ use callmeter_meter::{Ledger, Limits};
 use callmeter_records::Stream;
 use jiff::Timestamp;
 
-use super::super::journal;
+use super::super::named_journal;
 use super::batches::{Batches, Window};
 use super::error::ExportError;
 use super::output::Output;
@@ -44,8 +44,7 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
     if window.from >= Timestamp::now().as_microsecond() {
         return Err(Failure::usage("--from must not be in the future"));
     }
-    let path = journal::path(&args.journal)?;
-    let reader = Reader::open(&path).map_err(journal_failure)?;
+    let reader = named_journal::open(&args.journal)?;
     reader.check_rows().map_err(journal_failure)?;
     check_account(&reader, args.account.as_deref())?;
     let head = reader.head().map_err(journal_failure)?;
@@ -63,7 +62,8 @@ pub fn run(args: &ExportArgs) -> Result<(), Failure> {
         after: BatchSeq::START,
         through: head,
     };
-    let mut out = Output::open(args.output.as_deref(), &path).map_err(Failure::failed)?;
+    let file = batches.reader.location().file();
+    let mut out = Output::open(args.output.as_deref(), file).map_err(Failure::failed)?;
     let written = match args.format {
         ExportFormat::Csv => records::csv(batches, stream, window, &mut out),
         ExportFormat::Ndjson => records::ndjson(batches, stream, window, &mut out),

@@ -28,8 +28,8 @@ struct Unfinished {
 }
 
 impl Output {
-    /// Stdout, without a path.
-    pub(super) fn open(path: Option<&Path>, journal: &Path) -> Result<Self, OutputError> {
+    /// Stdout, without a path. `journal` is the file of the journal, if it is in one.
+    pub(super) fn open(path: Option<&Path>, journal: Option<&Path>) -> Result<Self, OutputError> {
         let Some(path) = path else {
             return Ok(Self {
                 to: Box::new(BufWriter::new(io::stdout().lock())),
@@ -112,19 +112,19 @@ impl Drop for Output {
 }
 
 /// Whether a path is the journal or one of its other files, or has the contents of any journal.
-fn is_of_journal(path: &Path, journal: &Path) -> bool {
+fn is_of_journal(path: &Path, journal: Option<&Path>) -> bool {
     let identity = |path: &Path| {
         fs::metadata(path)
             .ok()
             .map(|about| (about.dev(), about.ino()))
     };
-    let beside = ["", "-wal", "-shm", ".lock"].map(|end| {
-        let mut name = journal.as_os_str().to_owned();
+    let mut beside = ["", "-wal", "-shm", ".lock"].iter().filter_map(|end| {
+        let mut name = journal?.as_os_str().to_owned();
         name.push(end);
-        PathBuf::from(name)
+        Some(PathBuf::from(name))
     });
-    let is_beside = beside.iter().any(|file| {
-        path == file || identity(path).is_some_and(|found| identity(file) == Some(found))
+    let is_beside = beside.any(|file| {
+        path == file || identity(path).is_some_and(|found| identity(&file) == Some(found))
     });
     let mut start = [0; 16];
     let is_regular = fs::metadata(path).is_ok_and(|about| about.is_file());
@@ -141,16 +141,16 @@ mod tests {
     fn an_export_that_fails_leaves_the_last_one() {
         let dir = tempfile::tempdir().unwrap();
         let (path, journal) = (dir.path().join("calls.csv"), dir.path().join("j.db"));
-        let mut output = Output::open(Some(&path), &journal).unwrap();
+        let mut output = Output::open(Some(&path), Some(&journal)).unwrap();
         output.write_all(b"first").unwrap();
         assert!(!path.exists());
         output.finish().unwrap();
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        let mut output = Output::open(Some(&path), &journal).unwrap();
+        let mut output = Output::open(Some(&path), Some(&journal)).unwrap();
         output.write_all(b"half").unwrap();
         drop(output);
         assert_eq!(fs::read(&path).unwrap(), b"first");
-        let mut output = Output::open(Some(&path), &journal).unwrap();
+        let mut output = Output::open(Some(&path), Some(&journal)).unwrap();
         output.write_all(b"second").unwrap();
         output.finish().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"second");
@@ -174,7 +174,7 @@ mod tests {
             "link",
             "backup",
         ] {
-            let output = Output::open(Some(&dir.path().join(name)), &journal);
+            let output = Output::open(Some(&dir.path().join(name)), Some(&journal));
             assert!(matches!(output, Err(OutputError::Journal(_))), "{name}");
         }
     }

@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use callmeter_journal::{
-    AccountState, BatchSeq, Classification, IngestSession, Journal, PageCounts, PollOptions,
-    PostgresJournal, Purpose, RetentionPolicy, Start,
+    AccountState, BatchSeq, Classification, IngestSession, Journal, JournalError, PageCounts,
+    PollOptions, PostgresJournal, Purpose, RetentionPolicy, Start,
 };
 use callmeter_meter::{FamilyId, Ledger, Limits, Values};
 use callmeter_records::{CallsView, Change, Stream};
@@ -46,6 +46,14 @@ struct World {
     /// Whether edits may move a start by days. In that case nothing is dropped: the id of a dropped
     /// call is not known on another day.
     moves: bool,
+}
+
+/// Connects. What is left of a cut that an earlier step asked for may hit the first connection.
+fn connect(journal: &PostgresJournal) -> Journal {
+    match Journal::connect(journal) {
+        Err(JournalError::Unreachable { .. }) => Journal::connect(journal).unwrap(),
+        connected => connected.unwrap(),
+    }
 }
 
 impl World {
@@ -93,7 +101,7 @@ impl World {
         let place = &self.place;
         self.journal
             .get_or_insert_with(|| match &self.proxied {
-                Some(journal) => Journal::connect(journal).unwrap(),
+                Some(journal) => connect(journal),
                 None => place.open(),
             })
             .clone()
