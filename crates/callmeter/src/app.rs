@@ -308,8 +308,8 @@ impl App {
         }
     }
 
-    /// Works on what this instance holds now: first ends what it does not, then gives up what it has
-    /// to, then begins what is new.
+    /// Works on what this instance holds now: first ends what it does not, then gives up what it
+    /// has to, then begins what is new.
     async fn share_work(&mut self) {
         let Some(turn) = self.pipeline.take_turn() else {
             return;

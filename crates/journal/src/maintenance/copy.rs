@@ -224,8 +224,8 @@ impl From<DatabaseError> for CopyError {
 
 impl Reader {
     /// Copies the journal, as it is now, into the file `to`, which must not exist or be an
-    /// unfinished copy of this journal. `progress` gets the copied batches and all batches. The copy
-    /// is finished when it has the same rows: batches, ids, cursors, totals, everything.
+    /// unfinished copy of this journal. `progress` gets the copied batches and all batches. The
+    /// copy is finished when it has the same rows: batches, ids, cursors, totals, everything.
     ///
     /// # Errors
     /// If one of the two cannot be read or written. Copying again goes on.
