@@ -10,10 +10,6 @@ use callmeter_tests::{Exporter, SuiteAccount, Web, World, differences, output, p
 use jiff::{Timestamp, ToSpan as _};
 use rustix::process::Signal;
 
-#[expect(dead_code, reason = "this test needs only the server that all share")]
-#[path = "../../crates/journal/tests/it/server.rs"]
-mod server;
-
 const ACCOUNTS: [&str; 3] = ["acme", "beta", "gamma"];
 
 /// Longer than a lease.
@@ -33,7 +29,7 @@ async fn instances_that_are_killed_and_suspended_lose_and_double_nothing() {
     simulator.freeze(true);
     let world = World::new();
     let csv = world.path("csv");
-    let port = tokio::task::spawn_blocking(|| server::shared().port)
+    let port = tokio::task::spawn_blocking(|| crate::postgres::shared().port)
         .await
         .unwrap();
     let schema = format!("whole_{}", std::process::id());
@@ -98,7 +94,7 @@ async fn instances_that_are_killed_and_suspended_lose_and_double_nothing() {
     drop(one);
     let drop_schema = move || {
         let url = format!("postgres://callmeter@127.0.0.1:{port}/postgres");
-        let mut client = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+        let mut client = ::postgres::Client::connect(&url, ::postgres::NoTls).unwrap();
         client
             .batch_execute(&format!("DROP SCHEMA {schema} CASCADE"))
             .unwrap();

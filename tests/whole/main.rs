@@ -20,6 +20,9 @@ mod mixin;
 mod outputs;
 mod page;
 mod plugin_test;
+#[path = "../../crates/journal/tests/it/server.rs"]
+#[expect(dead_code, reason = "the tests of the journal use the rest")]
+mod postgres;
 mod prometheus;
 mod proxy;
 mod receiver;
@@ -27,6 +30,7 @@ mod references;
 mod refusals;
 mod secrets;
 mod server;
+mod server_journal;
 mod settings;
 mod site;
 mod systemd;

@@ -252,4 +252,17 @@ mod tests {
             "{refusal}"
         );
     }
+
+    #[tokio::test]
+    async fn the_socket_of_another_process_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("callmeter.sock");
+        let first = open(&path).unwrap();
+        let error = open(&path).unwrap_err().to_string();
+        assert!(error.contains("journal.postgres.directory"), "{error}");
+        // That of a process that was killed does not.
+        drop(first);
+        assert!(path.exists());
+        open(&path).unwrap();
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use callmeter_journal::{BatchSeq, Hold, JOURNAL_LEASE, JournalError, RetentionPolicy};
 use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::context::AppContext;
 use crate::stop::Stop;
@@ -98,7 +98,10 @@ impl Keeper {
         let bytes = match journal.location().file() {
             Some(file) => Some(file_bytes(file)),
             // What cannot be read stays as it was.
-            None => journal.server_bytes().ok().flatten(),
+            None => journal.server_bytes().unwrap_or_else(|error| {
+                debug!(error = %chain(&error), "cannot read the size of the journal");
+                None
+            }),
         };
         if let Some(bytes) = bytes {
             let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);

@@ -177,3 +177,44 @@ fn a_copy_goes_on() {
         assert!(target.reader().verify(|_| ()).unwrap().is_sound());
     }
 }
+
+/// A copy with a row that differs is not finished.
+#[test]
+fn a_copy_is_equal_or_not_finished() {
+    let source = on(Engine::File, Place::new);
+    let journal = source.open();
+    fill(&journal, 0, 90);
+    let target = on(Engine::File, Place::new);
+    let broken = std::panic::catch_unwind(|| {
+        let stop = |copied: u64, _| assert!(copied < 100, "broken off");
+        source.reader().copy_to_file(&target.path(), stop)
+    });
+    assert!(broken.is_err());
+    let conn = rusqlite::Connection::open(target.path()).unwrap();
+    let change = "UPDATE batches SET checksum = checksum + 1 WHERE seq = 3";
+    assert_eq!(conn.execute(change, []).unwrap(), 1);
+    let error = copy(&source, &target).unwrap_err();
+    assert!(
+        matches!(&error, JournalError::CopyDiffers { table, .. } if table == "batches"),
+        "{error}"
+    );
+    let error = target.try_open().unwrap_err();
+    assert!(
+        matches!(error, JournalError::UnfinishedCopy { .. }),
+        "{error}"
+    );
+    let undo = "UPDATE batches SET checksum = checksum - 1 WHERE seq = 3";
+    assert_eq!(conn.execute(undo, []).unwrap(), 1);
+    let copied = copy(&source, &target).unwrap();
+    assert_eq!(copied.cursors, 2);
+    assert_eq!(copied.accounts, 2);
+    let stats = source.reader().stats().unwrap();
+    let records = |stream| {
+        let streams = stats.streams.iter().filter(|stats| stats.stream == stream);
+        streams.map(|stats| stats.records).sum::<u64>()
+    };
+    for (stream, copied) in &copied.records {
+        assert_eq!(*copied, records(*stream), "{stream}");
+    }
+    assert_eq!(copied.records.len(), 3);
+}
