@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::cli::WebArgs;
 use crate::config::{self, Loaded};
@@ -253,9 +253,12 @@ impl App {
         let reloader = shown.reloader;
         let config = reloader.config();
         let mut supervisor = Supervisor::new(pipeline.app());
-        let changes = supervisor.plan(&config.accounts).map_err(with_causes)?;
+        let changes = supervisor
+            .plan(&pipeline.part(config).accounts)
+            .map_err(with_causes)?;
         pipeline.start_outputs(config).await.map_err(with_causes)?;
         supervisor.apply(changes).await;
+        pipeline.show_accounts(config);
         let control = control::serve(pipeline.app(), &config.journal.place, stopped.clone());
         let app = Self {
             pipeline,
@@ -294,6 +297,7 @@ impl App {
                     // The result is in log, status and metrics.
                     let _shown = self.reload().await;
                 }
+                () = self.pipeline.next_round() => self.share_work().await,
                 _ = secrets.tick() => self.pipeline.follow_output_secrets().await,
                 Some(request) = self.reload_requests.recv() => {
                     let result = self.reload().await;
@@ -302,6 +306,37 @@ impl App {
                 }
             }
         }
+    }
+
+    /// Works on what this instance holds now: first ends what it does not, then gives up what it
+    /// has to, then begins what is new.
+    async fn share_work(&mut self) {
+        let Some(turn) = self.pipeline.take_turn() else {
+            return;
+        };
+        let kept = self.pipeline.kept(&turn.work);
+        self.pipeline.hold(kept);
+        self.run_part().await;
+        if !turn.release.is_empty() {
+            self.pipeline.release(turn.release).await;
+        }
+        self.pipeline.hold(turn.work);
+        self.run_part().await;
+    }
+
+    /// Polls the accounts and runs the outputs that this instance works on.
+    async fn run_part(&mut self) {
+        let config = self.reloader.config();
+        let part = self.pipeline.part(config);
+        match self.supervisor.plan(&part.accounts) {
+            Ok(changes) => self.supervisor.apply(changes).await,
+            Err(error) => error!(error = chain(&error), "accounts cannot be polled"),
+        }
+        if let Err(error) = self.pipeline.start_outputs(config).await {
+            let error = chain(&error);
+            error!(error, "outputs cannot be started");
+        }
+        self.pipeline.show_accounts(config);
     }
 
     async fn reload(&mut self) -> Result<(), String> {

@@ -98,13 +98,14 @@ impl Reloader {
         let new = &loaded.config;
         check_restart_keys(new, &self.loaded.config)?;
         let changes = supervisor
-            .plan(&new.accounts)
+            .plan(&pipeline.part(new).accounts)
             .map_err(|error| chain(&error))?;
         // Outputs first: they can fail, accounts cannot any more.
         pipeline
             .set_outputs(new)
             .await
             .map_err(|error| chain(&error))?;
+        pipeline.set_wanted(new);
         pipeline.set_retention(new);
         pipeline.set_view(new);
         supervisor.apply(changes).await;

@@ -6,7 +6,7 @@ use crate::config::{Charging, Deck};
 
 /// The cursor of an entry. It is named after the account, which has only one entry: an entry that
 /// gets another account starts with the calls of that one. No output has a slash in its name.
-pub(super) fn cursor_of(entry: &Charging) -> String {
+pub(crate) fn cursor_of(entry: &Charging) -> String {
     format!("{CHARGES_CURSOR}{}", entry.account)
 }
 

@@ -25,7 +25,7 @@ mod words;
 
 pub(crate) use charges::{INTERNAL, charge_call, is_selected};
 pub(crate) use current_deck::{CurrentDeck, build};
-pub(crate) use cursor::deck_account;
+pub(crate) use cursor::{cursor_of, deck_account};
 pub(crate) use deck_file::deck_of_file;
 pub(crate) use numbers::Dialled;
 pub(crate) use set::{ChargeSet, cursors};

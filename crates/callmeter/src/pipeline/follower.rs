@@ -1,7 +1,7 @@
 //! Counts what is in a journal that instances share, whichever of them appended it.
 //!
-//! Each instance counts all batches in the journal's order. So all of them have the same totals when
-//! they have counted the same batches.
+//! Each instance counts all batches in the journal's order. So all of them have the same totals
+//! when they have counted the same batches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

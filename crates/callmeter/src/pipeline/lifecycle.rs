@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use callmeter_journal::RetentionPolicy;
+use callmeter_journal::{InstanceOptions, RetentionPolicy, output_lease};
 use callmeter_meter::Meter;
 use callmeter_plugin_host::Outputs;
 use tokio::task::JoinHandle;
@@ -13,9 +13,11 @@ use super::follower::Follower;
 use super::journal::{meter_limits, open_journal};
 use super::keeper::Keeper;
 use super::output_metrics::OutputMetrics;
-use super::outputs::{ConfiguredOutputs, IfRefused, OutputsError};
+use super::outputs::{ConfiguredOutputs, CursorOwners, IfRefused, OutputsError};
 use super::restore;
-use crate::charging::ChargeSet;
+use super::shares::{self, Shares};
+use super::sharing::{Sharing, Turn};
+use crate::charging::{ChargeSet, cursor_of, deck_account};
 use crate::config::{self, Config};
 use crate::context::AppContext;
 use crate::exit::Failure;
@@ -35,6 +37,10 @@ pub struct Pipeline {
     /// Why changed secrets of outputs are not used; logged once.
     secrets_refused: Option<String>,
     retention: Arc<Mutex<RetentionPolicy>>,
+    /// Shares the work, if other instances do.
+    sharing: Option<Sharing>,
+    /// What this instance works on now, if it shares the work.
+    held: Shares,
     /// Counts what is journaled, if other instances append, too.
     follower: Option<Follower>,
     keeper: JoinHandle<()>,
@@ -88,6 +94,12 @@ impl Pipeline {
             .map_err(Failure::failed)?;
         app.status
             .set_outputs(Arc::clone(&app.outputs), Arc::clone(redactor));
+        if app.journal.is_shared() {
+            app.journal.join(InstanceOptions::new(instance_name()));
+        }
+        let share = || Sharing::start(app.journal.clone(), shares::wanted(config));
+        let sharing = app.journal.is_shared().then(share).transpose();
+        let sharing = sharing.map_err(Failure::failed)?;
         let follow = || Follower::start(&app, limits);
         let follower = app.journal.is_shared().then(follow).transpose();
         let follower = follower.map_err(Failure::failed)?;
@@ -98,6 +110,8 @@ impl Pipeline {
             charges: ChargeSet::default(),
             secrets_refused: None,
             retention,
+            sharing,
+            held: Shares::new(),
             follower,
             keeper: tokio::spawn(keeper.run(stopped)),
             stop_keeper,
@@ -117,11 +131,7 @@ impl Pipeline {
     /// # Errors
     /// If a secret of an output cannot be read, or an output cannot be set up.
     pub async fn start_outputs(&mut self, config: &Config) -> Result<(), OutputsError> {
-        let (outputs, charges) = (&config.outputs, &config.charges);
-        self.outputs
-            .set(&self.app, outputs, charges, IfRefused::KeepTrying)
-            .await?;
-        self.set_charges(charges).await
+        self.run(config, IfRefused::KeepTrying).await
     }
 
     /// Starts, stops and restarts outputs, and the charging of calls, so that exactly these run.
@@ -131,14 +141,97 @@ impl Pipeline {
     /// If a secret of an output cannot be read, a plugin does not accept its settings, or the
     /// journal cannot be written.
     pub async fn set_outputs(&mut self, config: &Config) -> Result<(), OutputsError> {
-        let (outputs, charges) = (&config.outputs, &config.charges);
+        self.run(config, IfRefused::Undo).await
+    }
+
+    /// What the last round says; `None` if there is nothing to do.
+    pub(crate) fn take_turn(&mut self) -> Option<Turn> {
+        let turn = self.sharing.as_mut()?.turn();
+        let is_new = turn.work != self.held || !turn.release.is_empty();
+        is_new.then_some(turn)
+    }
+
+    /// Sets what this instance works on, for the next change of accounts and outputs.
+    pub(crate) fn hold(&mut self, held: Shares) {
+        self.held = held;
+    }
+
+    /// What of these shares it has worked on without a time in between.
+    pub(crate) fn kept(&self, now: &Shares) -> Shares {
+        shares::kept(&self.held, now)
+    }
+
+    /// Gives leases up. The work on them has ended.
+    pub(crate) async fn release(&self, leases: Vec<String>) {
+        let journal = self.app.journal.clone();
+        let released = tokio::task::spawn_blocking(move || journal.release(&leases)).await;
+        if let Ok(Err(error)) = released {
+            let error = chain(&error);
+            warn!(error, "cannot give up leases; trying again");
+        }
+    }
+
+    async fn run(&mut self, config: &Config, if_refused: IfRefused) -> Result<(), OutputsError> {
+        let part = self.part(config);
         self.outputs
-            .set(&self.app, outputs, charges, IfRefused::Undo)
+            .set(
+                &self.app,
+                &part.outputs,
+                CursorOwners::of(config),
+                if_refused,
+            )
             .await?;
-        self.set_charges(charges).await
+        self.set_charges(&part.charges).await
+    }
+
+    /// The part of a configuration that this instance works on: all of it, unless it shares the
+    /// work with others.
+    pub fn part(&self, config: &Config) -> Config {
+        match self.sharing {
+            None => config.clone(),
+            Some(_) => shares::part(config, &self.held),
+        }
+    }
+
+    /// Shows the totals of all accounts, whichever instance polls them.
+    pub fn show_accounts(&self, config: &Config) {
+        if self.sharing.is_none() {
+            return;
+        }
+        self.app.meter.update(|ledger| {
+            for account in &config.accounts {
+                ledger.configure(&account.name, account.api.kind());
+            }
+        });
+    }
+
+    /// Tells the instances what this configuration needs.
+    pub fn set_wanted(&self, config: &Config) {
+        if let Some(sharing) = &self.sharing {
+            sharing.set_wanted(shares::wanted(config));
+        }
+    }
+
+    /// Ends with the next round in which the work is shared.
+    pub fn next_round(&self) -> impl Future<Output = ()> + use<> {
+        let rounds = self.sharing.as_ref().map(Sharing::rounds);
+        async move {
+            if let Some(mut rounds) = rounds
+                && rounds.changed().await.is_ok()
+            {
+                return;
+            }
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn set_charges(&mut self, charges: &[config::Charging]) -> Result<(), OutputsError> {
+        for entry in charges {
+            let (account, lease) = (deck_account(entry), cursor_of(entry));
+            if account == entry.name {
+                self.app.journal.append_under(account, output_lease(&lease));
+            }
+        }
         let (app, charges) = (self.app.clone(), charges.to_vec());
         let mut set = std::mem::take(&mut self.charges);
         let (set, result) = tokio::task::spawn_blocking(move || {
@@ -212,6 +305,9 @@ impl Pipeline {
         if let Err(error) = self.keeper.await {
             warn!(%error, "the journal's keeper failed");
         }
+        if let Some(sharing) = self.sharing {
+            sharing.stop().await;
+        }
         let journal = self.app.journal.clone();
         let left = tokio::task::spawn_blocking(move || journal.leave()).await;
         if let Ok(Err(error)) = left {
@@ -224,4 +320,10 @@ impl Pipeline {
         info!(batch = self.app.journal.head().0, "journal closed");
         late
     }
+}
+
+/// The name of this process for people.
+fn instance_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}:{}", host.trim(), std::process::id())
 }

@@ -8,6 +8,8 @@ mod lifecycle;
 mod output_metrics;
 mod outputs;
 mod restore;
+mod shares;
+mod sharing;
 #[cfg(test)]
 mod test_server;
 

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::charging;
-use crate::config::{self, Charging, Output, OutputFrom};
+use crate::config::{self, Charging, Config, Output, OutputFrom};
 use crate::context::AppContext;
 
 /// Why the configured outputs cannot run.
@@ -60,8 +60,26 @@ pub(super) struct ConfiguredOutputs {
     running: BTreeMap<String, Configured>,
     /// The secrets being read again.
     reading: Option<JoinHandle<Result<BTreeMap<String, Configured>, OutputsError>>>,
-    /// The entries of `charges`, whose cursors are set with those of the outputs.
+    /// Whose cursors are in the journal.
+    owners: Option<CursorOwners>,
+}
+
+/// All outputs and entries of `charges` of the configuration, whichever instance works on them:
+/// their cursors are set together.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct CursorOwners {
+    outputs: Vec<Output>,
     charges: Vec<Charging>,
+}
+
+impl CursorOwners {
+    /// Those of a configuration.
+    pub(super) fn of(config: &Config) -> Self {
+        Self {
+            outputs: config.outputs.clone(),
+            charges: config.charges.clone(),
+        }
+    }
 }
 
 /// An output with its secrets read.
@@ -96,23 +114,30 @@ impl ConfiguredOutputs {
         &mut self,
         app: &AppContext,
         outputs: &[Output],
-        charges: &[Charging],
+        owners: CursorOwners,
         if_refused: IfRefused,
     ) -> Result<(), OutputsError> {
         let before = std::mem::take(&mut self.running);
         let (app, outputs) = (app.clone(), outputs.to_vec());
-        let cursors = charges.to_vec();
-        let (running, result) = tokio::task::spawn_blocking(move || {
-            match exchange(&app, &before, &outputs, &cursors, if_refused) {
-                Ok(running) => (running, Ok(())),
-                Err(error) => (before, Err(error)),
+        // Who works on what changes more often, and also while the journal cannot be reached.
+        let are_set = self.owners.as_ref() == Some(&owners);
+        let (running, owners, result) = tokio::task::spawn_blocking(move || {
+            match exchange(
+                &app,
+                &before,
+                &outputs,
+                (!are_set).then_some(&owners),
+                if_refused,
+            ) {
+                Ok(running) => (running, owners, Ok(())),
+                Err(error) => (before, owners, Err(error)),
             }
         })
         .await
         .map_err(|error| OutputsError::Broken(error.to_string()))?;
         self.running = running;
         if result.is_ok() {
-            self.charges = charges.to_vec();
+            self.owners = Some(owners);
         }
         result
     }
@@ -145,8 +170,10 @@ impl ConfiguredOutputs {
         if read == self.running {
             return Ok(());
         }
-        let charges = self.charges.clone();
-        self.set(app, &outputs, &charges, IfRefused::Undo).await
+        let Some(owners) = self.owners.clone() else {
+            return Ok(());
+        };
+        self.set(app, &outputs, owners, IfRefused::Undo).await
     }
 }
 
@@ -184,7 +211,7 @@ fn exchange(
     app: &AppContext,
     running: &BTreeMap<String, Configured>,
     outputs: &[Output],
-    charges: &[Charging],
+    owners: Option<&CursorOwners>,
     if_refused: IfRefused,
 ) -> Result<BTreeMap<String, Configured>, OutputsError> {
     let wanted = configure_all(app, outputs)?;
@@ -207,7 +234,9 @@ fn exchange(
                 })?;
         }
     }
-    set_cursors(app, &wanted, charges)?;
+    if let Some(owners) = owners {
+        set_cursors(app, owners)?;
+    }
 
     let stopping: Vec<String> = running
         .keys()
@@ -232,12 +261,11 @@ fn exchange(
     Ok(wanted)
 }
 
-/// Makes the cursors in the journal those of the wanted outputs and streams, so that retention
+/// Makes the cursors in the journal those of the configured outputs and streams, so that retention
 /// waits for no others.
 fn set_cursors(
     app: &AppContext,
-    wanted: &BTreeMap<String, Configured>,
-    charges: &[Charging],
+    CursorOwners { outputs, charges }: &CursorOwners,
 ) -> Result<(), OutputsError> {
     let charges = charging::cursors(&app.journal, charges)
         .map_err(|source| OutputsError::Journal(Box::new(source)))?;
@@ -245,7 +273,7 @@ fn set_cursors(
         .iter()
         .map(|(name, stream, from)| (name.as_str(), *stream, *from))
         .collect();
-    for Configured { output, .. } in wanted.values() {
+    for output in outputs {
         let from = match output.from {
             OutputFrom::Oldest => Start::Oldest,
             OutputFrom::Now => Start::Newest,

@@ -8,7 +8,6 @@ use crate::error::Result;
 use crate::ingest::known_ids::{KnownCall, KnownIds};
 use crate::ingest::old_ids::OldIds;
 use crate::leases::fence::Fence;
-use crate::leases::names::account_lease;
 use crate::log::accounts::{self, AccountRow};
 use crate::log::keys::{CallKey, RowAddress, StoredKeys};
 use crate::log::reader::Reader;
@@ -84,7 +83,7 @@ impl AccountMemories {
     pub(crate) fn get(&self, log: &SharedLog, account: &str) -> Result<Arc<SharedMemory>> {
         // A panic cannot leave the map half changed.
         let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fence = log.fence(|| account_lease(account));
+        let fence = log.fence(|| log.leases().lease_of(account));
         if let Some(memory) = memories.get(account)
             && (fence == Fence::Open || *memory.fence == fence)
         {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::database::connection::Connection;
 use crate::leases::fence::{Fence, InstanceId};
+use crate::leases::names::account_lease;
 use crate::random;
 
 /// How an instance takes part in sharing the work.
@@ -53,6 +54,8 @@ pub(crate) struct Leases {
 struct Known {
     /// `None`: this process shares no work.
     instance: Option<Instance>,
+    /// The leases of accounts that do not have their own.
+    leases: HashMap<String, String>,
     /// The epoch of each lease.
     held: HashMap<String, i64>,
     /// When the leases end by this machine's clock, if no further round succeeds.
@@ -96,6 +99,18 @@ impl Leases {
                 epoch: *epoch,
             },
         }
+    }
+
+    /// The lease of an account.
+    pub(crate) fn lease_of(&self, account: &str) -> String {
+        let known = self.known();
+        let other = known.leases.get(account).cloned();
+        other.unwrap_or_else(|| account_lease(account))
+    }
+
+    /// Sets that an account has another lease than its own.
+    pub(crate) fn set_lease(&self, account: &str, lease: String) {
+        self.known().leases.insert(account.to_owned(), lease);
     }
 
     /// The names of the leases that are held, and did not end since the last round.

@@ -40,6 +40,12 @@ impl Journal {
         self.log.leases().join(|| options);
     }
 
+    /// Sets that an account's records are appended under another lease than its own, such as the
+    /// rates of a file under that of the charges that use them.
+    pub fn append_under(&self, account: &str, lease: String) {
+        self.log.leases().set_lease(account, lease);
+    }
+
     /// Says that this instance lives, renews its leases, and takes its share of what it wants. Has
     /// to be called every [`InstanceOptions::ROUND`], and when
     /// [`wait_for_release`](Self::wait_for_release) says so.

@@ -23,8 +23,8 @@ pub(crate) enum News {
     Released,
 }
 
-/// Calls `publish` with what is heard, in a thread of its own, on a connection of its own. Ends when
-/// `publish` returns false.
+/// Calls `publish` with what is heard, in a thread of its own, on a connection of its own. Ends
+/// when `publish` returns false.
 pub(crate) fn start(
     journal: PostgresJournal,
     publish: impl Fn(News) -> bool + Send + 'static,

@@ -119,8 +119,8 @@ impl Writer {
     }
 
     /// Runs `work` as one transaction: when this returns, all of it is on disk or nothing. `work`
-    /// gets the numbers that come next. It may run several times; only the last one counts. Nothing is
-    /// written if the lease of the fence is not held.
+    /// gets the numbers that come next. It may run several times; only the last one counts. Nothing
+    /// is written if the lease of the fence is not held.
     pub(crate) fn transaction<T>(
         &mut self,
         operation: &'static str,
