@@ -49,7 +49,9 @@ impl OldIds {
     pub(crate) fn may_contain(&self, hash: u64) -> bool {
         let block = self.blocks.get(place(self.blocks.len(), hash));
         block.is_some_and(|block| {
-            bits(hash).all(|(word, bit)| block.get(word).is_some_and(|word| word & bit != 0))
+            bits(hash)
+                .iter()
+                .all(|(word, bit)| block.get(*word).is_some_and(|word| word & bit != 0))
         })
     }
 
@@ -73,15 +75,24 @@ fn place(blocks: usize, hash: u64) -> usize {
 }
 
 /// The bits of an id in its block: each as the index of a word and a mask.
-fn bits(hash: u64) -> impl Iterator<Item = (usize, u64)> {
+fn bits(hash: u64) -> [(usize, u64); 8] {
     // The upper half of the hash has chosen the block. These are ten bits each of two products.
-    const MIX: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93];
-    MIX.into_iter().flat_map(move |mix| {
-        let mixed = (hash ^ (hash >> 32)).wrapping_mul(mix);
-        [54, 44, 34, 24].map(|shift| {
-            let bit = (mixed >> shift) & 1023;
-            ((bit / 64) as usize, 1 << (bit % 64))
-        })
+    let mixed = hash ^ (hash >> 32);
+    let first = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let second = mixed.wrapping_mul(0xd6e8_feb8_6659_fd93);
+    [
+        first >> 54,
+        first >> 44,
+        first >> 34,
+        first >> 24,
+        second >> 54,
+        second >> 44,
+        second >> 34,
+        second >> 24,
+    ]
+    .map(|bits| {
+        let bit = bits & 1023;
+        ((bit / 64) as usize, 1 << (bit % 64))
     })
 }
 

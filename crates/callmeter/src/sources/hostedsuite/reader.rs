@@ -225,7 +225,7 @@ fn commit_page(
     let mut pending = session.page(accepted.clone(), received.at.as_microsecond())?;
     pending.expect_ids(page.calls().filter_map(|row| row.ok()?.id().map(str::trim)));
     let mut converter = CallConverter::new(times);
-    let mut taken = Taken::default();
+    let mut taken = Taken::with_room_for(page.len());
     let mut texts = reader.connection.texts.lock();
     for (index, row) in page.rows().enumerate() {
         match row {
@@ -269,6 +269,16 @@ fn commit_page(
 }
 
 impl Taken {
+    /// Room for the rows of a page, so that nothing moves while it is read.
+    fn with_room_for(rows: usize) -> Self {
+        Self {
+            rows: Vec::with_capacity(rows),
+            new: Vec::with_capacity(rows),
+            appended: Vec::with_capacity(rows),
+            ..Self::default()
+        }
+    }
+
     fn add(
         &mut self,
         pending: &mut PageIngest<'_>,
