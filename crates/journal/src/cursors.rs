@@ -123,7 +123,7 @@ impl Journal {
     /// that the output has not acknowledged.
     pub fn register_output(&self, output: &str, stream: Stream, start: Start) -> Result<Cursor> {
         let mut writer = self.log.writer();
-        if let Some(cursor) = read_one(&writer.conn, output, stream)? {
+        if let Some(cursor) = read_one(writer.conn()?, output, stream)? {
             return Ok(cursor);
         }
         writer.transaction(ADD, &Fence::Open, |transaction, numbers| {
@@ -138,7 +138,7 @@ impl Journal {
     /// another instance works on. Returns the removed cursors.
     pub fn set_outputs(&self, outputs: &[(&str, Stream, Start)]) -> Result<Vec<Cursor>> {
         let mut writer = self.log.writer();
-        let known = read_all(&writer.conn)?;
+        let known = read_all(writer.conn()?)?;
         let is_wanted = |cursor: &Cursor| {
             outputs
                 .iter()
@@ -147,8 +147,8 @@ impl Journal {
         let (kept, mut removed): (Vec<_>, Vec<_>) = known.into_iter().partition(is_wanted);
         if self.is_shared() && !removed.is_empty() {
             let me = self.log.leases().instance().map(|me| me.id);
-            let others = held_by_others(&writer.conn, me)
-                .map_err(|source| writer.conn.failed(CHANGE, source))?;
+            let conn = writer.conn()?;
+            let others = held_by_others(conn, me).map_err(|source| conn.failed(CHANGE, source))?;
             removed.retain(|cursor| !others.contains(&output_lease(&cursor.output)));
         }
         if removed.is_empty() && kept.len() == outputs.len() {

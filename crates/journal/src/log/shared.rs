@@ -77,7 +77,7 @@ impl SharedLog {
         let head = writer.head();
         Ok(Self(Arc::new(Inner {
             source,
-            location: writer.conn.location().clone(),
+            location: writer.location().clone(),
             readers: Mutex::default(),
             writer: Mutex::new(writer),
             tail: Mutex::default(),

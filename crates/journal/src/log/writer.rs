@@ -11,6 +11,7 @@ use crate::database::error::DatabaseResult;
 use crate::database::value::values;
 use crate::error::{JournalError, Result};
 use crate::leases::fence::Fence;
+use crate::location::Location;
 use crate::log::accounts::{self, AccountRow, AccountState};
 use crate::log::codec::Packer;
 use crate::log::source::Source;
@@ -24,7 +25,7 @@ const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// The write connection of a journal, and the numbers that it gives next.
 pub(crate) struct Writer {
-    pub(crate) conn: Connection,
+    conn: Connection,
     source: Source,
     /// What the ids of the appended batches start with.
     pub(super) epoch: [u8; 8],
@@ -118,6 +119,19 @@ impl Writer {
         self.numbers.head()
     }
 
+    /// Where the journal is.
+    pub(crate) fn location(&self) -> &Location {
+        self.conn.location()
+    }
+
+    /// The connection. One that was lost is replaced first.
+    pub(crate) fn conn(&mut self) -> Result<&Connection> {
+        if self.conn.is_closed() {
+            self.conn = self.source.writer_again()?;
+        }
+        Ok(&self.conn)
+    }
+
     /// Runs `work` as one transaction: when this returns, all of it is on disk or nothing. `work`
     /// gets the numbers that come next. It may run several times; only the last one counts. Nothing
     /// is written if the lease of the fence is not held.
@@ -153,9 +167,7 @@ impl Writer {
     ) -> Result<Ended<T>> {
         let mut tries = 0;
         loop {
-            if self.conn.is_closed() {
-                self.conn = self.source.writer_again()?;
-            }
+            self.conn()?;
             tries += 1;
             match self.attempt(operation, access, fence, &mut work) {
                 // Nothing is stored. A connection that was idle may have been lost long ago.
@@ -247,7 +259,7 @@ impl Writer {
     /// The account with this name; adds it if it is new.
     pub(crate) fn account(&mut self, name: &str) -> Result<AccountRow> {
         const ADD: &str = "add an account to";
-        if let Some(row) = accounts::read_by_name(&self.conn, name)? {
+        if let Some(row) = accounts::read_by_name(self.conn()?, name)? {
             return Ok(row);
         }
         self.transaction(ADD, &Fence::Open, |transaction, _| {

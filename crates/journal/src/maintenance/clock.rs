@@ -35,7 +35,7 @@ pub(crate) fn is_trusted(
     now: i64,
 ) -> Result<bool> {
     let limit = i64::try_from(keep.as_micros() / 2).unwrap_or(i64::MAX);
-    let Some(before) = read(&writer.conn)? else {
+    let Some(before) = read(writer.conn()?)? else {
         // Nothing to compare with, and nothing to delete.
         return Ok(true);
     };

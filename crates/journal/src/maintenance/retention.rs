@@ -154,7 +154,7 @@ impl Journal {
         if let Some(keep) = policy.keep {
             let mut writer = self.log.writer();
             if !clock::is_trusted(&mut writer, &fence, keep, now)? {
-                let conn = &writer.conn;
+                let conn = writer.conn()?;
                 report.bytes = conn
                     .used_bytes()
                     .map_err(|source| conn.failed("read", source))?;
@@ -191,7 +191,7 @@ fn step(
     now: i64,
     report: &mut RetentionReport,
 ) -> Result<bool> {
-    let conn = &writer.conn;
+    let conn = writer.conn()?;
     let sql = |source| conn.failed(DELETE, source);
     let used = conn.used_bytes().map_err(sql)?;
     report.bytes = used;
@@ -232,7 +232,7 @@ fn step(
     })?;
     report.add(&dropped, lost);
     tracing::debug!(batches = dropped.len(), observed_at, "deleted old batches");
-    let conn = &writer.conn;
+    let conn = writer.conn()?;
     conn.return_space()
         .map_err(|source| conn.failed(DELETE, source))?;
     Ok(dropped.is_empty())

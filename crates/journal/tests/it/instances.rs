@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use callmeter_journal::{BatchSeq, Journal, JournalError, Start};
+use callmeter_journal::{BatchSeq, Journal, JournalError, RetentionPolicy, Start};
 use callmeter_records::{Call, CallsView, Stream};
 
 use crate::proxy::{Proxy, Way};
@@ -298,4 +298,47 @@ fn texts_of_an_api_may_be_long_and_have_zeros() {
     let view = CallsView::new(&batch.records).unwrap();
     assert_eq!(view.row(0).unwrap().id(), Some("id \0"));
     assert!(place.reader().verify(|_| ()).unwrap().is_sound());
+}
+
+/// Work often begins with reading, and that must notice a lost connection, too: nothing else may
+/// run that would.
+#[test]
+fn whatever_comes_first_after_a_lost_connection_makes_a_new_one() {
+    type Operation = fn(&Journal) -> callmeter_journal::Result<()>;
+    let place = place();
+    let proxy = Proxy::new(crate::server::shared().port);
+    let journal = Journal::connect(&place.behind(&proxy)).unwrap();
+    append(&journal, "acme", "a");
+    let operations: [(&str, Operation); 6] = [
+        ("a new account", |journal| {
+            journal.account_state("other").map(drop)
+        }),
+        ("an output", |journal| {
+            let added = journal.register_output("csv", Stream::Calls, Start::Oldest);
+            added.map(drop)
+        }),
+        ("outputs", |journal| journal.set_outputs(&[]).map(drop)),
+        ("retention", |journal| {
+            let policy = RetentionPolicy {
+                keep: Some(Duration::from_hours(24)),
+                ..RetentionPolicy::default()
+            };
+            journal.retain(&policy, NOON).map(drop)
+        }),
+        ("totals", |journal| {
+            journal.store_snapshot(journal.head(), b"totals")
+        }),
+        ("cursors", |journal| journal.cursors().map(drop)),
+    ];
+    for (name, operation) in operations {
+        proxy.cut();
+        // It may take a moment until this end hears of it.
+        for tries in 0.. {
+            match operation(&journal) {
+                Ok(()) => break,
+                Err(error) => assert!(tries < 5, "{name}: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
 }
