@@ -109,6 +109,7 @@ impl Reloader {
         pipeline.set_retention(new);
         pipeline.set_view(new);
         supervisor.apply(changes).await;
+        pipeline.show_accounts(new);
         self.loaded = loaded;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Opens and closes the pipeline, and changes it at a reload.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub struct Pipeline {
     sharing: Option<Sharing>,
     /// What this instance works on now, if it shares the work.
     held: Shares,
+    /// The accounts whose totals it shows, if it shares the work.
+    shown: BTreeSet<String>,
     /// Counts what is journaled, if other instances append, too.
     follower: Option<Follower>,
     keeper: JoinHandle<()>,
@@ -112,6 +115,7 @@ impl Pipeline {
             retention,
             sharing,
             held: Shares::new(),
+            shown: BTreeSet::new(),
             follower,
             keeper: tokio::spawn(keeper.run(stopped)),
             stop_keeper,
@@ -193,11 +197,18 @@ impl Pipeline {
         }
     }
 
-    /// Shows the totals of all accounts, whichever instance polls them.
-    pub fn show_accounts(&self, config: &Config) {
+    /// Shows the totals of all accounts, whichever instance polls them, and no longer those of
+    /// accounts that are gone.
+    pub fn show_accounts(&mut self, config: &Config) {
         if self.sharing.is_none() {
             return;
         }
+        let names = config.accounts.iter().map(|account| account.name.clone());
+        let names: BTreeSet<String> = names.collect();
+        for gone in self.shown.difference(&names) {
+            self.app.status.accounts().remove(gone);
+        }
+        self.shown = names;
         self.app.meter.update(|ledger| {
             for account in &config.accounts {
                 ledger.configure(&account.name, account.api.kind());

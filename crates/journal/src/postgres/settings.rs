@@ -85,6 +85,13 @@ impl PostgresJournal {
             .url
             .parse()
             .map_err(|source: postgres::Error| bad_url(&reason(&source)))?;
+        // Otherwise a part of a password would be taken for the host, and shown.
+        let address = self.url.split('?').next().unwrap_or_default();
+        if address.matches('@').count() > 1 {
+            return Err(bad_url(
+                "it has several `@`; write that of a password as %40",
+            ));
+        }
         if config.get_hosts().is_empty() {
             return Err(bad_url("it names no host"));
         }
@@ -177,5 +184,26 @@ impl fmt::Debug for PostgresJournal {
             .field("tls", &self.tls)
             .field("ca_file", &self.ca_file)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_part_of_a_password_is_taken_for_a_host() {
+        for url in [
+            "postgres://cm:S3cret@Zebra@127.0.0.1/cm",
+            "postgres://cm:S3cret@Zebra/x@127.0.0.1:5432/cm?sslmode=disable",
+        ] {
+            let error = PostgresJournal::new(url).config().unwrap_err().to_string();
+            assert!(error.contains("%40") && !error.contains("Zebra"), "{error}");
+        }
+        let url = "postgres://cm:S3cret%40Zebra@127.0.0.1/cm?application_name=a@b";
+        let journal = PostgresJournal::new(url);
+        let config = journal.config().unwrap();
+        let location = journal.location(&config).to_string();
+        assert!(!location.contains("Zebra"), "{location}");
     }
 }
