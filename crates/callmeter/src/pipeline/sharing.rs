@@ -126,7 +126,7 @@ impl Rounds {
                 lost = round.lost.len(),
                 given_up = round.give_up.len(),
                 instances = round.instances.len(),
-                "work is shared anew"
+                "the share of the work has changed"
             );
         }
         self.number += 1;

@@ -1,4 +1,4 @@
-//! The SQLite file: connections, format, backups, and the lock beside it.
+//! The SQLite file: connections, format, backups, and the lock file.
 
 pub(crate) mod connection;
 pub(crate) mod engine;

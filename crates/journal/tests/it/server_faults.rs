@@ -294,7 +294,7 @@ fn a_server_that_refuses_an_append() {
     assert!(error.is_transient());
     texts.push(text(&error, &settings(&place)));
     commit("b").unwrap();
-    // Others were in the way: tried again, but not for ever.
+    // Others are in the way: it is tried a few times.
     for code in ["40001", "40P01"] {
         fail(code, 4);
         commit(&format!("c {code}")).unwrap();
