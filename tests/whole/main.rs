@@ -15,6 +15,7 @@ mod hangs;
 mod history;
 mod hostile;
 mod instances;
+mod instances_shown;
 mod kills;
 mod mixin;
 mod outputs;
