@@ -364,7 +364,7 @@ impl AccountMemory {
         for_each_batch(reader, self.row.id, i16::MIN, |batch, keys| {
             // A revision may be of a call that is found by then.
             if keys.has_revised() || keys.hashes().any(|hash| is_wanted(&hash)) {
-                found.load(batch, &keys.decode(), |key| is_wanted(&key.hash));
+                found.load(batch, keys, |key| is_wanted(&key.hash));
             }
         })?;
         self.looked_up.extend(hashes);
@@ -445,10 +445,13 @@ impl AccountMemory {
 }
 
 fn load(reader: &mut Reader, account: i64, days: RangeInclusive<i16>) -> Result<KnownIds> {
-    let mut known = KnownIds::default();
+    // A few more than there are if the range has an end, or calls were revised.
+    let calls = reader.count_rows_from(account, *days.start())?;
+    let mut known = KnownIds::with_capacity(calls);
     for_each_batch(reader, account, *days.start(), |batch, keys| {
-        known.load(batch, &keys.decode(), |key| days.contains(&key.day));
+        known.load(batch, keys, |key| days.contains(&key.day));
     })?;
+    known.shrink();
     Ok(known)
 }
 

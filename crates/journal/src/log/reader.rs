@@ -183,6 +183,19 @@ impl Reader {
             .map_err(|source| self.sql(source))
     }
 
+    /// The rows of the batches that [`Reader::for_each_keys`] finds from a day on.
+    pub(crate) fn count_rows_from(&self, account: i64, from_day: i16) -> Result<usize> {
+        self.conn
+            .only(
+                "SELECT CAST(coalesce(sum(rows), 0) AS BIGINT) FROM batches WHERE account = ?1
+                 AND last_day >= ?2",
+                values![account, from_day],
+                |row| row.get::<i64>(0),
+            )
+            .map(|rows| usize::try_from(rows).unwrap_or(0))
+            .map_err(|source| self.sql(source))
+    }
+
     /// The keys of the batches of an account's calls whose last day is `from_day` or later, in
     /// order; only of those that may have calls before a day, if one is given.
     pub(crate) fn for_each_keys(
