@@ -307,16 +307,23 @@ impl AccountMemory {
             .filter(|(_, entry)| self.is_kept(entry))
     }
 
-    /// The one known call with a hash, found without a look-up if it is the one behind `last`:
-    /// calls are listed again in the order in which they were added. A look-up waits for memory.
+    /// The call that was added after `last`, if it has this hash: calls are listed again in the
+    /// order in which they were added. It takes no look-up, which waits for memory several times.
+    pub(crate) fn after_with_hash(
+        &self,
+        last: Option<KnownIndex>,
+        hash: u64,
+    ) -> Option<(KnownIndex, KnownCall)> {
+        let index = last?.next()?;
+        let entry = self.get(index)?;
+        (entry.hash == hash && self.is_kept(&entry)).then_some((index, entry))
+    }
+
+    /// The one known call with a hash, preferably the one that was added after `last`.
     ///
     /// `None` if there is none, or if there are several.
     pub(crate) fn one_with_hash(&self, hash: u64, last: Option<KnownIndex>) -> Option<KnownIndex> {
-        if let Some(index) = last.and_then(KnownIndex::next)
-            && self
-                .get(index)
-                .is_some_and(|entry| entry.hash == hash && self.is_kept(&entry))
-        {
+        if let Some((index, _)) = self.after_with_hash(last, hash) {
             return Some(index);
         }
         let mut known = self.with_hash(hash);
