@@ -137,6 +137,15 @@ pub(crate) fn held_by_others(
     Ok(names.into_iter().collect())
 }
 
+/// The names of the live instances.
+pub(crate) fn live_names(conn: &Connection) -> DatabaseResult<Vec<String>> {
+    conn.all(
+        &format!("SELECT name FROM instances WHERE expires_at > {NOW} ORDER BY name"),
+        values![],
+        |row| row.get(0),
+    )
+}
+
 /// The holder of a lease that nobody holds.
 const NOBODY: &[u8] = &[];
 
