@@ -9,6 +9,7 @@ mod charges;
 mod commands;
 mod deck_file;
 mod demo;
+mod examples;
 mod faults;
 mod goldens;
 mod hangs;

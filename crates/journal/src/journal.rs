@@ -86,10 +86,7 @@ impl Journal {
     pub fn server_bytes(&self) -> Result<Option<u64>> {
         match self.location() {
             Location::File(_) => Ok(None),
-            Location::Server(_) => self
-                .log
-                .with_reader(|reader| reader.server_bytes())
-                .map(Some),
+            Location::Server(_) => self.log.with_reader(|reader| reader.server_bytes()),
         }
     }
 

@@ -8,3 +8,4 @@ pub(crate) mod instance;
 pub(crate) mod names;
 pub(crate) mod round;
 pub(crate) mod shares;
+mod standings;

@@ -18,6 +18,7 @@ use crate::log::reader::Reader;
 use crate::log::source::Source;
 use crate::log::tail::{Next, Tail};
 use crate::log::writer::Writer;
+use crate::postgres::connection;
 use crate::postgres::settings::PostgresJournal;
 use crate::sqlite::lock::Lock;
 use crate::stored_batch::StoredBatch;
@@ -52,6 +53,10 @@ impl SharedLog {
 
     pub(crate) fn connect(journal: &PostgresJournal) -> Result<Self> {
         let log = Self::start(Source::Server(Box::new(journal.clone())), None)?;
+        log.with_reader(|reader| {
+            let mut writer = log.writer();
+            connection::check_sessions(writer.conn()?, &reader.conn)
+        })?;
         let inner = Arc::downgrade(&log.0);
         let publish = move |news: News| {
             let Some(inner) = inner.upgrade() else {

@@ -2,6 +2,7 @@
 
 pub(crate) mod connection;
 pub(crate) mod engine;
+mod own_certificate;
 pub(crate) mod settings;
 pub(crate) mod tables;
 pub(crate) mod tls;
