@@ -52,7 +52,7 @@ pub use ingest::session::IngestSession;
 pub use journal::{Journal, Options};
 pub use leases::held::InstanceOptions;
 pub use leases::instance::Round;
-pub use leases::names::{CHARGES_CURSOR, JOURNAL_LEASE, account_lease, output_lease};
+pub use leases::names::{CHARGES_CURSOR, JOURNAL_LEASE, Work, account_lease, output_lease};
 pub use location::{Location, ServerLocation};
 pub use log::accounts::AccountState;
 pub use log::coverage::{CoverageChange, DayCoverage, WalkPosition};

@@ -18,6 +18,7 @@ use super::outputs::{ConfiguredOutputs, CursorOwners, IfRefused, OutputsError};
 use super::restore;
 use super::shares::{self, Shares};
 use super::sharing::{Sharing, Turn};
+use super::sharing_metrics::SharingMetrics;
 use crate::charging::{ChargeSet, cursor_of, deck_account};
 use crate::config::{self, Config};
 use crate::context::AppContext;
@@ -98,9 +99,15 @@ impl Pipeline {
         app.status
             .set_outputs(Arc::clone(&app.outputs), Arc::clone(redactor));
         if app.journal.is_shared() {
+            app.status.share(instance_name());
+            let shared = SharingMetrics::new(Arc::clone(&app.status)).map_err(Failure::failed)?;
+            let registry = &metrics.registry;
+            registry
+                .register(Box::new(shared))
+                .map_err(Failure::failed)?;
             app.journal.join(InstanceOptions::new(instance_name()));
         }
-        let share = || Sharing::start(app.journal.clone(), shares::wanted(config));
+        let share = || Sharing::start(&app, shares::wanted(config));
         let sharing = app.journal.is_shared().then(share).transpose();
         let sharing = sharing.map_err(Failure::failed)?;
         let follow = || Follower::start(&app, limits);

@@ -10,6 +10,7 @@ mod outputs;
 mod restore;
 mod shares;
 mod sharing;
+mod sharing_metrics;
 #[cfg(test)]
 mod test_server;
 

@@ -58,6 +58,8 @@ struct Known {
     leases: HashMap<String, String>,
     /// The epoch of each lease.
     held: HashMap<String, i64>,
+    /// What the other instances are told of the work.
+    state: Vec<u8>,
     /// When the leases end by this machine's clock, if no further round succeeds.
     until: Option<Instant>,
 }
@@ -66,6 +68,8 @@ struct Known {
 #[derive(Default)]
 pub(crate) struct Rounds {
     pub(super) conn: Option<Connection>,
+    /// The state that the row of this instance has.
+    pub(super) told: Option<Vec<u8>>,
     /// In how many rounds each lease was seen without a holder.
     pub(super) unheld: HashMap<String, u32>,
     /// The oldest batch, and the sequence of the oldest call.
@@ -111,6 +115,16 @@ impl Leases {
     /// Sets that an account has another lease than its own.
     pub(crate) fn set_lease(&self, account: &str, lease: String) {
         self.known().leases.insert(account.to_owned(), lease);
+    }
+
+    /// Sets what the other instances are told of the work.
+    pub(super) fn tell(&self, state: Vec<u8>) {
+        self.known().state = state;
+    }
+
+    /// What the other instances are told of the work.
+    pub(super) fn state(&self) -> Vec<u8> {
+        self.known().state.clone()
     }
 
     /// The names of the leases that are held, and did not end since the last round.

@@ -7,8 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use callmeter_journal::{
-    BatchSeq, Classification, CoverageChange, DeckExtent, IngestSession, InstanceOptions, Journal,
-    JournalError, NewCharges, RetentionPolicy, Start, account_lease, output_lease,
+    BatchSeq, Classification, CoverageChange, DeckExtent, IngestSession, InstanceOptions,
+    JOURNAL_LEASE, Journal, JournalError, NewCharges, RetentionPolicy, Start, Work, account_lease,
+    output_lease,
 };
 use callmeter_records::{Call, CallsView, Charge, ChargesBuilder, Rate, Reading, RowMark, Stream};
 
@@ -635,4 +636,43 @@ fn page_of(
         page.add(&call(&number.to_string()))?;
     }
     Ok(page.commit(None)?.batches.len())
+}
+
+/// What an instance says of its work is read by the others in their next rounds, also after its row
+/// was removed, and ends with it.
+#[test]
+fn what_an_instance_says_of_its_work_is_read_by_the_others() {
+    let place = place();
+    let (one, two) = (instance(&place, "one"), instance(&place, "two"));
+    let wanted = [account_lease("acme")];
+    let read = |journal: &Journal| journal.round(&wanted).unwrap().states;
+    let said = |text: &str| vec![("one".to_owned(), text.as_bytes().to_vec())];
+    one.round(&wanted).unwrap();
+    assert_eq!(read(&two), said(""));
+    for text in ["busy", "busy", "idle", "", "busy"] {
+        one.tell(text.as_bytes().to_vec());
+        one.round(&wanted).unwrap();
+        assert_eq!(read(&two), said(text));
+    }
+    // While it is suspended, its state is not shown; then its row is removed.
+    advance(&place, 2 * LEASE);
+    assert_eq!(read(&two), []);
+    advance(&place, 20 * LEASE);
+    assert_eq!(read(&two), []);
+    one.round(&wanted).unwrap();
+    assert_eq!(read(&two), said("busy"));
+    one.leave().unwrap();
+    assert_eq!(read(&two), []);
+}
+
+#[test]
+fn the_name_of_a_lease_says_what_it_is_for() {
+    for (lease, work) in [
+        (account_lease("a/b"), Work::Account("a/b")),
+        (output_lease("csv"), Work::Output("csv")),
+        (output_lease("charges/acme"), Work::Charges("acme")),
+        (JOURNAL_LEASE.to_owned(), Work::Journal),
+    ] {
+        assert_eq!(Work::of(&lease), work);
+    }
 }
