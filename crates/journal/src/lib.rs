@@ -25,6 +25,7 @@ mod charges;
 mod checksum;
 mod cursors;
 mod database;
+mod ending;
 mod error;
 mod ingest;
 mod journal;

@@ -242,7 +242,7 @@ impl Reader {
         to: &PostgresJournal,
         progress: impl FnMut(u64, u64),
     ) -> Result<Copied> {
-        self.copy_to(&Source::Server(Box::new(to.clone())), progress)
+        self.copy_to(&Source::server(to), progress)
     }
 
     fn copy_to(&mut self, to: &Source, mut progress: impl FnMut(u64, u64)) -> Result<Copied> {
