@@ -51,6 +51,7 @@ pub use ingest::options::{PollOptions, Purpose};
 pub use ingest::page::{Committed, PageIngest};
 pub use ingest::session::IngestSession;
 pub use journal::{Journal, Options};
+pub use leases::claims::Claim;
 pub use leases::held::InstanceOptions;
 pub use leases::instance::Round;
 pub use leases::names::{CHARGES_CURSOR, JOURNAL_LEASE, account_lease, output_lease};

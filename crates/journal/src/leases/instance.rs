@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::journal::Journal;
+use crate::leases::claims::Claim;
 use crate::leases::held::{InstanceOptions, Rounds};
 use crate::leases::names::account_of;
 use crate::leases::round::{self, Done};
@@ -57,10 +58,11 @@ impl Journal {
         let mut rounds = leases.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         // Before it is sent: a lease must not seem to last longer here than there.
         let began = Instant::now();
+        let claims = leases.want(wanted);
         let (done, before) = {
             let Rounds { conn, unheld, .. } = &mut *rounds;
             let conn = self.log.connection(conn)?;
-            let done = round::run(conn, &me, wanted, unheld)
+            let done = round::run(conn, &me, wanted, &claims, unheld)
                 .map_err(|source| conn.failed("share the work of", source))?;
             let before = leases.replace(done.held.clone(), began);
             (done, before)
@@ -84,6 +86,13 @@ impl Journal {
             );
         }
         Ok(round)
+    }
+
+    /// Gets a lease from the instance that holds it, and keeps it, until the claim is dropped. It
+    /// takes a round of both. `None` if this instance does not want the lease: its last round did
+    /// not, or it shares no work.
+    pub fn claim(&self, lease: &str) -> Option<Claim> {
+        Claim::new(&self.log, lease)
     }
 
     /// Gives up leases, and tells the others. The work on them must have ended.

@@ -10,6 +10,7 @@ use crate::database::connection::{Access, Connection};
 use crate::database::error::DatabaseResult;
 use crate::database::value::values;
 use crate::error::Result;
+use crate::leases::claims;
 use crate::leases::fence::{InstanceId, NOW};
 use crate::leases::held::Instance;
 use crate::leases::shares::{self, Peer, Seen};
@@ -37,6 +38,7 @@ pub(super) fn run(
     conn: &Connection,
     me: &Instance,
     wanted: &[String],
+    claims: &[String],
     unheld: &mut HashMap<String, u32>,
 ) -> DatabaseResult<Done> {
     // If the server crashes, a lease that is lost is taken again. What is written under it comes
@@ -44,7 +46,7 @@ pub(super) fn run(
     let transaction = conn.begin(Access::LazyWrite)?;
     let time = micros(me.options.lease);
     let wanted: HashSet<String> = wanted.iter().cloned().collect();
-    heartbeat(&transaction, me, &wanted, time)?;
+    heartbeat(&transaction, me, &wanted, claims, time)?;
     renew(&transaction, me.id, time)?;
     let mut rows = read_leases(&transaction)?;
     add_missing(&transaction, &wanted, &mut rows)?;
@@ -142,9 +144,11 @@ fn heartbeat(
     conn: &Connection,
     me: &Instance,
     wanted: &HashSet<String>,
+    claims: &[String],
     time: i64,
 ) -> DatabaseResult<()> {
-    let mut names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let claims = claims.iter().map(|lease| claims::written(lease));
+    let mut names: Vec<String> = wanted.iter().cloned().chain(claims).collect();
     names.sort_unstable();
     conn.execute(
         &format!(
@@ -227,7 +231,7 @@ fn add_missing(
 }
 
 fn read_live(conn: &Connection) -> DatabaseResult<Vec<Peer>> {
-    conn.all(
+    let mut live = conn.all(
         &format!("SELECT id, name, wanted FROM instances WHERE expires_at > {NOW} ORDER BY id"),
         values![],
         |row| {
@@ -242,7 +246,9 @@ fn read_live(conn: &Connection) -> DatabaseResult<Vec<Peer>> {
                     .collect(),
             })
         },
-    )
+    )?;
+    claims::heed(&mut live);
+    Ok(live)
 }
 
 /// Takes a lease if it is still free; returns its new epoch.
