@@ -10,6 +10,7 @@ use crate::database::connection::{Access, Connection};
 use crate::database::error::DatabaseResult;
 use crate::database::value::values;
 use crate::error::Result;
+use crate::leases::claims;
 use crate::leases::fence::{InstanceId, NOW};
 use crate::leases::held::Instance;
 use crate::leases::shares;
@@ -23,6 +24,8 @@ pub(super) struct State<'r> {
     pub(super) text: Vec<u8>,
     /// What its row has.
     pub(super) told: &'r mut Option<Vec<u8>>,
+    /// The leases that it claims.
+    pub(super) claims: Vec<String>,
 }
 
 /// What a round found and did.
@@ -167,7 +170,8 @@ fn heartbeat(
     state: &State<'_>,
     time: i64,
 ) -> DatabaseResult<()> {
-    let mut names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let claims = state.claims.iter().map(|lease| claims::written(lease));
+    let mut names: Vec<String> = wanted.iter().cloned().chain(claims).collect();
     names.sort_unstable();
     conn.execute(
         &format!(
@@ -301,7 +305,7 @@ fn add_missing(
 }
 
 fn read_live(conn: &Connection) -> DatabaseResult<Vec<Peer>> {
-    conn.all(
+    let mut live = conn.all(
         &format!(
             "SELECT id, name, wanted, state FROM instances WHERE expires_at > {NOW} ORDER BY id"
         ),
@@ -319,7 +323,9 @@ fn read_live(conn: &Connection) -> DatabaseResult<Vec<Peer>> {
                 state: row.get(3)?,
             })
         },
-    )
+    )?;
+    claims::heed(&mut live);
+    Ok(live)
 }
 
 /// Takes a lease if it is still free; returns its new epoch.

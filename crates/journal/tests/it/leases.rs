@@ -318,6 +318,40 @@ fn work_moves_at_once_when_an_instance_leaves() {
     assert!(one.held_leases().is_empty());
 }
 
+/// An instance that has work of its own for an account gets it, and keeps it until that is done.
+#[test]
+fn a_claimed_lease_moves_and_stays() {
+    let place = place();
+    let (one, two) = (instance(&place, "one"), instance(&place, "two"));
+    let wanted = names(&["account/a"]);
+    assert_eq!(one.round(&wanted).unwrap().held, wanted);
+    assert_eq!(two.round(&wanted).unwrap().held, names(&[]));
+    assert!(two.claim("account/b").is_none());
+    let claims = [
+        two.claim("account/a").unwrap(),
+        two.claim("account/a").unwrap(),
+    ];
+    assert_eq!(two.round(&wanted).unwrap().held, names(&[]));
+    let round = one.round(&wanted).unwrap();
+    assert_eq!(round.give_up, wanted);
+    one.release(&round.give_up).unwrap();
+    let [first, second] = claims;
+    drop(first);
+    // However often it is looked at, it is left to who claims it.
+    for _ in 0..5 {
+        assert_eq!(one.round(&wanted).unwrap().held, names(&[]));
+    }
+    assert_eq!(two.round(&wanted).unwrap().held, wanted);
+    assert_eq!(one.round(&wanted).unwrap().held, names(&[]));
+    drop(second);
+    assert_eq!(two.round(&wanted).unwrap().held, wanted);
+    // A claim ends with its instance.
+    let _claim = two.claim("account/a").unwrap();
+    two.round(&wanted).unwrap();
+    two.leave().unwrap();
+    assert_eq!(one.round(&wanted).unwrap().held, wanted);
+}
+
 #[test]
 fn what_only_one_instance_wants_is_no_part_of_its_share() {
     let place = place();
