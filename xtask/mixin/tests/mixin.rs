@@ -155,8 +155,10 @@ tests:
 
 #[test]
 fn the_configuration_of_compose_is_valid() {
-    let file = root().join("packaging/compose/prometheus.yml");
-    accepts_configuration(&std::fs::read_to_string(file).unwrap());
+    for name in ["prometheus.yml", "prometheus-two-instances.yml"] {
+        let file = root().join("packaging/compose").join(name);
+        accepts_configuration(&std::fs::read_to_string(file).unwrap());
+    }
 }
 
 /// Promtool reads a configuration with the mixin in the directory of its file.

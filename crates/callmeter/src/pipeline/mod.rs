@@ -5,6 +5,7 @@ mod follower;
 mod journal;
 mod keeper;
 mod lifecycle;
+mod lost_server;
 mod output_metrics;
 mod outputs;
 mod restore;
@@ -16,5 +17,6 @@ mod test_server;
 
 pub use journal::{connection, journal_failure, meter_limits, open_journal, read_journal};
 pub use lifecycle::Pipeline;
+pub(crate) use lost_server::finish;
 pub use outputs::OutputsError;
 pub(crate) use outputs::{dead_letters, plugin_settings};

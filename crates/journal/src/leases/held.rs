@@ -1,6 +1,6 @@
 //! The leases that this process holds, as far as it knows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,10 @@ struct Known {
     instance: Option<Instance>,
     /// The leases of accounts that do not have their own.
     leases: HashMap<String, String>,
+    /// The leases that the last round wanted.
+    wanted: Vec<String>,
+    /// Those that the others are to leave to this process, and for how many claims.
+    claims: BTreeMap<String, usize>,
     /// The epoch of each lease.
     held: HashMap<String, i64>,
     /// What the other instances are told of the work.
@@ -125,6 +129,37 @@ impl Leases {
     /// What the other instances are told of the work.
     pub(super) fn state(&self) -> Vec<u8> {
         self.known().state.clone()
+    }
+
+    /// Sets what a round wants; returns what is claimed.
+    pub(super) fn want(&self, wanted: &[String]) -> Vec<String> {
+        let mut known = self.known();
+        wanted.clone_into(&mut known.wanted);
+        known.claims.keys().cloned().collect()
+    }
+
+    /// Claims a lease. False if the last round did not want it.
+    pub(super) fn add_claim(&self, lease: &str) -> bool {
+        let mut known = self.known();
+        if !known.wanted.iter().any(|wanted| wanted == lease) {
+            return false;
+        }
+        *known.claims.entry(lease.to_owned()).or_default() += 1;
+        drop(known);
+        // The next round is due now.
+        self.note_release();
+        true
+    }
+
+    /// Takes a claim back.
+    pub(super) fn remove_claim(&self, lease: &str) {
+        let mut known = self.known();
+        if let Some(claims) = known.claims.get_mut(lease) {
+            *claims -= 1;
+            if *claims == 0 {
+                known.claims.remove(lease);
+            }
+        }
     }
 
     /// The names of the leases that are held, and did not end since the last round.

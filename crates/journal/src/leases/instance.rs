@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::journal::Journal;
+use crate::leases::claims::Claim;
 use crate::leases::held::{InstanceOptions, Rounds};
 use crate::leases::names::account_of;
 use crate::leases::round::{self, Done, State};
@@ -64,6 +65,7 @@ impl Journal {
         let mut rounds = leases.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         // Before it is sent: a lease must not seem to last longer here than there.
         let began = Instant::now();
+        let claims = leases.want(wanted);
         let (done, before) = {
             let Rounds {
                 conn, unheld, told, ..
@@ -72,6 +74,7 @@ impl Journal {
             let state = State {
                 text: leases.state(),
                 told,
+                claims,
             };
             let done = round::run(conn, &me, wanted, state, unheld)
                 .map_err(|source| conn.failed("share the work of", source))?;
@@ -97,6 +100,13 @@ impl Journal {
             );
         }
         Ok(round)
+    }
+
+    /// Gets a lease from the instance that holds it, and keeps it, until the claim is dropped. It
+    /// takes a round of both. `None` if this instance does not want the lease: its last round did
+    /// not, or it shares no work.
+    pub fn claim(&self, lease: &str) -> Option<Claim> {
+        Claim::new(&self.log, lease)
     }
 
     /// Gives up leases, and tells the others. The work on them must have ended.

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use callmeter_journal::{Journal, Options, PollOptions, Purpose, RetentionPolicy};
+use callmeter_journal::{
+    Hold, InstanceOptions, JOURNAL_LEASE, Journal, JournalError, Options, PollOptions, Purpose,
+    RetentionPolicy, Start, account_lease, output_lease,
+};
 use callmeter_meter::{Api, FamilyId, Ledger, Limits};
 use callmeter_plugin_host::Outputs;
 use callmeter_records::{BatchSeq, Call, Reading, Stream};
@@ -145,6 +148,74 @@ fn stored_totals_replace_what_was_deleted() {
     let snapshot = late.app.meter.update(Ledger::snapshot);
     let labels = r#"account="acme",client_id="c1",center_id="z",direction="incoming""#;
     assert_eq!(snapshot.find(FamilyId::Calls, labels), Some(5));
+}
+
+/// An instance that was suspended while another one's retention deleted what it had not counted
+/// has the same totals afterwards. What an output lacks stays until it has it.
+#[test]
+fn a_suspended_instance_agrees_after_the_retention_of_another_one() {
+    let schema = Schema::new("suspended");
+    let [one, two] = ["one", "two"].map(|name| {
+        let counting = counting(&schema.open());
+        counting.app.journal.join(InstanceOptions::new(name));
+        counting
+    });
+    let [first, second] = [&one, &two].map(|counting| &counting.app.journal);
+    let wanted = [
+        account_lease("acme"),
+        JOURNAL_LEASE.to_owned(),
+        output_lease("crm"),
+    ];
+    assert_eq!(second.round(&wanted).unwrap().held, wanted);
+    let oldest = Start::Oldest;
+    second
+        .register_output("crm", Stream::Calls, oldest)
+        .unwrap();
+    let mut counted = [BatchSeq::START; 2];
+    append(&two.app, "acme", "a");
+    append(&two.app, "acme", "b");
+    two.catch_up(&mut counted[1]).unwrap();
+    append(&two.app, "acme", "c");
+    let crm = |journal: &Journal, seq| journal.acknowledge("crm", Stream::Calls, BatchSeq(seq));
+    crm(second, 1).unwrap();
+
+    // It is suspended. The other one goes on with the work.
+    schema.end_leases();
+    assert_eq!(first.round(&wanted).unwrap().acquired, wanted);
+    append(&one.app, "acme", "d");
+    one.catch_up(&mut counted[0]).unwrap();
+    first
+        .store_snapshot(first.head(), &totals(&one.app))
+        .unwrap();
+    let everything = RetentionPolicy {
+        max_bytes: Some(0),
+        ..RetentionPolicy::default()
+    };
+    let report = first.retain(&everything, NOON).unwrap();
+    let hold = Hold::Output {
+        output: "crm".to_owned(),
+        stream: Stream::Calls,
+    };
+    assert_eq!((report.batches, report.held_by), (1, Some(hold)));
+    let next = first.next_batch(Stream::Calls, BatchSeq(1)).unwrap();
+    assert_eq!(next.unwrap().meta.seq, BatchSeq(2));
+    crm(first, 4).unwrap();
+    assert_eq!(first.retain(&everything, NOON).unwrap().batches, 3);
+    append_call(&one.app, "acme", "e", NOON - HOUR / 2);
+    one.catch_up(&mut counted[0]).unwrap();
+
+    // It wakes up: it writes nothing, and counts the same.
+    let lost = second.retain(&everything, NOON).unwrap_err();
+    assert!(matches!(lost, JournalError::LeaseLost { .. }), "{lost}");
+    let lost = crm(second, 5).unwrap_err();
+    assert!(matches!(lost, JournalError::LeaseLost { .. }), "{lost}");
+    two.catch_up(&mut counted[1]).unwrap();
+    assert_eq!(counted, [BatchSeq(5); 2]);
+    assert_eq!(totals(&one.app), totals(&two.app));
+    let round = second.round(&wanted).unwrap();
+    assert_eq!((round.lost, round.held), (wanted.to_vec(), Vec::new()));
+    let restored = restore::ledger(&schema.open(), Limits::default()).unwrap();
+    assert_eq!(restored.encode(), totals(&two.app));
 }
 
 /// Without the server the totals stay, and the status says why; the program is not ready when it
