@@ -441,7 +441,7 @@ impl JournalError {
         source: DatabaseError,
     ) -> Self {
         let journal = journal.clone();
-        let is_server = matches!(source, DatabaseError::Postgres(_));
+        let is_server = source.is_of_server();
         match source.fault() {
             Fault::Full => Self::Full { journal },
             Fault::ReadOnly if is_server => Self::Standby { journal },

@@ -2,6 +2,7 @@
 //!
 //! A file has none: the one process that has locked it does everything.
 
+pub(crate) mod claims;
 pub(crate) mod fence;
 pub(crate) mod held;
 pub(crate) mod instance;

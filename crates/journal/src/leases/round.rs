@@ -10,6 +10,7 @@ use crate::database::connection::{Access, Connection};
 use crate::database::error::DatabaseResult;
 use crate::database::value::values;
 use crate::error::Result;
+use crate::leases::claims;
 use crate::leases::fence::{InstanceId, NOW};
 use crate::leases::held::Instance;
 use crate::leases::shares;
@@ -18,8 +19,18 @@ use crate::leases::standings::{Peer, Seen};
 /// How long the rows of an instance and of a lease stay after their end, as a multiple of a lease.
 const KEPT: i64 = 10;
 
+/// What this instance says of its work.
+pub(super) struct State<'r> {
+    pub(super) text: Vec<u8>,
+    /// What its row has.
+    pub(super) told: &'r mut Option<Vec<u8>>,
+    /// The leases that it claims.
+    pub(super) claims: Vec<String>,
+}
+
 /// What a round found and did.
 pub(super) struct Done {
+    pub(super) me: InstanceId,
     /// The epoch of each lease that is held now.
     pub(super) held: HashMap<String, i64>,
     pub(super) give_up: Vec<String>,
@@ -38,6 +49,7 @@ pub(super) fn run(
     conn: &Connection,
     me: &Instance,
     wanted: &[String],
+    state: State<'_>,
     unheld: &mut HashMap<String, u32>,
 ) -> DatabaseResult<Done> {
     // If the server crashes, a lease that is lost is taken again. What is written under it comes
@@ -45,7 +57,7 @@ pub(super) fn run(
     let transaction = conn.begin(Access::LazyWrite)?;
     let time = micros(me.options.lease);
     let wanted: HashSet<String> = wanted.iter().cloned().collect();
-    heartbeat(&transaction, me, &wanted, time)?;
+    heartbeat(&transaction, me, &wanted, &state, time)?;
     renew(&transaction, me.id, time)?;
     let mut rows = read_leases(&transaction, time)?;
     add_missing(&transaction, &wanted, &mut rows)?;
@@ -89,7 +101,9 @@ pub(super) fn run(
     }
     let oldest = oldest(&transaction)?;
     transaction.commit()?;
+    *state.told = Some(state.text);
     Ok(Done {
+        me: me.id,
         held,
         give_up: plan.give_up,
         live,
@@ -153,18 +167,34 @@ fn heartbeat(
     conn: &Connection,
     me: &Instance,
     wanted: &HashSet<String>,
+    state: &State<'_>,
     time: i64,
 ) -> DatabaseResult<()> {
-    let mut names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let claims = state.claims.iter().map(|lease| claims::written(lease));
+    let mut names: Vec<String> = wanted.iter().cloned().chain(claims).collect();
     names.sort_unstable();
     conn.execute(
         &format!(
-            "INSERT INTO instances (id, name, wanted, expires_at) VALUES (?, ?, ?, {NOW} + ?)
+            "INSERT INTO instances (id, name, wanted, state, expires_at)
+             VALUES (?, ?, ?, ?, {NOW} + ?)
              ON CONFLICT (id) DO UPDATE SET name = excluded.name, wanted = excluded.wanted,
              expires_at = excluded.expires_at"
         ),
-        values![&me.id, &me.options.name, names.join("\0").as_bytes(), time],
+        values![
+            &me.id,
+            &me.options.name,
+            names.join("\0").as_bytes(),
+            &state.text,
+            time
+        ],
     )?;
+    if state.told.as_ref() != Some(&state.text) {
+        // A state that is not set is not written again, however long it is.
+        conn.execute(
+            "UPDATE instances SET state = ? WHERE id = ?",
+            values![&state.text, &me.id],
+        )?;
+    }
     conn.execute(
         &format!(
             "DELETE FROM instances WHERE id IN (SELECT id FROM instances
@@ -275,8 +305,10 @@ fn add_missing(
 }
 
 fn read_live(conn: &Connection) -> DatabaseResult<Vec<Peer>> {
-    conn.all(
-        &format!("SELECT id, name, wanted FROM instances WHERE expires_at > {NOW} ORDER BY id"),
+    let mut live = conn.all(
+        &format!(
+            "SELECT id, name, wanted, state FROM instances WHERE expires_at > {NOW} ORDER BY id"
+        ),
         values![],
         |row| {
             let wanted: &str = row.get(2)?;
@@ -288,9 +320,12 @@ fn read_live(conn: &Connection) -> DatabaseResult<Vec<Peer>> {
                     .filter(|name| !name.is_empty())
                     .map(str::to_owned)
                     .collect(),
+                state: row.get(3)?,
             })
         },
-    )
+    )?;
+    claims::heed(&mut live);
+    Ok(live)
 }
 
 /// Takes a lease if it is still free; returns its new epoch.

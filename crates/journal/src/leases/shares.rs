@@ -198,6 +198,7 @@ mod tests {
             let peer = |index: usize| Peer {
                 id: id(index),
                 name: index.to_string(),
+                state: Vec::new(),
                 wanted: names
                     .iter()
                     .enumerate()
@@ -282,6 +283,7 @@ mod tests {
             id,
             name: String::new(),
             wanted: wanted.clone(),
+            state: Vec::new(),
         });
         let mut world = World {
             live: live.to_vec(),

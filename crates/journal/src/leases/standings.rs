@@ -17,6 +17,8 @@ pub(crate) struct Peer {
     pub(crate) id: InstanceId,
     pub(crate) name: String,
     pub(crate) wanted: HashSet<String>,
+    /// What it says of its work.
+    pub(crate) state: Vec<u8>,
 }
 
 /// A lease as a round sees it.

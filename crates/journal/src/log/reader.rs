@@ -58,7 +58,7 @@ impl Reader {
 
     /// Connects to a journal on a server for reading. The server may be a standby.
     pub fn connect(journal: &PostgresJournal) -> Result<Self> {
-        Self::of(&Source::Server(Box::new(journal.clone())))
+        Self::of(&Source::server(journal))
     }
 
     pub(crate) fn of(source: &Source) -> Result<Self> {

@@ -244,7 +244,7 @@ impl Reader {
         to: &PostgresJournal,
         progress: impl FnMut(u64, u64),
     ) -> Result<Copied> {
-        self.copy_to(&Source::Server(Box::new(to.clone())), progress)
+        self.copy_to(&Source::server(to), progress)
     }
 
     /// Who works on the journal now: the processes that have locked its file, or the instances on

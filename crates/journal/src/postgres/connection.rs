@@ -3,8 +3,10 @@
 use crate::database::connection::{Connection, Engine};
 use crate::database::error::DatabaseError;
 use crate::database::value::values;
+use crate::ending::Ending;
 use crate::error::{JournalError, Result};
 use crate::location::Location;
+use crate::postgres::client::Client;
 use crate::postgres::engine::Postgres;
 use crate::postgres::settings::PostgresJournal;
 use crate::postgres::tables;
@@ -14,29 +16,29 @@ use crate::postgres::tls::Connector;
 const OLDEST: i64 = 13;
 
 /// Opens the connection that writes; creates what does not exist.
-pub(crate) fn writer(journal: &PostgresJournal) -> Result<Connection> {
-    let conn = connect(journal, Use::Write)?;
+pub(crate) fn writer(journal: &PostgresJournal, ending: &Ending) -> Result<Connection> {
+    let conn = connect(journal, ending, Use::Write)?;
     tables::prepare(&conn, &journal.schema)?;
     Ok(conn)
 }
 
 /// Opens another connection that writes, to a journal that was open already.
-pub(crate) fn writer_again(journal: &PostgresJournal) -> Result<Connection> {
-    let conn = connect(journal, Use::Write)?;
+pub(crate) fn writer_again(journal: &PostgresJournal, ending: &Ending) -> Result<Connection> {
+    let conn = connect(journal, ending, Use::Write)?;
     tables::check(&conn, &journal.schema)?;
     Ok(conn)
 }
 
 /// Opens a connection that only reads. A standby answers it, too.
-pub(crate) fn reader(journal: &PostgresJournal) -> Result<Connection> {
-    let conn = connect(journal, Use::Read)?;
+pub(crate) fn reader(journal: &PostgresJournal, ending: &Ending) -> Result<Connection> {
+    let conn = connect(journal, ending, Use::Read)?;
     tables::check(&conn, &journal.schema)?;
     Ok(conn)
 }
 
 /// Opens a connection that is told of every append.
-pub(crate) fn listener(journal: &PostgresJournal) -> Result<Connection> {
-    let conn = connect(journal, Use::Read)?;
+pub(crate) fn listener(journal: &PostgresJournal, ending: &Ending) -> Result<Connection> {
+    let conn = connect(journal, ending, Use::Read)?;
     conn.run(&format!("LISTEN \"{}\"", conn.location().channel()))
         .map_err(|source| conn.failed("follow", source))?;
     Ok(conn)
@@ -48,7 +50,7 @@ enum Use {
     Write,
 }
 
-fn connect(journal: &PostgresJournal, to: Use) -> Result<Connection> {
+fn connect(journal: &PostgresJournal, ending: &Ending, to: Use) -> Result<Connection> {
     let config = journal.config()?;
     let location = journal.location(&config);
     let connector = Connector::new(journal.tls, journal.ca_file.as_deref()).map_err(|source| {
@@ -57,9 +59,14 @@ fn connect(journal: &PostgresJournal, to: Use) -> Result<Connection> {
             source,
         }
     })?;
-    let client = config
-        .connect(connector)
-        .map_err(|source| JournalError::database(&location, "connect to", source.into()))?;
+    // Each host gets the time for its address, and all together that for the rest.
+    let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX);
+    let limit = journal
+        .connect_timeout
+        .saturating_mul(hosts.saturating_add(1));
+    let limits = (limit, journal.answer_timeout);
+    let client = Client::connect(&config, connector, limits, ending.clone())
+        .map_err(|source| JournalError::database(&location, "connect to", source))?;
     let conn = Connection::new(Engine::Postgres(Box::new(Postgres::new(client))), location);
     check_server(&conn, to)?;
     // Nothing but the journal's own tables is found by a name without a schema. A process that

@@ -1,5 +1,6 @@
 //! The journal on a PostgreSQL server: settings, connections, TLS and tables.
 
+pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod engine;
 mod own_certificate;

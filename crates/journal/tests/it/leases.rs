@@ -7,8 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use callmeter_journal::{
-    BatchSeq, Classification, CoverageChange, DeckExtent, IngestSession, InstanceOptions, Journal,
-    JournalError, NewCharges, RetentionPolicy, Start, account_lease, output_lease,
+    BatchSeq, Classification, CoverageChange, DeckExtent, IngestSession, InstanceOptions,
+    JOURNAL_LEASE, Journal, JournalError, NewCharges, RetentionPolicy, Start, Work, account_lease,
+    output_lease,
 };
 use callmeter_records::{Call, CallsView, Charge, ChargesBuilder, Rate, Reading, RowMark, Stream};
 
@@ -315,6 +316,40 @@ fn work_moves_at_once_when_an_instance_leaves() {
     assert_eq!(round.held.len(), 3);
     assert_eq!(round.instances, ["two"]);
     assert!(one.held_leases().is_empty());
+}
+
+/// An instance that has work of its own for an account gets it, and keeps it until that is done.
+#[test]
+fn a_claimed_lease_moves_and_stays() {
+    let place = place();
+    let (one, two) = (instance(&place, "one"), instance(&place, "two"));
+    let wanted = names(&["account/a"]);
+    assert_eq!(one.round(&wanted).unwrap().held, wanted);
+    assert_eq!(two.round(&wanted).unwrap().held, names(&[]));
+    assert!(two.claim("account/b").is_none());
+    let claims = [
+        two.claim("account/a").unwrap(),
+        two.claim("account/a").unwrap(),
+    ];
+    assert_eq!(two.round(&wanted).unwrap().held, names(&[]));
+    let round = one.round(&wanted).unwrap();
+    assert_eq!(round.give_up, wanted);
+    one.release(&round.give_up).unwrap();
+    let [first, second] = claims;
+    drop(first);
+    // However often it is looked at, it is left to who claims it.
+    for _ in 0..5 {
+        assert_eq!(one.round(&wanted).unwrap().held, names(&[]));
+    }
+    assert_eq!(two.round(&wanted).unwrap().held, wanted);
+    assert_eq!(one.round(&wanted).unwrap().held, names(&[]));
+    drop(second);
+    assert_eq!(two.round(&wanted).unwrap().held, wanted);
+    // A claim ends with its instance.
+    let _claim = two.claim("account/a").unwrap();
+    two.round(&wanted).unwrap();
+    two.leave().unwrap();
+    assert_eq!(one.round(&wanted).unwrap().held, wanted);
 }
 
 #[test]
@@ -635,4 +670,43 @@ fn page_of(
         page.add(&call(&number.to_string()))?;
     }
     Ok(page.commit(None)?.batches.len())
+}
+
+/// What an instance says of its work is read by the others in their next rounds, also after its row
+/// was removed, and ends with it.
+#[test]
+fn what_an_instance_says_of_its_work_is_read_by_the_others() {
+    let place = place();
+    let (one, two) = (instance(&place, "one"), instance(&place, "two"));
+    let wanted = [account_lease("acme")];
+    let read = |journal: &Journal| journal.round(&wanted).unwrap().states;
+    let said = |text: &str| vec![("one".to_owned(), text.as_bytes().to_vec())];
+    one.round(&wanted).unwrap();
+    assert_eq!(read(&two), said(""));
+    for text in ["busy", "busy", "idle", "", "busy"] {
+        one.tell(text.as_bytes().to_vec());
+        one.round(&wanted).unwrap();
+        assert_eq!(read(&two), said(text));
+    }
+    // While it is suspended, its state is not shown; then its row is removed.
+    advance(&place, 2 * LEASE);
+    assert_eq!(read(&two), []);
+    advance(&place, 20 * LEASE);
+    assert_eq!(read(&two), []);
+    one.round(&wanted).unwrap();
+    assert_eq!(read(&two), said("busy"));
+    one.leave().unwrap();
+    assert_eq!(read(&two), []);
+}
+
+#[test]
+fn the_name_of_a_lease_says_what_it_is_for() {
+    for (lease, work) in [
+        (account_lease("a/b"), Work::Account("a/b")),
+        (output_lease("csv"), Work::Output("csv")),
+        (output_lease("charges/acme"), Work::Charges("acme")),
+        (JOURNAL_LEASE.to_owned(), Work::Journal),
+    ] {
+        assert_eq!(Work::of(&lease), work);
+    }
 }

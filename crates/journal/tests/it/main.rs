@@ -9,6 +9,7 @@ mod failover;
 mod faults;
 mod files;
 mod format;
+mod hangs;
 mod ingest;
 mod instances;
 mod kill;

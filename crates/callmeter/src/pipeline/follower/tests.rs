@@ -1,8 +1,7 @@
 //! Tests of counting what other instances append.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use callmeter_journal::{
     Hold, InstanceOptions, JOURNAL_LEASE, Journal, JournalError, Options, PollOptions, Purpose,
@@ -11,8 +10,9 @@ use callmeter_journal::{
 use callmeter_meter::{Api, FamilyId, Ledger, Limits};
 use callmeter_plugin_host::Outputs;
 use callmeter_records::{BatchSeq, Call, Reading, Stream};
+use jiff::Timestamp;
 
-use super::{Counting, Follower};
+use super::{BEHIND, Counting, Follower};
 use crate::context::AppContext;
 use crate::pipeline::restore;
 use crate::pipeline::test_server::Schema;
@@ -22,11 +22,8 @@ const HOUR: i64 = 3_600_000_000;
 
 fn counting(journal: &Journal) -> Counting {
     let outputs = Outputs::new(Arc::new(journal.clone())).unwrap();
-    Counting {
-        app: AppContext::of(journal.clone(), Arc::new(outputs)),
-        limits: Limits::default(),
-        stopped: Arc::new(AtomicBool::new(false)),
-    }
+    let app = AppContext::of(journal.clone(), Arc::new(outputs));
+    Counting::new(app, Limits::default())
 }
 
 /// Appends a batch of a call, as a poll does.
@@ -245,4 +242,35 @@ fn what_is_not_followed_is_shown() {
     assert!(status.is_ready());
     assert_eq!(status.status().journal.not_followed, None);
     assert_eq!(counting.app.metrics.ready.get(), 1);
+}
+
+/// An instance that has much to count says so, and is not ready until it has counted all of it.
+#[test]
+fn an_instance_that_is_far_behind_is_not_ready() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path().join("journal.db"), &Options::default()).unwrap();
+    let [one, late] = [(); 2].map(|()| counting(&journal));
+    let status = &late.app.status;
+    status.share("late".to_owned());
+    status.set_ready(true);
+    for id in ["a", "b", "c"] {
+        append(&one.app, "acme", id);
+    }
+    let long_ago = Instant::now().checked_sub(BEHIND).unwrap();
+    late.complete.set(long_ago);
+    late.reported.set(long_ago);
+    let mut counted = BatchSeq::START;
+    // It reports in the middle.
+    late.catch_up(&mut counted).unwrap();
+    let followed = || status.sharing().unwrap().followed;
+    assert_eq!((followed().lag_batches, followed().complete_at), (2, None));
+    assert!(!status.is_ready());
+    late.complete.set(Instant::now());
+    late.followed.set(Some(Timestamp::UNIX_EPOCH));
+    late.report(counted, None);
+    assert_eq!(
+        (followed().lag_batches, followed().complete_at),
+        (0, Some(Timestamp::UNIX_EPOCH))
+    );
+    assert!(status.is_ready());
 }
