@@ -26,7 +26,7 @@ use crate::{charges, kills};
 /// The events of a run of CI; `CALLMETER_INSTANCES_EVENTS` sets another number.
 const EVENTS: u32 = 10;
 /// The seed of a run of CI.
-const SEED: u64 = 19;
+const SEED: u64 = 5;
 /// Events between two times at which everything is compared.
 const STRETCH: u32 = 20;
 /// The most simulated seconds between two events: some eight calls.
