@@ -19,6 +19,7 @@ mod hostile;
 mod instances;
 mod instances_random;
 mod instances_settings;
+mod instances_shown;
 mod kills;
 mod mixin;
 mod outputs;
