@@ -1,7 +1,8 @@
-//! Whatever happens to three instances with one journal, in a random order: no call is lost, counted
-//! twice or written twice, and all instances show the same.
+//! Whatever happens to three instances with one journal, in a random order: no call is lost,
+//! counted twice or written twice, and all instances show the same.
 //!
-//! `CALLMETER_INSTANCES_EVENTS` sets the number of events, `CALLMETER_INSTANCES_SEED` which they are.
+//! `CALLMETER_INSTANCES_EVENTS` sets the number of events, `CALLMETER_INSTANCES_SEED` which they
+//! are.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
