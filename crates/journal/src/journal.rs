@@ -129,6 +129,17 @@ impl Journal {
         IngestSession::begin(self.log.clone(), memory, options)
     }
 
+    /// Like [`Journal::ingest_session`], but never waits: `None` if something has to be loaded, or
+    /// a page of the account is open.
+    pub fn ingest_session_in_memory(
+        &self,
+        account: &str,
+        options: PollOptions,
+    ) -> Option<IngestSession> {
+        let memory = self.memories.get_in_memory(&self.log, account)?;
+        IngestSession::begin_in_memory(self.log.clone(), memory, options)
+    }
+
     /// How many calls of an account have their exact id in memory, and how many bytes they take.
     pub fn known_ids(&self, account: &str) -> Result<(usize, usize)> {
         Ok(self.memories.get(&self.log, account)?.lock().size())
