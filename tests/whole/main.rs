@@ -14,6 +14,7 @@ mod goldens;
 mod hangs;
 mod history;
 mod hostile;
+mod idle;
 mod instances;
 mod kills;
 mod mixin;

@@ -93,9 +93,20 @@ impl Journal {
         }
     }
 
-    /// Waits for a batch after `after`, but not longer than `timeout`. Returns the last batch.
-    pub fn wait_beyond(&self, after: BatchSeq, timeout: Duration) -> BatchSeq {
-        self.log.wait_beyond(after, timeout)
+    /// Waits for a batch after `after`, but not longer than `timeout`, and not after `ends` says
+    /// true. Returns the last batch.
+    pub fn wait_beyond(
+        &self,
+        after: BatchSeq,
+        timeout: Duration,
+        ends: impl Fn() -> bool,
+    ) -> BatchSeq {
+        self.log.wait_beyond(after, timeout, ends)
+    }
+
+    /// Lets those who wait for a batch look whether their wait ends.
+    pub fn wake(&self) {
+        self.log.wake();
     }
 
     /// How far an account has been read; nothing is known of a new one.

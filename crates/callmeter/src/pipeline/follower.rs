@@ -99,7 +99,7 @@ impl Counting {
                 }
             }
             self.show(failure.as_deref(), complete.elapsed() >= BEHIND);
-            self.app.journal.wait_beyond(after, ASK);
+            self.app.journal.wait_beyond(after, ASK, || false);
         }
     }
 
