@@ -182,7 +182,7 @@ async fn by_accounts(accounts: u64) {
     let idle = exporter.process().usage().cpu_since(&used);
     let requests = simulator.requests().to("calls") - asked;
     row(
-        &format!("{name}, a request of a poll that finds nothing new"),
+        &format!("{name}, a request without news"),
         idle,
         requests.max(1),
         &format!(

@@ -59,7 +59,7 @@ async fn main() {
                 format!("{:.0}", each(used.requests - before.requests)),
             ),
             (
-                "downloaded an hour",
+                "bytes an hour",
                 format!("{:.1} MB", each(used.bytes - before.bytes) / 1e6),
             ),
             ("CPU an hour", format!("{cpu:.2?}")),

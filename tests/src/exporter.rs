@@ -202,6 +202,11 @@ impl Exporter {
         &self.process
     }
 
+    /// Its process alone, which may end in other ways.
+    pub fn into_process(self) -> Process {
+        self.process
+    }
+
     /// Stops it with SIGTERM.
     pub fn terminate(self) -> ExitStatus {
         self.process.terminate()

@@ -48,7 +48,7 @@ fn sums(expected: &Expected) -> BTreeMap<(String, String), (i64, i64)> {
 }
 
 /// What the program shows that the ledger does not, and the reverse.
-async fn differences(exporter: &Exporter, expected: &Expected) -> Vec<String> {
+pub(super) async fn differences(exporter: &Exporter, expected: &Expected) -> Vec<String> {
     let metrics = exporter.metrics().await;
     let mut differences = Vec::new();
     let mut total = (0, 0);
@@ -239,7 +239,7 @@ fn rated_again(config: &std::path::Path, flags: &[&str]) -> serde_json::Value {
 }
 
 /// Units of 10⁻⁵ by call and rule, of those that are charged.
-fn sums_of_calls(expected: &Expected) -> BTreeMap<(String, String), i64> {
+pub(super) fn sums_of_calls(expected: &Expected) -> BTreeMap<(String, String), i64> {
     let charged = expected.iter();
     charged
         .filter_map(|(key, charge)| Some((key.clone(), charge.amount?)))
@@ -247,7 +247,7 @@ fn sums_of_calls(expected: &Expected) -> BTreeMap<(String, String), i64> {
 }
 
 /// The same from the last version of each charge in the CSV files.
-fn from_csv(directory: &std::path::Path) -> BTreeMap<(String, String), i64> {
+pub(super) fn from_csv(directory: &std::path::Path) -> BTreeMap<(String, String), i64> {
     let mut charges = BTreeMap::new();
     let mut files: Vec<_> = walk(directory);
     files.sort();

@@ -20,7 +20,7 @@ const STEP: u32 = 3_000;
 const LONGEST_LIFE: Duration = Duration::from_secs(20);
 
 /// The account, sequence and revision of a record. No output may have two different records of one.
-type Place = (String, String, String);
+pub(super) type Place = (String, String, String);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_kills_lose_nothing_and_count_nothing_twice() {
@@ -194,7 +194,7 @@ fn still_as_they_were(
 }
 
 /// All rows of all files, which have to be valid to the last byte.
-fn rows(csv: &Path) -> Vec<(Place, String)> {
+pub(super) fn rows(csv: &Path) -> Vec<(Place, String)> {
     let mut rows = Vec::new();
     for entry in std::fs::read_dir(csv).unwrap() {
         let path = entry.unwrap().path();

@@ -6,9 +6,11 @@
 mod backup;
 mod charge_labels;
 mod charges;
+mod cluster;
 mod commands;
 mod deck_file;
 mod demo;
+mod examples;
 mod faults;
 mod goldens;
 mod hangs;
@@ -16,6 +18,8 @@ mod history;
 mod hostile;
 mod idle;
 mod instances;
+mod instances_random;
+mod instances_settings;
 mod kills;
 mod mixin;
 mod outputs;
@@ -24,6 +28,9 @@ mod plugin_test;
 #[path = "../../crates/journal/tests/it/server.rs"]
 #[expect(dead_code, reason = "the tests of the journal use the rest")]
 mod postgres;
+#[path = "../../crates/journal/tests/it/proxy.rs"]
+#[expect(dead_code, reason = "the tests of the journal use the rest")]
+mod postgres_proxy;
 mod prometheus;
 mod proxy;
 mod receiver;
@@ -31,6 +38,7 @@ mod references;
 mod refusals;
 mod secrets;
 mod server;
+mod server_hangs;
 mod server_journal;
 mod settings;
 mod site;

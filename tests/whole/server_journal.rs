@@ -131,7 +131,7 @@ async fn a_journal_moves_to_a_server_and_back() {
     let said = succeed(&copy);
     assert!(said.contains("calls      300 records\n"), "{said}");
     let said = refused(&copy);
-    assert!(said.contains("is in use"), "{said}");
+    assert!(said.contains("finished copy"), "{said}");
     let (in_file, on_server) = (
         format!("--journal={journal}"),
         format!("--config.file={server}"),
@@ -202,6 +202,18 @@ async fn a_journal_moves_to_a_server_and_back() {
         "{place}"
     );
     assert_counted(&exporter, &before).await;
+    // A copy of what is in use has one state of it. Nothing is copied over what is in use.
+    let live = site.world.path("live.db").display().to_string();
+    let copied = run(&["journal", "copy", "--from-config", &server, "--to", &live]);
+    let said = String::from_utf8(copied.stderr).unwrap();
+    assert!(
+        copied.status.success() && said.contains("warning: callmeter runs on journal"),
+        "{said}"
+    );
+    let sound = succeed(&["journal", "verify", &format!("--journal={live}")]);
+    assert!(sound.ends_with(": sound\n"), "{sound}");
+    let said = refused(&["journal", "copy", "--from", &live, "--to-config", &server]);
+    assert!(said.contains("stop it before"), "{said}");
     let log = exporter.log();
     assert!(
         !log.contains("hunter2") && !log.contains("panicked"),

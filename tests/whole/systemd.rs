@@ -7,9 +7,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use callmeter_tests::{Exporter, Process, Web, callmeter};
+use callmeter_tests::{Exporter, Process, Web, callmeter, published};
 use rustix::process::Signal;
 
+use crate::examples::packaged_with_server;
 use crate::site::{Site, end};
 
 /// The socket that systemd names in `NOTIFY_SOCKET`.
@@ -149,4 +150,63 @@ async fn sockets_of_systemd_are_served() {
             "{text}"
         );
     }
+}
+
+/// The unit of the packages, with the packaged example of a journal on a server: while the server
+/// is away, callmeter ends in a way that lets systemd start it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_starts_when_the_server_of_its_journal_does() {
+    const UNIT: &str = include_str!("../../packaging/systemd/callmeter.service");
+    let of_unit = |key: &str| {
+        let line = UNIT.lines().find_map(|line| line.strip_prefix(key));
+        line.unwrap().split_whitespace().collect::<Vec<_>>()
+    };
+    assert_eq!(of_unit("Restart="), ["on-failure"]);
+    assert!(of_unit("After=").contains(&"postgresql.service"));
+    let site = Site::with_calls(40).await;
+    // systemd makes /run/credentials/callmeter.service/secret_journal.url of it.
+    assert_eq!(
+        of_unit("LoadCredential="),
+        ["secret:/etc/callmeter/secrets"]
+    );
+    let (_, journal) = packaged_with_server()
+        .split_once("\njournal:\n")
+        .map(|(before, journal)| (before.to_owned(), journal.to_owned()))
+        .unwrap();
+    let mut server = tokio::task::block_in_place(crate::postgres::OwnServer::start);
+    site.world.write("journal.url", &server.url());
+    let directory = site.world.path("").display().to_string();
+    let account = site.suite("acme").yaml(&site.world, "simulated");
+    let text = format!("accounts:\n{account}journal:\n{journal}")
+        .replace("/run/credentials/callmeter.service/secret_", &directory)
+        .replace("/var/lib/callmeter", &directory)
+        // The server of this test has no certificate.
+        .replace("tls: verify-full", "tls: disable");
+    let config = site.world.write("callmeter.yml", &text);
+    let notify = site.world.path("notify");
+    let mut manager = Manager::listen(&notify);
+    let mut command = Command::new(callmeter());
+    command
+        .arg("run")
+        .arg(format!("--config.file={}", config.display()))
+        .arg("--web.listen-address=127.0.0.1:0")
+        .env("NOTIFY_SOCKET", &notify);
+    tokio::task::block_in_place(|| server.stop());
+    let ended = command.output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    let code = ended.status.code().unwrap();
+    assert_eq!(code, 4, "{said}");
+    assert!(said.contains("the server cannot be reached"), "{said}");
+    assert!(!of_unit("RestartPreventExitStatus=").contains(&code.to_string().as_str()));
+    tokio::task::block_in_place(|| server.resume());
+    let process = Process::start(&mut command, &site.world.path("callmeter.log"));
+    manager.until("READY=1");
+    let exporter = Exporter::listening(process, Web::default()).await;
+    exporter
+        .until("counted", async |exporter| {
+            let totals = exporter.metrics().await.totals(&["account=\"acme\""]);
+            totals == published(site.truth().total)
+        })
+        .await;
+    end(exporter);
 }

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use callmeter_error_chain::chain;
+use callmeter_journal::Journal;
 use callmeter_meter::Meter;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -20,7 +22,7 @@ use crate::config::{self, Loaded};
 use crate::control;
 use crate::descriptors;
 use crate::exit::Failure;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{self, Pipeline};
 use crate::reload::Reloader;
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
@@ -128,16 +130,37 @@ pub async fn run(
         () = signals.shutdown() => return Ok(shut_down_early()),
         () = ended.stopped() => return Ok(shut_down_early()),
     };
-    let mut app = App::start(
+    let journal = pipeline.app().journal;
+    let start = App::start(
         shown,
         pipeline,
         reload_requests,
         (servers, stop_servers),
         &stopped,
-    )
-    .await?;
-    app.run_until(&mut signals, ended).await?;
+    );
+    let (app, is_told_to_stop) = finish(Box::pin(start), &mut signals, &mut ended, &journal).await;
+    let mut app = app?;
+    if !is_told_to_stop {
+        app.run_until(&mut signals, ended).await?;
+    }
     Ok(app.shut_down().await)
+}
+
+/// Finishes `work`; also says whether the program was told to stop meanwhile. Then the work does
+/// not wait for a server of the journal that does not answer.
+async fn finish<T>(
+    work: impl Future<Output = T>,
+    signals: &mut Signals,
+    ended: &mut Stop,
+    journal: &Journal,
+) -> (T, bool) {
+    let mut work = pin!(work);
+    tokio::select! {
+        done = &mut work => return (done, false),
+        () = signals.shutdown() => {}
+        () = ended.stopped() => {}
+    }
+    (pipeline::finish(journal, work).await, true)
 }
 
 /// The signals that the program handles. Until this exists, each of them kills the process.
@@ -229,6 +252,16 @@ impl Shown {
     }
 }
 
+/// A change of what runs.
+enum Change {
+    /// The instances share the work in another way.
+    ShareWork,
+    /// The secrets of outputs may have changed.
+    Secrets,
+    /// The configuration is read again, perhaps because a client asked for it.
+    Reload(Option<ReloadRequest>),
+}
+
 /// The running program.
 struct App {
     pipeline: Pipeline,
@@ -286,21 +319,35 @@ impl App {
         let mut secrets = tokio::time::interval(OUTPUT_SECRETS);
         secrets.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
+            let change = tokio::select! {
                 _ = signals.terminate.recv() => return Ok(()),
                 _ = signals.interrupt.recv() => return Ok(()),
                 () = ended.stopped() => return Ok(()),
                 Some(result) = self.servers.join_next() => {
                     return Err(Failure::failed(format!("the web server ended: {result:?}")));
                 }
-                _ = signals.hangup.recv() => {
-                    // The result is in log, status and metrics.
-                    let _shown = self.reload().await;
-                }
-                () = self.pipeline.next_round() => self.share_work().await,
-                _ = secrets.tick() => self.pipeline.follow_output_secrets().await,
-                Some(request) = self.reload_requests.recv() => {
-                    let result = self.reload().await;
+                _ = signals.hangup.recv() => Change::Reload(None),
+                () = self.pipeline.next_round() => Change::ShareWork,
+                _ = secrets.tick() => Change::Secrets,
+                Some(request) = self.reload_requests.recv() => Change::Reload(Some(request)),
+            };
+            let journal = self.pipeline.app().journal;
+            let ((), is_told_to_stop) =
+                finish(Box::pin(self.change(change)), signals, &mut ended, &journal).await;
+            if is_told_to_stop {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn change(&mut self, change: Change) {
+        match change {
+            Change::ShareWork => self.share_work().await,
+            Change::Secrets => self.pipeline.follow_output_secrets().await,
+            Change::Reload(request) => {
+                // The result is in log, status and metrics.
+                let result = self.reload().await;
+                if let Some(request) = request {
                     // The client may have gone away.
                     let _sent = request.send(result);
                 }

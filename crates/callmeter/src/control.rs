@@ -7,12 +7,14 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use callmeter_journal::{Claim, account_lease};
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::config::JournalPlace;
@@ -28,6 +30,10 @@ pub(crate) const MOST_DAYS: usize = 4000;
 
 /// How long a command waits for an account whose polls fail, without a day having been read.
 const PATIENCE: Duration = Duration::from_mins(3);
+
+/// How long an account may take to move from another instance, and how often it is looked for.
+const MOVE: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A request to the running exporter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,10 +171,6 @@ async fn backfill(
     (from, to): (Date, Date),
     again: bool,
 ) -> io::Result<Option<String>> {
-    if !app.status.accounts().has_task(account, Task::Calls) {
-        let text = format!("the running exporter does not poll calls of account {account:?}");
-        return Ok(Some(text));
-    }
     let days: Vec<Date> = from
         .series(1.day())
         .take_while(|day| *day <= to)
@@ -177,6 +179,11 @@ async fn backfill(
     if days.is_empty() || days.len() > MOST_DAYS {
         return Ok(Some(format!("a request has 1 to {MOST_DAYS} days")));
     }
+    // Until the days are read, the account stays here.
+    let _claim = match claim(app, account).await {
+        Ok(claim) => claim,
+        Err(refusal) => return Ok(Some(refusal)),
+    };
     info!(account, %from, %to, "past days of calls were asked for");
     let mut progress = app.backfills.submit(account, days, again);
     loop {
@@ -196,8 +203,37 @@ async fn backfill(
         }
     }
     Ok(Some(
-        "the account was reloaded; run the same command to follow the rest".to_owned(),
+        "the account was reloaded, or another instance polls it now: run the same command to follow the rest, without --again".to_owned(),
     ))
+}
+
+/// Gets an account from the instance that polls it, if several share the journal. Returns why that
+/// fails.
+async fn claim(app: &AppContext, account: &str) -> Result<Option<Claim>, String> {
+    let not_polled = || format!("the running exporter does not poll calls of account {account:?}");
+    let has_calls = || app.status.accounts().has_task(account, Task::Calls);
+    let journal = &app.journal;
+    if !journal.is_shared() {
+        return if has_calls() {
+            Ok(None)
+        } else {
+            Err(not_polled())
+        };
+    }
+    let lease = account_lease(account);
+    let claim = journal.claim(&lease).ok_or_else(not_polled)?;
+    let begun = Instant::now();
+    while !(has_calls() && journal.held_leases().contains(&lease)) {
+        if begun.elapsed() > MOVE {
+            let text = not_polled();
+            return Err(format!(
+                "{text}, and has not got it from another instance within {} seconds",
+                MOVE.as_secs()
+            ));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(Some(claim))
 }
 
 fn unanswered(account: &str, error: &str) -> String {

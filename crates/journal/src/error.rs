@@ -171,6 +171,20 @@ pub enum JournalError {
         /// What the server says: which right on what.
         message: String,
     },
+    /// The user lacks a right that was checked for.
+    #[error("user {user} of journal {journal} lacks {right} on {on}: run {grant}")]
+    NotGranted {
+        /// The user, as SQL names it.
+        user: String,
+        /// The journal.
+        journal: Location,
+        /// The right.
+        right: String,
+        /// On what.
+        on: String,
+        /// The statement that grants what callmeter needs.
+        grant: String,
+    },
     /// The server does not have the database.
     #[error(
         "the server of journal {journal} does not have that database: create it, with the encoding UTF8"
@@ -279,6 +293,34 @@ pub enum JournalError {
     /// The journal is a copy that was not finished.
     #[error("journal {journal} is an unfinished copy: copy the same journal again, which goes on")]
     UnfinishedCopy {
+        /// The journal.
+        journal: Location,
+    },
+    /// The copy is there already.
+    #[error(
+        "{journal} is this journal, or a finished copy of it, up to batch {head}: nothing was copied. To copy again, name a new place"
+    )]
+    CopyExists {
+        /// The copy.
+        journal: Location,
+        /// Its last batch.
+        head: BatchSeq,
+    },
+    /// Instances work on the journal that a copy should become.
+    #[error(
+        "callmeter runs on journal {journal} ({instances}): stop it before you copy to this place"
+    )]
+    CopyInUse {
+        /// The journal.
+        journal: Location,
+        /// The names of the instances.
+        instances: String,
+    },
+    /// Connections to the server share what should be a session of their own.
+    #[error(
+        "journal {journal} is reached through a pooler that gives each transaction another connection to the server, such as PgBouncer with `pool_mode = transaction`: name the server itself in the URL, or use `pool_mode = session`"
+    )]
+    Pooled {
         /// The journal.
         journal: Location,
     },
@@ -399,7 +441,7 @@ impl JournalError {
         source: DatabaseError,
     ) -> Self {
         let journal = journal.clone();
-        let is_server = matches!(source, DatabaseError::Postgres(_));
+        let is_server = source.is_of_server();
         match source.fault() {
             Fault::Full => Self::Full { journal },
             Fault::ReadOnly if is_server => Self::Standby { journal },

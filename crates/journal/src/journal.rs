@@ -66,6 +66,23 @@ impl Journal {
         self.log.location()
     }
 
+    /// Waits for the writes that have begun, then for the server to answer.
+    pub fn ping(&self) -> Result<()> {
+        self.log.writer().conn().map(drop)
+    }
+
+    /// Gives up a journal on a server that does not answer, when the program has to end: all that
+    /// waits for the server, now or later, fails at once. What was in the middle of its commit is
+    /// stored or not; the next start finds out. Does nothing to a file.
+    pub fn give_up(&self) {
+        if self.log.give_up() {
+            tracing::warn!(
+                journal = %self.location(),
+                "the server of the journal does not answer; the program ends without it"
+            );
+        }
+    }
+
     /// The last committed batch; [`BatchSeq::START`] before the first.
     pub fn head(&self) -> BatchSeq {
         self.log.head()
@@ -86,10 +103,7 @@ impl Journal {
     pub fn server_bytes(&self) -> Result<Option<u64>> {
         match self.location() {
             Location::File(_) => Ok(None),
-            Location::Server(_) => self
-                .log
-                .with_reader(|reader| reader.server_bytes())
-                .map(Some),
+            Location::Server(_) => self.log.with_reader(|reader| reader.server_bytes()),
         }
     }
 

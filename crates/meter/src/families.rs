@@ -227,12 +227,24 @@ families! {
         "Duration of the transaction of a page, including the wait for the disk.";
     JournalPruned: Registry Counter "callmeter_journal_records_pruned_total" ["stream"] ""
         "Records that retention removed from the journal.";
+    JournalUp: Registry Gauge "callmeter_journal_up" [] ""
+        "Whether callmeter reached the server of the journal in its last round (1) or not (0). Rounds are due every 2.5 seconds. Only with a journal on a server.";
+    JournalLag: Registry Gauge "callmeter_journal_lag_batches" [] ""
+        "Batches in the journal that this instance has not counted yet, as far as it knows. Only with a journal on a server.";
+    JournalFollowed: Registry Gauge "callmeter_journal_followed_timestamp_seconds" [] "seconds"
+        "Unix time at which the totals of this instance last had everything that was in the journal. Only with a journal on a server.";
+    Instances: Registry Gauge "callmeter_instances" [] ""
+        "Live instances that share the journal, with this one. Absent while the journal cannot be reached. Only with a journal on a server.";
+    Leases: Registry Gauge "callmeter_leases" ["kind", "held"] ""
+        "Accounts, outputs, charges and the journal that the configuration of this instance needs, by where they are worked on: by this instance (here), by another one (elsewhere), by none (nobody). Absent while the journal cannot be reached. Only with a journal on a server.";
+    LeaseRounds: Registry Counter "callmeter_lease_rounds_total" ["outcome"] ""
+        "Rounds in which this instance renews its leases and sees the others, by outcome (ok, failed). Only with a journal on a server.";
     HttpRequests: Registry Counter "callmeter_http_requests_total" ["path", "code"] ""
         "Requests answered by callmeter's web server.";
     BuildInfo: Registry Gauge "callmeter_build_info" ["version", "revision", "rustc", "target"] ""
         "Always 1. Its labels describe the build.";
     Ready: Registry Gauge "callmeter_ready" [] ""
-        "1 while callmeter polls and delivers, 0 while it starts or shuts down. During a start, series of accounts are absent until the journal is counted.";
+        "1 while callmeter polls and delivers, 0 while it starts or shuts down, or its totals are behind a journal on a server. During a start, series of accounts are absent until the journal is counted.";
     ConfigReloadSuccessful: Registry Gauge "callmeter_config_last_reload_successful" [] ""
         "Whether the last load of the configuration succeeded (1) or failed (0).";
     ConfigReloadTimestamp: Registry Gauge "callmeter_config_last_reload_success_timestamp_seconds" [] "seconds"

@@ -18,17 +18,20 @@ pub fn markdown() -> String {
     for (title, text, sources) in [
         (
             "Totals",
-            "Counted from the journal, and therefore unchanged by a restart. Shown while the account is configured.",
+            "Counted from the journal, and therefore unchanged by a restart. Shown while the account is configured.\n\
+             [Instances that share a journal](HIGH-AVAILABILITY.md#what-you-see) show the same totals.",
             &[Source::Totals][..],
         ),
         (
             "State",
-            "The state of the account's polls. Shown while the account is configured.",
+            "The state of the account's polls. Shown while the account is configured. Of several instances, the one that polls the account shows the\n\
+             gauges, and each shows the counters of its own polls.",
             &[Source::State],
         ),
         (
             "As of the last poll",
-            "Values that the API last returned. Not shown while the account is stale: its last `stale_after` polls failed.",
+            "Values that the API last returned. Not shown while the account is stale: its last `stale_after` polls failed.\n\
+             Of several instances, the one that polls the account shows them.",
             &[Source::Polled],
         ),
         (

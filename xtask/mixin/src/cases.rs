@@ -1,11 +1,12 @@
 //! The file `tests.yaml`, for `promtool test rules`: each alert and each rule in a case for it and a
-//! case against it.
+//! case against it. Each case is tested with one instance, and with two of which one dies.
 
 use serde_json::{Value, json};
 
 use crate::alerts::{ALERTS, Alert};
 use crate::names::{UnknownFamily, expand};
 use crate::rules;
+use crate::two_instances;
 
 /// A client with a call a minute: 48 of 60 are answered, 30 of them in time, 12 are abandoned.
 const BUSY: [(&str, &str); 9] = [
@@ -69,41 +70,80 @@ pub(crate) fn file() -> Result<Value, UnknownFamily> {
     for alert in ALERTS {
         for (case, all, firing) in [("fires", alert.fires, 1), ("is quiet", alert.quiet, 0)] {
             for series in all {
-                tests.push(of_alert(alert, case, series, firing)?);
+                tests.push(of_alert(alert, case, &inputs(series)?, firing));
+                if !is_of_instance(alert) {
+                    let two = two_instances::of(series, minute(alert.minutes()) - DIED);
+                    let case = format!("{case}, and an instance dies");
+                    tests.push(of_alert(alert, &case, &inputs(&two)?, firing));
+                }
             }
         }
     }
-    tests.push(of_rules(
-        "the rules of a busy hour",
-        &BUSY,
-        |_, expected| expected,
-    )?);
+    let busy = "the rules of a busy hour";
+    tests.push(of_rules(busy, &inputs(&BUSY)?, |_, expected| expected)?);
+    // Nothing counts twice, whether the other instance lives or not.
+    for dies in [200, 119, 90] {
+        let name = format!("{busy}, and an instance dies in the minute {dies}");
+        let two = inputs(&two_instances::of(&BUSY, dies))?;
+        tests.push(of_rules(&name, &two, |_, expected| expected)?);
+    }
     let idle = BUSY.map(|(series, values)| {
         let is_level = values.contains('+');
         (series, if is_level { "7x120" } else { "0x120" })
     });
     // Without calls there are counts of 0, and no ratios.
-    tests.push(of_rules("the rules of an idle hour", &idle, |rule, _| {
-        if rule.contains("ratio") || rule.contains("seconds") {
-            -1.0
-        } else {
-            0.0
-        }
-    })?);
+    tests.push(of_rules(
+        "the rules of an idle hour",
+        &inputs(&idle)?,
+        |rule, _| {
+            if rule.contains("ratio") || rule.contains("seconds") {
+                -1.0
+            } else {
+                0.0
+            }
+        },
+    )?);
+    // An instance that starts has no new clients.
+    let new_instance = [
+        (
+            "{Calls}{account=\"a\", client_id=\"c\", instance=\"one\"}",
+            "7x120",
+        ),
+        (
+            "{Calls}{account=\"a\", client_id=\"c\", instance=\"two\"}",
+            "_x100 7x20",
+        ),
+        (
+            "{Calls}{account=\"a\", client_id=\"new\", instance=\"one\"}",
+            "_x100 5+1x20",
+        ),
+        (
+            "{Calls}{account=\"a\", client_id=\"new\", instance=\"two\"}",
+            "_x100 5+1x20",
+        ),
+    ];
     let new_client = [
         ("{Calls}{account=\"a\", client_id=\"c\"}", "7x120"),
         ("{Calls}{account=\"a\", client_id=\"new\"}", "_x100 5+1x20"),
     ];
-    tests.push(json!({
-        "name": "the first calls of a new client count",
-        "interval": "1m",
-        "input_series": inputs(&new_client)?,
-        "promql_expr_test": [{
-            "expr": "sum(account:callmeter_calls:increase1h)",
-            "eval_time": "120m",
-            "exp_samples": [{ "labels": "{}", "value": 25 }],
-        }],
-    }));
+    for (name, series) in [
+        (
+            "the first calls of a new client count",
+            inputs(&new_client)?,
+        ),
+        ("those of a new instance do not", inputs(&new_instance)?),
+    ] {
+        tests.push(json!({
+            "name": name,
+            "interval": "1m",
+            "input_series": series,
+            "promql_expr_test": [{
+                "expr": "sum(account:callmeter_calls:increase1h)",
+                "eval_time": "120m",
+                "exp_samples": [{ "labels": "{}", "value": 25 }],
+            }],
+        }));
+    }
     Ok(json!({
         "rule_files": ["alerts.yaml", "rules.yaml"],
         "evaluation_interval": "5m",
@@ -111,35 +151,44 @@ pub(crate) fn file() -> Result<Value, UnknownFamily> {
     }))
 }
 
-fn inputs(series: &[(&str, &str)]) -> Result<Vec<Value>, UnknownFamily> {
-    let of = |(series, values): &(&str, &str)| {
-        Ok(json!({ "series": expand(series)?, "values": values }))
+/// How long before its case is looked at an instance dies, in minutes.
+const DIED: usize = 7;
+
+fn minute(minute: u32) -> usize {
+    usize::try_from(minute).unwrap_or(usize::MAX)
+}
+
+/// Whether an alert is about an instance, and ends with it: its cases name instances.
+fn is_of_instance(alert: &Alert) -> bool {
+    !["one(", "held(", "increase("]
+        .iter()
+        .any(|of_journal| alert.expr.contains(of_journal))
+}
+
+fn inputs<S: AsRef<str>>(series: &[(S, S)]) -> Result<Vec<Value>, UnknownFamily> {
+    let of = |(series, values): &(S, S)| {
+        Ok(json!({ "series": expand(series.as_ref())?, "values": values.as_ref() }))
     };
     series.iter().map(of).collect()
 }
 
-fn of_alert(
-    alert: &Alert,
-    case: &str,
-    series: &[(&str, &str)],
-    firing: u32,
-) -> Result<Value, UnknownFamily> {
+fn of_alert(alert: &Alert, case: &str, inputs: &[Value], firing: u32) -> Value {
     let name = alert.name;
-    Ok(json!({
+    json!({
         "name": format!("{name} {case}"),
         "interval": "1m",
-        "input_series": inputs(series)?,
+        "input_series": inputs,
         "promql_expr_test": [{
             "expr": format!("count(ALERTS{{alertname=\"{name}\", alertstate=\"firing\"}}) or vector(0)"),
             "eval_time": format!("{}m", alert.minutes()),
             "exp_samples": [{ "labels": "{}", "value": firing }],
         }],
-    }))
+    })
 }
 
 fn of_rules(
     name: &str,
-    series: &[(&str, &str)],
+    inputs: &[Value],
     expected: impl Fn(&str, f64) -> f64,
 ) -> Result<Value, UnknownFamily> {
     let mut tests = Vec::new();
@@ -155,7 +204,7 @@ fn of_rules(
     Ok(json!({
         "name": name,
         "interval": "1m",
-        "input_series": inputs(series)?,
+        "input_series": inputs,
         "promql_expr_test": tests,
     }))
 }

@@ -10,6 +10,7 @@ pub mod dashboards;
 pub mod names;
 mod panels;
 pub mod rules;
+mod two_instances;
 mod yaml;
 
 use names::UnknownFamily;

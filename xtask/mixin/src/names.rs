@@ -3,6 +3,10 @@
 //!
 //! `grown({Calls}[1h])` stands for the increase of a counter that includes the first value of a new
 //! series, which `increase()` leaves out.
+//!
+//! Several instances may share a journal. `one(…)` stands for the value of one of them where all show
+//! the same, as they do of totals, and for the only value where one shows it. `held({Up})` stands for
+//! the state of what one instance works on, also while it moves to another one.
 
 use callmeter_meter::FamilyId;
 
@@ -23,7 +27,12 @@ pub struct UnknownFamily {
 /// # Errors
 /// If it names a family that does not exist.
 pub fn expand(query: &str) -> Result<String, UnknownFamily> {
-    let query = &grown(query);
+    let query = &call(&grown(query), "one", &|of| {
+        format!("max without (instance) ({of})")
+    });
+    let query = &call(query, "held", &|of| {
+        format!("max without (instance) (last_over_time({of}[{MOVE}]))")
+    });
     let mut text = String::with_capacity(query.len() * 2);
     let mut rest = query.as_str();
     while let Some((before, after)) = rest.split_once('{') {
@@ -48,9 +57,56 @@ pub fn expand(query: &str) -> Result<String, UnknownFamily> {
     Ok(text)
 }
 
+/// How long the state of something may be unknown while it moves to another instance: that long an
+/// alert goes on, and does not begin anew.
+const MOVE: &str = "5m";
+
+/// Writes out the calls of a function that is not PromQL's.
+fn call(query: &str, name: &str, write: &dyn Fn(&str) -> String) -> String {
+    let name = format!("{name}(");
+    let mut text = String::new();
+    let mut rest = query;
+    while let Some(at) = begin(rest, &name) {
+        let (before, after) = rest.split_at(at);
+        let after = after.get(name.len()..).unwrap_or_default();
+        let (inner, end) = after.split_at(closing(after));
+        text.push_str(before);
+        text.push_str(&write(&call(inner, name.trim_end_matches('('), write)));
+        rest = end.strip_prefix(')').unwrap_or(end);
+    }
+    text.push_str(rest);
+    text
+}
+
+/// Where a function is called, and not another one whose name ends in the same way.
+fn begin(query: &str, name: &str) -> Option<usize> {
+    let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let mut found = query.match_indices(name).map(|(at, _)| at);
+    found.find(|at| {
+        !query
+            .get(..*at)
+            .is_some_and(|before| before.ends_with(is_word))
+    })
+}
+
+/// Where the parenthesis ends that is open at the beginning.
+fn closing(query: &str) -> usize {
+    let (mut depth, mut in_text) = (0_u32, false);
+    for (at, letter) in query.char_indices() {
+        match letter {
+            '"' => in_text = !in_text,
+            '(' if !in_text => depth += 1,
+            ')' if !in_text && depth == 0 => return at,
+            ')' if !in_text => depth -= 1,
+            _ => {}
+        }
+    }
+    query.len()
+}
+
 /// Writes out `grown(…)`. A series is new if it was not there at the beginning of the window, but
-/// the family was, for its account. So a gap in the scrapes, or a Prometheus that starts, makes no
-/// series new. `grown({Charges}[1h] like {Calls})` looks for another family.
+/// the family was, for its account and instance. So a gap in the scrapes, an instance or a Prometheus
+/// that starts, makes no series new. `grown({Charges}[1h] like {Calls})` looks for another family.
 fn grown(query: &str) -> String {
     let mut text = String::new();
     let mut rest = query;
@@ -66,7 +122,7 @@ fn grown(query: &str) -> String {
             break;
         };
         let new = format!(
-            "({counter} unless {counter} offset {window} and on (account) {family} offset {window})"
+            "({counter} unless {counter} offset {window} and on (account, instance) {family} offset {window})"
         );
         text.push_str(before);
         let grown = format!("(increase({counter}[{window}]) unless {new} or {new})");
@@ -89,7 +145,15 @@ mod tests {
             r#"sum by (account) (callmeter_calls_total{direction="incoming"} / callmeter_call_answer_seconds_count{})"#
         );
         assert!(expand("sum({CallsOnMars})").is_err());
-        let new = "(callmeter_calls_total{a=\"b\"} unless callmeter_calls_total{a=\"b\"} offset 1h and on (account) callmeter_calls_total offset 1h)";
+        assert_eq!(
+            expand(r#"sum(one(rate({Calls}{a=")"}[1h]) * (2))) + none(1)"#).unwrap(),
+            r#"sum(max without (instance) (rate(callmeter_calls_total{a=")"}[1h]) * (2))) + none(1)"#
+        );
+        assert_eq!(
+            expand(r#"held({Up}{a="b"}) == 0"#).unwrap(),
+            r#"max without (instance) (last_over_time(callmeter_up{a="b"}[5m])) == 0"#
+        );
+        let new = "(callmeter_calls_total{a=\"b\"} unless callmeter_calls_total{a=\"b\"} offset 1h and on (account, instance) callmeter_calls_total offset 1h)";
         assert_eq!(
             expand(r#"sum(grown({Calls}{a="b"}[1h])) > 0"#).unwrap(),
             format!(

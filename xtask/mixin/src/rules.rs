@@ -38,7 +38,7 @@ pub fn all() -> Result<Vec<Rule>, UnknownFamily> {
     ] {
         add(
             format!("{level}:callmeter_calls:increase1h"),
-            format!("sum by ({by}) (grown({{Calls}}[1h]))"),
+            format!("sum by ({by}) (one(grown({{Calls}}[1h])))"),
         )?;
         let in_time = within(THRESHOLD_SECONDS);
         let incoming = "direction=\"incoming\"";
@@ -48,10 +48,12 @@ pub fn all() -> Result<Vec<Rule>, UnknownFamily> {
         } else {
             incoming.to_owned()
         };
-        let abandoned = format!("sum by ({by}) (increase({{CallsAbandoned}}{{{selector}}}[1h]))");
-        let answered = format!("sum by ({by}) (increase({{CallAnswer}}_count{{{selector}}}[1h]))");
+        let abandoned =
+            format!("sum by ({by}) (one(increase({{CallsAbandoned}}{{{selector}}}[1h])))");
+        let answered =
+            format!("sum by ({by}) (one(increase({{CallAnswer}}_count{{{selector}}}[1h])))");
         let rate =
-            |of: &str| format!("sum by ({by}) (rate({{CallAnswer}}_{of}{{{selector}}}[1h]))");
+            |of: &str| format!("sum by ({by}) (one(rate({{CallAnswer}}_{of}{{{selector}}}[1h])))");
         add(
             format!("{level}:callmeter_offered:increase1h"),
             format!("{answered}\n+ {abandoned}"),
@@ -61,7 +63,7 @@ pub fn all() -> Result<Vec<Rule>, UnknownFamily> {
         add(
             format!("{level}:callmeter_service_level:ratio1h"),
             format!(
-                "sum by ({by}) (increase({{CallAnswer}}_bucket{{{selector}, {in_time}}}[1h]))\n/ {offered}"
+                "sum by ({by}) (one(increase({{CallAnswer}}_bucket{{{selector}, {in_time}}}[1h])))\n/ {offered}"
             ),
         )?;
         add(
@@ -75,18 +77,18 @@ pub fn all() -> Result<Vec<Rule>, UnknownFamily> {
         add(
             format!("{level}:callmeter_answer_seconds:p95_1h"),
             format!(
-                "histogram_quantile(0.95, sum by ({by}, le) (rate({{CallAnswer}}_bucket{{{selector}}}[1h])))\n\
+                "histogram_quantile(0.95, sum by ({by}, le) (one(rate({{CallAnswer}}_bucket{{{selector}}}[1h]))))\n\
                  and on ({by}) {offered}"
             ),
         )?;
     }
     add(
         "account:callmeter_allowance_used:max".to_owned(),
-        "max by (account) ({AllowanceUsedRatio})".to_owned(),
+        "max by (account) (held({AllowanceUsedRatio}))".to_owned(),
     )?;
     add(
         "account:callmeter_allowance_forecast_over:count".to_owned(),
-        "sum by (account) ({AllowanceForecastRatio} > bool 1)".to_owned(),
+        "sum by (account) (held({AllowanceForecastRatio}) > bool 1)".to_owned(),
     )?;
     Ok(rules)
 }

@@ -121,10 +121,44 @@ fn the_configuration_in_the_readme_is_valid() {
     accepts_configuration(config.unwrap());
 }
 
+/// The rule that only operators can write, because they know how many instances there are.
+#[test]
+fn the_rule_about_missing_instances_fires() {
+    let doc = std::fs::read_to_string(root().join("docs/HIGH-AVAILABILITY.md")).unwrap();
+    let blocks = doc.split("```yaml\n").skip(1);
+    let rules = blocks.filter_map(|block| block.split("```").next());
+    let mut rules = rules.filter(|block| block.contains("groups:"));
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let rules = file("rules.yaml", rules.next().unwrap());
+    // One of two dies; the other one sees that.
+    let tests = r#"
+rule_files: [rules.yaml]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - { series: 'callmeter_instances{job="c", instance="one"}', values: '2x10 stale' }
+      - { series: 'callmeter_instances{job="c", instance="two"}', values: '2x11 1x20' }
+    promql_expr_test:
+      - { expr: 'count(ALERTS{alertstate="firing"}) or vector(0)', eval_time: 11m, exp_samples: [{ labels: '{}', value: 0 }] }
+      - { expr: 'count(ALERTS{alertstate="firing"}) or vector(0)', eval_time: 20m, exp_samples: [{ labels: '{}', value: 1 }] }
+"#;
+    let tests = file("tests.yaml", tests);
+    promtool(&["check", "rules", "--lint=all", "--lint-fatal", &rules]);
+    promtool(&["test", "rules", &tests]);
+}
+
 #[test]
 fn the_configuration_of_compose_is_valid() {
-    let file = root().join("packaging/compose/prometheus.yml");
-    accepts_configuration(&std::fs::read_to_string(file).unwrap());
+    for name in ["prometheus.yml", "prometheus-two-instances.yml"] {
+        let file = root().join("packaging/compose").join(name);
+        accepts_configuration(&std::fs::read_to_string(file).unwrap());
+    }
 }
 
 /// Promtool reads a configuration with the mixin in the directory of its file.

@@ -7,7 +7,7 @@ use super::release::Release;
 use crate::shell::{self, Error, Shell};
 
 /// Files of the repository: where they are, where they go, and their modes.
-const FILES: [(&str, &str, u32); 11] = [
+const FILES: [(&str, &str, u32); 14] = [
     (
         "packaging/callmeter.yml",
         "etc/callmeter/callmeter.yml",
@@ -43,6 +43,21 @@ const FILES: [(&str, &str, u32); 11] = [
     (
         "examples/callmeter.yml",
         "usr/share/doc/callmeter/examples/callmeter.yml",
+        0o644,
+    ),
+    (
+        "packaging/compose/compose-two-instances.yml",
+        "usr/share/doc/callmeter/examples/compose-two-instances.yml",
+        0o644,
+    ),
+    (
+        "packaging/compose/callmeter-two-instances.yml",
+        "usr/share/doc/callmeter/examples/callmeter-two-instances.yml",
+        0o644,
+    ),
+    (
+        "packaging/compose/prometheus-two-instances.yml",
+        "usr/share/doc/callmeter/examples/prometheus-two-instances.yml",
         0o644,
     ),
     (

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use callmeter_error_chain::chain;
+use callmeter_journal::JournalError;
 use callmeter_meter::{Ledger, Meter};
 use callmeter_plugin_host::Outputs;
 use indicatif::ProgressBar;
@@ -158,7 +159,7 @@ async fn read_here(
     let left = backfill
         .ask(days, args.again)
         .await
-        .map_err(|error| Failure::failed(chain(&error)))?;
+        .map_err(|error| asked_in_vain(account, &error))?;
     let mut progress = BackfillProgress::new(days.len(), left.len());
     let mut left = left.into_iter();
     // One day may fail in a way in which all would; when two in a row do, all are given up.
@@ -191,6 +192,17 @@ async fn read_here(
     }
     progress.is_done = true;
     Ok(progress)
+}
+
+/// The failure of days that cannot be noted.
+fn asked_in_vain(account: &Account, error: &PollError) -> Failure {
+    if matches!(error, PollError::Journal(JournalError::LeaseLost { .. })) {
+        return Failure::failed(format!(
+            "another callmeter polls account {:?} with this journal: run the command on its machine, or on that of any other instance, with the configuration of that instance",
+            account.name
+        ));
+    }
+    Failure::failed(chain(error))
 }
 
 fn app(

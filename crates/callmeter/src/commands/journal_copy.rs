@@ -22,6 +22,10 @@ pub(super) fn run(args: &JournalCopyArgs) -> Result<(), Failure> {
     let from = place(args.from.from.as_deref(), args.from.from_config.as_deref())?;
     let to = place(args.to.to.as_deref(), args.to.to_config.as_deref())?;
     let mut reader = read_journal(&from)?;
+    let running = reader.used_by().map_err(journal_failure)?;
+    if !running.is_empty() {
+        eprintln!("warning: {}", still_runs(reader.location(), &running));
+    }
     let bar = progress(0);
     let show = |copied, all| {
         bar.set_length(all);
@@ -47,6 +51,15 @@ fn place(path: Option<&Path>, config: Option<&Path>) -> Result<JournalPlace, Fai
         (None, Some(config)) => configured(config),
         (None, None) => Err(Failure::usage("name a file or a configuration")),
     }
+}
+
+/// What a copy lacks, if callmeter works on the journal.
+fn still_runs(from: &Location, running: &[String]) -> String {
+    format!(
+        "callmeter runs on journal {from} ({}): the copy gets what is stored now, as it is at one \
+         moment, and lacks what comes later. To move the journal, stop callmeter first",
+        running.join(", ")
+    )
 }
 
 fn table(from: &Location, to: &Location, done: &Copied) -> String {

@@ -3,6 +3,7 @@
 //! Each instance counts all batches in the journal's order. So all of them have the same totals
 //! when they have counted the same batches.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -11,10 +12,12 @@ use std::time::{Duration, Instant};
 use callmeter_error_chain::chain;
 use callmeter_journal::{BatchSeq, JournalError};
 use callmeter_meter::{ApplyError, Limits};
+use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use super::restore::stored_beyond;
 use crate::context::AppContext;
+use crate::status::Followed;
 
 /// How often the journal is asked for batches if nothing is heard of one. It then also shows that
 /// it can be reached.
@@ -42,12 +45,8 @@ enum FollowError {
 impl Follower {
     /// Counts from the last batch in the totals on.
     pub(super) fn start(app: &AppContext, limits: Limits) -> std::io::Result<Self> {
-        let stopped = Arc::new(AtomicBool::new(false));
-        let counting = Counting {
-            app: app.clone(),
-            limits,
-            stopped: Arc::clone(&stopped),
-        };
+        let counting = Counting::new(app.clone(), limits);
+        let stopped = Arc::clone(&counting.stopped);
         let thread = std::thread::Builder::new()
             .name("totals-follower".to_owned())
             .spawn(move || counting.run())?;
@@ -66,17 +65,33 @@ struct Counting {
     app: AppContext,
     limits: Limits,
     stopped: Arc<AtomicBool>,
+    /// When all batches were counted; the start, before that.
+    complete: Cell<Instant>,
+    followed: Cell<Option<Timestamp>>,
+    /// When the status was last reported.
+    reported: Cell<Instant>,
 }
 
 impl Counting {
+    fn new(app: AppContext, limits: Limits) -> Self {
+        Self {
+            app,
+            limits,
+            stopped: Arc::new(AtomicBool::new(false)),
+            complete: Cell::new(Instant::now()),
+            followed: Cell::new(None),
+            reported: Cell::new(Instant::now()),
+        }
+    }
+
     fn run(self) {
         let mut after = self.counted();
-        let mut complete = Instant::now();
         let mut failure = None;
         while !self.stopped.load(Ordering::Relaxed) {
             match self.catch_up(&mut after) {
                 Ok(()) => {
-                    complete = Instant::now();
+                    self.complete.set(Instant::now());
+                    self.followed.set(Some(Timestamp::now()));
                     if failure.take().is_some() {
                         info!(batch = after.0, "the totals follow the journal again");
                     }
@@ -98,7 +113,7 @@ impl Counting {
                     std::thread::sleep(ASK);
                 }
             }
-            self.show(failure.as_deref(), complete.elapsed() >= BEHIND);
+            self.report(after, failure.as_deref());
             self.app.journal.wait_beyond(after, ASK, || false);
         }
     }
@@ -126,6 +141,9 @@ impl Counting {
                 })
                 .map_err(|source| FollowError::Apply { batch: seq, source })?;
             *after = seq;
+            if self.reported.get().elapsed() >= ASK {
+                self.report(seq, None);
+            }
             if self.stopped.load(Ordering::Relaxed) {
                 return Ok(());
             }
@@ -153,6 +171,16 @@ impl Counting {
             "batches were removed before they were counted here; took the stored totals over"
         );
         Ok(true)
+    }
+
+    /// Reports how far the totals are. Called often also while there is much to count.
+    fn report(&self, after: BatchSeq, failure: Option<&str>) {
+        self.reported.set(Instant::now());
+        self.app.status.set_followed(Followed {
+            lag_batches: self.app.journal.head().0.saturating_sub(after.0),
+            complete_at: self.followed.get(),
+        });
+        self.show(failure, self.complete.get().elapsed() >= BEHIND);
     }
 
     fn show(&self, failure: Option<&str>, is_behind: bool) {

@@ -13,11 +13,13 @@ use tracing::{info, warn};
 use super::follower::Follower;
 use super::journal::{meter_limits, open_journal};
 use super::keeper::Keeper;
+use super::lost_server;
 use super::output_metrics::OutputMetrics;
 use super::outputs::{ConfiguredOutputs, CursorOwners, IfRefused, OutputsError};
 use super::restore;
 use super::shares::{self, Shares};
 use super::sharing::{Sharing, Turn};
+use super::sharing_metrics::SharingMetrics;
 use crate::charging::{ChargeSet, cursor_of, deck_account};
 use crate::config::{self, Config};
 use crate::context::AppContext;
@@ -99,9 +101,15 @@ impl Pipeline {
         app.status
             .set_outputs(Arc::clone(&app.outputs), Arc::clone(redactor));
         if app.journal.is_shared() {
+            app.status.share(instance_name());
+            let shared = SharingMetrics::new(Arc::clone(&app.status)).map_err(Failure::failed)?;
+            let registry = &metrics.registry;
+            registry
+                .register(Box::new(shared))
+                .map_err(Failure::failed)?;
             app.journal.join(InstanceOptions::new(instance_name()));
         }
-        let share = || Sharing::start(app.journal.clone(), shares::wanted(config));
+        let share = || Sharing::start(&app, shares::wanted(config));
         let sharing = app.journal.is_shared().then(share).transpose();
         let sharing = sharing.map_err(Failure::failed)?;
         let follow = || Follower::start(&app, limits);
@@ -295,12 +303,17 @@ impl Pipeline {
     }
 
     /// Closes in order: outputs flush within `limit`, then the totals are stored for the next
-    /// start. Returns the outputs that did not end in time.
+    /// start. Does not wait for a server that does not answer. Returns the outputs that did not end
+    /// in time.
     pub async fn close(self, limit: Duration) -> Vec<String> {
+        let journal = &self.app.journal;
         let outputs = Arc::clone(&self.app.outputs);
         let (app, mut charges) = (self.app.clone(), self.charges);
+        // Outputs would wait for it, too.
+        lost_server::give_up_if_lost(journal).await;
         // First, so that outputs get the last charges. A thread that panicked has logged it.
-        let _ended = tokio::task::spawn_blocking(move || charges.stop(&app)).await;
+        let charges = tokio::task::spawn_blocking(move || charges.stop(&app));
+        let _ended = lost_server::finish(journal, charges).await;
         let late = tokio::task::spawn_blocking(move || outputs.shutdown(limit)).await;
         let late = late.unwrap_or_else(|error| vec![error.to_string()]);
         if !late.is_empty() {
@@ -311,25 +324,25 @@ impl Pipeline {
             );
         }
         if let Some(follower) = self.follower {
-            follower.stop().await;
+            lost_server::finish(journal, follower.stop()).await;
         }
         self.stop_keeper.stop();
-        if let Err(error) = self.keeper.await {
+        if let Err(error) = lost_server::finish(journal, self.keeper).await {
             warn!(%error, "the journal's keeper failed");
         }
         if let Some(sharing) = self.sharing {
-            sharing.stop().await;
+            lost_server::finish(journal, sharing.stop()).await;
         }
-        let journal = self.app.journal.clone();
-        let left = tokio::task::spawn_blocking(move || journal.leave()).await;
-        if let Ok(Err(error)) = left {
+        let leaving = journal.clone();
+        let leave = tokio::task::spawn_blocking(move || leaving.leave());
+        if let Ok(Err(error)) = lost_server::finish(journal, leave).await {
             let error = chain(&error);
             warn!(
                 error,
                 "other instances get the work of this one when its leases end"
             );
         }
-        info!(batch = self.app.journal.head().0, "journal closed");
+        info!(batch = journal.head().0, "journal closed");
         late
     }
 }

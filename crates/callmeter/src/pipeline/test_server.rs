@@ -24,6 +24,16 @@ impl Schema {
     pub(super) fn open(&self) -> Journal {
         Journal::connect(&self.0).unwrap()
     }
+
+    /// Ends all leases, as if no instance had renewed them in time.
+    pub(super) fn end_leases(&self) {
+        let mut client = postgres::Client::connect(&self.0.url, postgres::NoTls).unwrap();
+        let schema = &self.0.schema;
+        let end = format!(
+            "UPDATE {schema}.leases SET expires_at = 0; UPDATE {schema}.instances SET expires_at = 0"
+        );
+        client.batch_execute(&end).unwrap();
+    }
 }
 
 impl Drop for Schema {

@@ -8,9 +8,12 @@ mod json;
 mod outputs;
 mod overview;
 mod scrub;
+mod sharing;
 mod store;
 #[cfg(test)]
 mod tests;
+mod told;
+mod work_state;
 
 pub use account::{
     AccountStatus, CallsProgress, NotableCalls, PollEnd, Task, TaskState, TaskStatus, UnprovenDay,
@@ -20,4 +23,7 @@ pub use charging::ChargingStatus;
 pub use outputs::OutputStatus;
 pub(crate) use outputs::oldest;
 pub use overview::{ConfigStatus, JournalStatus, Status, Versions};
+pub use sharing::{Followed, Held, SharingStatus, WorkKind, WorkStatus};
 pub use store::StatusStore;
+pub(crate) use told::{decode, encode, states};
+pub use work_state::WorkState;

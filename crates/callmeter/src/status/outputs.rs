@@ -46,6 +46,13 @@ impl OutputStatus {
     }
 }
 
+impl OutputStatus {
+    /// Whether it starts and has had no error.
+    pub(crate) fn starts(&self) -> bool {
+        !self.up && self.state == OutputState::Starting.name() && self.error.is_none()
+    }
+}
+
 /// When the oldest record that waits was journaled.
 pub(crate) fn oldest(stream: &StreamStatus) -> Option<Timestamp> {
     let micros = stream.backlog.oldest_observed_at?;

@@ -7,6 +7,7 @@ use super::account::AccountStatus;
 use super::charging::ChargingStatus;
 use super::json::{optional_time, time};
 use super::outputs::OutputStatus;
+use super::sharing::SharingStatus;
 
 /// The status of the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -74,4 +75,7 @@ pub struct Status {
     pub outputs: Vec<OutputStatus>,
     /// The journal.
     pub journal: JournalStatus,
+    /// How the work is shared; `None` if the journal is a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<SharingStatus>,
 }

@@ -7,6 +7,8 @@ use super::account::{AccountStatus, CallsProgress, TaskStatus};
 use super::charging::ChargingStatus;
 use super::outputs::OutputStatus;
 use super::overview::{ConfigStatus, JournalStatus, Status};
+use super::sharing::{SharingStatus, WorkStatus};
+use super::work_state::WorkState;
 
 impl Status {
     /// The status with each text as `scrub` returns it.
@@ -23,6 +25,7 @@ impl Status {
             charges,
             outputs,
             journal,
+            sharing,
         } = &mut self;
         let ConfigStatus {
             file,
@@ -49,8 +52,47 @@ impl Status {
             not_followed,
         } = journal;
         change(path);
-        error.iter_mut().chain(not_followed).for_each(change);
+        error.iter_mut().chain(not_followed).for_each(&change);
+        if let Some(one) = sharing {
+            shared(one, &change);
+        }
         self
+    }
+}
+
+fn shared(sharing: &mut SharingStatus, change: &impl Fn(&mut String)) {
+    let SharingStatus {
+        instance,
+        instances,
+        last_round: _,
+        error,
+        followed: _,
+        work,
+        rounds_ok: _,
+        rounds_failed: _,
+    } = sharing;
+    change(instance);
+    instances.iter_mut().chain(error).for_each(change);
+    for one in work {
+        let WorkStatus {
+            kind: _,
+            name,
+            held: _,
+            instance,
+            state,
+        } = one;
+        change(name);
+        instance.iter_mut().for_each(change);
+        let Some(state) = state else { continue };
+        let WorkState {
+            works: _,
+            error,
+            last_success: _,
+            days_incomplete: _,
+            waiting: _,
+            oldest: _,
+        } = state;
+        error.iter_mut().for_each(change);
     }
 }
 

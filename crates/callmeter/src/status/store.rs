@@ -12,6 +12,7 @@ use super::account_store::AccountStore;
 use super::charging::ChargingStatus;
 use super::outputs::OutputStatus;
 use super::overview::{ConfigStatus, JournalStatus, Status, Versions};
+use super::sharing::{Followed, Sharing, SharingStatus, WorkStatus};
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
 
@@ -33,6 +34,8 @@ struct Inner {
     journal: JournalStatus,
     /// By the name of the entry.
     charges: BTreeMap<String, ChargingStatus>,
+    /// `None` if the journal is a file.
+    sharing: Option<Sharing>,
 }
 
 impl StatusStore {
@@ -58,6 +61,7 @@ impl StatusStore {
                 },
                 journal: JournalStatus::default(),
                 charges: BTreeMap::new(),
+                sharing: None,
             }),
         }
     }
@@ -87,6 +91,7 @@ impl StatusStore {
             charges: inner.charges.values().cloned().collect(),
             outputs,
             journal: inner.journal.clone(),
+            sharing: inner.sharing.as_ref().map(Sharing::status),
         }
     }
 
@@ -156,6 +161,37 @@ impl StatusStore {
     /// Removes an entry of `charges`, by its name.
     pub fn remove_charging(&self, name: &str) {
         self.inner().charges.remove(name);
+    }
+
+    /// Sets that instances share the work, and the name of this one.
+    pub fn share(&self, instance: String) {
+        self.inner().sharing = Some(Sharing::new(instance));
+    }
+
+    /// How the work is shared; `None` if the journal is a file.
+    pub fn sharing(&self) -> Option<SharingStatus> {
+        self.inner().sharing.as_ref().map(Sharing::status)
+    }
+
+    /// Reports a round that succeeded: the live instances, and who works on what.
+    pub fn set_shared(&self, instances: Vec<String>, work: Vec<WorkStatus>) {
+        self.change_sharing(|sharing| sharing.round(instances, work));
+    }
+
+    /// Reports a round that failed.
+    pub fn not_shared(&self, error: String) {
+        self.change_sharing(|sharing| sharing.failed(error));
+    }
+
+    /// Reports how far the totals follow the journal.
+    pub fn set_followed(&self, followed: Followed) {
+        self.change_sharing(|sharing| sharing.followed(followed));
+    }
+
+    fn change_sharing(&self, change: impl FnOnce(&mut Sharing)) {
+        if let Some(sharing) = &mut self.inner().sharing {
+            change(sharing);
+        }
     }
 
     /// Changes the status of the journal.

@@ -10,12 +10,14 @@ pub(super) fn waits_for_deck(charging: &ChargingStatus) -> bool {
     charging.reason.is_some()
 }
 
-pub(super) fn charges(all: &[ChargingStatus]) -> Markup {
+/// The entries of this instance, and what is shown of those of others.
+pub(super) fn charges(all: &[ChargingStatus], elsewhere: &Markup) -> Markup {
     html! {
-        @if !all.is_empty() {
+        @if !all.is_empty() || !elsewhere.0.is_empty() {
             section {
                 h2 { "Charges" }
                 @for one in all { (card(one)) }
+                (elsewhere)
             }
         }
     }

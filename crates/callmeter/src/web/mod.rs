@@ -17,6 +17,7 @@ mod rendered;
 mod routes;
 mod serve;
 mod server;
+mod sharing_card;
 mod stall;
 mod state;
 #[cfg(test)]

@@ -7,8 +7,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::calls_card::calls_card;
 use super::charges_card::{charges, waits_for_deck};
+use super::sharing_card::{elsewhere, instances, needs_attention, works_elsewhere};
 use super::words::{moment, number, optional, plural, size, span_of};
-use crate::status::{AccountStatus, OutputStatus, Status, TaskState, TaskStatus, oldest};
+use crate::status::{AccountStatus, OutputStatus, Status, TaskState, TaskStatus, WorkKind, oldest};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -33,6 +34,8 @@ impl Mark {
 /// The whole page.
 pub(super) fn render(status: &Status, telemetry_path: &str) -> String {
     let now = status.now;
+    let sharing = status.sharing.as_ref();
+    let has_elsewhere = |kind| sharing.is_some_and(|one| one.not_here(kind).next().is_some());
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -60,19 +63,22 @@ pub(super) fn render(status: &Status, telemetry_path: &str) -> String {
                     (config(status))
                     section {
                         h2 { "Accounts" }
-                        @if status.accounts.is_empty() {
+                        @if status.accounts.is_empty() && !has_elsewhere(WorkKind::Account) {
                             p.none { "No account is configured." }
                         }
                         @for account in &status.accounts { (account_card(account, now)) }
+                        (elsewhere(sharing, WorkKind::Account, now))
                     }
-                    (charges(&status.charges))
+                    (charges(&status.charges, &elsewhere(sharing, WorkKind::Charges, now)))
                     section {
                         h2 { "Outputs" }
-                        @if status.outputs.is_empty() {
+                        @if status.outputs.is_empty() && !has_elsewhere(WorkKind::Output) {
                             p.none { "No output is configured: records stay in the journal." }
                         }
                         @for output in &status.outputs { (output_card(output, now)) }
+                        (elsewhere(sharing, WorkKind::Output, now))
                     }
+                    @if let Some(sharing) = sharing { (instances(sharing, now)) }
                     (journal(status))
                 }
                 (footer(status))
@@ -87,23 +93,32 @@ fn badge(mark: Mark, word: &str) -> Markup {
 }
 
 fn summary(status: &Status) -> Markup {
+    let sharing = status.sharing.as_ref();
     let count = |wanted: Option<bool>| {
-        let accounts = status.accounts.iter();
-        accounts.filter(|account| account.up() == wanted).count()
+        let accounts = status.accounts.iter().map(AccountStatus::up);
+        let all = accounts.chain(works_elsewhere(sharing, WorkKind::Account));
+        all.filter(|up| *up == wanted).count()
     };
     let (well, failing, waiting) = (count(Some(true)), count(Some(false)), count(None));
+    let outputs_elsewhere = || works_elsewhere(sharing, WorkKind::Output);
     let outputs_down = (status.outputs.iter())
         .filter(|output| output_mark(output) == Mark::Bad)
-        .count();
-    let outputs_waiting = status.outputs.iter().any(waits);
+        .count()
+        + outputs_elsewhere().filter(|up| *up == Some(false)).count();
+    let outputs_waiting = status.outputs.iter().any(OutputStatus::starts)
+        || outputs_elsewhere().any(|up| up.is_none());
     let uncharged = status.charges.iter().any(waits_for_deck);
     let decks_unread = (status.charges.iter())
         .filter(|charging| charging.error.is_some())
-        .count();
+        .count()
+        + works_elsewhere(sharing, WorkKind::Charges)
+            .filter(|works| *works == Some(false))
+            .count();
     let trouble = failing
         + decks_unread
         + outputs_down
         + usize::from(status.journal.error.is_some())
+        + usize::from(sharing.is_some_and(needs_attention))
         + usize::from(status.config.error.is_some());
     let (mark, words) = if trouble > 0 {
         (Mark::Bad, "Something needs attention")
@@ -197,15 +212,10 @@ fn task_state(poll: &TaskStatus) -> Markup {
     }
 }
 
-/// Whether an output is starting and has had no error.
-fn waits(output: &OutputStatus) -> bool {
-    !output.up && output.state == "starting" && output.error.is_none()
-}
-
 fn output_mark(output: &OutputStatus) -> Mark {
     match output.up {
         true => Mark::Good,
-        false if waits(output) => Mark::Waiting,
+        false if output.starts() => Mark::Waiting,
         false => Mark::Bad,
     }
 }
@@ -420,6 +430,7 @@ mod tests {
                 not_followed: None,
                 error: None,
             },
+            sharing: None,
         }
     }
 

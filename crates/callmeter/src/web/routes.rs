@@ -114,7 +114,10 @@ async fn usage_page(State(pages): State<Arc<Pages>>, uri: Uri) -> Response {
     let _alone = pages.usage.lock().await;
     let snapshot = pages.state.meter.snapshot();
     let wanted = Wanted::of(uri.query().unwrap_or_default());
-    let render = move || usage::render(&snapshot, &wanted, Timestamp::now());
+    let sharing = pages.state.status.sharing();
+    let elsewhere = sharing.map(|sharing| sharing.polled_elsewhere());
+    let elsewhere = elsewhere.unwrap_or_default();
+    let render = move || usage::render(&snapshot, &elsewhere, &wanted, Timestamp::now());
     let page = tokio::task::spawn_blocking(render).await;
     rendered(
         page.map(Bytes::from).map_err(|error| error.to_string()),

@@ -2,6 +2,8 @@
 //! allowances, and what calls cost. For operators without dashboards of their own. It works without
 //! JavaScript.
 
+use std::collections::BTreeMap;
+
 use callmeter_meter::{HourFigures, IN_TIME_MS, Snapshot};
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -42,8 +44,17 @@ impl Wanted {
     }
 }
 
+/// The accounts that other instances poll, each with the instance. What clients are called, and
+/// what they have used of their allowances, is known to that one only.
+pub(super) type Elsewhere = BTreeMap<String, String>;
+
 /// The whole page.
-pub(super) fn render(snapshot: &Snapshot, wanted: &Wanted, now: Timestamp) -> String {
+pub(super) fn render(
+    snapshot: &Snapshot,
+    elsewhere: &Elsewhere,
+    wanted: &Wanted,
+    now: Timestamp,
+) -> String {
     let all = accounts(snapshot);
     let now_hour = now.as_second().div_euclid(3_600);
     let only = (all.len() == 1).then(|| all.values().next()).flatten();
@@ -73,13 +84,13 @@ pub(super) fn render(snapshot: &Snapshot, wanted: &Wanted, now: Timestamp) -> St
                 }
                 main {
                     @if let Some(account) = chosen {
-                        (one_account(snapshot, account, wanted.page, now_hour))
+                        (one_account(snapshot, account, elsewhere, wanted.page, now_hour))
                     } @else if let Some(name) = &wanted.account {
                         p.none { "The account " (name) " has neither calls, allowances nor spend." }
                     } @else if all.is_empty() {
                         p.none { "No account has calls or allowances yet." }
                     } @else {
-                        (overview(&all.values().collect::<Vec<_>>(), wanted.page, now_hour, ShownCalls::of(snapshot)))
+                        (overview(&all.values().collect::<Vec<_>>(), elsewhere, wanted.page, now_hour, ShownCalls::of(snapshot)))
                     }
                 }
                 footer { p { "As of " (format!("{now:.0}")) "; the page refreshes itself every minute." } }
@@ -90,7 +101,13 @@ pub(super) fn render(snapshot: &Snapshot, wanted: &Wanted, now: Timestamp) -> St
 }
 
 /// All accounts, one row each.
-fn overview(all: &[&AccountUsage], page: usize, now_hour: i64, shown: ShownCalls) -> Markup {
+fn overview(
+    all: &[&AccountUsage],
+    elsewhere: &Elsewhere,
+    page: usize,
+    now_hour: i64,
+    shown: ShownCalls,
+) -> Markup {
     html! {
         section {
             h2 { "Accounts" }
@@ -98,7 +115,12 @@ fn overview(all: &[&AccountUsage], page: usize, now_hour: i64, shown: ShownCalls
                 article {
                     h3 {
                         a href={ "?account=" (encoded(&account.name)) } { (account.name) }
-                        small { (clients_in_words(account)) }
+                        small {
+                            @match elsewhere.get(&account.name) {
+                                Some(instance) => { "allowances: see " (instance) }
+                                None => { (clients_in_words(account)) }
+                            }
+                        }
                     }
                     @if let Some(spend) = &account.spend {
                         p.fact { "Calls have cost " (spend.in_words()) }
@@ -111,7 +133,13 @@ fn overview(all: &[&AccountUsage], page: usize, now_hour: i64, shown: ShownCalls
     }
 }
 
-fn one_account(snapshot: &Snapshot, account: &AccountUsage, page: usize, now_hour: i64) -> Markup {
+fn one_account(
+    snapshot: &Snapshot,
+    account: &AccountUsage,
+    elsewhere: &Elsewhere,
+    page: usize,
+    now_hour: i64,
+) -> Markup {
     let clients = account.worst_first();
     let shown = paged(&clients, page);
     let ids: Vec<&str> = shown.iter().map(|(id, _)| *id).collect();
@@ -123,7 +151,11 @@ fn one_account(snapshot: &Snapshot, account: &AccountUsage, page: usize, now_hou
         }
         section {
             h2 { "Allowances" }
-            @if clients.is_empty() {
+            @if let Some(instance) = elsewhere.get(&account.name) {
+                p.none {
+                    "The instance " (instance) " polls this account. The names of clients and the use of their allowances are on its page."
+                }
+            } @else if clients.is_empty() {
                 p.none { "No client has an allowance whose use is known." }
             } @else {
                 article {
@@ -300,7 +332,23 @@ mod tests {
 
     fn page(ledger: &mut Ledger, query: &str) -> String {
         let now = Timestamp::from_microsecond(NOW).unwrap();
-        render(&ledger.snapshot(), &Wanted::of(query), now)
+        let elsewhere = Elsewhere::from([("away".to_owned(), "b.example:12".to_owned())]);
+        render(&ledger.snapshot(), &elsewhere, &Wanted::of(query), now)
+    }
+
+    /// Calls are known to every instance, clients to the one that polls the account.
+    #[test]
+    fn an_account_that_another_instance_polls_says_so() {
+        let mut ledger = Ledger::new(Limits::default());
+        with_calls(&mut ledger, "away");
+        ledger.configure("away", Api::HostedSuite);
+        with_clients(&mut ledger, "here", 3);
+        let all = page(&mut ledger, "");
+        assert!(all.contains("allowances: see b.example:12"), "{all}");
+        assert!(all.contains("3 clients with an allowance"));
+        let one = page(&mut ledger, "account=away");
+        assert!(one.contains("The instance b.example:12 polls this account."));
+        assert!(one.contains("2 answered, 1 abandoned") && !one.contains("No client has"));
     }
 
     #[test]

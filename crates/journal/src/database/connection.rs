@@ -13,6 +13,9 @@ use crate::location::Location;
 use crate::postgres::engine::{self as postgres, Postgres};
 use crate::sqlite::engine::Sqlite;
 
+/// Bytes that a row on a server takes besides its contents, with its places in indexes.
+pub(crate) const REST_OF_A_ROW: u64 = 300;
+
 /// A connection. Statements are written in what all engines understand; each text is prepared once.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -189,16 +192,30 @@ impl Connection {
         }
     }
 
-    /// Bytes of what is stored. The files of a server also have rows that are deleted, until it
-    /// uses their place again.
+    /// Bytes of the files of a server. They also have rows that are deleted, until the server uses
+    /// their place again.
+    pub(crate) fn server_file_bytes(&self) -> DatabaseResult<Option<u64>> {
+        if matches!(self.engine, Engine::Sqlite(_)) {
+            return Ok(None);
+        }
+        let bytes: i64 = self.only(
+            "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c
+             JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname = current_schema() AND c.relkind = 'r'",
+            values![],
+            |row| row.get(0),
+        )?;
+        Ok(Some(bytes.cast_unsigned()))
+    }
+
+    /// Bytes of what is stored on a server: reads all rows.
     fn live_bytes(&self) -> DatabaseResult<u64> {
-        const REST_OF_A_ROW: i64 = 300;
         let bytes: i64 = self.only(
             "SELECT (SELECT coalesce(sum(length(keys) + length(payload) + ?1), 0) FROM batches)::bigint
              + (SELECT coalesce(sum(length(data) + ?1), 0) FROM snapshots)::bigint
              + (SELECT coalesce(sum(length(key) + ?1), 0) FROM latest)::bigint
              + (SELECT coalesce(sum(length(rates) + ?1), 0) FROM decks)::bigint",
-            &[Value::Int(REST_OF_A_ROW)],
+            &[Value::Int(REST_OF_A_ROW.cast_signed())],
             |row| row.get(0),
         )?;
         Ok(bytes.cast_unsigned())

@@ -1,7 +1,7 @@
 //! What a database answers instead of a result.
 
-use postgres::error::SqlState;
 use rusqlite::ErrorCode;
+use tokio_postgres::error::SqlState;
 
 /// An error of a database.
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +11,22 @@ pub enum DatabaseError {
     Sqlite(#[from] rusqlite::Error),
     /// An error of PostgreSQL, or of the connection to it.
     #[error(transparent)]
-    Postgres(#[from] postgres::Error),
+    Postgres(#[from] tokio_postgres::Error),
+    /// PostgreSQL does not answer, though it has not ended the connection.
+    #[error("the server has not answered for {} seconds", limit.as_secs())]
+    NoAnswer {
+        /// How long it was waited for.
+        limit: std::time::Duration,
+    },
+    /// The program ends, and no longer waits for PostgreSQL.
+    #[error("the program ends, and does not wait for the server")]
+    GivenUp,
+    /// The connection to PostgreSQL was lost before.
+    #[error("the connection is lost")]
+    Closed,
+    /// The system refuses what a connection needs.
+    #[error(transparent)]
+    System(#[from] std::io::Error),
     /// A value in a row has another type than its column.
     #[error("column {column} of a row is {found} instead of {expected}")]
     WrongType {
@@ -76,9 +91,22 @@ impl DatabaseError {
                 _ => Fault::Other,
             },
             Self::Postgres(source) => fault_of_server(source),
+            Self::NoAnswer { .. } | Self::GivenUp | Self::Closed | Self::System(_) => Fault::Lost,
             Self::WrongType { .. } => Fault::Damaged,
             Self::NoRow | Self::Nested | Self::RolledBack => Fault::Other,
         }
+    }
+
+    /// Whether it is about a server.
+    pub(crate) fn is_of_server(&self) -> bool {
+        matches!(
+            self,
+            Self::Postgres(_)
+                | Self::NoAnswer { .. }
+                | Self::GivenUp
+                | Self::Closed
+                | Self::System(_)
+        )
     }
 
     /// What the server said, in one line.
@@ -90,7 +118,7 @@ impl DatabaseError {
     }
 }
 
-fn fault_of_server(source: &postgres::Error) -> Fault {
+fn fault_of_server(source: &tokio_postgres::Error) -> Fault {
     let Some(code) = source.code() else {
         // Without a code it is not the server that says something.
         let text = source.to_string();

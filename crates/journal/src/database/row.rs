@@ -2,15 +2,15 @@
 
 use std::error::Error;
 
-use postgres::types::{FromSql, Type};
 use rusqlite::types::ValueRef;
+use tokio_postgres::types::{FromSql, Type};
 
 use crate::database::error::{DatabaseError, DatabaseResult};
 
 /// A row of a query's answer.
 pub(crate) enum Row<'r> {
     Sqlite(&'r rusqlite::Row<'r>),
-    Postgres(&'r postgres::Row),
+    Postgres(&'r tokio_postgres::Row),
 }
 
 /// A stored value, borrowed from its row.

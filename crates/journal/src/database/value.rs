@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use bytes::{BufMut as _, BytesMut};
-use postgres::types::{IsNull, Type};
 use rusqlite::types::{ToSqlOutput, ValueRef};
+use tokio_postgres::types::{IsNull, Type};
 
 /// A value that a statement binds.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +72,7 @@ impl<T: Into<Self>> From<Option<T>> for Value<'_> {
     }
 }
 
-impl postgres::types::ToSql for Value<'_> {
+impl tokio_postgres::types::ToSql for Value<'_> {
     fn to_sql(
         &self,
         column: &Type,
@@ -95,7 +95,7 @@ impl postgres::types::ToSql for Value<'_> {
         true
     }
 
-    postgres::types::to_sql_checked!();
+    tokio_postgres::types::to_sql_checked!();
 }
 
 impl rusqlite::ToSql for Value<'_> {

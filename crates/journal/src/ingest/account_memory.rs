@@ -329,16 +329,23 @@ impl AccountMemory {
             .filter(|(_, entry)| self.is_kept(entry))
     }
 
-    /// The one known call with a hash, found without a look-up if it is the one behind `last`:
-    /// calls are listed again in the order in which they were added. A look-up waits for memory.
+    /// The call that was added after `last`, if it has this hash: calls are listed again in the
+    /// order in which they were added. It takes no look-up, which waits for memory several times.
+    pub(crate) fn after_with_hash(
+        &self,
+        last: Option<KnownIndex>,
+        hash: u64,
+    ) -> Option<(KnownIndex, KnownCall)> {
+        let index = last?.next()?;
+        let entry = self.get(index)?;
+        (entry.hash == hash && self.is_kept(&entry)).then_some((index, entry))
+    }
+
+    /// The one known call with a hash, preferably the one that was added after `last`.
     ///
     /// `None` if there is none, or if there are several.
     pub(crate) fn one_with_hash(&self, hash: u64, last: Option<KnownIndex>) -> Option<KnownIndex> {
-        if let Some(index) = last.and_then(KnownIndex::next)
-            && self
-                .get(index)
-                .is_some_and(|entry| entry.hash == hash && self.is_kept(&entry))
-        {
+        if let Some((index, _)) = self.after_with_hash(last, hash) {
             return Some(index);
         }
         let mut known = self.with_hash(hash);
@@ -386,7 +393,7 @@ impl AccountMemory {
         for_each_batch(reader, self.row.id, i16::MIN, |batch, keys| {
             // A revision may be of a call that is found by then.
             if keys.has_revised() || keys.hashes().any(|hash| is_wanted(&hash)) {
-                found.load(batch, &keys.decode(), |key| is_wanted(&key.hash));
+                found.load(batch, keys, |key| is_wanted(&key.hash));
             }
         })?;
         self.looked_up.extend(hashes);
@@ -467,10 +474,13 @@ impl AccountMemory {
 }
 
 fn load(reader: &mut Reader, account: i64, days: RangeInclusive<i16>) -> Result<KnownIds> {
-    let mut known = KnownIds::default();
+    // A few more than there are if the range has an end, or calls were revised.
+    let calls = reader.count_rows_from(account, *days.start())?;
+    let mut known = KnownIds::with_capacity(calls);
     for_each_batch(reader, account, *days.start(), |batch, keys| {
-        known.load(batch, &keys.decode(), |key| days.contains(&key.day));
+        known.load(batch, keys, |key| days.contains(&key.day));
     })?;
+    known.shrink();
     Ok(known)
 }
 

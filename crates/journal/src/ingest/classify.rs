@@ -39,6 +39,8 @@ pub(crate) struct Classifier<'p> {
     pub(crate) log: &'p SharedLog,
     /// Hashes of the page to look up in the stored keys.
     pub(crate) expected: HashSet<u64>,
+    /// The known call that was found last.
+    pub(crate) last_known: Option<KnownIndex>,
 }
 
 /// The hashes that identify a call. The only place where the id of a call is hashed on the way in.
@@ -92,6 +94,7 @@ impl Classifier<'_> {
         {
             return Ok(Decision::Skip(Classification::Repeated));
         }
+        self.last_known = known.map(|(index, _)| index).or(self.last_known);
         if let Some((index, known)) = known
             && (known.fingerprint == identity.fingerprint || self.purpose == Purpose::Tail)
         {
@@ -160,12 +163,16 @@ impl Classifier<'_> {
         call: &Call<'_>,
         identity: &Identity,
     ) -> Result<Option<(KnownIndex, KnownCall)>> {
+        let is_same =
+            |(_, known): &(KnownIndex, KnownCall)| known.fingerprint == identity.fingerprint;
+        let expected = memory.after_with_hash(self.last_known, identity.hash);
+        if let Some(same) = expected.filter(is_same) {
+            return Ok(Some(same));
+        }
         if !memory.may_have(identity.hash) {
             return Ok(None);
         }
-        let same = memory
-            .with_hash(identity.hash)
-            .find(|(_, known)| known.fingerprint == identity.fingerprint);
+        let same = memory.with_hash(identity.hash).find(is_same);
         if same.is_some() {
             return Ok(same);
         }

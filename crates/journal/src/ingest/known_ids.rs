@@ -5,7 +5,7 @@
 
 use hashbrown::HashTable;
 
-use crate::log::keys::{BatchKeys, CallKey, RowAddress};
+use crate::log::keys::{CallKey, RowAddress, StoredKeys};
 
 /// A known call: the hashes that identify it, and the address of its latest version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,14 @@ pub(crate) struct KnownIds {
 }
 
 impl KnownIds {
+    /// With room for that many calls: nothing is moved while they are added.
+    pub(crate) fn with_capacity(calls: usize) -> Self {
+        Self {
+            entries: Vec::with_capacity(calls),
+            index: HashTable::with_capacity(calls),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -113,20 +121,34 @@ impl KnownIds {
     }
 
     /// Adds the `wanted` keys of a batch, and revisions of calls in the table.
-    pub(crate) fn load(&mut self, batch: u32, keys: &BatchKeys, wanted: impl Fn(&CallKey) -> bool) {
-        let mut revised = keys.revised.iter().peekable();
-        for (row, key) in (0u16..=u16::MAX).zip(&keys.rows) {
-            let entry = KnownCall::new(*key, RowAddress { batch, row });
+    pub(crate) fn load(
+        &mut self,
+        batch: u32,
+        keys: &StoredKeys<'_>,
+        wanted: impl Fn(&CallKey) -> bool,
+    ) {
+        let mut revised = keys.revised().peekable();
+        for (row, key) in (0u16..=u16::MAX).zip(keys.rows()) {
+            let entry = KnownCall::new(key, RowAddress { batch, row });
             match revised.next_if(|(number, _)| *number == row) {
-                Some((_, revises)) if wanted(key) || self.contains(key.hash, *revises) => {
-                    self.replace(*revises, entry);
+                Some((_, revises)) if wanted(&key) || self.contains(key.hash, revises) => {
+                    self.replace(revises, entry);
                 }
-                None if wanted(key) => {
+                None if wanted(&key) => {
                     self.insert(entry);
                 }
                 Some(_) | None => {}
             }
         }
+    }
+
+    /// Frees the memory that calls would take that [`KnownIds::with_capacity`] expected, and that
+    /// did not come.
+    pub(crate) fn shrink(&mut self) {
+        self.entries
+            .shrink_to(self.entries.len() + self.entries.len() / 16);
+        let entries = &self.entries;
+        self.index.shrink_to_fit(|&number| hash_of(entries, number));
     }
 
     /// Removes the calls before a day, and frees their memory. Calls `forgotten` with the hash of

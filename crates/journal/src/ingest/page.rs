@@ -5,7 +5,7 @@ use std::sync::MutexGuard;
 use callmeter_records::{Call, CallsBuilder};
 
 use crate::error::{JournalError, Result};
-use crate::ingest::account_memory::{AccountMemory, KnownIndex};
+use crate::ingest::account_memory::AccountMemory;
 use crate::ingest::classification::{Classification, PageCounts};
 use crate::ingest::classify::{Classifier, Decision};
 use crate::ingest::known_ids::KnownCall;
@@ -32,8 +32,6 @@ pub struct PageIngest<'p> {
     /// Rows that the last page appended: a hint of how many this page will append.
     pub(crate) last_rows: &'p mut usize,
     pub(crate) batches: Vec<OpenBatch>,
-    /// The call that [`PageIngest::add_known`] found last.
-    pub(crate) last_known: Option<KnownIndex>,
     pub(crate) counts: PageCounts,
 }
 
@@ -89,8 +87,9 @@ impl PageIngest<'_> {
     /// to be added.
     pub fn add_known(&mut self, id: u64) -> Option<Classification> {
         // Of two calls with this hash, only their contents show which one it is.
-        let index = self.memory.one_with_hash(id, self.last_known)?;
-        self.last_known = Some(index);
+        let last = &mut self.classifier.last_known;
+        let index = self.memory.one_with_hash(id, *last)?;
+        *last = Some(index);
         let repeats = &mut *self.classifier.repeats;
         let classification = if repeats.is_known_repeated(index) {
             Classification::Repeated

@@ -168,11 +168,11 @@ impl Pages {
                 stored: StoredCalls::new(&self.log),
                 log: &self.log,
                 expected: HashSet::new(),
+                last_known: None,
             },
             horizon: watermark::horizon(&self.options),
             last_rows: &mut self.last_rows,
             batches: Vec::new(),
-            last_known: None,
             counts: PageCounts::default(),
         }
     }

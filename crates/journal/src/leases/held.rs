@@ -1,6 +1,6 @@
 //! The leases that this process holds, as far as it knows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -56,8 +56,14 @@ struct Known {
     instance: Option<Instance>,
     /// The leases of accounts that do not have their own.
     leases: HashMap<String, String>,
+    /// The leases that the last round wanted.
+    wanted: Vec<String>,
+    /// Those that the others are to leave to this process, and for how many claims.
+    claims: BTreeMap<String, usize>,
     /// The epoch of each lease.
     held: HashMap<String, i64>,
+    /// What the other instances are told of the work.
+    state: Vec<u8>,
     /// When the leases end by this machine's clock, if no further round succeeds.
     until: Option<Instant>,
 }
@@ -66,6 +72,8 @@ struct Known {
 #[derive(Default)]
 pub(crate) struct Rounds {
     pub(super) conn: Option<Connection>,
+    /// The state that the row of this instance has.
+    pub(super) told: Option<Vec<u8>>,
     /// In how many rounds each lease was seen without a holder.
     pub(super) unheld: HashMap<String, u32>,
     /// The oldest batch, and the sequence of the oldest call.
@@ -111,6 +119,47 @@ impl Leases {
     /// Sets that an account has another lease than its own.
     pub(crate) fn set_lease(&self, account: &str, lease: String) {
         self.known().leases.insert(account.to_owned(), lease);
+    }
+
+    /// Sets what the other instances are told of the work.
+    pub(super) fn tell(&self, state: Vec<u8>) {
+        self.known().state = state;
+    }
+
+    /// What the other instances are told of the work.
+    pub(super) fn state(&self) -> Vec<u8> {
+        self.known().state.clone()
+    }
+
+    /// Sets what a round wants; returns what is claimed.
+    pub(super) fn want(&self, wanted: &[String]) -> Vec<String> {
+        let mut known = self.known();
+        wanted.clone_into(&mut known.wanted);
+        known.claims.keys().cloned().collect()
+    }
+
+    /// Claims a lease. False if the last round did not want it.
+    pub(super) fn add_claim(&self, lease: &str) -> bool {
+        let mut known = self.known();
+        if !known.wanted.iter().any(|wanted| wanted == lease) {
+            return false;
+        }
+        *known.claims.entry(lease.to_owned()).or_default() += 1;
+        drop(known);
+        // The next round is due now.
+        self.note_release();
+        true
+    }
+
+    /// Takes a claim back.
+    pub(super) fn remove_claim(&self, lease: &str) {
+        let mut known = self.known();
+        if let Some(claims) = known.claims.get_mut(lease) {
+            *claims -= 1;
+            if *claims == 0 {
+                known.claims.remove(lease);
+            }
+        }
     }
 
     /// The names of the leases that are held, and did not end since the last round.

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::journal::Journal;
+use crate::leases::claims::Claim;
 use crate::leases::held::{InstanceOptions, Rounds};
 use crate::leases::names::account_of;
-use crate::leases::round::{self, Done};
+use crate::leases::round::{self, Done, State};
 
 /// What an instance holds after a round, and what it has to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Round {
     pub instances: Vec<String>,
     /// All leases, each with the name of the instance that holds it.
     pub holders: Vec<(String, Option<String>)>,
+    /// What the other live instances say of their work, by their names.
+    pub states: Vec<(String, Vec<u8>)>,
 }
 
 impl Journal {
@@ -38,6 +41,11 @@ impl Journal {
     /// writes only what it holds the lease for.
     pub fn join(&self, options: InstanceOptions) {
         self.log.leases().join(|| options);
+    }
+
+    /// Sets what the other instances get to read of this one's work, from the next round on.
+    pub fn tell(&self, state: Vec<u8>) {
+        self.log.leases().tell(state);
     }
 
     /// Sets that an account's records are appended under another lease than its own, such as the
@@ -57,10 +65,18 @@ impl Journal {
         let mut rounds = leases.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         // Before it is sent: a lease must not seem to last longer here than there.
         let began = Instant::now();
+        let claims = leases.want(wanted);
         let (done, before) = {
-            let Rounds { conn, unheld, .. } = &mut *rounds;
+            let Rounds {
+                conn, unheld, told, ..
+            } = &mut *rounds;
             let conn = self.log.connection(conn)?;
-            let done = round::run(conn, &me, wanted, unheld)
+            let state = State {
+                text: leases.state(),
+                told,
+                claims,
+            };
+            let done = round::run(conn, &me, wanted, state, unheld)
                 .map_err(|source| conn.failed("share the work of", source))?;
             let before = leases.replace(done.held.clone(), began);
             (done, before)
@@ -84,6 +100,13 @@ impl Journal {
             );
         }
         Ok(round)
+    }
+
+    /// Gets a lease from the instance that holds it, and keeps it, until the claim is dropped. It
+    /// takes a round of both. `None` if this instance does not want the lease: its last round did
+    /// not, or it shares no work.
+    pub fn claim(&self, lease: &str) -> Option<Claim> {
+        Claim::new(&self.log, lease)
     }
 
     /// Gives up leases, and tells the others. The work on them must have ended.
@@ -149,6 +172,11 @@ fn report(done: &Done, before: &HashMap<String, i64>) -> Round {
     };
     let mut instances: Vec<String> = done.live.iter().map(|peer| peer.name.clone()).collect();
     instances.sort_unstable();
+    let others = done.live.iter().filter(|peer| peer.id != done.me);
+    let mut states: Vec<_> = others
+        .map(|peer| (peer.name.clone(), peer.state.clone()))
+        .collect();
+    states.sort_unstable();
     Round {
         held: sorted(done.held.keys().collect()),
         acquired: differs(&done.held, before),
@@ -160,5 +188,6 @@ fn report(done: &Done, before: &HashMap<String, i64>) -> Round {
             .iter()
             .map(|(name, holder)| (name.clone(), name_of(*holder)))
             .collect(),
+        states,
     }
 }

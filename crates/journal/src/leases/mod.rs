@@ -2,9 +2,11 @@
 //!
 //! A file has none: the one process that has locked it does everything.
 
+pub(crate) mod claims;
 pub(crate) mod fence;
 pub(crate) mod held;
 pub(crate) mod instance;
 pub(crate) mod names;
 pub(crate) mod round;
 pub(crate) mod shares;
+mod standings;

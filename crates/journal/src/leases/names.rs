@@ -29,6 +29,34 @@ pub(crate) fn account_of(lease: &str) -> Option<&str> {
     lease.strip_prefix(ACCOUNT)
 }
 
+/// What a lease is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work<'l> {
+    /// The polls of an account.
+    Account(&'l str),
+    /// An output.
+    Output(&'l str),
+    /// The charges for the calls of an account.
+    Charges(&'l str),
+    /// Retention, and the snapshots of the totals.
+    Journal,
+}
+
+impl<'l> Work<'l> {
+    /// What the lease with this name is for.
+    pub fn of(lease: &'l str) -> Self {
+        if lease == JOURNAL_LEASE {
+            Self::Journal
+        } else if let Some(account) = account_of(lease) {
+            Self::Account(account)
+        } else if let Some(account) = lease.strip_prefix(CHARGES_CURSOR) {
+            Self::Charges(account)
+        } else {
+            Self::Output(lease.strip_prefix(OUTPUT).unwrap_or(lease))
+        }
+    }
+}
+
 /// What is shared out evenly: accounts, outputs together with charges, the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {

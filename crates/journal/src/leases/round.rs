@@ -10,15 +10,27 @@ use crate::database::connection::{Access, Connection};
 use crate::database::error::DatabaseResult;
 use crate::database::value::values;
 use crate::error::Result;
+use crate::leases::claims;
 use crate::leases::fence::{InstanceId, NOW};
 use crate::leases::held::Instance;
-use crate::leases::shares::{self, Peer, Seen};
+use crate::leases::shares;
+use crate::leases::standings::{Peer, Seen};
 
-/// How long the row of an instance stays after its end, as a multiple of a lease.
+/// How long the rows of an instance and of a lease stay after their end, as a multiple of a lease.
 const KEPT: i64 = 10;
+
+/// What this instance says of its work.
+pub(super) struct State<'r> {
+    pub(super) text: Vec<u8>,
+    /// What its row has.
+    pub(super) told: &'r mut Option<Vec<u8>>,
+    /// The leases that it claims.
+    pub(super) claims: Vec<String>,
+}
 
 /// What a round found and did.
 pub(super) struct Done {
+    pub(super) me: InstanceId,
     /// The epoch of each lease that is held now.
     pub(super) held: HashMap<String, i64>,
     pub(super) give_up: Vec<String>,
@@ -37,6 +49,7 @@ pub(super) fn run(
     conn: &Connection,
     me: &Instance,
     wanted: &[String],
+    state: State<'_>,
     unheld: &mut HashMap<String, u32>,
 ) -> DatabaseResult<Done> {
     // If the server crashes, a lease that is lost is taken again. What is written under it comes
@@ -44,11 +57,12 @@ pub(super) fn run(
     let transaction = conn.begin(Access::LazyWrite)?;
     let time = micros(me.options.lease);
     let wanted: HashSet<String> = wanted.iter().cloned().collect();
-    heartbeat(&transaction, me, &wanted, time)?;
+    heartbeat(&transaction, me, &wanted, &state, time)?;
     renew(&transaction, me.id, time)?;
-    let mut rows = read_leases(&transaction)?;
+    let mut rows = read_leases(&transaction, time)?;
     add_missing(&transaction, &wanted, &mut rows)?;
     let live = read_live(&transaction)?;
+    remove_unused(&transaction, &live, &mut rows, time)?;
     unheld.retain(|name, _| rows.get(name).is_some_and(|row| row.holder.is_none()));
     let seen: BTreeMap<String, Seen> = rows
         .iter()
@@ -87,7 +101,9 @@ pub(super) fn run(
     }
     let oldest = oldest(&transaction)?;
     transaction.commit()?;
+    *state.told = Some(state.text);
     Ok(Done {
+        me: me.id,
         held,
         give_up: plan.give_up,
         live,
@@ -135,6 +151,15 @@ pub(crate) fn held_by_others(
     Ok(names.into_iter().collect())
 }
 
+/// The names of the live instances.
+pub(crate) fn live_names(conn: &Connection) -> DatabaseResult<Vec<String>> {
+    conn.all(
+        &format!("SELECT name FROM instances WHERE expires_at > {NOW} ORDER BY name"),
+        values![],
+        |row| row.get(0),
+    )
+}
+
 /// The holder of a lease that nobody holds.
 const NOBODY: &[u8] = &[];
 
@@ -142,18 +167,34 @@ fn heartbeat(
     conn: &Connection,
     me: &Instance,
     wanted: &HashSet<String>,
+    state: &State<'_>,
     time: i64,
 ) -> DatabaseResult<()> {
-    let mut names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let claims = state.claims.iter().map(|lease| claims::written(lease));
+    let mut names: Vec<String> = wanted.iter().cloned().chain(claims).collect();
     names.sort_unstable();
     conn.execute(
         &format!(
-            "INSERT INTO instances (id, name, wanted, expires_at) VALUES (?, ?, ?, {NOW} + ?)
+            "INSERT INTO instances (id, name, wanted, state, expires_at)
+             VALUES (?, ?, ?, ?, {NOW} + ?)
              ON CONFLICT (id) DO UPDATE SET name = excluded.name, wanted = excluded.wanted,
              expires_at = excluded.expires_at"
         ),
-        values![&me.id, &me.options.name, names.join("\0").as_bytes(), time],
+        values![
+            &me.id,
+            &me.options.name,
+            names.join("\0").as_bytes(),
+            &state.text,
+            time
+        ],
     )?;
+    if state.told.as_ref() != Some(&state.text) {
+        // A state that is not set is not written again, however long it is.
+        conn.execute(
+            "UPDATE instances SET state = ? WHERE id = ?",
+            values![&state.text, &me.id],
+        )?;
+    }
     conn.execute(
         &format!(
             "DELETE FROM instances WHERE id IN (SELECT id FROM instances
@@ -184,16 +225,22 @@ fn renew(conn: &Connection, me: InstanceId, time: i64) -> DatabaseResult<()> {
 struct LeaseRow {
     holder: Option<InstanceId>,
     epoch: i64,
+    /// It ended so long ago that it is removed if nobody wants it.
+    is_old: bool,
 }
 
-fn read_leases(conn: &Connection) -> DatabaseResult<BTreeMap<String, LeaseRow>> {
+fn read_leases(conn: &Connection, time: i64) -> DatabaseResult<BTreeMap<String, LeaseRow>> {
     let rows = conn.all(
-        &format!("SELECT name, CASE WHEN expires_at > {NOW} THEN holder END, epoch FROM leases"),
-        values![],
+        &format!(
+            "SELECT name, CASE WHEN expires_at > {NOW} THEN holder END, epoch,
+             CASE WHEN expires_at < {NOW} - ? THEN 1 ELSE 0 END::bigint FROM leases"
+        ),
+        values![time.saturating_mul(KEPT)],
         |row| {
             let row_of = LeaseRow {
                 holder: row.get(1)?,
                 epoch: row.get(2)?,
+                is_old: row.get::<i64>(3)? != 0,
             };
             Ok((row.get(0)?, row_of))
         },
@@ -201,6 +248,34 @@ fn read_leases(conn: &Connection) -> DatabaseResult<BTreeMap<String, LeaseRow>> 
     Ok(rows.into_iter().collect())
 }
 
+/// Removes the leases that no live instance wants.
+fn remove_unused(
+    conn: &Connection,
+    live: &[Peer],
+    rows: &mut BTreeMap<String, LeaseRow>,
+    time: i64,
+) -> DatabaseResult<()> {
+    let is_unused = |name: &String| !live.iter().any(|peer| peer.wanted.contains(name));
+    let unused: Vec<String> = rows
+        .iter()
+        .filter(|(name, row)| row.is_old && is_unused(name))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in unused {
+        conn.execute(
+            &format!(
+                "DELETE FROM leases WHERE name IN (SELECT name FROM leases
+                 WHERE name = ? AND expires_at < {NOW} - ? FOR UPDATE SKIP LOCKED)"
+            ),
+            values![&name, time.saturating_mul(KEPT)],
+        )?;
+        rows.remove(&name);
+    }
+    Ok(())
+}
+
+/// Adds the leases that are wanted and not there. The epochs of one begin at the time, so that
+/// those of a lease with the same name, which was removed, do not come again.
 fn add_missing(
     conn: &Connection,
     wanted: &HashSet<String>,
@@ -213,13 +288,16 @@ fn add_missing(
     missing.sort_unstable();
     for name in missing {
         conn.execute(
-            "INSERT INTO leases (name, holder, epoch, expires_at) VALUES (?, ?, 0, 0)
-             ON CONFLICT (name) DO NOTHING",
+            &format!(
+                "INSERT INTO leases (name, holder, epoch, expires_at) VALUES (?, ?, {NOW}, 0)
+                 ON CONFLICT (name) DO NOTHING"
+            ),
             values![name, NOBODY],
         )?;
         let row = LeaseRow {
             holder: None,
             epoch: 0,
+            is_old: false,
         };
         rows.insert(name.clone(), row);
     }
@@ -227,8 +305,10 @@ fn add_missing(
 }
 
 fn read_live(conn: &Connection) -> DatabaseResult<Vec<Peer>> {
-    conn.all(
-        &format!("SELECT id, name, wanted FROM instances WHERE expires_at > {NOW} ORDER BY id"),
+    let mut live = conn.all(
+        &format!(
+            "SELECT id, name, wanted, state FROM instances WHERE expires_at > {NOW} ORDER BY id"
+        ),
         values![],
         |row| {
             let wanted: &str = row.get(2)?;
@@ -240,9 +320,12 @@ fn read_live(conn: &Connection) -> DatabaseResult<Vec<Peer>> {
                     .filter(|name| !name.is_empty())
                     .map(str::to_owned)
                     .collect(),
+                state: row.get(3)?,
             })
         },
-    )
+    )?;
+    claims::heed(&mut live);
+    Ok(live)
 }
 
 /// Takes a lease if it is still free; returns its new epoch.

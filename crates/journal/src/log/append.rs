@@ -163,7 +163,7 @@ impl Writer {
         let (row, numbers, schemas) = match ended? {
             Ended::Committed(done) => done,
             Ended::Unknown(done, error) => match packed.first() {
-                Some(batch) if self.is_stored(batch.stored.meta.seq) => done,
+                Some(batch) if self.is_stored(batch.stored.meta.seq) == Some(true) => done,
                 // What has no batch may be repeated.
                 _ => return Err(error),
             },

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use callmeter_records::BatchSeq;
 
+use crate::ending::Ending;
 use crate::error::Result;
 use crate::log::head;
 use crate::postgres::connection;
@@ -27,26 +28,34 @@ pub(crate) enum News {
 /// when `publish` returns false.
 pub(crate) fn start(
     journal: PostgresJournal,
+    ending: Ending,
     publish: impl Fn(News) -> bool + Send + 'static,
 ) -> std::io::Result<()> {
     thread::Builder::new()
         .name("journal-follower".to_owned())
         .spawn(move || {
             while publish(News::Nothing) {
-                match follow(&journal, &publish) {
+                match follow(&journal, &ending, &publish) {
                     Ok(()) => return,
                     Err(error) => {
                         tracing::debug!(%error, "cannot follow the journal; will try again");
                     }
                 }
-                thread::sleep(POLL);
+                ending.sleep(POLL);
+                if ending.is_given_up() {
+                    return;
+                }
             }
         })
         .map(drop)
 }
 
-fn follow(journal: &PostgresJournal, publish: &impl Fn(News) -> bool) -> Result<()> {
-    let conn = connection::listener(journal)?;
+fn follow(
+    journal: &PostgresJournal,
+    ending: &Ending,
+    publish: &impl Fn(News) -> bool,
+) -> Result<()> {
+    let conn = connection::listener(journal, ending)?;
     loop {
         let (_, next_batch) = head::read_head(&conn)?;
         if !publish(News::Head(BatchSeq::from_sql(next_batch - 1))) {

@@ -157,7 +157,18 @@ impl<'b> StoredKeys<'b> {
         !self.revised.is_empty()
     }
 
-    fn revised(&self) -> impl Iterator<Item = (u16, RowAddress)> {
+    /// The key of each row.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = CallKey> {
+        let rows = self.hashes().zip(self.fingerprints).zip(self.days);
+        rows.map(|((hash, fingerprint), day)| CallKey {
+            hash,
+            fingerprint: u64::from_le_bytes(*fingerprint),
+            day: i16::from_le_bytes(*day),
+        })
+    }
+
+    /// Revised rows, in order, with the address of the row that each revises.
+    pub(crate) fn revised(&self) -> impl Iterator<Item = (u16, RowAddress)> {
         self.revised.iter().map(|[r0, r1, b0, b1, b2, b3, n0, n1]| {
             let address = RowAddress {
                 batch: u32::from_le_bytes([*b0, *b1, *b2, *b3]),
@@ -170,13 +181,7 @@ impl<'b> StoredKeys<'b> {
     pub(crate) fn decode(&self) -> BatchKeys {
         let mut keys = BatchKeys::default();
         keys.rows.reserve_exact(self.hashes.len());
-        for ((hash, fingerprint), day) in self.hashes().zip(self.fingerprints).zip(self.days) {
-            keys.push_new(CallKey {
-                hash,
-                fingerprint: u64::from_le_bytes(*fingerprint),
-                day: i16::from_le_bytes(*day),
-            });
-        }
+        self.rows().for_each(|key| keys.push_new(key));
         keys.revised.extend(self.revised());
         keys
     }

@@ -58,7 +58,7 @@ impl Reader {
 
     /// Connects to a journal on a server for reading. The server may be a standby.
     pub fn connect(journal: &PostgresJournal) -> Result<Self> {
-        Self::of(&Source::Server(Box::new(journal.clone())))
+        Self::of(&Source::server(journal))
     }
 
     pub(crate) fn of(source: &Source) -> Result<Self> {
@@ -180,6 +180,19 @@ impl Reader {
                 |row| row.get::<i64>(0),
             )
             .map(|calls| usize::try_from(calls).unwrap_or(0))
+            .map_err(|source| self.sql(source))
+    }
+
+    /// The rows of the batches that [`Reader::for_each_keys`] finds from a day on.
+    pub(crate) fn count_rows_from(&self, account: i64, from_day: i16) -> Result<usize> {
+        self.conn
+            .only(
+                "SELECT CAST(coalesce(sum(rows), 0) AS BIGINT) FROM batches WHERE account = ?1
+                 AND last_day >= ?2",
+                values![account, from_day],
+                |row| row.get::<i64>(0),
+            )
+            .map(|rows| usize::try_from(rows).unwrap_or(0))
             .map_err(|source| self.sql(source))
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use callmeter_records::{BatchSeq, Stream};
 
 use crate::database::connection::Connection;
+use crate::ending::Ending;
 use crate::error::{JournalError, Result};
 use crate::leases::fence::Fence;
 use crate::leases::held::Leases;
@@ -18,6 +19,7 @@ use crate::log::reader::Reader;
 use crate::log::source::Source;
 use crate::log::tail::{Next, Tail};
 use crate::log::writer::Writer;
+use crate::postgres::connection;
 use crate::postgres::settings::PostgresJournal;
 use crate::sqlite::lock::Lock;
 use crate::stored_batch::StoredBatch;
@@ -51,7 +53,13 @@ impl SharedLog {
     }
 
     pub(crate) fn connect(journal: &PostgresJournal) -> Result<Self> {
-        let log = Self::start(Source::Server(Box::new(journal.clone())), None)?;
+        let ending = Ending::default();
+        let source = Source::Server(Box::new(journal.clone()), ending.clone());
+        let log = Self::start(source, None)?;
+        log.with_reader(|reader| {
+            let mut writer = log.writer();
+            connection::check_sessions(writer.conn()?, &reader.conn)
+        })?;
         let inner = Arc::downgrade(&log.0);
         let publish = move |news: News| {
             let Some(inner) = inner.upgrade() else {
@@ -64,7 +72,7 @@ impl SharedLog {
             }
             true
         };
-        follower::start(journal.clone(), publish).map_err(|source| JournalError::Io {
+        follower::start(journal.clone(), ending, publish).map_err(|source| JournalError::Io {
             journal: log.location().clone(),
             operation: "follow",
             source,
@@ -91,6 +99,11 @@ impl SharedLog {
     /// Where the journal is.
     pub(crate) fn location(&self) -> &Location {
         &self.0.location
+    }
+
+    /// Ends all waits for a server, for good. True if this is the first time.
+    pub(crate) fn give_up(&self) -> bool {
+        self.0.source.give_up()
     }
 
     /// The last committed batch; [`BatchSeq::START`] before the first.
@@ -138,7 +151,7 @@ impl SharedLog {
     pub(crate) fn fence(&self, lease: impl FnOnce() -> String) -> Fence {
         match &self.0.source {
             Source::File { .. } => Fence::Open,
-            Source::Server(_) => self.0.leases.fence(lease()),
+            Source::Server(..) => self.0.leases.fence(lease()),
         }
     }
 

@@ -190,7 +190,7 @@ impl Writer {
         let sql = |source| self.conn.failed(operation, source);
         let transaction = self.conn.begin(access).map_err(sql)?;
         // On a server another instance may have appended.
-        if matches!(self.source, Source::Server(_)) {
+        if matches!(self.source, Source::Server(..)) {
             let head = head::lock_head(&transaction)?;
             if head != (self.numbers.journal, self.numbers.next_batch) {
                 self.check_still_there(&transaction, head)?;
@@ -231,17 +231,23 @@ impl Writer {
 
     /// Finds out whether a batch of this process is stored, after the connection was lost during
     /// the commit. Waits until the server says so: if an append that is stored were taken for one
-    /// that is not, its records would be appended again.
-    pub(super) fn is_stored(&mut self, seq: BatchSeq) -> bool {
+    /// that is not, its records would be appended again. `None` if the journal was given up: then
+    /// this process appends nothing more, and the next start finds the batch, or not.
+    pub(super) fn is_stored(&mut self, seq: BatchSeq) -> Option<bool> {
         let mut wait = Duration::from_millis(100);
         loop {
             match self.look_for(seq) {
-                Ok(is_stored) => return is_stored,
+                Ok(is_stored) => return Some(is_stored),
                 Err(error) => {
                     tracing::warn!(%error, batch = %seq, "the connection was lost while a batch was committed; nothing is appended until the server says whether it is stored");
                 }
             }
-            thread::sleep(wait);
+            if let Source::Server(_, ending) = &self.source {
+                ending.sleep(wait);
+                if ending.is_given_up() {
+                    return None;
+                }
+            }
             wait = (wait * 2).min(MAX_WAIT);
         }
     }

@@ -13,6 +13,8 @@ use crate::database::error::{DatabaseError, DatabaseResult};
 use crate::database::row::Row;
 use crate::database::value::{Value, values};
 use crate::error::{JournalError, Result};
+use crate::leases::round;
+use crate::location::Location;
 use crate::log::head::{self, UNFINISHED};
 use crate::log::reader::Reader;
 use crate::log::source::Source;
@@ -242,7 +244,19 @@ impl Reader {
         to: &PostgresJournal,
         progress: impl FnMut(u64, u64),
     ) -> Result<Copied> {
-        self.copy_to(&Source::Server(Box::new(to.clone())), progress)
+        self.copy_to(&Source::server(to), progress)
+    }
+
+    /// Who works on the journal now: the processes that have locked its file, or the instances on
+    /// its server. A copy has what is stored when it begins.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn used_by(&self) -> Result<Vec<String>> {
+        match self.location() {
+            Location::File(path) => Ok(Lock::holder_of(path).into_iter().collect()),
+            Location::Server(_) => work_on(&self.conn),
+        }
     }
 
     fn copy_to(&mut self, to: &Source, mut progress: impl FnMut(u64, u64)) -> Result<Copied> {
@@ -355,6 +369,14 @@ impl Reader {
     }
 }
 
+/// The names of the instances that work on a journal on a server.
+fn work_on(conn: &Connection) -> Result<Vec<String>> {
+    match conn.location() {
+        Location::File(_) => Ok(Vec::new()),
+        Location::Server(_) => round::live_names(conn).map_err(|source| conn.failed(COPY, source)),
+    }
+}
+
 /// Marks a new journal as an unfinished copy of the journal with this id.
 fn begin(to: &Connection, id: [u8; 8]) -> Result<()> {
     let write = |source| to.failed(COPY, source);
@@ -368,11 +390,24 @@ fn begin(to: &Connection, id: [u8; 8]) -> Result<()> {
             |row| row.get(0),
         )
         .map_err(write)?;
+    let journal = || to.location().clone();
+    let instances = work_on(&transaction)?;
+    if !instances.is_empty() {
+        return Err(JournalError::CopyInUse {
+            journal: journal(),
+            instances: instances.join(", "),
+        });
+    }
     let is_new = next_batch == 1 && batches == 0;
     let goes_on = next_batch == UNFINISHED && own == id;
     if !is_new && !goes_on {
-        return Err(JournalError::NotEmpty {
-            journal: to.location().clone(),
+        return Err(if own == id {
+            JournalError::CopyExists {
+                journal: journal(),
+                head: BatchSeq::from_sql(next_batch - 1),
+            }
+        } else {
+            JournalError::NotEmpty { journal: journal() }
         });
     }
     head::write_head(&transaction, id, UNFINISHED).map_err(write)?;

@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod compare;
 pub(crate) mod copy;
 pub(crate) mod retention;
+mod room;
 pub(crate) mod snapshots;
 pub(crate) mod stats;
 pub(crate) mod verify;

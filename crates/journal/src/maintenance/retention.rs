@@ -18,6 +18,7 @@ use crate::log::reader::oldest_batch;
 use crate::log::writer::Writer;
 use crate::log::{accounts, epochs};
 use crate::maintenance::clock;
+use crate::maintenance::room::Room;
 use crate::rate_decks;
 use crate::utc_day::{DAY, day_of};
 
@@ -150,13 +151,14 @@ impl Journal {
     /// nothing if the clock has jumped: see [`Hold::Clock`].
     pub fn retain(&self, policy: &RetentionPolicy, now: i64) -> Result<RetentionReport> {
         let mut report = RetentionReport::default();
+        let mut room = Room::new(policy.max_bytes);
         let fence = self.log.fence(|| JOURNAL_LEASE.to_owned());
         if let Some(keep) = policy.keep {
             let mut writer = self.log.writer();
             if !clock::is_trusted(&mut writer, &fence, keep, now)? {
                 let conn = writer.conn()?;
-                report.bytes = conn
-                    .used_bytes()
+                report.bytes = room
+                    .used(conn)
                     .map_err(|source| conn.failed("read", source))?;
                 report.held_by = Some(Hold::Clock);
                 return Ok(report);
@@ -167,7 +169,7 @@ impl Journal {
             let mut writer = self.log.writer();
             self.log.clear_tail();
             let calls_before = report.calls();
-            let stepped = step(&mut writer, &fence, policy, now, &mut report);
+            let stepped = step(&mut writer, &fence, policy, now, &mut room, &mut report);
             writer.checkpoint_if_due();
             drop(writer);
             // After each step, even one that failed: what is deleted must not stay known.
@@ -189,11 +191,12 @@ fn step(
     fence: &Fence,
     policy: &RetentionPolicy,
     now: i64,
+    room: &mut Room,
     report: &mut RetentionReport,
 ) -> Result<bool> {
     let conn = writer.conn()?;
     let sql = |source| conn.failed(DELETE, source);
-    let used = conn.used_bytes().map_err(sql)?;
+    let used = room.used(conn).map_err(sql)?;
     report.bytes = used;
     let mut age = Age::new(policy, now);
     let over = policy.max_bytes.is_some_and(|max| used > max);
@@ -230,6 +233,7 @@ fn step(
         let lost = delete_rows(transaction, &dropped)?;
         Ok((dropped, lost))
     })?;
+    room.gain(dropped.iter().map(|row| row.bytes.cast_unsigned()));
     report.add(&dropped, lost);
     tracing::debug!(batches = dropped.len(), observed_at, "deleted old batches");
     let conn = writer.conn()?;
@@ -390,9 +394,11 @@ fn last_unneeded(conn: &Connection, policy: &RetentionPolicy) -> Result<(BatchSe
         // started, so that is not so of a batch that was read before; but only the days of its
         // calls count if it was read while the clock was ahead.
         let first_day = day_of(horizon).saturating_sub(1);
+        // A server would look for `min(seq)` itself among all batches, from the oldest one on.
         let needed = first_seq(
             conn,
-            "SELECT min(seq) FROM batches WHERE account = ? AND last_day >= ? AND observed_at >= ?",
+            "SELECT min(seq + 0) FROM batches
+             WHERE account = ? AND last_day >= ? AND observed_at >= ?",
             values![account.id, first_day, horizon.saturating_sub(DAY)],
         )
         .map_err(sql)?;

@@ -63,16 +63,9 @@ impl Reader {
     }
 
     /// Bytes that the files of a server's tables take, those of deleted rows included.
-    pub(crate) fn server_bytes(&self) -> Result<u64> {
+    pub(crate) fn server_bytes(&self) -> Result<Option<u64>> {
         self.conn
-            .only(
-                "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c
-                 JOIN pg_namespace n ON n.oid = c.relnamespace
-                 WHERE n.nspname = current_schema() AND c.relkind = 'r'",
-                values![],
-                |row| row.get::<i64>(0),
-            )
-            .map(i64::cast_unsigned)
+            .server_file_bytes()
             .map_err(|source| self.sql(source))
     }
 

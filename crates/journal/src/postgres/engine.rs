@@ -4,12 +4,12 @@ use std::cell::{Cell as StdCell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 
-use postgres::fallible_iterator::FallibleIterator as _;
-use postgres::{Client, Statement};
+use tokio_postgres::Statement;
 
 use crate::database::error::{DatabaseError, DatabaseResult};
 use crate::database::row::Row;
 use crate::database::value::Value;
+use crate::postgres::client::Client;
 
 /// The most statements that are kept prepared.
 const PREPARED: usize = 256;
@@ -42,9 +42,7 @@ impl Postgres {
         let Ok(mut client) = self.client.try_borrow_mut() else {
             return false;
         };
-        client
-            .as_mut()
-            .is_none_or(|client| client.check_connection().is_err() || client.is_closed())
+        client.as_mut().is_none_or(Client::is_closed)
     }
 
     /// Uses the connection. A failure is remembered for the end of the transaction.
@@ -76,9 +74,9 @@ impl Postgres {
     pub(crate) fn execute(&self, sql: &str, values: &[Value<'_>]) -> DatabaseResult<u64> {
         self.with(|client| {
             let statement = self.prepare(client, sql)?;
-            let values: Vec<&(dyn postgres::types::ToSql + Sync)> =
+            let values: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> =
                 values.iter().map(|value| value as _).collect();
-            Ok(client.execute(&statement, &values)?)
+            client.execute(&statement, &values)
         })
     }
 
@@ -91,14 +89,10 @@ impl Postgres {
         let mut stopped = None;
         self.with(|client| {
             let statement = self.prepare(client, sql)?;
-            let mut rows = client.query_raw(&statement, values)?;
-            while let Some(row) = rows.next()? {
-                if let Err(error) = each(&Row::Postgres(&row)) {
-                    stopped = Some(error);
-                    break;
-                }
-            }
-            Ok(())
+            client.query(&statement, values, |row| {
+                stopped = each(&Row::Postgres(row)).err();
+                stopped.is_none()
+            })
         })?;
         stopped.map_or(Ok(()), Err)
     }
@@ -111,15 +105,14 @@ impl Postgres {
     ) -> DatabaseResult<Option<T>> {
         let row = self.with(|client| {
             let statement = self.prepare(client, sql)?;
-            let mut rows = client.query_raw(&statement, values)?;
-            Ok(rows.next()?)
+            client.first(&statement, values)
         })?;
         row.map(|row| read(&Row::Postgres(&row))).transpose()
     }
 
     /// Runs statements without values.
     pub(crate) fn run(&self, sql: &str) -> DatabaseResult<()> {
-        self.with(|client| Ok(client.batch_execute(sql)?))
+        self.with(|client| client.batch_execute(sql))
     }
 
     pub(crate) fn begin(&self, sql: &str) -> DatabaseResult<()> {
@@ -136,17 +129,8 @@ impl Postgres {
 
     /// Waits for a notification, but not longer than `time`. True if one says [`RELEASED`].
     pub(crate) fn wait(&self, time: std::time::Duration) -> DatabaseResult<bool> {
-        self.with(|client| {
-            let mut notifications = client.notifications();
-            let first = notifications.timeout_iter(time).next()?;
-            let mut released = first.is_some_and(|first| first.payload() == RELEASED);
-            // All others that came meanwhile say one of two things.
-            let mut others = notifications.iter();
-            while let Some(other) = others.next()? {
-                released |= other.payload() == RELEASED;
-            }
-            Ok(released)
-        })
+        let heard = self.with(|client| client.notifications(time))?;
+        Ok(heard.iter().any(|payload| payload == RELEASED))
     }
 }
 

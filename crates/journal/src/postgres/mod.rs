@@ -1,7 +1,9 @@
 //! The journal on a PostgreSQL server: settings, connections, TLS and tables.
 
+pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod engine;
+mod own_certificate;
 pub(crate) mod settings;
 pub(crate) mod tables;
 pub(crate) mod tls;

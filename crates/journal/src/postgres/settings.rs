@@ -5,8 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use postgres::Config;
-use postgres::config::{Host, SslMode};
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
 
 use crate::error::{JournalError, Result};
 use crate::location::{Location, ServerLocation};
@@ -25,6 +25,9 @@ pub struct PostgresJournal {
     pub ca_file: Option<PathBuf>,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
+    /// How long the server may take to answer to a statement. It waits for locks for up to 20
+    /// seconds.
+    pub answer_timeout: Duration,
 }
 
 /// Whether connections are encrypted, in the words of libpq.
@@ -52,6 +55,7 @@ impl PostgresJournal {
             tls: None,
             ca_file: None,
             connect_timeout: Duration::from_secs(10),
+            answer_timeout: Duration::from_secs(30),
         }
     }
 
@@ -84,7 +88,7 @@ impl PostgresJournal {
         let mut config: Config = self
             .url
             .parse()
-            .map_err(|source: postgres::Error| bad_url(&reason(&source)))?;
+            .map_err(|source: tokio_postgres::Error| bad_url(&reason(&source)))?;
         // Otherwise a part of a password would be taken for the host, and shown.
         let address = self.url.split('?').next().unwrap_or_default();
         if address.matches('@').count() > 1 {
@@ -166,7 +170,7 @@ fn bad_url(what: &str) -> JournalError {
 }
 
 /// Why a URL cannot be read. What is left out may be a part of a password.
-fn reason(source: &postgres::Error) -> String {
+fn reason(source: &tokio_postgres::Error) -> String {
     match source.source().map(ToString::to_string) {
         Some(cause) if cause.contains("`sslmode`") => {
             "its `sslmode` is none of disable, prefer and require; the setting `tls` has the others"

@@ -20,11 +20,13 @@ pub(crate) fn prepare(conn: &Connection, schema: &str) -> Result<()> {
         )
         .map_err(sql)?;
     if !exists(&transaction, schema)? {
+        check_database(&transaction)?;
         transaction
             .run(&format!("CREATE SCHEMA \"{schema}\""))
             .map_err(sql)?;
     }
     if tables(&transaction, schema)?.is_empty() {
+        check_schema(&transaction, schema, &["USAGE", "CREATE"])?;
         transaction.run(TABLES).map_err(sql)?;
         transaction
             .execute(
@@ -41,25 +43,78 @@ pub(crate) fn prepare(conn: &Connection, schema: &str) -> Result<()> {
 
 /// Checks that the user may write, before anything is read from an API.
 fn check_rights(conn: &Connection, schema: &str) -> Result<()> {
-    let missing: Option<(String, String)> = conn
+    let missing: Option<(String, String, String, String)> = conn
         .first(
-            "SELECT c.relname, r.name FROM pg_class c
+            "SELECT quote_ident(current_user::text), quote_ident(n.nspname::text), c.relname, r.name
+             FROM pg_class c
              JOIN pg_namespace n ON n.oid = c.relnamespace
              CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r(name)
              WHERE n.nspname = ? AND c.relkind = 'r' AND NOT has_table_privilege(c.oid, r.name)
              ORDER BY c.relname, r.name LIMIT 1",
             values![schema],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
         )
         .map_err(|source| conn.failed("open", source))?;
-    match missing {
-        None => Ok(()),
-        Some((table, right)) => Err(JournalError::MissingRight {
-            journal: conn.location().clone(),
-            operation: "write to",
-            message: format!("{right} on table {table} is not granted"),
-        }),
+    let Some((user, schema, table, right)) = missing else {
+        return Ok(());
+    };
+    let rights = "SELECT, INSERT, UPDATE, DELETE";
+    Err(JournalError::NotGranted {
+        journal: conn.location().clone(),
+        right,
+        on: format!("table {table}"),
+        grant: format!("GRANT {rights} ON ALL TABLES IN SCHEMA {schema} TO {user}"),
+        user,
+    })
+}
+
+/// Checks that the user may create the schema.
+fn check_database(conn: &Connection) -> Result<()> {
+    let (user, database, may_create): (String, String, i64) = conn
+        .only(
+            "SELECT quote_ident(current_user::text), quote_ident(current_database()::text),
+             CASE WHEN has_database_privilege(current_database(), 'CREATE') THEN 1 ELSE 0 END::bigint",
+            values![],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .map_err(|source| conn.failed("open", source))?;
+    if may_create != 0 {
+        return Ok(());
     }
+    Err(JournalError::NotGranted {
+        journal: conn.location().clone(),
+        right: "CREATE".to_owned(),
+        on: format!("database {database}, which the first start needs to make the schema"),
+        grant: format!("GRANT CREATE ON DATABASE {database} TO {user}"),
+        user,
+    })
+}
+
+/// Checks the user's rights on the schema. Without them, a server says only that it finds no table,
+/// or no schema.
+fn check_schema(conn: &Connection, schema: &str, rights: &[&str]) -> Result<()> {
+    for right in rights {
+        let (user, name, owner, has_right): (String, String, String, i64) = conn
+            .only(
+                "SELECT quote_ident(current_user::text), quote_ident(nspname::text),
+                 quote_ident(pg_get_userbyid(nspowner)::text),
+                 CASE WHEN has_schema_privilege(oid, ?) THEN 1 ELSE 0 END::bigint
+                 FROM pg_namespace WHERE nspname = ?",
+                values![*right, schema],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            )
+            .map_err(|source| conn.failed("open", source))?;
+        if has_right == 0 {
+            return Err(JournalError::NotGranted {
+                journal: conn.location().clone(),
+                right: (*right).to_owned(),
+                on: format!("schema {name}, which belongs to {owner}"),
+                grant: format!("GRANT {} ON SCHEMA {name} TO {user}", rights.join(", ")),
+                user,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Checks that the schema is a journal with a format that this program reads.
@@ -72,20 +127,7 @@ pub(crate) fn check(conn: &Connection, schema: &str) -> Result<()> {
     if !found.iter().any(|table| table == "callmeter_journal") {
         return Err(JournalError::ForeignSchema { journal: journal() });
     }
-    let may_use: i64 = conn
-        .only(
-            "SELECT CASE WHEN has_schema_privilege(?, 'USAGE') THEN 1 ELSE 0 END",
-            values![schema],
-            |row| row.get(0),
-        )
-        .map_err(|source| conn.failed("open", source))?;
-    if may_use == 0 {
-        return Err(JournalError::MissingRight {
-            journal: journal(),
-            operation: "open",
-            message: "USAGE on the schema is not granted".to_owned(),
-        });
-    }
+    check_schema(conn, schema, &["USAGE"])?;
     let format: i64 = conn
         .first("SELECT format FROM callmeter_journal", values![], |row| {
             row.get(0)

@@ -133,13 +133,15 @@ CREATE TABLE decks (
     checksum BIGINT NOT NULL
 );
 
--- The instances that share the work: when each ends if it says nothing more, and the leases that it
--- wants, with zeros between them. Times are UTC microseconds by the server's clock.
+-- The instances that share the work: when each ends if it says nothing more, the leases that it
+-- wants, with zeros between them, and what it says of its work. Times are UTC microseconds by the
+-- server's clock.
 CREATE TABLE instances (
     id BYTEA PRIMARY KEY,
     name TEXT NOT NULL,
     wanted BYTEA NOT NULL,
-    expires_at BIGINT NOT NULL
+    expires_at BIGINT NOT NULL,
+    state BYTEA NOT NULL DEFAULT ''
 );
 
 -- Who works on what. The epoch is another one whenever a lease is taken, also by its old holder.

@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -19,8 +18,10 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
+use crate::postgres::own_certificate;
 use crate::postgres::settings::TlsMode;
 
 /// Makes connections with TLS.
@@ -56,14 +57,25 @@ fn verifier(
         return Ok(Arc::new(verifier));
     };
     let mut roots = RootCertStore::empty();
+    let mut trusted = Vec::new();
     for certificate in CertificateDer::pem_file_iter(file).map_err(io::Error::other)? {
-        roots
-            .add(certificate.map_err(io::Error::other)?)
-            .map_err(io::Error::other)?;
+        let certificate = certificate.map_err(io::Error::other)?;
+        roots.add(certificate.clone()).map_err(io::Error::other)?;
+        trusted.push(certificate);
     }
     let verifier =
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    Ok(verifier.build().map_err(io::Error::other)?)
+    Ok(Arc::new(Trusting {
+        verifier: verifier.build().map_err(io::Error::other)?,
+        trusted,
+    }))
+}
+
+/// Checks that the certificate was signed by one of a file, or is one of them itself.
+#[derive(Debug)]
+struct Trusting {
+    verifier: Arc<WebPkiServerVerifier>,
+    trusted: Vec<CertificateDer<'static>>,
 }
 
 /// Checks who signed the certificate, but not whose it is: `verify-ca`.
@@ -73,6 +85,54 @@ struct AnyName(Arc<dyn ServerCertVerifier>);
 /// Checks nothing about the certificate: `prefer` and `require`.
 #[derive(Debug)]
 struct Anyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        let checked = self.verifier.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        let is_it = |own: &CertificateDer<'_>| own.as_ref() == end_entity.as_ref();
+        if checked.is_err() && self.trusted.iter().any(is_it) {
+            return own_certificate::verify(end_entity, server_name, now);
+        }
+        checked
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.verifier
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.verifier
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
+}
 
 impl ServerCertVerifier for AnyName {
     fn verify_server_cert(
@@ -186,7 +246,9 @@ pub(crate) struct Stream<S>(tokio_rustls::client::TlsStream<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Stream<S> {
     fn channel_binding(&self) -> ChannelBinding {
-        ChannelBinding::none()
+        let certificates = self.0.get_ref().1.peer_certificates().unwrap_or_default();
+        let end_point = certificates.first().and_then(own_certificate::end_point);
+        end_point.map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
     }
 }
 

@@ -59,6 +59,21 @@ impl Lock {
     }
 }
 
+impl Lock {
+    /// Who has locked the journal at `path`; `None` if nobody has, or it cannot be told.
+    pub(crate) fn holder_of(path: &Path) -> Option<String> {
+        let mut file = File::open(lock_path(path)).ok()?;
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let holder = holder(&mut file);
+                let name = holder.trim().trim_matches(['(', ')']);
+                Some(if name.is_empty() { "a process" } else { name }.to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
 fn lock_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");

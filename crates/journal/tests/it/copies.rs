@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use callmeter_journal::{
-    AccountState, CoverageChange, DayCoverage, DeckExtent, Journal, JournalError, Reader,
-    RetentionPolicy, Start,
+    AccountState, CoverageChange, DayCoverage, DeckExtent, InstanceOptions, Journal, JournalError,
+    Reader, RetentionPolicy, Start,
 };
 use callmeter_records::{Billing, Call, Rate, Stream};
 
@@ -115,6 +115,12 @@ fn is_equal_after(from: Engine, to: Engine) {
     // It is not overwritten.
     drop(other);
     let error = copy(&source, &target).unwrap_err();
+    assert!(matches!(error, JournalError::CopyExists { .. }), "{error}");
+    let error = copy(&target, &target).unwrap_err();
+    assert!(!matches!(error, JournalError::Corrupt { .. }), "{error}");
+    let another = on(from, Place::new);
+    poll_page(&another.open(), NOON, &[call("a")]);
+    let error = copy(&another, &target).unwrap_err();
     assert!(matches!(error, JournalError::NotEmpty { .. }), "{error}");
 }
 
@@ -217,4 +223,39 @@ fn a_copy_is_equal_or_not_finished() {
         assert_eq!(*copied, records(*stream), "{stream}");
     }
     assert_eq!(copied.records.len(), 3);
+}
+
+/// Who works on a journal is known, and nothing is copied to where instances work.
+#[test]
+fn a_journal_in_use() {
+    for engine in [Engine::File, Engine::Server] {
+        let source = on(engine, Place::new);
+        let journal = source.open();
+        fill(&journal, 0, 3);
+        if engine == Engine::Server {
+            assert!(source.reader().used_by().unwrap().is_empty());
+            journal.join(InstanceOptions::new("one"));
+            journal.round(&[]).unwrap();
+            assert_eq!(source.reader().used_by().unwrap(), ["one"]);
+        } else {
+            let process = format!("process {}", std::process::id());
+            assert_eq!(source.reader().used_by().unwrap(), [process]);
+        }
+        drop(journal);
+    }
+    let source = on(Engine::File, Place::new);
+    fill(&source.open(), 0, 3);
+    assert!(source.reader().used_by().unwrap().is_empty());
+    // An instance that has written nothing yet.
+    let target = on(Engine::Server, Place::new);
+    let journal = target.open();
+    journal.join(InstanceOptions::new("one"));
+    journal.round(&[]).unwrap();
+    let error = copy(&source, &target).unwrap_err();
+    assert!(
+        matches!(&error, JournalError::CopyInUse { instances, .. } if instances == "one"),
+        "{error}"
+    );
+    journal.leave().unwrap();
+    copy(&source, &target).unwrap();
 }

@@ -78,6 +78,12 @@ fn child() {
     }
 }
 
+/// The calls that a line of the child promises. The last line may be cut short; then it promises
+/// nothing that is not there.
+fn commits(line: &str) -> Option<u64> {
+    line.strip_prefix("committed ")?.parse().ok()
+}
+
 on_both_engines! { three_hundred_kills }
 
 fn three_hundred_kills() {
@@ -118,20 +124,23 @@ fn three_hundred_kills() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
-        // From the middle of the opening to some hundred commits later.
-        std::thread::sleep(Duration::from_micros(shortest + random.below(60_000)));
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut lines = lines.map_while(Result::ok);
+        if random.below(2) == 0 {
+            // From the middle of the opening to some hundred commits later.
+            std::thread::sleep(Duration::from_micros(shortest + random.below(60_000)));
+        } else {
+            // During one of the first commits, however slow the machine is.
+            let first = usize::try_from(1 + random.below(3)).unwrap();
+            let last = lines.by_ref().filter_map(|line| commits(&line)).take(first);
+            promised = last.fold(promised, u64::max);
+            std::thread::sleep(Duration::from_micros(random.below(5_000)));
+        }
         child.kill().unwrap();
         child.wait().unwrap();
-        for line in lines.lines().map_while(Result::ok) {
-            // The last line may be cut short; then it does not count.
-            if let Some(all) = line
-                .strip_prefix("committed ")
-                .and_then(|text| text.parse::<u64>().ok())
-            {
-                promised = promised.max(all);
-            }
-        }
+        promised = lines
+            .filter_map(|line| commits(&line))
+            .fold(promised, u64::max);
     }
     let journal = place.open();
     let mut sequence = 0;

@@ -7,8 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use callmeter_journal::{
-    BatchSeq, Classification, CoverageChange, DeckExtent, IngestSession, InstanceOptions, Journal,
-    JournalError, NewCharges, RetentionPolicy, Start, account_lease, output_lease,
+    BatchSeq, Classification, CoverageChange, DeckExtent, IngestSession, InstanceOptions,
+    JOURNAL_LEASE, Journal, JournalError, NewCharges, RetentionPolicy, Start, Work, account_lease,
+    output_lease,
 };
 use callmeter_records::{Call, CallsView, Charge, ChargesBuilder, Rate, Reading, RowMark, Stream};
 
@@ -295,17 +296,60 @@ fn work_moves_at_once_when_an_instance_leaves() {
     let (one, two) = (instance(&place, "one"), instance(&place, "two"));
     let wanted = names(&["account/a", "output/csv", "journal"]);
     assert_eq!(one.round(&wanted).unwrap().held.len(), 3);
-    // Each kind is shared on its own, so there is nothing to give up.
+    // Of one lease of each kind, each instance has one or two.
     assert!(two.round(&wanted).unwrap().held.is_empty());
-    assert!(one.round(&wanted).unwrap().give_up.is_empty());
+    let round = one.round(&wanted).unwrap();
+    assert_eq!(round.give_up, ["journal"]);
     let mut seen = 0;
     assert!(!two.wait_for_release(&mut seen, Duration::ZERO));
+    one.release(&round.give_up).unwrap();
+    assert!(two.wait_for_release(&mut seen, Duration::from_mins(1)));
+    assert_eq!(two.round(&wanted).unwrap().acquired, ["journal"]);
+    for instance in [&one, &two] {
+        let round = instance.round(&wanted).unwrap();
+        assert!(round.acquired.is_empty() && round.give_up.is_empty());
+    }
     one.leave().unwrap();
     assert!(two.wait_for_release(&mut seen, Duration::from_mins(1)));
     let round = two.round(&wanted).unwrap();
-    assert_eq!(round.acquired.len(), 3);
+    assert_eq!(round.acquired, ["account/a", "output/csv"]);
+    assert_eq!(round.held.len(), 3);
     assert_eq!(round.instances, ["two"]);
     assert!(one.held_leases().is_empty());
+}
+
+/// An instance that has work of its own for an account gets it, and keeps it until that is done.
+#[test]
+fn a_claimed_lease_moves_and_stays() {
+    let place = place();
+    let (one, two) = (instance(&place, "one"), instance(&place, "two"));
+    let wanted = names(&["account/a"]);
+    assert_eq!(one.round(&wanted).unwrap().held, wanted);
+    assert_eq!(two.round(&wanted).unwrap().held, names(&[]));
+    assert!(two.claim("account/b").is_none());
+    let claims = [
+        two.claim("account/a").unwrap(),
+        two.claim("account/a").unwrap(),
+    ];
+    assert_eq!(two.round(&wanted).unwrap().held, names(&[]));
+    let round = one.round(&wanted).unwrap();
+    assert_eq!(round.give_up, wanted);
+    one.release(&round.give_up).unwrap();
+    let [first, second] = claims;
+    drop(first);
+    // However often it is looked at, it is left to who claims it.
+    for _ in 0..5 {
+        assert_eq!(one.round(&wanted).unwrap().held, names(&[]));
+    }
+    assert_eq!(two.round(&wanted).unwrap().held, wanted);
+    assert_eq!(one.round(&wanted).unwrap().held, names(&[]));
+    drop(second);
+    assert_eq!(two.round(&wanted).unwrap().held, wanted);
+    // A claim ends with its instance.
+    let _claim = two.claim("account/a").unwrap();
+    two.round(&wanted).unwrap();
+    two.leave().unwrap();
+    assert_eq!(one.round(&wanted).unwrap().held, wanted);
 }
 
 #[test]
@@ -378,6 +422,52 @@ fn deleted_batches_are_noticed() {
     assert!(matches!(page(&[call("b")])[..], [Classification::Known]));
     one.round(&[account_lease("acme")]).unwrap();
     assert_eq!(page(&[call("b")]), [Classification::Forgotten]);
+}
+
+/// Rows of leases and instances that are no longer used are removed.
+#[test]
+fn leases_that_nobody_wants_are_removed() {
+    let place = place();
+    let Place::Schema(journal) = &place else {
+        panic!("a file has no leases");
+    };
+    let rows = |table: &str| -> Vec<(String, i64)> {
+        let order = format!("SELECT * FROM {}.{table} ORDER BY name", journal.schema);
+        let rows = admin().query(&order, &[]).unwrap();
+        let epoch = |row: &postgres::Row| row.try_get("epoch").unwrap_or(0);
+        rows.iter()
+            .map(|row| (row.get("name"), epoch(row)))
+            .collect()
+    };
+    let of = |table: &str| -> Vec<String> {
+        let names = rows(table).into_iter().map(|(name, _)| name);
+        names.collect()
+    };
+    let (one, two) = (instance(&place, "one"), instance(&place, "two"));
+    let both = names(&["account/a", "output/old"]);
+    two.round(&both).unwrap();
+    let first = rows("leases")[1].1;
+    two.leave().unwrap();
+    let two = instance(&place, "two again");
+    // Somebody wants it.
+    two.round(&both).unwrap();
+    one.round(&names(&["account/a"])).unwrap();
+    assert_eq!(of("leases"), both);
+    // It is still held, by one who may be suspended.
+    advance(&place, ROUND);
+    one.round(&names(&["account/a"])).unwrap();
+    assert_eq!(of("leases"), both);
+    for _ in 0..12 {
+        advance(&place, LEASE);
+        one.round(&names(&["account/a"])).unwrap();
+    }
+    assert_eq!(of("leases"), ["account/a"]);
+    assert_eq!(of("instances"), ["one"]);
+    // The epochs of before do not come again, so who had it then writes nothing.
+    one.round(&both).unwrap();
+    let (name, epoch) = rows("leases").remove(1);
+    assert_eq!(name, "output/old");
+    assert!(epoch > first + 12, "{first} {epoch}");
 }
 
 /// A small generator of random numbers, the same for each seed.
@@ -481,8 +571,12 @@ fn leases_have_one_holder_and_even_out() {
                     };
                     let (accounts, outputs) = (count("account/"), count("output/"));
                     let what = format!("seed {seed}, round {round}: {accounts}, {outputs}");
-                    assert!(accounts <= 100_usize.div_ceil(live.len()), "{what}");
-                    assert!(outputs <= 7_usize.div_ceil(live.len()), "{what}");
+                    let is_even = |count: usize, of: usize| {
+                        (of / live.len()..=of.div_ceil(live.len())).contains(&count)
+                    };
+                    assert!(is_even(accounts, 100), "{what}");
+                    assert!(is_even(outputs, 7), "{what}");
+                    assert!(is_even(one.held.len(), 108), "{what}");
                 }
             }
         }
@@ -576,4 +670,43 @@ fn page_of(
         page.add(&call(&number.to_string()))?;
     }
     Ok(page.commit(None)?.batches.len())
+}
+
+/// What an instance says of its work is read by the others in their next rounds, also after its row
+/// was removed, and ends with it.
+#[test]
+fn what_an_instance_says_of_its_work_is_read_by_the_others() {
+    let place = place();
+    let (one, two) = (instance(&place, "one"), instance(&place, "two"));
+    let wanted = [account_lease("acme")];
+    let read = |journal: &Journal| journal.round(&wanted).unwrap().states;
+    let said = |text: &str| vec![("one".to_owned(), text.as_bytes().to_vec())];
+    one.round(&wanted).unwrap();
+    assert_eq!(read(&two), said(""));
+    for text in ["busy", "busy", "idle", "", "busy"] {
+        one.tell(text.as_bytes().to_vec());
+        one.round(&wanted).unwrap();
+        assert_eq!(read(&two), said(text));
+    }
+    // While it is suspended, its state is not shown; then its row is removed.
+    advance(&place, 2 * LEASE);
+    assert_eq!(read(&two), []);
+    advance(&place, 20 * LEASE);
+    assert_eq!(read(&two), []);
+    one.round(&wanted).unwrap();
+    assert_eq!(read(&two), said("busy"));
+    one.leave().unwrap();
+    assert_eq!(read(&two), []);
+}
+
+#[test]
+fn the_name_of_a_lease_says_what_it_is_for() {
+    for (lease, work) in [
+        (account_lease("a/b"), Work::Account("a/b")),
+        (output_lease("csv"), Work::Output("csv")),
+        (output_lease("charges/acme"), Work::Charges("acme")),
+        (JOURNAL_LEASE.to_owned(), Work::Journal),
+    ] {
+        assert_eq!(Work::of(&lease), work);
+    }
 }

@@ -1,8 +1,8 @@
-//! A proxy before the server, which cuts connections where a test says.
+//! A proxy before the server, which cuts connections, or keeps answers back, where a test says.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -25,6 +25,12 @@ pub(crate) struct Proxy {
 }
 
 struct Shared {
+    /// The port of the server.
+    server: AtomicU16,
+    /// Whether no answer passes any more.
+    is_silent: AtomicBool,
+    /// Whether no answer passes any more when a commit has been sent.
+    is_silent_after_commit: AtomicBool,
     /// How many more bytes pass in each direction, before all connections are cut.
     left: [AtomicI64; 2],
     /// How many bytes have passed.
@@ -37,6 +43,9 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
+            server: AtomicU16::new(server),
+            is_silent: AtomicBool::new(false),
+            is_silent_after_commit: AtomicBool::new(false),
             left: [AtomicI64::new(ALL), AtomicI64::new(ALL)],
             passed: [AtomicU64::new(0), AtomicU64::new(0)],
             connections: Mutex::default(),
@@ -45,6 +54,7 @@ impl Proxy {
         // It ends with the test's process.
         thread::spawn(move || {
             for client in listener.incoming() {
+                let server = own.server.load(Ordering::Acquire);
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", server)))
                 else {
                     continue;
@@ -64,6 +74,36 @@ impl Proxy {
     pub(crate) fn cut_after(&self, way: Way, bytes: u64) {
         let bytes = i64::try_from(bytes).unwrap();
         self.shared.left[way as usize].store(bytes, Ordering::Release);
+    }
+
+    /// From now on connections go to another server. Those that exist are cut.
+    pub(crate) fn lead_to(&self, server: u16) {
+        self.shared.server.store(server, Ordering::Release);
+        self.shared.cut();
+    }
+
+    /// Lets no answer pass from now on, or again all of them. Those that were kept back are lost
+    /// with their connections.
+    pub(crate) fn silence(&self, is_silent: bool) {
+        self.shared.is_silent.store(is_silent, Ordering::Release);
+        self.shared
+            .is_silent_after_commit
+            .store(false, Ordering::Release);
+        if !is_silent {
+            self.shared.cut();
+        }
+    }
+
+    /// Lets no answer pass any more as soon as somebody has sent a commit.
+    pub(crate) fn silence_after_commit(&self) {
+        self.shared
+            .is_silent_after_commit
+            .store(true, Ordering::Release);
+    }
+
+    /// Whether no answer passes.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.shared.is_silent.load(Ordering::Acquire)
     }
 
     /// Cuts all connections now.
@@ -89,6 +129,16 @@ impl Shared {
             thread::spawn(move || {
                 let mut buffer = [0; 4096];
                 while let Ok(read @ 1..) = from.read(&mut buffer) {
+                    let has = |word: &[u8]| buffer[..read].windows(word.len()).any(|at| at == word);
+                    if way == Way::Up
+                        && shared.is_silent_after_commit.load(Ordering::Acquire)
+                        && has(b"COMMIT\0")
+                    {
+                        shared.is_silent.store(true, Ordering::Release);
+                    }
+                    if way == Way::Down && shared.is_silent.load(Ordering::Acquire) {
+                        continue;
+                    }
                     let wanted = i64::try_from(read).unwrap();
                     let left = shared.left[way as usize].fetch_sub(wanted, Ordering::AcqRel);
                     let passes = usize::try_from(left.clamp(0, wanted)).unwrap();

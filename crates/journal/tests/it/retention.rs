@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use callmeter_journal::{
-    BatchSeq, Classification, Hold, Journal, PollOptions, Purpose, RetentionPolicy, Start,
+    BatchSeq, Classification, DeckExtent, Hold, Journal, PollOptions, PostgresJournal, Purpose,
+    RetentionPolicy, Start,
 };
-use callmeter_records::{Billing, Call, Reading, Stream};
+use callmeter_records::{Billing, Call, Rate, Reading, Stream};
 
+use crate::server::OwnServer;
 use crate::support::{
     DAY, HOUR, NEW, NOON, Place, all_batches, call, on_both_engines, poll_page, regular,
 };
@@ -427,4 +429,51 @@ on_both_engines! {
     nothing_is_deleted_on_a_clock_that_jumped
     an_account_that_comes_back_counts_no_deleted_call_again
     batches_that_were_read_while_the_clock_was_ahead_keep_no_others
+}
+
+/// Retention reads what it deletes, not the whole journal.
+#[test]
+fn retention_on_a_server_costs_what_it_deletes() {
+    const BATCHES: i64 = 500;
+    let server = OwnServer::start();
+    let settings = PostgresJournal::new(server.url());
+    let journal = Journal::connect(&settings).unwrap();
+    for number in 0..BATCHES {
+        let prefix = number.to_string();
+        let rate = Rate {
+            prefix: Some(&prefix),
+            ..Rate::default()
+        };
+        let at = NOON + number * HOUR;
+        let part = DeckExtent::Part;
+        journal.record_rates("hq", at, &[rate], part).unwrap();
+    }
+    journal.store_snapshot(journal.head(), b"").unwrap();
+    drop(journal);
+    let mut client = postgres::Client::connect(&server.url(), postgres::NoTls).unwrap();
+    client.batch_execute("ANALYZE callmeter.batches").unwrap();
+    // How many batches were read, when the server has heard of it from all connections.
+    let mut read = || -> i64 {
+        let others = "SELECT count(*) FROM pg_stat_activity
+                      WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+        while client.query_one(others, &[]).unwrap().get::<_, i64>(0) > 0 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let read = "SELECT (seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint
+                    FROM pg_stat_user_tables WHERE relname = 'batches'";
+        client.query_one(read, &[]).unwrap().get(0)
+    };
+    let before = read();
+    drop(Journal::connect(&settings).unwrap());
+    let opened = read();
+    let journal = Journal::connect(&settings).unwrap();
+    let policy = RetentionPolicy {
+        max_bytes: Some(1 << 40),
+        ..days(20)
+    };
+    let report = journal.retain(&policy, NOON + BATCHES * HOUR).unwrap();
+    assert_eq!((report.batches, report.held_by), (20, None));
+    drop(journal);
+    let cost = (read() - opened) - (opened - before);
+    assert!(cost < 400, "{cost} batches were read to delete 20");
 }

@@ -177,6 +177,27 @@ impl OwnServer {
         }
     }
 
+    /// Suspends all of its processes, or lets them go on.
+    pub(crate) fn suspend(&self, is_suspended: bool) {
+        use rustix::process::{Pid, Signal, kill_process};
+        let Some(process) = &self.process else {
+            return;
+        };
+        let main = process.id();
+        let children = fs::read_to_string(format!("/proc/{main}/task/{main}/children"));
+        let children = children.unwrap_or_default();
+        let children = children.split_whitespace().map(|pid| pid.parse().unwrap());
+        let signal = if is_suspended {
+            Signal::STOP
+        } else {
+            Signal::CONT
+        };
+        for pid in std::iter::once(i32::try_from(main).unwrap()).chain(children) {
+            // A child may have ended.
+            let _gone = kill_process(Pid::from_raw(pid).unwrap(), signal);
+        }
+    }
+
     pub(crate) fn data(&self) -> &Path {
         self.data.path()
     }

@@ -146,7 +146,39 @@ fn rights_that_are_missing() {
     client
         .batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
         .unwrap();
-    insta::assert_snapshot!(texts.join("\n").replace(&role, "ROLE"));
+    let texts = texts.join("\n").replace(&role, "ROLE");
+    insta::assert_snapshot!(texts.replace(schema.as_str(), "SCHEMA"));
+}
+
+/// A schema that somebody else has made: the message says whose it is, and what to run.
+#[test]
+fn a_schema_of_somebody_else() {
+    let place = place();
+    let role = format!("guest_{}", std::process::id());
+    let mut client = admin();
+    let journal = PostgresJournal {
+        url: url(&role, "postgres"),
+        ..settings(&place)
+    };
+    let schema = &journal.schema;
+    client
+        .batch_execute(&format!("CREATE ROLE {role} LOGIN; CREATE SCHEMA {schema}"))
+        .unwrap();
+    let mut texts = vec![refused(&journal)];
+    client
+        .batch_execute(&format!("GRANT USAGE ON SCHEMA {schema} TO {role}"))
+        .unwrap();
+    texts.push(refused(&journal));
+    // What the message says helps.
+    let error = Journal::connect(&journal).unwrap_err().to_string();
+    let (_, grant) = error.split_once(": run ").unwrap();
+    client.batch_execute(grant).unwrap();
+    poll_page(&Journal::connect(&journal).unwrap(), NOON, &[call("a")]);
+    client
+        .batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .unwrap();
+    let texts = texts.join("\n").replace(&role, "ROLE");
+    insta::assert_snapshot!(texts.replace(schema.as_str(), "SCHEMA"));
 }
 
 #[test]
@@ -222,6 +254,19 @@ fn a_server_without_connections() {
     client.batch_execute(&format!("DROP ROLE {role}")).unwrap();
     assert!(error.is_transient());
     insta::assert_snapshot!(text(&error, &journal));
+}
+
+/// Behind a pooler that shares sessions, callmeter does not start.
+#[test]
+fn a_pooler_of_transactions() {
+    let place = place();
+    place.open();
+    let pooler = crate::pooler::start(crate::server::shared().port);
+    let journal = PostgresJournal {
+        url: format!("postgres://callmeter@127.0.0.1:{pooler}/postgres"),
+        ..settings(&place)
+    };
+    insta::assert_snapshot!(refused(&journal));
 }
 
 /// A standby answers readers, and an instance that must write says what to do.
@@ -309,65 +354,6 @@ fn a_server_that_refuses_an_append() {
     insta::assert_snapshot!(texts.join("\n"));
     assert_eq!(call_lines(&journal).len(), 6);
     assert!(place.reader().verify(|_| ()).unwrap().is_sound());
-}
-
-/// Each mode checks what its name says.
-#[test]
-fn an_encrypted_connection() {
-    let mut server = OwnServer::start();
-    server.stop();
-    let authority = || {
-        let mut parameters = rcgen::CertificateParams::default();
-        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = parameters.self_signed(&key).unwrap();
-        (rcgen::Issuer::new(parameters, key), certificate.pem())
-    };
-    let ((issuer, own), (_, other)) = (authority(), authority());
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(["localhost".to_owned()])
-        .unwrap()
-        .signed_by(&key, &issuer)
-        .unwrap();
-    server.write("server.crt", &certificate.pem());
-    server.write("server.key", &key.serialize_pem());
-    server.write("postgresql.auto.conf", "ssl = on\n");
-    server.write("pg_hba.conf", "hostssl all all 127.0.0.1/32 trust\n");
-    server.resume();
-    let files = tempfile::tempdir().unwrap();
-    let [own, other] = [("own.pem", own), ("other.pem", other)].map(|(name, pem)| {
-        let path = files.path().join(name);
-        std::fs::write(&path, pem).unwrap();
-        path
-    });
-    let connects = |host: &str, tls, ca_file: Option<&std::path::Path>| {
-        let port = server.port;
-        let url = format!("postgres://callmeter@{host}:{port}/postgres?hostaddr=127.0.0.1");
-        let connected = Reader::connect(&PostgresJournal {
-            tls: Some(tls),
-            ca_file: ca_file.map(Into::into),
-            ..PostgresJournal::new(url)
-        });
-        match connected {
-            // There is no journal, but there is a connection.
-            Err(JournalError::Missing { .. }) => true,
-            Err(JournalError::Tls { .. } | JournalError::Refused { .. }) => false,
-            other => panic!("{other:?}"),
-        }
-    };
-    let (own, other) = (Some(own.as_path()), Some(other.as_path()));
-    assert!(!connects("localhost", TlsMode::Disable, None));
-    assert!(connects("example", TlsMode::Prefer, None));
-    assert!(connects("example", TlsMode::Require, None));
-    assert!(connects("example", TlsMode::Require, own));
-    assert!(!connects("example", TlsMode::Require, other));
-    assert!(connects("example", TlsMode::VerifyCa, own));
-    assert!(!connects("localhost", TlsMode::VerifyCa, other));
-    assert!(!connects("example", TlsMode::VerifyFull, own));
-    assert!(connects("localhost", TlsMode::VerifyFull, own));
-    assert!(!connects("localhost", TlsMode::VerifyFull, other));
-    // The system trusts none of them.
-    assert!(!connects("localhost", TlsMode::VerifyFull, None));
 }
 
 #[test]

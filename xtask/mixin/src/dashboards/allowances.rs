@@ -23,7 +23,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "",
             "short",
             &[(
-                "sum({AllowanceUsedRatio}{account=~\"$account\", client_id=~\"$client\"} > bool 1)",
+                "sum(one({AllowanceUsedRatio}{account=~\"$account\", client_id=~\"$client\"}) > bool 1)",
                 "clients",
             )],
         ),
@@ -41,7 +41,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "Of the tenants at PortSIP.",
             "short",
             &[(
-                "sum by (account, currency) ({PortsipBalance}{account=~\"$account\"})",
+                "sum by (account, currency) (one({PortsipBalance}{account=~\"$account\"}))",
                 "{{account}} {{currency}}",
             )],
         ),
@@ -62,7 +62,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
                         "forecast",
                     ),
                     (
-                        "max by (account, client_id) ({AllowanceUsedRatio}{account=~\"$account\", client_id=~\"$client\"} * 0 + on (account) group_left () {AllowancePeriodElapsedRatio})",
+                        "max by (account, client_id) ({AllowanceUsedRatio}{account=~\"$account\", client_id=~\"$client\"} * 0 + on (account) group_left () max by (account) ({AllowancePeriodElapsedRatio}))",
                         "elapsed",
                     ),
                     (
@@ -95,7 +95,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
                 "Above 100 %, the allowance will be exceeded.",
                 "percentunit",
                 &[(
-                    "topk(15, {AllowanceForecastRatio}{account=~\"$account\", client_id=~\"$client\"})",
+                    "topk(15, one({AllowanceForecastRatio}{account=~\"$account\", client_id=~\"$client\"}))",
                     "{{client_id}}",
                 )],
             )
@@ -105,7 +105,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "",
             "percentunit",
             &[(
-                "topk(15, {AllowanceUsedRatio}{account=~\"$account\", client_id=~\"$client\"})",
+                "topk(15, one({AllowanceUsedRatio}{account=~\"$account\", client_id=~\"$client\"}))",
                 "{{client_id}}",
             )],
         ),
@@ -114,7 +114,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "",
             "short",
             &[(
-                "{PortsipBalance}{account=~\"$account\"}",
+                "one({PortsipBalance}{account=~\"$account\"})",
                 "{{account}} {{currency}}",
             )],
         ),
@@ -123,7 +123,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "What calls cost by the rate deck, as `charges` says. Later edits are not in it.",
             "short",
             &[(
-                "topk(15, sum by (client_id, currency) (grown({Charges}{account=~\"$account\", client_id=~\"$client\"}[1h])))",
+                "topk(15, sum by (client_id, currency) (one(grown({Charges}{account=~\"$account\", client_id=~\"$client\"}[1h]))))",
                 "{{client_id}} {{currency}}",
             )],
         ),
@@ -134,7 +134,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
                 "What calls cost by the rate deck. Later edits are not in it.",
                 "short",
                 &[(
-                    "topk(15, sum by (client_id, currency) (grown({Charges}{account=~\"$account\", client_id=~\"$client\"}[30d])))",
+                    "topk(15, sum by (client_id, currency) (one(grown({Charges}{account=~\"$account\", client_id=~\"$client\"}[30d]))))",
                     "{{client_id}} {{currency}}",
                 )],
             )
@@ -146,7 +146,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
                 "The destinations that cost the most.",
                 "short",
                 &[(
-                    "topk(15, sum by (rate_type, currency) (grown({Charges}{account=~\"$account\", client_id=~\"$client\"}[1d])))",
+                    "topk(15, sum by (rate_type, currency) (one(grown({Charges}{account=~\"$account\", client_id=~\"$client\"}[1d]))))",
                     "{{rate_type}} {{currency}}",
                 )],
             )
@@ -156,7 +156,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "In an hour. docs/CHARGES.md says what the reasons mean.",
             "short",
             &[(
-                "sum by (account, reason) (grown({CallsNotCharged}{account=~\"$account\"}[1h]))",
+                "sum by (account, reason) (one(grown({CallsNotCharged}{account=~\"$account\"}[1h])))",
                 "{{account}} {{reason}}",
             )],
         ),
@@ -165,7 +165,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "They are charged when the rate deck and its currency have been read.",
             "short",
             &[(
-                "{CallsWaitingForDeck}{account=~\"$account\"}",
+                "one({CallsWaitingForDeck}{account=~\"$account\"})",
                 "{{account}}",
             )],
         ),
@@ -174,7 +174,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "",
             "short",
             &[(
-                "{CallRatePrice}{account=~\"$account\", aggregate=\"mean\", interval=\"first\"}",
+                "one({CallRatePrice}{account=~\"$account\", aggregate=\"mean\", interval=\"first\"})",
                 "{{rate_type}} {{currency}}",
             )],
         ),
@@ -183,7 +183,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "",
             "short",
             &[(
-                "{CallRates}{account=~\"$account\"}",
+                "one({CallRates}{account=~\"$account\"})",
                 "{{account}} {{rate_type}}",
             )],
         ),
@@ -192,7 +192,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "",
             "short",
             &[(
-                "sum by (account, change) (grown({CallRatesChanged}{account=~\"$account\"}[1h]))",
+                "sum by (account, change) (one(grown({CallRatesChanged}{account=~\"$account\"}[1h])))",
                 "{{account}} {{change}}",
             )],
         ),
@@ -201,7 +201,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "Calls that the balance bills minus calls that callmeter counted.",
             "short",
             &[(
-                "topk(10, abs({CallsReconciliationDifference}{account=~\"$account\", client_id=~\"$client\"}))",
+                "topk(10, abs(one({CallsReconciliationDifference}{account=~\"$account\", client_id=~\"$client\"})))",
                 "{{client_id}}",
             )],
         ),
@@ -210,7 +210,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "",
             "s",
             &[(
-                "topk(15, sum by (client_id) (increase({ClientTalk}{account=~\"$account\", client_id=~\"$client\"}[1h])))",
+                "topk(15, sum by (client_id) (one(increase({ClientTalk}{account=~\"$account\", client_id=~\"$client\"}[1h]))))",
                 "{{client_id}}",
             )],
         ),

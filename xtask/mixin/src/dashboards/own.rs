@@ -13,20 +13,20 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "Accounts up",
             "",
             "short",
-            &[("sum({Up}{account=~\"$account\"})", "up")],
+            &[("sum(one({Up}{account=~\"$account\"}))", "up")],
         ),
         stat(
             "Days that may miss calls",
             "",
             "short",
-            &[("sum({DaysIncomplete}{account=~\"$account\"})", "days")],
+            &[("sum(one({DaysIncomplete}{account=~\"$account\"}))", "days")],
         ),
-        stat("Outputs up", "", "short", &[("sum({OutputUp})", "up")]),
+        stat("Outputs up", "", "short", &[("sum(one({OutputUp}))", "up")]),
         stat(
             "Journal",
             "",
             "percentunit",
-            &[("{JournalBytes} / {JournalLimit}", "of its limit")],
+            &[("one({JournalBytes} / {JournalLimit})", "of its limit")],
         ),
         stat(
             "Configuration",
@@ -47,14 +47,14 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "Accounts",
             "1: up.",
             "short",
-            &[("{Up}{account=~\"$account\"}", "{{account}}")],
+            &[("one({Up}{account=~\"$account\"})", "{{account}}")],
         ),
         graph(
             "Complete until",
             "How long ago the time is before which no call is missing.",
             "s",
             &[(
-                "time() - {CompleteUntil}{account=~\"$account\"}",
+                "time() - one({CompleteUntil}{account=~\"$account\"})",
                 "{{account}}",
             )],
         ),
@@ -62,7 +62,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "Waiting calls",
             "Calls that have not settled.",
             "short",
-            &[("{CallsWaiting}{account=~\"$account\"}", "{{account}}")],
+            &[("one({CallsWaiting}{account=~\"$account\"})", "{{account}}")],
         ),
         graph(
             "Budget of requests",
@@ -70,11 +70,11 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "percentunit",
             &[
                 (
-                    "{CallsBudgetUsed}{account=~\"$account\"}",
+                    "one({CallsBudgetUsed}{account=~\"$account\"})",
                     "{{account}} used",
                 ),
                 (
-                    "{CallsBudgetNeeded}{account=~\"$account\"}",
+                    "one({CallsBudgetNeeded}{account=~\"$account\"})",
                     "{{account}} needed",
                 ),
             ],
@@ -121,7 +121,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "short",
             &[
                 (
-                    "sum by (account) (increase({CallRecordsRevised}{account=~\"$account\"}[1h]))",
+                    "sum by (account) (one(increase({CallRecordsRevised}{account=~\"$account\"}[1h])))",
                     "{{account}} edited",
                 ),
                 (
@@ -138,7 +138,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "Output lag",
             "Records that an output has not acknowledged.",
             "short",
-            &[("{OutputLag}", "{{output}} {{stream}}")],
+            &[("one({OutputLag})", "{{output}} {{stream}}")],
         ),
         graph(
             "Delivered",
@@ -162,7 +162,10 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "Journal",
             "",
             "bytes",
-            &[("{JournalBytes}", "size"), ("{JournalLimit}", "limit")],
+            &[
+                ("one({JournalBytes})", "size"),
+                ("one({JournalLimit})", "limit"),
+            ],
         ),
         graph(
             "Duration of commits, 95 %",
@@ -177,7 +180,31 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "Clock skew",
             "How far the server's clock is ahead.",
             "s",
-            &[("{ClockSkew}{account=~\"$account\"}", "{{account}}")],
+            &[(
+                "{ClockSkew}{account=~\"$account\"}",
+                "{{account}} {{instance}}",
+            )],
+        ),
+        graph(
+            "Work by instance",
+            "With a journal on a server: what each instance holds, and what nobody does.",
+            "short",
+            &[
+                (
+                    "sum by (instance, kind) ({Leases}{held=\"here\"})",
+                    "{{instance}} {{kind}}",
+                ),
+                (
+                    "max by (kind) ({Leases}{held=\"nobody\"})",
+                    "nobody {{kind}}",
+                ),
+            ],
+        ),
+        graph(
+            "Behind the journal",
+            "With a journal on a server: how long ago the totals of an instance had all of it.",
+            "s",
+            &[("time() - {JournalFollowed}", "{{instance}}")],
         ),
     ] {
         board.add(&panel)?;

@@ -63,7 +63,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "",
             "short",
             &[(
-                "sum(increase({CallsFlagged}{account=~\"$account\", client_id=~\"$client\"}[1d]))",
+                "sum(one(increase({CallsFlagged}{account=~\"$account\", client_id=~\"$client\"}[1d])))",
                 "flagged",
             )],
         ),
@@ -72,7 +72,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "",
             "short",
             &[(
-                "sum by (direction) (grown({Calls}{account=~\"$account\", center_id=~\"$center\", client_id=~\"$client\"}[1h]))",
+                "sum by (direction) (one(grown({Calls}{account=~\"$account\", center_id=~\"$center\", client_id=~\"$client\"}[1h])))",
                 "{{direction}}",
             )],
         ),
@@ -144,7 +144,7 @@ pub(super) fn board() -> Result<Value, UnknownFamily> {
             "How long callers wait.",
             "s",
             &[(
-                "histogram_quantile(0.5, sum by (le) (increase({CallAbandon}_bucket{account=~\"$account\", center_id=~\"$center\", direction=\"incoming\"}[1h])))",
+                "histogram_quantile(0.5, sum by (le) (one(increase({CallAbandon}_bucket{account=~\"$account\", center_id=~\"$center\", direction=\"incoming\"}[1h]))))",
                 "median",
             )],
         ),

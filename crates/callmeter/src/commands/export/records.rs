@@ -1,5 +1,6 @@
 //! Writes records as CSV and NDJSON: every column, in the order of the schema.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use callmeter_records::Stream;
@@ -9,7 +10,8 @@ use super::batches::{Batches, Window, event_times};
 use super::cell::cell;
 use super::error::ExportError;
 
-/// Writes a header line, then a line per record. A missing value is empty, a list is JSON.
+/// Writes a header line, then a line per record. A missing value is nothing, an empty text is `""`,
+/// a list is JSON.
 pub(super) fn csv(
     batches: Batches,
     stream: Stream,
@@ -17,14 +19,17 @@ pub(super) fn csv(
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
     let schema = stream.schema();
-    let mut writer = csv::Writer::from_writer(out);
+    // The library would write an empty text as nothing.
+    let mut writer = csv::WriterBuilder::new()
+        .quote_style(csv::QuoteStyle::Never)
+        .from_writer(out);
     writer.write_record(schema.fields().iter().map(|field| field.name()))?;
     each_row(batches, stream, window, |values| {
         for (_, value) in values {
             match value {
                 Value::Null => writer.write_field("")?,
-                Value::String(text) => writer.write_field(text)?,
-                other => writer.write_field(other.to_string())?,
+                Value::String(text) => writer.write_field(&*quoted(text))?,
+                other => writer.write_field(&*quoted(&other.to_string()))?,
             }
         }
         writer.write_record(None::<&[u8]>)?;
@@ -32,6 +37,15 @@ pub(super) fn csv(
     })?;
     writer.flush()?;
     Ok(())
+}
+
+/// A text as a cell: with quotes if it needs them, as RFC 4180 says, or is empty.
+fn quoted(text: &str) -> Cow<'_, str> {
+    if text.is_empty() || text.contains([',', '"', '\r', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\"")).into()
+    } else {
+        text.into()
+    }
 }
 
 /// Writes an object per line. A missing value is null.
@@ -87,4 +101,16 @@ fn each_row(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn an_empty_text_is_not_a_missing_value() {
+        assert_eq!(quoted(""), "\"\"");
+        assert_eq!(quoted("a b"), "a b");
+        assert_eq!(quoted("a,\"b\"\r\n"), "\"a,\"\"b\"\"\r\n\"");
+    }
 }

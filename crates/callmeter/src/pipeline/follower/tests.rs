@@ -1,15 +1,18 @@
 //! Tests of counting what other instances append.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use callmeter_journal::{Journal, Options, PollOptions, Purpose, RetentionPolicy};
+use callmeter_journal::{
+    Hold, InstanceOptions, JOURNAL_LEASE, Journal, JournalError, Options, PollOptions, Purpose,
+    RetentionPolicy, Start, account_lease, output_lease,
+};
 use callmeter_meter::{Api, FamilyId, Ledger, Limits};
 use callmeter_plugin_host::Outputs;
 use callmeter_records::{BatchSeq, Call, Reading, Stream};
+use jiff::Timestamp;
 
-use super::{Counting, Follower};
+use super::{BEHIND, Counting, Follower};
 use crate::context::AppContext;
 use crate::pipeline::restore;
 use crate::pipeline::test_server::Schema;
@@ -19,11 +22,8 @@ const HOUR: i64 = 3_600_000_000;
 
 fn counting(journal: &Journal) -> Counting {
     let outputs = Outputs::new(Arc::new(journal.clone())).unwrap();
-    Counting {
-        app: AppContext::of(journal.clone(), Arc::new(outputs)),
-        limits: Limits::default(),
-        stopped: Arc::new(AtomicBool::new(false)),
-    }
+    let app = AppContext::of(journal.clone(), Arc::new(outputs));
+    Counting::new(app, Limits::default())
 }
 
 /// Appends a batch of a call, as a poll does.
@@ -150,6 +150,74 @@ fn stored_totals_replace_what_was_deleted() {
     assert_eq!(snapshot.find(FamilyId::Calls, labels), Some(5));
 }
 
+/// An instance that was suspended while another one's retention deleted what it had not counted
+/// has the same totals afterwards. What an output lacks stays until it has it.
+#[test]
+fn a_suspended_instance_agrees_after_the_retention_of_another_one() {
+    let schema = Schema::new("suspended");
+    let [one, two] = ["one", "two"].map(|name| {
+        let counting = counting(&schema.open());
+        counting.app.journal.join(InstanceOptions::new(name));
+        counting
+    });
+    let [first, second] = [&one, &two].map(|counting| &counting.app.journal);
+    let wanted = [
+        account_lease("acme"),
+        JOURNAL_LEASE.to_owned(),
+        output_lease("crm"),
+    ];
+    assert_eq!(second.round(&wanted).unwrap().held, wanted);
+    let oldest = Start::Oldest;
+    second
+        .register_output("crm", Stream::Calls, oldest)
+        .unwrap();
+    let mut counted = [BatchSeq::START; 2];
+    append(&two.app, "acme", "a");
+    append(&two.app, "acme", "b");
+    two.catch_up(&mut counted[1]).unwrap();
+    append(&two.app, "acme", "c");
+    let crm = |journal: &Journal, seq| journal.acknowledge("crm", Stream::Calls, BatchSeq(seq));
+    crm(second, 1).unwrap();
+
+    // It is suspended. The other one goes on with the work.
+    schema.end_leases();
+    assert_eq!(first.round(&wanted).unwrap().acquired, wanted);
+    append(&one.app, "acme", "d");
+    one.catch_up(&mut counted[0]).unwrap();
+    first
+        .store_snapshot(first.head(), &totals(&one.app))
+        .unwrap();
+    let everything = RetentionPolicy {
+        max_bytes: Some(0),
+        ..RetentionPolicy::default()
+    };
+    let report = first.retain(&everything, NOON).unwrap();
+    let hold = Hold::Output {
+        output: "crm".to_owned(),
+        stream: Stream::Calls,
+    };
+    assert_eq!((report.batches, report.held_by), (1, Some(hold)));
+    let next = first.next_batch(Stream::Calls, BatchSeq(1)).unwrap();
+    assert_eq!(next.unwrap().meta.seq, BatchSeq(2));
+    crm(first, 4).unwrap();
+    assert_eq!(first.retain(&everything, NOON).unwrap().batches, 3);
+    append_call(&one.app, "acme", "e", NOON - HOUR / 2);
+    one.catch_up(&mut counted[0]).unwrap();
+
+    // It wakes up: it writes nothing, and counts the same.
+    let lost = second.retain(&everything, NOON).unwrap_err();
+    assert!(matches!(lost, JournalError::LeaseLost { .. }), "{lost}");
+    let lost = crm(second, 5).unwrap_err();
+    assert!(matches!(lost, JournalError::LeaseLost { .. }), "{lost}");
+    two.catch_up(&mut counted[1]).unwrap();
+    assert_eq!(counted, [BatchSeq(5); 2]);
+    assert_eq!(totals(&one.app), totals(&two.app));
+    let round = second.round(&wanted).unwrap();
+    assert_eq!((round.lost, round.held), (wanted.to_vec(), Vec::new()));
+    let restored = restore::ledger(&schema.open(), Limits::default()).unwrap();
+    assert_eq!(restored.encode(), totals(&two.app));
+}
+
 /// Without the server the totals stay, and the status says why; the program is not ready when it
 /// cannot have counted everything for a while.
 #[test]
@@ -173,4 +241,35 @@ fn what_is_not_followed_is_shown() {
     assert!(status.is_ready());
     assert_eq!(status.status().journal.not_followed, None);
     assert_eq!(counting.app.metrics.ready.get(), 1);
+}
+
+/// An instance that has much to count says so, and is not ready until it has counted all of it.
+#[test]
+fn an_instance_that_is_far_behind_is_not_ready() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path().join("journal.db"), &Options::default()).unwrap();
+    let [one, late] = [(); 2].map(|()| counting(&journal));
+    let status = &late.app.status;
+    status.share("late".to_owned());
+    status.set_ready(true);
+    for id in ["a", "b", "c"] {
+        append(&one.app, "acme", id);
+    }
+    let long_ago = Instant::now().checked_sub(BEHIND).unwrap();
+    late.complete.set(long_ago);
+    late.reported.set(long_ago);
+    let mut counted = BatchSeq::START;
+    // It reports in the middle.
+    late.catch_up(&mut counted).unwrap();
+    let followed = || status.sharing().unwrap().followed;
+    assert_eq!((followed().lag_batches, followed().complete_at), (2, None));
+    assert!(!status.is_ready());
+    late.complete.set(Instant::now());
+    late.followed.set(Some(Timestamp::UNIX_EPOCH));
+    late.report(counted, None);
+    assert_eq!(
+        (followed().lag_batches, followed().complete_at),
+        (0, Some(Timestamp::UNIX_EPOCH))
+    );
+    assert!(status.is_ready());
 }

@@ -1,0 +1,326 @@
+//! Two instances: what an operator asks one of them for, and configurations that change or differ.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use callmeter_simulator::{Faults, Latency, Options};
+use callmeter_tests::{Exporter, Web, callmeter, output, plugin, quoted};
+use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan as _};
+
+use crate::site::Site;
+
+/// Two instances, each with its directory and its configuration.
+struct Pair {
+    site: Site,
+    schema: String,
+}
+
+const NAMES: [&str; 2] = ["one", "two"];
+
+impl Pair {
+    /// A site whose calls are in the last six days, of which polls read one.
+    async fn new(name: &str) -> Self {
+        let site = Site::new(Options {
+            calls: Some(300),
+            days: 6,
+            ..Options::default()
+        })
+        .await;
+        let port = tokio::task::block_in_place(|| crate::postgres::shared().port);
+        let url = format!("postgres://callmeter@127.0.0.1:{port}/postgres");
+        site.world.write("journal.url", &url);
+        for name in NAMES.iter().chain(&["three"]) {
+            std::fs::create_dir(site.world.path(name)).unwrap();
+        }
+        let schema = format!("whole_{name}_{}", std::process::id());
+        Self { site, schema }
+    }
+
+    /// Writes the configuration of an instance; returns its file.
+    fn configure(&self, instance: &str, accounts: &[&str], outputs: &str) -> std::path::PathBuf {
+        let accounts = accounts.iter().map(|name| {
+            self.site
+                .suite(name)
+                .calls("every: 1s, lookback: 1d, settle: 0s, page_size: 10")
+                .yaml(&self.site.world, "simulated")
+        });
+        let accounts: String = accounts.collect();
+        let schema = &self.schema;
+        let outputs = if outputs.is_empty() {
+            String::new()
+        } else {
+            format!("outputs:\n{outputs}")
+        };
+        let text = format!(
+            "accounts:\n{accounts}journal:\n  keep: 3650d\n  postgres: {{ url_file: journal.url, schema: {schema}, directory: {instance} }}\n{outputs}"
+        );
+        self.site.world.write(&format!("{instance}.yml"), &text)
+    }
+
+    async fn start(&self, instance: &str) -> Exporter {
+        let config = self.site.world.path(&format!("{instance}.yml"));
+        let log = self.site.world.path(&format!("{instance}.log"));
+        Exporter::start(&config, &log, Web::default()).await
+    }
+
+    fn csv(&self, name: &str, library: &Path) -> String {
+        let directory = quoted(&self.site.world.path(name).display().to_string());
+        output(
+            name,
+            library,
+            "calls",
+            &format!("{{ directory: {directory} }}"),
+        )
+    }
+
+    /// The first and the last day that may have calls.
+    fn days() -> (Date, Date) {
+        let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        (today - 7.days(), today)
+    }
+
+    /// Asks for all days of an account, with the configuration of an instance.
+    fn backfill(&self, instance: &str, account: &str) -> Command {
+        let config = self.site.world.path(&format!("{instance}.yml"));
+        let (first, last) = Self::days();
+        let mut command = Command::new(callmeter());
+        command
+            .arg("backfill")
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--account={account}"))
+            .arg(format!("--from={first}"))
+            .arg(format!("--to={last}"));
+        command
+    }
+
+    fn drop_schema(&self) {
+        let port = crate::postgres::shared().port;
+        let url = format!("postgres://callmeter@127.0.0.1:{port}/postgres");
+        let mut client = ::postgres::Client::connect(&url, ::postgres::NoTls).unwrap();
+        let drop = format!("DROP SCHEMA {} CASCADE", self.schema);
+        client.batch_execute(&drop).unwrap();
+    }
+}
+
+fn run(mut command: Command) -> Output {
+    tokio::task::block_in_place(|| command.output().unwrap())
+}
+
+fn text(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    format!("{}{errors}", String::from_utf8_lossy(&output.stdout))
+}
+
+fn end(exporter: Exporter) {
+    tokio::task::block_in_place(|| crate::site::end(exporter));
+}
+
+/// Whether an instance polls an account.
+async fn polls(exporter: &Exporter, account: &str) -> bool {
+    let label = format!("account=\"{account}\"");
+    exporter.metrics().await.count("callmeter_up", &[&label]) > 0
+}
+
+async fn calls(exporter: &Exporter, account: &str) -> u64 {
+    let label = format!("account=\"{account}\"");
+    exporter.metrics().await.totals(&[&label]).calls
+}
+
+/// The index of the instance that polls an account.
+async fn holder(exporters: &[Exporter; 2], account: &str) -> usize {
+    let find = async || {
+        let has = [
+            polls(&exporters[0], account).await,
+            polls(&exporters[1], account).await,
+        ];
+        match has {
+            [true, false] => Some(0),
+            [false, true] => Some(1),
+            _ => None,
+        }
+    };
+    callmeter_tests::until("polled by one", find, async || exporters[0].log()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_instance_backfills_any_account() {
+    let pair = Pair::new("backfill").await;
+    for instance in NAMES.iter().chain(&["three"]) {
+        pair.configure(instance, &["acme", "beta"], "");
+    }
+    let exporters = [pair.start("one").await, pair.start("two").await];
+    let of_acme = holder(&exporters, "acme").await;
+    let other = 1 - of_acme;
+    let truth = pair.site.truth().total.calls;
+    assert!(calls(&exporters[other], "acme").await < truth);
+
+    // Where no callmeter runs, the command says where to run it.
+    let refused = run(pair.backfill("three", "acme"));
+    let said = text(&refused);
+    assert!(!refused.status.success(), "{said}");
+    assert!(said.contains("another callmeter polls account"), "{said}");
+
+    // The instance that is asked gets the account from the other one.
+    let done = run(pair.backfill(NAMES[other], "acme"));
+    let said = text(&done);
+    assert!(done.status.success(), "{said}\n{}", exporters[other].log());
+    assert!(!said.contains(" 0 of them new"), "{said}");
+    assert!(polls(&exporters[other], "acme").await);
+    for exporter in &exporters {
+        exporter
+            .until("counted", async |exporter| {
+                calls(exporter, "acme").await == truth
+            })
+            .await;
+    }
+    let again = run(pair.backfill(NAMES[of_acme], "acme"));
+    let said = text(&again);
+    assert!(again.status.success(), "{said}");
+    assert!(
+        said.contains(" 0 of them new") && said.contains("had been read before"),
+        "{said}"
+    );
+
+    // An instance is killed while it reads; the other one goes on, and the same command follows it.
+    let slow = Faults {
+        latency: Some(Latency {
+            ms: 150,
+            ..Latency::default()
+        }),
+        ..Faults::default()
+    };
+    pair.site.simulator.set_faults(slow).unwrap();
+    let of_beta = holder(&exporters, "beta").await;
+    let killed = 1 - of_beta;
+    let mut command = pair.backfill(NAMES[killed], "beta");
+    let command = std::thread::spawn(move || command.output().unwrap());
+    exporters[killed]
+        .until("some are read", async |exporter| {
+            let asked = exporter
+                .log()
+                .matches("past days of calls were asked for")
+                .count();
+            // Polls by themselves read two days of six.
+            asked == 2 && calls(exporter, "beta").await > truth / 2
+        })
+        .await;
+    let [one, two] = exporters;
+    let (dead, left) = if killed == 0 { (one, two) } else { (two, one) };
+    dead.into_process().kill(true);
+    let ended = tokio::task::block_in_place(|| command.join().unwrap());
+    let said = text(&ended);
+    assert!(!ended.status.success(), "{said}");
+    assert!(said.contains("the exporter has stopped"), "{said}");
+    let done = run(pair.backfill(NAMES[1 - killed], "beta"));
+    assert!(done.status.success(), "{}", text(&done));
+    left.until("counted", async |exporter| {
+        calls(exporter, "beta").await == truth && calls(exporter, "acme").await == truth
+    })
+    .await;
+    end(left);
+    tokio::task::block_in_place(|| pair.drop_schema());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_removed_from_the_configurations_is_gone_everywhere() {
+    let pair = Pair::new("removed").await;
+    let csv = plugin("csv");
+    let both = pair.csv("first", &csv) + &pair.csv("second", &csv);
+    for instance in NAMES {
+        pair.configure(instance, &["acme", "beta", "gamma"], &both);
+    }
+    let exporters = [pair.start("one").await, pair.start("two").await];
+    for exporter in &exporters {
+        exporter
+            .until("all are counted", async |exporter| {
+                let metrics = exporter.metrics().await;
+                ["acme", "beta", "gamma"].iter().all(|account| {
+                    let label = format!("account=\"{account}\"");
+                    metrics.sum("callmeter_calls_total", &[&label]) > 0.0
+                })
+            })
+            .await;
+    }
+    let runs = async |output: &str| {
+        let label = format!("output=\"{output}\"");
+        let mut count = 0;
+        for exporter in &exporters {
+            count += exporter
+                .metrics()
+                .await
+                .count("callmeter_output_up", &[&label]);
+        }
+        count
+    };
+    callmeter_tests::until(
+        "each output runs once",
+        async || (runs("first").await == 1 && runs("second").await == 1).then_some(()),
+        async || exporters[0].log() + &exporters[1].log(),
+    )
+    .await;
+    let one = pair.csv("first", &csv);
+    for (instance, exporter) in NAMES.iter().zip(&exporters) {
+        pair.configure(instance, &["acme", "gamma"], &one);
+        exporter.reload().await;
+    }
+    for exporter in &exporters {
+        exporter
+            .until("gone", async |exporter| {
+                let metrics = exporter.metrics().await;
+                let status = exporter.status().await.to_string();
+                ["callmeter_calls_total", "callmeter_up"]
+                    .iter()
+                    .all(|family| metrics.count(family, &["account=\"beta\""]) == 0)
+                    && metrics.with_label("output=\"second\"") == 0
+                    && !status.contains("\"beta\"")
+                    && !status.contains("\"second\"")
+            })
+            .await;
+        assert!(calls(exporter, "acme").await > 0);
+    }
+    assert_eq!(runs("first").await, 1);
+    let config = pair.site.world.path("one.yml");
+    let stats = |wanted: &str| {
+        let mut command = Command::new(callmeter());
+        command
+            .args(["journal", "stats"])
+            .arg(format!("--config.file={}", config.display()));
+        let said = text(&run(command));
+        said.lines().filter(|line| line.starts_with(wanted)).count()
+    };
+    assert_eq!((stats("first"), stats("second")), (1, 0));
+    let [first, second] = exporters;
+    end(first);
+    end(second);
+    tokio::task::block_in_place(|| pair.drop_schema());
+}
+
+/// An instance that cannot use the library of an output says so, and the output runs again when
+/// that instance has stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_one_instance_cannot_load_is_shown() {
+    let pair = Pair::new("plugin").await;
+    let library = pair.site.world.write("libcsv.so", "damaged");
+    pair.configure("one", &["acme"], &pair.csv("archive", &library));
+    pair.configure("two", &["acme"], &pair.csv("archive", &plugin("csv")));
+    let one = pair.start("one").await;
+    one.until("it is down", async |one| {
+        let metrics = one.metrics().await;
+        let label = "output=\"archive\"";
+        metrics.count("callmeter_output_up", &[label]) == 1
+            && metrics.sum("callmeter_output_up", &[label]) == 0.0
+            && one.status().await.to_string().contains("libcsv.so")
+    })
+    .await;
+    let two = pair.start("two").await;
+    end(one);
+    two.until("delivered", async |two| {
+        let metrics = two.metrics().await;
+        metrics.sum("callmeter_output_up", &["output=\"archive\""]) == 1.0
+            && metrics.sum("callmeter_output_records_delivered_total", &[]) > 0.0
+    })
+    .await;
+    end(two);
+    tokio::task::block_in_place(|| pair.drop_schema());
+}
