@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use read_file_timeout::{read_cached_file, read_file};
+use read_file_timeout::read_file;
 
 /// A password or token: prints as `***`, serialises as itself (a request must carry it).
 ///
@@ -106,19 +106,6 @@ impl SecretSource {
         Self(Source::Provider(Arc::new(provider)))
     }
 
-    /// The secret as it is now, if it is at hand; `None` if [`read`](Self::read) may have to wait
-    /// for it.
-    pub fn read_cached(&self) -> Option<Result<Secret, SecretError>> {
-        match &self.0 {
-            Source::File(path) => {
-                let bytes = read_cached_file(path, MAX_SECRET_BYTES)?;
-                Some(secret_in(path, &bytes))
-            }
-            Source::Value(_) | Source::Env(_) => Some(self.read()),
-            Source::Provider(_) => None,
-        }
-    }
-
     /// The secret as it is now.
     pub fn read(&self) -> Result<Secret, SecretError> {
         match &self.0 {
@@ -162,14 +149,9 @@ fn read_secret(path: &Path) -> Result<Secret, SecretError> {
             cause: cause.to_string(),
         },
     })?;
-    secret_in(path, &bytes)
-}
-
-/// The secret that a file contains.
-fn secret_in(path: &Path, bytes: &[u8]) -> Result<Secret, SecretError> {
-    let text = str::from_utf8(bytes).map_err(|_| SecretError::FileNotText(path.to_owned()))?;
+    let text = String::from_utf8(bytes).map_err(|_| SecretError::FileNotText(path.to_owned()))?;
     // Some editors begin a file with a byte order mark.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
@@ -236,10 +218,6 @@ mod tests {
                 secret,
                 "{bytes:?}"
             );
-            // `None` where the system cannot say what it has in memory.
-            if let Some(again) = SecretSource::file(file.path()).read_cached() {
-                assert_eq!(again, read);
-            }
         }
     }
 }

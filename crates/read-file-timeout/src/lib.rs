@@ -1,8 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-mod cached;
-
 use std::collections::HashMap;
 use std::fs::Metadata;
 use std::io::{self, Read as _};
@@ -48,19 +46,7 @@ pub fn read_file(path: impl AsRef<Path>, most: u64) -> io::Result<Vec<u8>> {
     read(path.as_ref(), most)
 }
 
-/// The content of a file that was read before and is at hand: the system has it in memory, and the
-/// file is on a drive of this machine. `None` if it is not, and for any failure: then [`read_file`]
-/// finds out. It takes some microseconds and waits for nothing.
-///
-/// Other systems than Linux do not say what they have in memory.
-pub fn read_cached_file(path: impl AsRef<Path>, most: u64) -> Option<Vec<u8>> {
-    cached::read(path.as_ref(), most)
-}
-
 fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    if let Some(content) = cached::read(path, most) {
-        return Ok(content);
-    }
     let limit = {
         let hanging = hanging();
         if hanging.get(path).is_some_and(|reads| must_wait(reads)) {
@@ -140,7 +126,6 @@ fn read_found(path: &Path, most: u64, found: &Found) -> io::Result<Vec<u8>> {
 fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     let file = std::fs::File::open(path)?;
-    cached::note(path, &file);
     file.take(most.saturating_add(1))
         .read_to_end(&mut content)?;
     if content.len() as u64 > most {
@@ -217,47 +202,6 @@ mod tests {
         assert!(waits(false, 0, 1));
         assert!(!waits(false, 10, 1));
         assert!(waits(false, 10, 2));
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn a_file_that_is_at_hand_is_read_as_it_is_now() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("password");
-        assert_eq!(read_cached_file(&file, 10), None);
-        std::fs::write(&file, "first").unwrap();
-        assert_eq!(read_cached_file(&file, 10), None, "nobody has read it");
-        assert_eq!(read_file(&file, 10).unwrap(), b"first");
-        assert_eq!(read_cached_file(&file, 10).unwrap(), b"first");
-        // A file in its place, and one that is written again.
-        let other = directory.path().join("other");
-        std::fs::write(&other, "second").unwrap();
-        std::fs::rename(&other, &file).unwrap();
-        assert_eq!(read_cached_file(&file, 10).unwrap(), b"second");
-        let long = "x".repeat(5_000);
-        std::fs::write(&file, &long).unwrap();
-        assert_eq!(read_cached_file(&file, 5_000).unwrap(), long.as_bytes());
-        assert_eq!(read_cached_file(&file, 4_999), None, "it is longer");
-        // What is not at hand is left to `read_file`.
-        assert_eq!(read_cached_file(&file, 5_000), None);
-        assert_eq!(read_file(&file, 5_000).unwrap(), long.as_bytes());
-        std::fs::remove_file(&file).unwrap();
-        assert_eq!(read_cached_file(&file, 10), None, "it is gone");
-    }
-
-    #[test]
-    fn what_is_no_file_is_never_at_hand() {
-        let directory = tempfile::tempdir().unwrap();
-        let pipe = directory.path().join("pipe");
-        for make in ["mkfifo", "mkdir"] {
-            std::fs::write(&pipe, "secret").unwrap();
-            assert_eq!(read_file(&pipe, 10).unwrap(), b"secret");
-            std::fs::remove_file(&pipe).unwrap();
-            let made = std::process::Command::new(make).arg(&pipe).status();
-            assert!(made.unwrap().success());
-            assert_eq!(read_cached_file(&pipe, 10), None, "{make}");
-            std::fs::rename(&pipe, directory.path().join(make)).unwrap();
-        }
     }
 
     #[test]

@@ -20,19 +20,11 @@ impl SecretSource {
     /// # Errors
     /// If it cannot be read, is empty, too long, or not text.
     pub fn read(&self) -> Result<Secret, SecretError> {
-        self.source().read()
-    }
-
-    /// The current secret, if it is at hand; `None` if [`read`](Self::read) may have to wait.
-    pub fn read_cached(&self) -> Option<Result<Secret, SecretError>> {
-        self.source().read_cached()
-    }
-
-    fn source(&self) -> api_client::SecretSource {
         match self {
             Self::File(path) => api_client::SecretSource::file(path),
             Self::Env(name) => api_client::SecretSource::env(name),
         }
+        .read()
     }
 }
 
