@@ -75,13 +75,33 @@ test "$(systemctl show --value --property=MainPID callmeter.service)" != "$main"
 systemctl --quiet is-active callmeter.service
 cmp /etc/callmeter/callmeter.yml /root/good.yml
 
-# The commands of the page about operation: a backup while it runs, and a restore.
-awk '/^```sh$/ { on = 1; next } /^```$/ { on = 0 } on' /usr/share/doc/callmeter/OPERATING.md >/root/operating.sh
-grep 'journal backup' /root/operating.sh
+# A PostgreSQL server on this machine, and a configuration with the journal there, as the packaged
+# one describes it.
+systemctl start postgresql.service
+until_true 'runuser -u postgres -- psql -c "SELECT 1"'
+runuser -u postgres -- psql -c "CREATE ROLE callmeter LOGIN PASSWORD 'secret'" \
+    -c "CREATE DATABASE callmeter OWNER callmeter TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'"
+install -m 0640 -g callmeter /dev/null /etc/callmeter/journal.url
+echo 'postgres://callmeter:secret@127.0.0.1:5432/callmeter' >/etc/callmeter/journal.url
+server='postgres: { url_file: /etc/callmeter/journal.url, directory: /var/lib/callmeter }'
+cp -p /etc/callmeter/callmeter.yml /etc/callmeter/server.yml
+sed -i "s|path: /var/lib/callmeter/journal.db|$server|" /etc/callmeter/server.yml
+grep '/etc/callmeter/journal.url' /etc/callmeter/server.yml
+
+# The commands of the page about operation: a backup while it runs, a move to a server, a restore.
+awk '/^```sh$/ { n++; on = 1; next } /^```$/ { on = 0 } on { print > ("/root/operating." n ".sh") }' \
+    /usr/share/doc/callmeter/OPERATING.md
+grep 'journal backup' /root/operating.1.sh
+grep 'journal copy' /root/operating.2.sh
+test ! -e /root/operating.4.sh
 before=$(sum 10177 callmeter_calls_total)
-bash -euxo pipefail /root/operating.sh
+bash -euxo pipefail /root/operating.1.sh
+bash -euxo pipefail /root/operating.3.sh
 test -f /var/lib/callmeter/before/journal.db
 test "$(sum 10177 callmeter_calls_total)" -ge "$before"
+bash -euxo pipefail /root/operating.2.sh
+test "$(sum 10177 callmeter_calls_total)" -ge "$before"
+callmeter journal stats --config.file=/etc/callmeter/callmeter.yml | grep 'postgres://127.0.0.1:5432/callmeter'
 
 # The watchdog restarts a program that hangs.
 mkdir -p /run/systemd/system/callmeter.service.d
@@ -93,6 +113,26 @@ until_true 'test "$(systemctl show --value --property=NRestarts callmeter.servic
 until_true 'systemctl --quiet is-active callmeter.service'
 rm /run/systemd/system/callmeter.service.d/watchdog.conf
 systemctl daemon-reload
+
+# While the server is away, systemd starts the service again and again.
+systemctl stop callmeter.service postgresql.service
+systemctl start --no-block callmeter.service
+until_true 'test "$(systemctl show --value --property=ExecMainStatus callmeter.service)" = 4'
+systemctl start postgresql.service
+until_true 'systemctl --quiet is-active callmeter.service'
+until_true 'test "$(sum 10177 callmeter_calls_total)" -ge "$before"'
+# A second instance has the same totals.
+second=/var/lib/callmeter/second
+install -d -m 0750 -o callmeter -g callmeter $second
+install -m 0600 -o callmeter -g callmeter /etc/callmeter/secrets/* $second
+sed -e "s|$credentials/secret_|$second/|" -e "s|directory: /var/lib/callmeter }|directory: $second }|" \
+    /etc/callmeter/callmeter.yml >$second/callmeter.yml
+chown callmeter: $second/callmeter.yml
+systemd-run --quiet --unit=second --uid=callmeter \
+    callmeter run --config.file=$second/callmeter.yml --web.listen-address=127.0.0.1:18178
+until_true 'test "$(sum 18178 callmeter_calls_total)" -ge "$before"'
+until_true 'test "$(sum 18178 callmeter_calls_total)" = "$(sum 10177 callmeter_calls_total)"'
+systemctl stop second.service
 
 # An orderly stop, and a start by the first connection.
 systemctl stop callmeter.service

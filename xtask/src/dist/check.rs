@@ -200,7 +200,9 @@ fn debian(release: &Release) -> Chroot {
 /// Boots the Debian, where a script works with the service. A machine that can start no container
 /// skips it.
 fn boot(shell: &Shell, release: &Release) -> Outcome {
-    let ended = debian(release).boot(&shell.root.join("packaging/tests/systemd.sh"));
+    let debian = debian(release);
+    let ended = with_postgresql(&debian)
+        .and_then(|()| debian.boot(&shell.root.join("packaging/tests/systemd.sh")));
     match ended {
         Ok(log) if log.trim_end().ends_with("PASSED") => Outcome::Passed,
         Ok(log) if log.is_empty() => Outcome::Skipped(
@@ -210,6 +212,13 @@ fn boot(shell: &Shell, release: &Release) -> Outcome {
         Ok(log) => Outcome::Failed(format!("packaging/tests/systemd.sh failed:\n{log}")),
         Err(error) => Outcome::Failed(error.to_string()),
     }
+}
+
+/// Installs a PostgreSQL server, for a service whose journal is there.
+fn with_postgresql(debian: &Chroot) -> Result<(), Error> {
+    debian.run(&["apt-get", "update"])?;
+    let install = ["apt-get", "install", "--yes", "--no-install-recommends"];
+    debian.run(&[&install[..], &["postgresql"]].concat())
 }
 
 /// The same package with a lower version, to upgrade from.

@@ -111,7 +111,7 @@ impl Counting {
                 }
             }
             self.report(after, failure.as_deref());
-            self.app.journal.wait_beyond(after, ASK);
+            self.app.journal.wait_beyond(after, ASK, || false);
         }
     }
 
