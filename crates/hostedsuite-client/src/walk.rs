@@ -74,7 +74,10 @@ pub enum Shortfall {
         count: u64,
     },
     /// The list changed while it was read, so rows may have moved to pages already read.
-    #[error("the list changed while it was read: had {had} different rows of {count}")]
+    #[error(
+        "the list changed while it was read, so rows may have moved to pages already read: {had} \
+         different rows came, and the server counts {count}"
+    )]
     Changed {
         /// Different rows received.
         had: u64,

@@ -31,10 +31,12 @@ pub enum PollError {
     #[error("no calls came, and no count that says that there are none")]
     Unstated,
     /// Rows of a day cannot be read, so that their calls do not count.
-    #[error("{rows} of its records cannot be read")]
+    #[error("{rows} of its records cannot be read, such as {first}")]
     UnreadableRows {
         /// How many.
         rows: u64,
+        /// Where one of them is, and what is wrong with it.
+        first: String,
     },
     /// The server lists calls under a day that start far from it, so that they do not count.
     #[error(

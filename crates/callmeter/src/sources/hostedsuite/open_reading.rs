@@ -18,6 +18,8 @@ pub(super) struct OpenReading {
     pub(super) rows: u64,
     /// Those of them that cannot be read.
     pub(super) unreadable: u64,
+    /// Where the first of these is, and what is wrong with it.
+    pub(super) first_unreadable: Option<String>,
     /// Those of them that start far from the day.
     pub(super) outside: OutsideRows,
     /// The calls that started on the day, by hashes of their ids; `None` if the reading began where

@@ -10,7 +10,7 @@ use callmeter_journal::{
     PageIngest, PollOptions, Purpose,
 };
 use callmeter_records::{Call, Stream, TimeReader, id_hash};
-use hostedsuite_client::{CallRow, CallsPage, Client};
+use hostedsuite_client::{CallRow, CallsPage, Client, RowError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -94,6 +94,8 @@ pub(super) struct Received {
 pub(super) struct Taken {
     pub(super) counts: PageCounts,
     pub(super) unreadable: u64,
+    /// Where the first of these rows is, and what is wrong with it.
+    pub(super) first_unreadable: Option<String>,
     /// Calls that start far outside the requested times.
     pub(super) unexpected: u64,
     /// Calls that start outside the requested times, but within a day of them.
@@ -246,7 +248,7 @@ fn commit_page(
                     taken.forget_text(&mut texts);
                 }
             }
-            CallRow::Unreadable(_) => taken.unreadable += 1,
+            CallRow::Unreadable(error) => taken.add_unreadable(page.number(), &error),
         }
     }
     drop(texts);
@@ -317,6 +319,13 @@ impl Taken {
             waiting,
         });
         Ok(())
+    }
+
+    fn add_unreadable(&mut self, page: i64, error: &RowError) {
+        self.unreadable += 1;
+        self.first_unreadable.get_or_insert_with(|| {
+            format!("row {} of page {page}: {}", error.index + 1, error.reason)
+        });
     }
 
     /// Adds a call that is known by its text. False if the journal does not have it.

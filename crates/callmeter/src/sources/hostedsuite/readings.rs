@@ -108,6 +108,7 @@ impl CallsPoll<'_> {
                 .is_some_and(|entry| entry.proven_at.is_some()),
             rows: 0,
             unreadable: 0,
+            first_unreadable: None,
             outside: OutsideRows::default(),
             own,
             new: 0,
@@ -178,6 +179,10 @@ impl CallsPoll<'_> {
         open.new += taken.counts.new;
         open.rows += taken.counts.total() + taken.unreadable;
         open.unreadable += taken.unreadable;
+        open.first_unreadable = open
+            .first_unreadable
+            .take()
+            .or_else(|| taken.first_unreadable.clone());
         open.outside.add(&taken.rows);
         if let Some(own) = &mut open.own {
             let day = span(&[day]);
@@ -252,6 +257,7 @@ impl CallsPoll<'_> {
             was_proven: _,
             rows,
             unreadable,
+            first_unreadable,
             outside,
             own,
             new,
@@ -276,8 +282,11 @@ impl CallsPoll<'_> {
         if is_unstated && (self.memory.server_counts || may_count) {
             return DayEnd::Failed(PollError::Unstated);
         }
-        if unreadable > 0 {
-            return DayEnd::Failed(PollError::UnreadableRows { rows: unreadable });
+        if let Some(first) = first_unreadable {
+            return DayEnd::Failed(PollError::UnreadableRows {
+                rows: unreadable,
+                first,
+            });
         }
         let calls = outside.calls();
         match self.whose(day, outside) {

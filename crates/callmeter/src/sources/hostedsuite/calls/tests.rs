@@ -286,7 +286,10 @@ async fn a_day_with_a_record_that_cannot_be_read_is_not_proven() {
     let error = chain(&rig.task.run().await.unwrap_err());
     assert_eq!(
         error,
-        format!("{}: 1 of its records cannot be read", day(3))
+        format!(
+            "{}: 1 of its records cannot be read, such as row 2 of page 0: not an object at byte 79",
+            day(3)
+        )
     );
 }
 
