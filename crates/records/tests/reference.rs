@@ -68,7 +68,7 @@ impl Line {
         match self.kind {
             _ if self.member.is_empty() => "there is none",
             "text" => "absent or null",
-            "id" => "absent, null or empty",
+            "id" => "absent, null, empty, or an id that stands for none: 0, `null`, `-`, the GUID of zeros",
             "texts" | "interactions" => "absent, null or no list",
             _ => "absent, null or unreadable",
         }
@@ -122,7 +122,7 @@ fn markdown() -> String {
          Every column of every stream, as outputs get it. This page is written by a test from the tables in\n\
          `crates/record-tables`; do not edit it.\n\n\
          A value that the API sent and that could not be read is null, and its text is in the column `unreadable`. Unknown is\n\
-         never zero.\n",
+         never zero. A list or an object where a text should be is kept as its text.\n",
     );
     for stream in Stream::ALL {
         let schema = stream.schema();

@@ -347,14 +347,14 @@ impl<'a> Row<'a> {
         text.get(cell.range()).unwrap_or_default()
     }
 
-    /// A member's text, also that of a number or truth value; `None` if it is missing, or a list or
-    /// object.
+    /// A member's text, also that of a number or truth value, or of a list or object that stands
+    /// where a text should; `None` if it is missing.
     #[inline]
     pub(crate) fn text(self, column: usize) -> Option<&'a str> {
         let cell = self.cell(column);
         match cell.kind {
-            Kind::Missing | Kind::Nested | Kind::List => None,
-            Kind::Text | Kind::Unescaped | Kind::Bare => Some(self.slice(cell)),
+            Kind::Missing | Kind::List => None,
+            Kind::Text | Kind::Unescaped | Kind::Bare | Kind::Nested => Some(self.slice(cell)),
         }
     }
 
