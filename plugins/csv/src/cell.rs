@@ -316,7 +316,8 @@ fn below(word: u64, bound: u8) -> u64 {
     word.wrapping_sub(ONES * u64::from(bound)) & !word & (ONES << 7)
 }
 
-/// Characters that are not shown: those that Unicode calls default ignorable.
+/// Characters that are not shown: those that Unicode calls default ignorable, and
+/// the marks of annotations.
 fn is_ignorable(c: char) -> bool {
     matches!(
         c,
@@ -333,7 +334,7 @@ fn is_ignorable(c: char) -> bool {
             | '\u{fe00}'..='\u{fe0f}'
             | '\u{feff}'
             | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fff8}'
+            | '\u{fff0}'..='\u{fffb}'
             | '\u{1bca0}'..='\u{1bca3}'
             | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0000}'..='\u{e0fff}'
@@ -398,6 +399,7 @@ mod tests {
             (" \u{a0}=1", "\"' \u{a0}=1\""),
             ("\u{feff}\u{200b}@x", "\"'\u{feff}\u{200b}@x\""),
             ("\u{ff1d}1+1", "\"'\u{ff1d}1+1\""),
+            ("\u{fff9}\u{fffb}=1", "\"'\u{fff9}\u{fffb}=1\""),
             (
                 "\u{2060}\u{ad}\u{e0020}=1",
                 "\"'\u{2060}\u{ad}\u{e0020}=1\"",
