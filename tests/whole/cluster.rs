@@ -12,6 +12,15 @@ pub(crate) struct Cluster {
     standby: OwnServer,
 }
 
+/// How the server may be away for a while.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outage {
+    Stop,
+    Crash,
+    /// It accepts connections and does not answer.
+    Suspension,
+}
+
 fn connect(server: &OwnServer) -> Client {
     Client::connect(&server.url(), NoTls).unwrap()
 }
@@ -30,17 +39,21 @@ impl Cluster {
         self.primary.port
     }
 
-    /// Stops the server, or lets it crash.
-    pub(crate) fn stop(&mut self, is_crash: bool) {
-        if is_crash {
-            self.primary.kill();
-        } else {
-            self.primary.stop();
+    /// The server is away from now on.
+    pub(crate) fn interrupt(&mut self, how: Outage) {
+        match how {
+            Outage::Stop => self.primary.stop(),
+            Outage::Crash => self.primary.kill(),
+            Outage::Suspension => self.primary.suspend(true),
         }
     }
 
-    pub(crate) fn start_again(&mut self) {
-        self.primary.resume();
+    /// The server is back after an outage.
+    pub(crate) fn go_on(&mut self, how: Outage) {
+        match how {
+            Outage::Stop | Outage::Crash => self.primary.resume(),
+            Outage::Suspension => self.primary.suspend(false),
+        }
     }
 
     /// How many records of calls are in the journal.

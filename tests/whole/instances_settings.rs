@@ -296,13 +296,18 @@ async fn what_is_removed_from_the_configurations_is_gone_everywhere() {
     tokio::task::block_in_place(|| pair.drop_schema());
 }
 
-/// An instance that cannot use the library of an output says so, and the output runs again when
-/// that instance has stopped.
+/// An instance that cannot use the library of an output, or has an old password, says so, and the
+/// work goes on when that instance has stopped.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_that_one_instance_cannot_load_is_shown() {
+async fn what_one_instance_cannot_do_is_shown() {
     let pair = Pair::new("plugin").await;
     let library = pair.site.world.write("libcsv.so", "damaged");
-    pair.configure("one", &["acme"], &pair.csv("archive", &library));
+    let config = pair.configure("one", &["acme"], &pair.csv("archive", &library));
+    let text = std::fs::read_to_string(&config).unwrap();
+    let outdated = text.replace("acme.password", "outdated.password");
+    assert_ne!(outdated, text);
+    std::fs::write(&config, outdated).unwrap();
+    pair.site.world.write("outdated.password", "outdated");
     pair.configure("two", &["acme"], &pair.csv("archive", &plugin("csv")));
     let one = pair.start("one").await;
     one.until("it is down", async |one| {
@@ -311,6 +316,8 @@ async fn a_plugin_that_one_instance_cannot_load_is_shown() {
         metrics.count("callmeter_output_up", &[label]) == 1
             && metrics.sum("callmeter_output_up", &[label]) == 0.0
             && one.status().await.to_string().contains("libcsv.so")
+            && metrics.count("callmeter_up", &["account=\"acme\""]) == 1
+            && metrics.sum("callmeter_up", &["account=\"acme\""]) == 0.0
     })
     .await;
     let two = pair.start("two").await;
@@ -318,6 +325,7 @@ async fn a_plugin_that_one_instance_cannot_load_is_shown() {
     two.until("delivered", async |two| {
         let metrics = two.metrics().await;
         metrics.sum("callmeter_output_up", &["output=\"archive\""]) == 1.0
+            && metrics.sum("callmeter_up", &["account=\"acme\""]) == 1.0
             && metrics.sum("callmeter_output_records_delivered_total", &[]) > 0.0
     })
     .await;

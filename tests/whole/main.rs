@@ -16,6 +16,7 @@ mod goldens;
 mod hangs;
 mod history;
 mod hostile;
+mod idle;
 mod instances;
 mod instances_random;
 mod instances_settings;

@@ -285,7 +285,7 @@ impl App {
     ) -> Result<Self, Failure> {
         let reloader = shown.reloader;
         let config = reloader.config();
-        let mut supervisor = Supervisor::new(pipeline.app());
+        let mut supervisor = Supervisor::new(pipeline.app()).map_err(Failure::failed)?;
         let changes = supervisor
             .plan(&pipeline.part(config).accounts)
             .map_err(with_causes)?;

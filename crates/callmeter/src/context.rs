@@ -6,6 +6,7 @@ use callmeter_journal::{Journal, StoredBatch};
 use callmeter_meter::{ApplyError, Meter};
 use callmeter_plugin_host::Outputs;
 use callmeter_records::Stream;
+use tokio::sync::Notify;
 
 use crate::secret_redactor::SecretRedactor;
 use crate::selfmetrics::SelfMetrics;
@@ -25,6 +26,8 @@ pub struct AppContext {
     pub backfills: BackfillRequests,
     pub hosts: HostLimits,
     pub budgets: Budgets,
+    /// Notified when batches were appended to a journal that only this process uses.
+    pub appended: Arc<Notify>,
 }
 
 impl AppContext {
@@ -46,6 +49,7 @@ impl AppContext {
             backfills: BackfillRequests::default(),
             hosts: HostLimits::default(),
             budgets: Budgets::default(),
+            appended: Arc::default(),
         }
     }
 
@@ -60,6 +64,7 @@ impl AppContext {
         if batches.is_empty() || self.journal.is_shared() {
             return Ok(());
         }
+        self.appended.notify_one();
         self.meter.update(|ledger| {
             for batch in batches {
                 ledger.apply(batch.meta.seq.0, stream, &batch.records)?;

@@ -40,7 +40,11 @@ impl BatchLog for Journal {
         Ok(Self::backlog(self, output, stream)?)
     }
 
-    fn wait_beyond(&self, after: BatchSeq, time: Duration) -> BatchSeq {
-        Self::wait_beyond(self, after, time)
+    fn wait_beyond(&self, after: BatchSeq, time: Duration, ends: &dyn Fn() -> bool) -> BatchSeq {
+        Self::wait_beyond(self, after, time, ends)
+    }
+
+    fn wake(&self) {
+        Self::wake(self);
     }
 }

@@ -107,9 +107,20 @@ impl Journal {
         }
     }
 
-    /// Waits for a batch after `after`, but not longer than `timeout`. Returns the last batch.
-    pub fn wait_beyond(&self, after: BatchSeq, timeout: Duration) -> BatchSeq {
-        self.log.wait_beyond(after, timeout)
+    /// Waits for a batch after `after`, but not longer than `timeout`, and not after `ends` says
+    /// true. Returns the last batch.
+    pub fn wait_beyond(
+        &self,
+        after: BatchSeq,
+        timeout: Duration,
+        ends: impl Fn() -> bool,
+    ) -> BatchSeq {
+        self.log.wait_beyond(after, timeout, ends)
+    }
+
+    /// Lets those who wait for a batch look whether their wait ends.
+    pub fn wake(&self) {
+        self.log.wake();
     }
 
     /// How far an account has been read; nothing is known of a new one.
@@ -141,6 +152,17 @@ impl Journal {
     pub fn ingest_session(&self, account: &str, options: PollOptions) -> Result<IngestSession> {
         let memory = self.memories.get(&self.log, account)?;
         IngestSession::begin(self.log.clone(), memory, options)
+    }
+
+    /// Like [`Journal::ingest_session`], but never waits: `None` if something has to be loaded, or
+    /// a page of the account is open.
+    pub fn ingest_session_in_memory(
+        &self,
+        account: &str,
+        options: PollOptions,
+    ) -> Option<IngestSession> {
+        let memory = self.memories.get_in_memory(&self.log, account)?;
+        IngestSession::begin_in_memory(self.log.clone(), memory, options)
     }
 
     /// How many calls of an account have their exact id in memory, and how many bytes they take.

@@ -115,12 +115,17 @@ impl BatchLog for MemoryLog {
         })
     }
 
-    fn wait_beyond(&self, after: BatchSeq, time: Duration) -> BatchSeq {
+    fn wait_beyond(&self, after: BatchSeq, time: Duration, ends: &dyn Fn() -> bool) -> BatchSeq {
         let mut inner = self.lock();
-        if BatchSeq(inner.batches.len() as u64) <= after {
+        if BatchSeq(inner.batches.len() as u64) <= after && !ends() {
             let waited = self.appended.wait_timeout(inner, time);
             inner = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         BatchSeq(inner.batches.len() as u64)
+    }
+
+    fn wake(&self) {
+        let _inner = self.lock();
+        self.appended.notify_all();
     }
 }

@@ -1,6 +1,7 @@
 //! The outputs of a running callmeter: one thread each, and a watchdog over all of them.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,9 @@ use callmeter_records::BatchLog;
 
 /// Time between two checks of the watchdog while an output is in a call or may start one.
 const WATCH: Duration = Duration::from_millis(200);
-/// Time between two checks otherwise.
-const REST: Duration = Duration::from_secs(1);
+/// The longest time between two checks otherwise. A call that begins then is seen long before it
+/// takes too long.
+const REST: Duration = Duration::from_secs(5);
 /// How long an output whose instance was ended by force may take to notice.
 const AFTER_KILL: Duration = Duration::from_secs(2);
 /// The watchdog updates the backlog of an output that is in a call for longer than this.
@@ -47,8 +49,22 @@ pub enum StartError {
 pub struct Outputs {
     batches: Arc<dyn BatchLog>,
     known: Arc<Mutex<Known>>,
-    /// Dropping it ends the watchdog.
-    _alive: Arc<()>,
+    signals: Arc<Signals>,
+}
+
+/// What the watchdog is told.
+#[derive(Default)]
+struct Signals {
+    /// There is another output.
+    changed: AtomicBool,
+    /// It is to end.
+    ended: AtomicBool,
+}
+
+impl Signals {
+    fn any(&self) -> bool {
+        self.changed.load(Ordering::SeqCst) || self.ended.load(Ordering::SeqCst)
+    }
 }
 
 /// The outputs whose threads may be in a plugin. The watchdog watches all of them.
@@ -107,13 +123,13 @@ impl Outputs {
     /// Makes an empty set of outputs, which read from `batches`.
     pub fn new(batches: Arc<dyn BatchLog>) -> Result<Self, StartError> {
         let known = Arc::new(Mutex::new(Known::default()));
-        let alive = Arc::new(());
-        let (watched, log, ended) = (
+        let signals = Arc::new(Signals::default());
+        let (watched, log, told) = (
             Arc::clone(&known),
             Arc::clone(&batches),
-            Arc::downgrade(&alive),
+            Arc::clone(&signals),
         );
-        spawn("watchdog", move || watch(&ended, &watched, log.as_ref())).map_err(|source| {
+        spawn("watchdog", move || watch(&told, &watched, log.as_ref())).map_err(|source| {
             StartError::Thread {
                 output: "(watchdog)".to_owned(),
                 source,
@@ -122,7 +138,7 @@ impl Outputs {
         Ok(Self {
             batches,
             known,
-            _alive: alive,
+            signals,
         })
     }
 
@@ -164,6 +180,8 @@ impl Outputs {
             source,
         })?;
         lock(&self.known).aside.push(Arc::clone(&shared));
+        self.signals.changed.store(true, Ordering::SeqCst);
+        self.batches.wake();
         Ok(Prepared {
             shared,
             admitted: false,
@@ -228,6 +246,13 @@ impl Outputs {
     }
 }
 
+impl Drop for Outputs {
+    fn drop(&mut self) {
+        self.signals.ended.store(true, Ordering::SeqCst);
+        self.batches.wake();
+    }
+}
+
 impl std::fmt::Debug for Outputs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<_> = lock(&self.known)
@@ -287,16 +312,25 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<Joi
 }
 
 /// Tells the outputs about new batches, and watches for calls that do not return.
-fn watch(ended: &Weak<()>, known: &Mutex<Known>, batches: &dyn BatchLog) {
+fn watch(told: &Signals, known: &Mutex<Known>, batches: &dyn BatchLog) {
     let mut head = BatchSeq::START;
     let mut pace = WATCH;
-    while ended.strong_count() > 0 {
-        let last = batches.wait_beyond(head, pace);
-        pace = if last > head { WATCH } else { REST };
+    loop {
+        let last = batches.wait_beyond(head, pace, &|| told.any());
+        if told.ended.load(Ordering::SeqCst) {
+            return;
+        }
+        let is_changed = told.changed.swap(false, Ordering::SeqCst);
         let outputs: Vec<_> = {
             let mut known = lock(known);
             known.aside.retain(|shared| !shared.has_ended());
             known.running.iter().chain(&known.aside).cloned().collect()
+        };
+        let shortest = outputs.iter().map(|shared| shared.call_timeout() / 2).min();
+        pace = if last > head || is_changed {
+            WATCH
+        } else {
+            shortest.unwrap_or(REST).clamp(WATCH, REST)
         };
         for shared in outputs {
             if last > head {

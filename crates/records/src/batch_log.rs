@@ -25,9 +25,12 @@ pub trait BatchLog: Send + Sync + 'static {
     /// Returns what the output has yet to acknowledge of the stream.
     fn backlog(&self, output: &str, stream: Stream) -> Result<Backlog, BatchLogError>;
 
-    /// Waits until there is a batch of any stream after `after`, for at most `time`. Returns the
-    /// last batch of the log.
-    fn wait_beyond(&self, after: BatchSeq, time: Duration) -> BatchSeq;
+    /// Waits until there is a batch of any stream after `after` or `ends` says true, for at most
+    /// `time`. Returns the last batch of the log.
+    fn wait_beyond(&self, after: BatchSeq, time: Duration, ends: &dyn Fn() -> bool) -> BatchSeq;
+
+    /// Lets those who wait look whether their wait ends.
+    fn wake(&self);
 }
 
 /// The log cannot be read, or a cursor cannot be moved. The output tries again later.

@@ -60,7 +60,9 @@ pub const ALERTS: &[Alert] = alerts! {
         "held({Up}) == 0"
         "callmeter cannot read the account {{ $labels.account }}."
         "A poll of the account fails, or a day of its calls is unproven, for 15 minutes. New calls may not be counted."
-        fires ["{Up}{account=\"a\"}" "0x600"] quiet ["{Up}{account=\"a\"}" "1x600"];
+        fires ["{Up}{account=\"a\"}" "0x600"]
+        fires ["{Up}{account=\"a\", instance=\"one\"}" "1x600", "{JournalUp}{instance=\"one\"}" "1x500 0x100", "{Up}{account=\"a\", instance=\"two\"}" "_x510 0x90", "{JournalUp}{instance=\"two\"}" "1x600"]
+        quiet ["{Up}{account=\"a\"}" "1x600"];
     DataIncomplete warning "2h"
         "held({DaysIncomplete}) > 0"
         "{{ $value }} days of {{ $labels.account }} may miss calls."

@@ -71,7 +71,7 @@ pub(crate) fn file() -> Result<Value, UnknownFamily> {
         for (case, all, firing) in [("fires", alert.fires, 1), ("is quiet", alert.quiet, 0)] {
             for series in all {
                 tests.push(of_alert(alert, case, &inputs(series)?, firing));
-                if !is_of_instance(alert) {
+                if !is_of_instance(alert, series) {
                     let two = two_instances::of(series, minute(alert.minutes()) - DIED);
                     let case = format!("{case}, and an instance dies");
                     tests.push(of_alert(alert, &case, &inputs(&two)?, firing));
@@ -158,11 +158,13 @@ fn minute(minute: u32) -> usize {
     usize::try_from(minute).unwrap_or(usize::MAX)
 }
 
-/// Whether an alert is about an instance, and ends with it: its cases name instances.
-fn is_of_instance(alert: &Alert) -> bool {
-    !["one(", "held(", "increase("]
+/// Whether a case names instances, or its alert is about an instance, and ends with it.
+fn is_of_instance(alert: &Alert, series: &[(&str, &str)]) -> bool {
+    let is_named = series
         .iter()
-        .any(|of_journal| alert.expr.contains(of_journal))
+        .any(|(series, _)| series.contains("instance="));
+    let is_of_all = |of_all: &&str| alert.expr.contains(of_all);
+    is_named || !["one(", "held(", "increase("].iter().any(is_of_all)
 }
 
 fn inputs<S: AsRef<str>>(series: &[(S, S)]) -> Result<Vec<Value>, UnknownFamily> {

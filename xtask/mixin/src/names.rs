@@ -6,7 +6,8 @@
 //!
 //! Several instances may share a journal. `one(…)` stands for the value of one of them where all show
 //! the same, as they do of totals, and for the only value where one shows it. `held({Up})` stands for
-//! the state of what one instance works on, also while it moves to another one.
+//! the state of what one instance works on, also while it moves to another one. An instance that does not
+//! reach the journal may show a state that is another one's by now, so it is left out.
 
 use callmeter_meter::FamilyId;
 
@@ -31,7 +32,10 @@ pub fn expand(query: &str) -> Result<String, UnknownFamily> {
         format!("max without (instance) ({of})")
     });
     let query = &call(query, "held", &|of| {
-        format!("max without (instance) (last_over_time({of}[{MOVE}]))")
+        format!(
+            "max without (instance) (last_over_time({of}[{MOVE}]) \
+             unless on (job, instance) {{JournalUp}} == 0)"
+        )
     });
     let mut text = String::with_capacity(query.len() * 2);
     let mut rest = query.as_str();
@@ -151,7 +155,7 @@ mod tests {
         );
         assert_eq!(
             expand(r#"held({Up}{a="b"}) == 0"#).unwrap(),
-            r#"max without (instance) (last_over_time(callmeter_up{a="b"}[5m])) == 0"#
+            r#"max without (instance) (last_over_time(callmeter_up{a="b"}[5m]) unless on (job, instance) callmeter_journal_up == 0) == 0"#
         );
         let new = "(callmeter_calls_total{a=\"b\"} unless callmeter_calls_total{a=\"b\"} offset 1h and on (account, instance) callmeter_calls_total offset 1h)";
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use callmeter_error_chain::chain;
 use callmeter_journal::{BatchSeq, NewCharges, StoredBatch};
@@ -19,8 +19,8 @@ use crate::config::{Charging, Deck};
 use crate::context::AppContext;
 use crate::status::ChargingStatus;
 
-/// How long the thread waits for calls before it looks whether it has to stop.
-const WAIT: Duration = Duration::from_millis(500);
+/// How long the thread waits for calls before it looks at the file of its deck.
+const WAIT: Duration = Duration::from_secs(5);
 /// How long the thread waits after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
@@ -71,7 +71,7 @@ impl Engine {
         while !self.is_stopped() {
             match self.round() {
                 Ok(()) => {
-                    seen = self.app.journal.wait_beyond(seen, WAIT);
+                    seen = self.wait_beyond(seen, WAIT);
                 }
                 Err(error) => {
                     // Everything is read again: the journal says what is charged.
@@ -81,7 +81,7 @@ impl Engine {
                         warn!(charge = self.entry.name, reason, "calls wait to be charged");
                     }
                     self.said.wait = Some(reason);
-                    self.pause();
+                    self.wait_beyond(BatchSeq(u64::MAX), AFTER_FAILURE);
                 }
             }
         }
@@ -91,11 +91,10 @@ impl Engine {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    fn pause(&self) {
-        let end = Instant::now() + AFTER_FAILURE;
-        while !self.is_stopped() && Instant::now() < end {
-            std::thread::sleep(WAIT.min(AFTER_FAILURE));
-        }
+    /// Waits for a batch after `after`, unless the thread has to stop.
+    fn wait_beyond(&self, after: BatchSeq, time: Duration) -> BatchSeq {
+        let ends = || self.is_stopped();
+        self.app.journal.wait_beyond(after, time, ends)
     }
 
     /// Charges the calls that have come.

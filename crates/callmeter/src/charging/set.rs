@@ -82,6 +82,7 @@ fn stop(app: &AppContext, running: Vec<Running>) {
     for one in &running {
         one.stopped.store(true, Ordering::Relaxed);
     }
+    app.journal.wake();
     for one in running {
         // A panic in a thread was logged.
         let _ended = one.thread.join();

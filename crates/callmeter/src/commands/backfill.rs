@@ -230,6 +230,7 @@ fn app(
         backfills: BackfillRequests::default(),
         hosts: HostLimits::default(),
         budgets: Budgets::default(),
+        appended: Arc::default(),
     })
 }
 

@@ -22,9 +22,6 @@ use crate::status::Followed;
 /// How often the journal is asked for batches if nothing is heard of one. It then also shows that
 /// it can be reached.
 const ASK: Duration = Duration::from_secs(1);
-/// The program is not ready if it has not counted all batches for this long: it cannot reach the
-/// journal, or others append faster than it counts.
-const BEHIND: Duration = Duration::from_secs(30);
 
 /// The thread that counts.
 #[derive(Debug)]
@@ -114,7 +111,7 @@ impl Counting {
                 }
             }
             self.report(after, failure.as_deref());
-            self.app.journal.wait_beyond(after, ASK);
+            self.app.journal.wait_beyond(after, ASK, || false);
         }
     }
 
@@ -176,19 +173,13 @@ impl Counting {
     /// Reports how far the totals are. Called often also while there is much to count.
     fn report(&self, after: BatchSeq, failure: Option<&str>) {
         self.reported.set(Instant::now());
-        self.app.status.set_followed(Followed {
+        let status = &self.app.status;
+        let followed = Followed {
             lag_batches: self.app.journal.head().0.saturating_sub(after.0),
             complete_at: self.followed.get(),
-        });
-        self.show(failure, self.complete.get().elapsed() >= BEHIND);
-    }
-
-    fn show(&self, failure: Option<&str>, is_behind: bool) {
-        let app = &self.app;
-        app.status
-            .change_journal(|journal| journal.not_followed = failure.map(str::to_owned));
-        app.status.set_behind(is_behind);
-        app.metrics.ready.set(i64::from(app.status.is_ready()));
+        };
+        status.set_followed(followed, self.complete.get());
+        status.change_journal(|journal| journal.not_followed = failure.map(str::to_owned));
     }
 }
 

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use callmeter_journal::{BatchSeq, Hold, JOURNAL_LEASE, JournalError, RetentionPolicy};
 use jiff::Timestamp;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::context::AppContext;
 use crate::stop::Stop;
 use callmeter_error_chain::chain;
 
-/// The interval at which status and metrics are updated.
+/// The least time between two updates of status and metrics.
 const UPDATE: Duration = Duration::from_secs(2);
 /// The interval at which totals are stored. A start after a crash counts the batches since then.
 const SNAPSHOT: Duration = Duration::from_mins(5);
@@ -40,12 +40,15 @@ impl Keeper {
     }
 
     pub(super) async fn run(mut self, mut stop: Stop) {
-        let mut update = tokio::time::interval(UPDATE);
-        update.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let start = Instant::now();
         let mut next_snapshot = start + SNAPSHOT;
         let mut next_retention = start + FIRST_RETENTION;
-        while stop.unless_stopped(update.tick()).await.is_some() {
+        self = self.work(false, false).await;
+        loop {
+            let wait = self.wait_for_work(next_snapshot.min(next_retention));
+            if stop.unless_stopped(wait).await.is_none() {
+                break;
+            }
             let now = Instant::now();
             let snapshot = now >= next_snapshot;
             let retention = now >= next_retention;
@@ -59,6 +62,16 @@ impl Keeper {
         }
         // So that the next start has nothing to count.
         self.work(true, false).await;
+    }
+
+    /// Waits until batches were appended or something else is due.
+    async fn wait_for_work(&self, due: Instant) {
+        tokio::time::sleep(UPDATE).await;
+        // Others may append to a journal that is shared.
+        if !self.app.journal.is_shared() {
+            let appended = self.app.appended.notified();
+            let _either = tokio::time::timeout_at(due, appended).await;
+        }
     }
 
     /// Does what is due, on a thread for blocking work.
@@ -233,6 +246,38 @@ mod tests {
             .with_label_values(&[Stream::Billing.name()]);
         Keeper::new(app.clone(), Arc::new(Mutex::new(policy))).remove_old();
         assert_eq!(pruned.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_appended_is_shown_soon() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path().join("journal.db"), &Options::default()).unwrap();
+        let outputs = Outputs::new(Arc::new(journal.clone())).unwrap();
+        let app = AppContext::of(journal.clone(), Arc::new(outputs));
+        let (stop, stopped) = crate::stop::stop();
+        let running = tokio::spawn(Keeper::new(app.clone(), Arc::default()).run(stopped));
+        for time in 1..4 {
+            let billing = Billing {
+                currency: Some(["EUR", "USD"][time % 2]),
+                ..Billing::default()
+            };
+            let observed_at = i64::try_from(time).unwrap();
+            let changes = journal
+                .record_billing("pbx", observed_at, &billing)
+                .unwrap();
+            app.count(Stream::Billing, changes.batch.as_slice())
+                .unwrap();
+            let head = journal.head().0;
+            assert_eq!(head, u64::try_from(time).unwrap());
+            let shown = async {
+                while app.status.status().journal.last_batch < head {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            };
+            tokio::time::timeout(UPDATE * 2, shown).await.unwrap();
+        }
+        stop.stop();
+        running.await.unwrap();
     }
 
     /// Of the instances that share a journal, the one that has the lease stores the totals.

@@ -88,6 +88,7 @@ impl Pipeline {
             backfills: BackfillRequests::default(),
             hosts: HostLimits::default(),
             budgets: Budgets::default(),
+            appended: Arc::default(),
         };
         let retention = Arc::new(Mutex::new(RetentionPolicy::default()));
         let (stop_keeper, stopped) = stop();

@@ -185,10 +185,11 @@ mod tests {
                 work(WorkKind::Journal, "journal", Held::Here),
             ],
         );
-        status.set_followed(Followed {
+        let followed = Followed {
             lag_batches: 7,
             complete_at: Some(Timestamp::from_millisecond(2_500).unwrap()),
-        });
+        };
+        status.set_followed(followed, std::time::Instant::now());
         insta::assert_snapshot!(samples(&metrics), @r#"
         callmeter_instances 2
         callmeter_journal_followed_timestamp_seconds 2.5

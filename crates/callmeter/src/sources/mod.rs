@@ -1,8 +1,9 @@
 //! The sources of records: the accounts at HostedSuite and PortSIP. Each account is polled by its
 //! own tasks, which neither delay nor stop those of another account.
 //!
-//! `Supervisor` starts and stops accounts, `runner` polls one task at its `schedule`. What is
-//! requested from an API, and what happens to the response, is in `hostedsuite` and `portsip`.
+//! `Supervisor` starts and stops accounts, `runner` polls one task at its `schedule`, all on the
+//! thread of `poll_runtime`. What is requested from an API, and what happens to the response, is in
+//! `hostedsuite` and `portsip`.
 
 mod account;
 mod blocking;
@@ -12,6 +13,7 @@ mod host_limits;
 mod hostedsuite;
 mod login_backoff;
 mod poll;
+mod poll_runtime;
 mod polls;
 mod portsip;
 mod runner;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::account::PreparedAccount;
+use super::poll_runtime::PollRuntime;
 use crate::config::Account;
 use crate::context::AppContext;
 use crate::stop::{StopSender, stop};
@@ -18,6 +19,7 @@ use crate::stop::{StopSender, stop};
 pub struct Supervisor {
     app: AppContext,
     running: BTreeMap<String, RunningAccount>,
+    runtime: PollRuntime,
 }
 
 #[derive(Debug)]
@@ -46,11 +48,15 @@ pub struct Changes {
 
 impl Supervisor {
     /// A supervisor of no accounts.
-    pub fn new(app: AppContext) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// If the system refuses to create a thread.
+    pub fn new(app: AppContext) -> std::io::Result<Self> {
+        Ok(Self {
             app,
             running: BTreeMap::new(),
-        }
+            runtime: PollRuntime::start()?,
+        })
     }
 
     /// What has to start and stop so that exactly these accounts are polled.
@@ -117,7 +123,9 @@ impl Supervisor {
             let config = prepared.config().clone();
             let (sender, listener) = stop();
             let mut polls = JoinSet::new();
-            prepared.start(&self.app, (index, accounts), &listener, &mut polls);
+            self.runtime.enter(|| {
+                prepared.start(&self.app, (index, accounts), &listener, &mut polls);
+            });
             info!(
                 account = name,
                 api = config.api.kind().label(),

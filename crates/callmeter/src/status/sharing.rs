@@ -10,6 +10,10 @@ use serde::Serialize;
 use super::json::optional_time;
 use super::work_state::WorkState;
 
+/// An instance is not ready if its totals have not had everything for this long: it cannot reach the
+/// journal, the server does not answer, or others append faster than it counts.
+const BEHIND: Duration = Duration::from_secs(30);
+
 /// What an instance works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -151,6 +155,8 @@ pub(super) struct Sharing {
     status: SharingStatus,
     /// When the last round that succeeded ended.
     known: Option<Instant>,
+    /// When the totals had everything; the start, before that.
+    complete: Instant,
 }
 
 impl Sharing {
@@ -167,6 +173,7 @@ impl Sharing {
                 rounds_failed: 0,
             },
             known: None,
+            complete: Instant::now(),
         }
     }
 
@@ -185,8 +192,15 @@ impl Sharing {
         self.status.rounds_failed += 1;
     }
 
-    pub(super) fn followed(&mut self, followed: Followed) {
+    pub(super) fn followed(&mut self, followed: Followed, complete: Instant) {
         self.status.followed = followed;
+        self.complete = complete;
+    }
+
+    /// Whether the totals may be far behind the journal. The time decides, so that it is known also
+    /// while the server does not answer.
+    pub(super) fn is_behind(&self) -> bool {
+        self.complete.elapsed() >= BEHIND
     }
 
     /// What is known now. When no round has succeeded for the time of a lease, others may work on
@@ -199,6 +213,10 @@ impl Sharing {
         let mut status = self.status.clone();
         if age.is_none_or(|age| age >= InstanceOptions::LEASE) {
             status.instances.clear();
+            if age.is_some() {
+                let silent = || "the server does not answer".to_owned();
+                status.error.get_or_insert_with(silent);
+            }
             for work in &mut status.work {
                 (work.held, work.instance, work.state) = (Held::Unknown, None, None);
             }
@@ -235,10 +253,17 @@ mod tests {
         let old = sharing.status_after(Some(InstanceOptions::LEASE));
         assert!(old.instances.is_empty() && old.polled_elsewhere().is_empty());
         assert_eq!(old.work[0].held, Held::Unknown);
+        assert_eq!(old.error.as_deref(), Some("no connection"));
         assert_eq!(old.count(WorkKind::Account, Held::Unknown), 1);
         sharing.round(vec!["one".to_owned()], Vec::new());
         let status = sharing.status();
         assert!(status.is_reached());
         assert_eq!((status.rounds_ok, status.rounds_failed), (2, 1));
+        // A round that has not ended for long.
+        let silent = sharing.status_after(Some(InstanceOptions::LEASE));
+        assert_eq!(silent.error.as_deref(), Some("the server does not answer"));
+        assert!(!sharing.is_behind());
+        sharing.complete = Instant::now().checked_sub(BEHIND).unwrap();
+        assert!(sharing.is_behind());
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use callmeter_meter::Meter;
 use callmeter_plugin_host::Outputs;
@@ -28,14 +29,18 @@ pub struct StatusStore {
 #[derive(Debug)]
 struct Inner {
     ready: bool,
-    /// Whether the totals may be far behind the journal.
-    behind: bool,
     config: ConfigStatus,
     journal: JournalStatus,
     /// By the name of the entry.
     charges: BTreeMap<String, ChargingStatus>,
     /// `None` if the journal is a file.
     sharing: Option<Sharing>,
+}
+
+impl Inner {
+    fn is_ready(&self) -> bool {
+        self.ready && !self.sharing.as_ref().is_some_and(Sharing::is_behind)
+    }
 }
 
 impl StatusStore {
@@ -52,7 +57,6 @@ impl StatusStore {
             outputs: OnceLock::new(),
             inner: Mutex::new(Inner {
                 ready: false,
-                behind: false,
                 config: ConfigStatus {
                     file: config_file.display().to_string(),
                     loaded: None,
@@ -79,7 +83,7 @@ impl StatusStore {
         Status {
             now: Timestamp::now(),
             started: self.started,
-            ready: inner.ready && !inner.behind,
+            ready: inner.is_ready(),
             versions: Versions {
                 callmeter: crate::build::VERSION,
                 revision: crate::build::REVISION,
@@ -102,8 +106,7 @@ impl StatusStore {
 
     /// Whether the program is ready.
     pub fn is_ready(&self) -> bool {
-        let inner = self.inner();
-        inner.ready && !inner.behind
+        self.inner().is_ready()
     }
 
     /// When the program started.
@@ -114,11 +117,6 @@ impl StatusStore {
     /// Sets whether the program is ready.
     pub fn set_ready(&self, ready: bool) {
         self.inner().ready = ready;
-    }
-
-    /// Sets whether the totals may be far behind the journal. Then the program is not ready.
-    pub fn set_behind(&self, behind: bool) {
-        self.inner().behind = behind;
     }
 
     /// Records that a configuration was loaded.
@@ -183,9 +181,9 @@ impl StatusStore {
         self.change_sharing(|sharing| sharing.failed(error));
     }
 
-    /// Reports how far the totals follow the journal.
-    pub fn set_followed(&self, followed: Followed) {
-        self.change_sharing(|sharing| sharing.followed(followed));
+    /// Reports how far the totals follow the journal, and when they had everything.
+    pub fn set_followed(&self, followed: Followed, complete: Instant) {
+        self.change_sharing(|sharing| sharing.followed(followed, complete));
     }
 
     fn change_sharing(&self, change: impl FnOnce(&mut Sharing)) {

@@ -131,6 +131,9 @@ pub(super) async fn scrape(
         created_lines: state.created_lines,
         process_start: Some(started.as_microsecond()),
     };
+    // It may have ceased to be ready by time alone.
+    let ready = &state.metrics.ready;
+    ready.set(state.status.is_ready().into());
     let registry = state.metrics.registry.gather();
     let exposition = Exposition::new(state.meter.snapshot(), registry, negotiated.format, options);
     let chunks = match Compressed::new(exposition, coding) {

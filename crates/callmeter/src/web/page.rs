@@ -35,7 +35,24 @@ impl Mark {
 pub(super) fn render(status: &Status, telemetry_path: &str) -> String {
     let now = status.now;
     let sharing = status.sharing.as_ref();
-    let has_elsewhere = |kind| sharing.is_some_and(|one| one.not_here(kind).next().is_some());
+    let elsewhere = |kind| {
+        let here: Vec<&str> = match kind {
+            WorkKind::Account => status
+                .accounts
+                .iter()
+                .map(|one| one.name.as_str())
+                .collect(),
+            WorkKind::Charges => status
+                .charges
+                .iter()
+                .map(|one| one.account.as_str())
+                .collect(),
+            WorkKind::Output => status.outputs.iter().map(|one| one.name.as_str()).collect(),
+            WorkKind::Journal => Vec::new(),
+        };
+        elsewhere(sharing, kind, &here, now)
+    };
+    let (accounts, outputs) = (elsewhere(WorkKind::Account), elsewhere(WorkKind::Output));
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -63,20 +80,20 @@ pub(super) fn render(status: &Status, telemetry_path: &str) -> String {
                     (config(status))
                     section {
                         h2 { "Accounts" }
-                        @if status.accounts.is_empty() && !has_elsewhere(WorkKind::Account) {
+                        @if status.accounts.is_empty() && accounts.0.is_empty() {
                             p.none { "No account is configured." }
                         }
                         @for account in &status.accounts { (account_card(account, now)) }
-                        (elsewhere(sharing, WorkKind::Account, now))
+                        (accounts)
                     }
-                    (charges(&status.charges, &elsewhere(sharing, WorkKind::Charges, now)))
+                    (charges(&status.charges, &elsewhere(WorkKind::Charges)))
                     section {
                         h2 { "Outputs" }
-                        @if status.outputs.is_empty() && !has_elsewhere(WorkKind::Output) {
+                        @if status.outputs.is_empty() && outputs.0.is_empty() {
                             p.none { "No output is configured: records stay in the journal." }
                         }
                         @for output in &status.outputs { (output_card(output, now)) }
-                        (elsewhere(sharing, WorkKind::Output, now))
+                        (outputs)
                     }
                     @if let Some(sharing) = sharing { (instances(sharing, now)) }
                     (journal(status))

@@ -75,11 +75,17 @@ pub(super) fn instances(sharing: &SharingStatus, now: Timestamp) -> Markup {
     }
 }
 
-/// What of a kind other instances work on, or nobody.
-pub(super) fn elsewhere(sharing: Option<&SharingStatus>, kind: WorkKind, now: Timestamp) -> Markup {
-    let work: Vec<&WorkStatus> = sharing
-        .into_iter()
-        .flat_map(|one| one.not_here(kind))
+/// What of a kind other instances work on, or nobody. `here` are the names of what is shown with all
+/// its details: this instance may still do what it does not hold for certain.
+pub(super) fn elsewhere(
+    sharing: Option<&SharingStatus>,
+    kind: WorkKind,
+    here: &[&str],
+    now: Timestamp,
+) -> Markup {
+    let work = sharing.into_iter().flat_map(|one| one.not_here(kind));
+    let work: Vec<&WorkStatus> = work
+        .filter(|one| one.held != Held::Unknown || !here.contains(&one.name.as_str()))
         .collect();
     let (title, what) = match kind {
         WorkKind::Account => ("Not polled by this instance", "Account"),
@@ -226,7 +232,7 @@ mod tests {
     fn page(sharing: &SharingStatus) -> String {
         let now = at("2026-08-06T12:00:30Z");
         let shown = [WorkKind::Account, WorkKind::Charges, WorkKind::Output];
-        let tables = shown.map(|kind| elsewhere(Some(sharing), kind, now).into_string());
+        let tables = shown.map(|kind| elsewhere(Some(sharing), kind, &["acme"], now).into_string());
         format!(
             "{}{}",
             instances(sharing, now).into_string(),
@@ -251,6 +257,7 @@ mod tests {
         }
         let shown = page(&lost);
         assert!(shown.contains("The journal was last reached"), "{shown}");
+        assert!(shown.contains(">beta<") && !shown.contains(">acme<"));
         assert!(shown.contains("cannot connect") && shown.contains("is not known"));
         assert!(
             !shown.contains("b.example") && !shown.contains("works") && shown.contains("unknown")

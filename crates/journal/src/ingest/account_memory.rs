@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::error::Result;
 use crate::ingest::known_ids::{KnownCall, KnownIds};
@@ -85,13 +85,30 @@ impl AccountMemories {
         let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fence = log.fence(|| log.leases().lease_of(account));
         if let Some(memory) = memories.get(account)
-            && (fence == Fence::Open || *memory.fence == fence)
+            && memory.is_under(&fence)
         {
             return Ok(Arc::clone(memory));
         }
         let memory = Arc::new(SharedMemory::new(log.writer().account(account)?, fence));
         memories.insert(account.to_owned(), Arc::clone(&memory));
         Ok(memory)
+    }
+
+    /// Like [`AccountMemories::get`], but never waits: `None` if the account's row has to be read,
+    /// or another thread reads one.
+    pub(crate) fn get_in_memory(
+        &self,
+        log: &SharedLog,
+        account: &str,
+    ) -> Option<Arc<SharedMemory>> {
+        let memories = match self.0.try_lock() {
+            Ok(memories) => memories,
+            Err(TryLockError::Poisoned(memories)) => memories.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let fence = log.fence(|| log.leases().lease_of(account));
+        let memory = memories.get(account)?;
+        memory.is_under(&fence).then(|| Arc::clone(memory))
     }
 
     /// Frees the memory of an account, whose lease has changed hands.
@@ -113,6 +130,11 @@ impl AccountMemories {
 }
 
 impl SharedMemory {
+    /// Whether it is what this process may work with now.
+    fn is_under(&self, fence: &Fence) -> bool {
+        *fence == Fence::Open || *self.fence == *fence
+    }
+
     fn new(row: AccountRow, fence: Fence) -> Self {
         let fence = Arc::new(fence);
         Self {

@@ -58,10 +58,36 @@ impl IngestSession {
         memory: Arc<SharedMemory>,
         options: PollOptions,
     ) -> Result<Self> {
+        let state = memory.lock().row.state;
+        let mut poll = Self::new(log, memory, state, options);
+        // Loads the known ids now; otherwise the first page would, while its body waits in memory.
+        poll.page(0..0, 0)?;
+        Ok(poll)
+    }
+
+    /// Like [`IngestSession::begin`], but never waits: `None` if another page is open, or if ids
+    /// have to be loaded.
+    pub(crate) fn begin_in_memory(
+        log: SharedLog,
+        memory: Arc<SharedMemory>,
+        options: PollOptions,
+    ) -> Option<Self> {
+        let state = memory.try_lock()?.row.state;
+        let mut poll = Self::new(log, memory, state, options);
+        poll.page_in_memory(0..0, 0)?;
+        Some(poll)
+    }
+
+    fn new(
+        log: SharedLog,
+        memory: Arc<SharedMemory>,
+        state: AccountState,
+        options: PollOptions,
+    ) -> Self {
         let days = day_of(options.range.start).saturating_sub(1)
             ..=day_of(options.range.end).saturating_add(1);
-        let watermark = Watermark::new(memory.lock().row.state, &options);
-        let mut poll = Self {
+        let watermark = Watermark::new(state, &options);
+        Self {
             memory,
             pages: Pages {
                 log,
@@ -72,10 +98,7 @@ impl IngestSession {
                 last_rows: 0,
                 hasher: FieldHasher::new(),
             },
-        };
-        // Loads the known ids now; otherwise the first page would, while its body waits in memory.
-        poll.page(0..0, 0)?;
-        Ok(poll)
+        }
     }
 
     /// The account's state as it is stored.
@@ -165,6 +188,30 @@ mod tests {
     use crate::journal::{Journal, Options};
     use crate::log::keys::{CallKey, RowAddress};
     use crate::maintenance::retention::RetentionPolicy;
+
+    #[test]
+    fn a_poll_begins_at_once_if_it_needs_nothing_from_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path().join("journal.db"), &Options::default()).unwrap();
+        let options = |range| PollOptions {
+            purpose: Purpose::Tail,
+            range,
+            settle: std::time::Duration::ZERO,
+        };
+        let day = 86_400_000_000;
+        let begin = |range| journal.ingest_session_in_memory("acme", options(range));
+        assert!(begin(5 * day..6 * day).is_none(), "nothing is known of it");
+        let mut first = journal
+            .ingest_session("acme", options(5 * day..6 * day))
+            .unwrap();
+        assert!(begin(0..6 * day).is_none(), "earlier ids are not loaded");
+        let mut second = begin(5 * day..6 * day).unwrap();
+        let page = first.page(0..day, day).unwrap();
+        assert!(second.page_in_memory(0..day, day).is_none());
+        assert!(begin(5 * day..6 * day).is_none(), "a page is open");
+        drop(page);
+        assert!(begin(5 * day..6 * day).is_some());
+    }
 
     /// No two ids with the same hash are available, so the test adds an entry under the hash of
     /// another id.

@@ -111,11 +111,16 @@ impl SharedLog {
         *relock(&self.0.head)
     }
 
-    /// Waits for a batch after `after`, but not longer than `timeout`. Returns the last batch.
-    pub(crate) fn wait_beyond(&self, after: BatchSeq, timeout: Duration) -> BatchSeq {
+    /// See [`Journal::wait_beyond`](crate::Journal::wait_beyond).
+    pub(crate) fn wait_beyond(
+        &self,
+        after: BatchSeq,
+        timeout: Duration,
+        ends: impl Fn() -> bool,
+    ) -> BatchSeq {
         let deadline = Instant::now() + timeout;
         let mut head = relock(&self.0.head);
-        while *head <= after {
+        while *head <= after && !ends() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -128,6 +133,13 @@ impl SharedLog {
                 .0;
         }
         *head
+    }
+
+    /// See [`Journal::wake`](crate::Journal::wake).
+    pub(crate) fn wake(&self) {
+        // Locked, so that nobody is between the look at `ends` and the wait.
+        let _head = relock(&self.0.head);
+        self.0.appended.notify_all();
     }
 
     /// What this process knows of its leases.

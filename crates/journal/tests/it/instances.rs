@@ -39,7 +39,7 @@ fn instances_append_one_after_the_other() {
     // Both find all batches, whoever appended them, with the same ids.
     let read = |journal: &Journal| {
         assert_eq!(
-            journal.wait_beyond(BatchSeq(5), Duration::from_mins(1)),
+            journal.wait_beyond(BatchSeq(5), Duration::from_mins(1), || false),
             BatchSeq(6)
         );
         let mut after = BatchSeq::START;
@@ -75,7 +75,8 @@ fn who_waits_is_woken_by_another_instance() {
     let place = place();
     let (one, two) = (place.open(), place.open());
     thread::scope(|scope| {
-        let waits = scope.spawn(|| two.wait_beyond(BatchSeq::START, Duration::from_mins(2)));
+        let waits =
+            scope.spawn(|| two.wait_beyond(BatchSeq::START, Duration::from_mins(2), || false));
         append(&one, "acme", "a");
         assert_eq!(waits.join().unwrap(), BatchSeq(1));
     });
@@ -100,7 +101,7 @@ fn who_waits_is_woken_also_after_a_cut() {
         proxy.cut();
         let seq = append(&journal, "acme", &format!("call {number}"));
         assert_eq!(
-            follower.wait_beyond(BatchSeq(number - 1), Duration::from_mins(2)),
+            follower.wait_beyond(BatchSeq(number - 1), Duration::from_mins(2), || false),
             seq
         );
     }

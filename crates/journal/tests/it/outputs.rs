@@ -1,5 +1,7 @@
 //! Cursors and backlogs of outputs.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use callmeter_journal::{Backlog, BatchSeq, Journal, JournalError, Options, Start};
@@ -173,14 +175,24 @@ fn who_waits_is_woken_by_an_append() {
     let place = Place::new();
     let journal = place.open();
     assert_eq!(
-        journal.wait_beyond(BatchSeq::START, Duration::from_millis(1)),
+        journal.wait_beyond(BatchSeq::START, Duration::from_millis(1), || false),
         BatchSeq::START
     );
     let waiter = std::thread::spawn({
         let journal = journal.clone();
-        move || journal.wait_beyond(BatchSeq::START, Duration::from_mins(1))
+        move || journal.wait_beyond(BatchSeq::START, Duration::from_mins(1), || false)
     });
     poll_page(&journal, NOON, &[call("a")]);
+    assert_eq!(waiter.join().unwrap(), BatchSeq(1));
+    // Also by what ends its wait.
+    let ended = Arc::new(AtomicBool::new(false));
+    let waiter = std::thread::spawn({
+        let (journal, ended) = (journal.clone(), Arc::clone(&ended));
+        let ends = move || ended.load(Ordering::SeqCst);
+        move || journal.wait_beyond(BatchSeq(1), Duration::from_hours(1), ends)
+    });
+    ended.store(true, Ordering::SeqCst);
+    journal.wake();
     assert_eq!(waiter.join().unwrap(), BatchSeq(1));
 }
 

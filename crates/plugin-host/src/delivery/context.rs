@@ -43,7 +43,7 @@ impl Context {
         self.shared.pause(wait)
     }
 
-    pub(super) fn update_backlog(&self) {
-        self.shared.update_backlog(self.batches.as_ref());
+    pub(super) fn update_backlog(&self) -> bool {
+        self.shared.update_backlog(self.batches.as_ref())
     }
 }

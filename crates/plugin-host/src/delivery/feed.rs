@@ -11,7 +11,7 @@ use crate::dead_letters::{DeadLetter, DeadLetterError, DeadLetters, Listing};
 use callmeter_records::{BatchLog, BatchLogError};
 
 /// Time between two checks of the directory of replays.
-const LOOK_FOR_REPLAYS: Duration = Duration::from_secs(2);
+const LOOK_FOR_REPLAYS: Duration = Duration::from_secs(5);
 
 /// The number of failures that are remembered as reported; later ones are not reported.
 const MAX_REPORTED: usize = 1000;

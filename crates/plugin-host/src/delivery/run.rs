@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::session::{Session, StopReason};
 
 /// How long an output without work sleeps unless it is notified.
-const IDLE: Duration = Duration::from_secs(2);
+const IDLE: Duration = Duration::from_secs(5);
 
 impl Session<'_> {
     /// Feeds the instance until it fails or the output is to stop.
@@ -45,7 +45,10 @@ impl Session<'_> {
             }
         }
         if self.window.is_empty() {
-            context.update_backlog();
+            // Without a batch since then, an output that waited for nothing still does.
+            if self.backlog_read_at != Some(notified) || !shared.is_caught_up() {
+                self.backlog_read_at = context.update_backlog().then_some(notified);
+            }
             shared.wait_for_notify(notified, IDLE);
             return Ok(());
         }

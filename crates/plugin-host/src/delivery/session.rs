@@ -52,6 +52,8 @@ pub(super) struct Session<'a> {
     pub(super) accepted: u64,
     /// The number of the last batch that is durable.
     pub(super) durable: u64,
+    /// The notifications before the backlog was read while there was nothing to do.
+    pub(super) backlog_read_at: Option<u64>,
     /// Undefined statuses in a row.
     unknown_answers: u32,
 }
@@ -72,6 +74,7 @@ impl<'a> Session<'a> {
             seq: 0,
             accepted: 0,
             durable: 0,
+            backlog_read_at: None,
             unknown_answers: 0,
         }
     }

@@ -189,20 +189,40 @@ impl Shared {
         }
     }
 
-    /// Reads from the journal what the output has yet to acknowledge.
-    pub(crate) fn update_backlog(&self, batches: &dyn BatchLog) {
+    /// Reads from the journal what the output has yet to acknowledge. Returns whether that could be
+    /// read.
+    pub(crate) fn update_backlog(&self, batches: &dyn BatchLog) -> bool {
         let streams: Vec<_> = self
             .lock()
             .streams
             .iter()
             .map(|status| status.stream)
             .collect();
+        let mut is_read = true;
         for stream in streams {
             match batches.backlog(&self.name, stream) {
                 Ok(backlog) => self.update_stream(stream, |status| status.backlog = backlog),
-                Err(error) => tracing::debug!(output = self.name, "{error}"),
+                Err(error) => {
+                    is_read = false;
+                    tracing::debug!(output = self.name, "{error}");
+                }
             }
         }
+        is_read
+    }
+
+    /// Whether the journal had nothing for the output when it was read last.
+    pub(crate) fn is_caught_up(&self) -> bool {
+        let inner = self.lock();
+        inner
+            .streams
+            .iter()
+            .all(|status| status.backlog.records == 0)
+    }
+
+    /// How long a call may take before it is asked to return.
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.limits.call_timeout
     }
 
     /// Whether a plugin call has been in progress for this long.

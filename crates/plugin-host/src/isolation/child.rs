@@ -82,7 +82,7 @@ fn serve() -> io::Result<()> {
                 attempt,
                 stream,
             } => {
-                let answer = match (Stream::from_code(stream), protocol::decode(&bytes)) {
+                let answer = match (Stream::from_code(stream), protocol::decode(bytes)) {
                     (Some(stream), Ok(records)) => instance.write(&BatchRequest {
                         seq,
                         id,

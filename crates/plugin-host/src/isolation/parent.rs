@@ -25,6 +25,9 @@ use crate::status::{OWN_PROCESS, PluginIdentity};
 /// A longer line of standard error is logged in pieces.
 const MAX_LINE: u64 = 8 * 1024;
 const OTHER_ANSWER: &str = "the plugin's process gave another answer than it was asked for";
+/// Room for requests on the way to a child, in bytes: the most that every user may have. A batch of
+/// a thousand calls fits, so that neither process waits for the other while it is handed over.
+const PIPE_SIZE: usize = 1 << 20;
 /// How long a child that closed its output may take to end.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
@@ -203,6 +206,8 @@ impl ChildSink {
         let (Some(requests), Some(replies), Some(errors)) = pipes else {
             return Err("the plugin's process has no pipes".to_owned());
         };
+        // The system may not allow it: then a batch goes through in more, smaller parts.
+        let _size = rustix::pipe::fcntl_setpipe_size(&requests, PIPE_SIZE);
         let log = Arc::new(line_limit::plugin_log(output));
         let errors_log = Arc::clone(&log);
         std::thread::Builder::new()

@@ -4,7 +4,8 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use arrow_array::RecordBatch;
-use arrow_ipc::reader::StreamReader;
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::writer::StreamWriter;
 use callmeter_plugin_abi::{ErrorBox, Status};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -15,6 +16,10 @@ use crate::status::PluginIdentity;
 
 /// A frame larger than this is a fault.
 const MAX_FRAME: u32 = 1 << 30;
+
+/// Memory for a frame is taken in such steps as its bytes arrive, so that a false length costs
+/// little. A batch of a thousand calls takes one.
+const STEP: usize = 1 << 20;
 
 /// A request to a child.
 #[derive(Debug, Serialize, Deserialize)]
@@ -158,11 +163,12 @@ fn body(from: &mut impl Read, length: u32) -> io::Result<Vec<u8>> {
             "the frame is too large",
         ));
     }
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
     let mut bytes = Vec::new();
-    // Grows as bytes arrive, so that a false length costs nothing.
-    from.take(length.into()).read_to_end(&mut bytes)?;
-    if bytes.len() < usize::try_from(length).unwrap_or(usize::MAX) {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+    while bytes.len() < length {
+        let received = bytes.len();
+        bytes.resize(length.min(received + STEP), 0);
+        from.read_exact(bytes.get_mut(received..).unwrap_or_default())?;
     }
     Ok(bytes)
 }
@@ -178,18 +184,43 @@ pub(crate) fn encode(
     writer.finish()
 }
 
-/// Decodes what [`encode`] wrote.
-pub(crate) fn decode(bytes: &[u8]) -> Result<RecordBatch, String> {
-    let mut reader = StreamReader::try_new(bytes, None).map_err(|error| error.to_string())?;
-    match reader.next() {
-        Some(records) => records.map_err(|error| error.to_string()),
-        None => Err("there is no batch".to_owned()),
+/// Decodes what [`encode`] wrote. The batch uses the memory of the bytes.
+pub(crate) fn decode(bytes: Vec<u8>) -> Result<RecordBatch, String> {
+    let mut bytes = Buffer::from(bytes);
+    match StreamDecoder::new().decode(&mut bytes) {
+        Ok(Some(records)) => Ok(records),
+        Ok(None) => Err("there is no batch".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Reply, Request, receive, send};
+    use std::sync::Arc;
+
+    use arrow_array::{Int64Array, RecordBatch, StringArray};
+
+    use super::{Reply, Request, STEP, decode, encode, receive, send};
+
+    #[test]
+    fn a_batch_leads_back() {
+        let texts: StringArray = (0..50_000).map(|n| Some("x".repeat(n % 60))).collect();
+        let numbers: Int64Array = (0..50_000).map(|n| (n % 7 > 0).then_some(n)).collect();
+        let columns = [
+            ("text", Arc::new(texts) as Arc<dyn arrow_array::Array>),
+            ("number", Arc::new(numbers)),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let (mut encoded, mut wire) = (Vec::new(), Vec::new());
+        encode(&batch, &mut encoded).unwrap();
+        assert!(encoded.len() > STEP);
+        send(&mut wire, &Request::Close, &encoded).unwrap();
+        let (_, received) = receive::<Request>(&mut wire.as_slice()).unwrap().unwrap();
+        assert_eq!(decode(received).unwrap(), batch);
+        for cut in [0, 1, 100, 1_000, encoded.len() / 2] {
+            assert!(decode(encoded[..cut].to_vec()).is_err(), "{cut}");
+        }
+    }
 
     #[test]
     fn frames_lead_back() {

@@ -12,7 +12,7 @@ use callmeter_plugin_host::Outputs;
 use callmeter_records::{BatchSeq, Call, Reading, Stream};
 use jiff::Timestamp;
 
-use super::{BEHIND, Counting, Follower};
+use super::{Counting, Follower};
 use crate::context::AppContext;
 use crate::pipeline::restore;
 use crate::pipeline::test_server::Schema;
@@ -227,21 +227,28 @@ fn what_is_not_followed_is_shown() {
     let journal = Journal::open(dir.path().join("journal.db"), &Options::default()).unwrap();
     let counting = counting(&journal);
     let status = &counting.app.status;
+    status.share("one".to_owned());
     status.set_ready(true);
-    counting.show(Some("the server cannot be reached"), false);
+    let report = |failure| counting.report(BatchSeq::START, failure);
+    report(Some("the server cannot be reached"));
     let shown = status.status();
     assert!(shown.ready);
     assert_eq!(
         shown.journal.not_followed.as_deref(),
         Some("the server cannot be reached")
     );
-    counting.show(Some("the server cannot be reached"), true);
+    counting.complete.set(long_ago());
+    report(Some("the server cannot be reached"));
     assert!(!status.is_ready() && !status.status().ready);
-    assert_eq!(counting.app.metrics.ready.get(), 0);
-    counting.show(None, false);
+    counting.complete.set(Instant::now());
+    report(None);
     assert!(status.is_ready());
     assert_eq!(status.status().journal.not_followed, None);
-    assert_eq!(counting.app.metrics.ready.get(), 1);
+}
+
+/// Longer ago than an instance may be behind.
+fn long_ago() -> Instant {
+    Instant::now().checked_sub(Duration::from_secs(31)).unwrap()
 }
 
 /// An instance that has much to count says so, and is not ready until it has counted all of it.
@@ -256,9 +263,8 @@ fn an_instance_that_is_far_behind_is_not_ready() {
     for id in ["a", "b", "c"] {
         append(&one.app, "acme", id);
     }
-    let long_ago = Instant::now().checked_sub(BEHIND).unwrap();
-    late.complete.set(long_ago);
-    late.reported.set(long_ago);
+    late.complete.set(long_ago());
+    late.reported.set(long_ago());
     let mut counted = BatchSeq::START;
     // It reports in the middle.
     late.catch_up(&mut counted).unwrap();

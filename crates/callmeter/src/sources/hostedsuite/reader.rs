@@ -147,7 +147,10 @@ impl CallsReader {
         };
         let journal = self.context.app.journal.clone();
         let account = Arc::clone(&self.context.account);
-        let session = blocking(move || journal.ingest_session(&account, options)).await??;
+        let session = match journal.ingest_session_in_memory(&account, options.clone()) {
+            Some(session) => session,
+            None => blocking(move || journal.ingest_session(&account, options)).await??,
+        };
         Ok(Intake {
             session: Some(session),
             times: Some(TimeReader::new(self.zone.clone())),
