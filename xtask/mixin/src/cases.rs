@@ -1,5 +1,5 @@
-//! The file `tests.yaml`, for `promtool test rules`: each alert and each rule in a case for it and a
-//! case against it. Each case is tested with one instance, and with two of which one dies.
+//! The files `tests.yaml` and `tests-instances.yaml`, for `promtool test rules`: each alert and each
+//! rule in a case for it and a case against it, with one instance, and with two of which one dies.
 
 use serde_json::{Value, json};
 
@@ -61,20 +61,24 @@ const EXPECTED: [(&str, f64); 8] = [
     ("callmeter_allowance_forecast_over:count", 1.0),
 ];
 
-/// The file.
+/// The files.
 ///
 /// # Errors
 /// If a series names a family that does not exist.
-pub(crate) fn file() -> Result<Value, UnknownFamily> {
+pub(crate) fn files() -> Result<[Value; 2], UnknownFamily> {
     let mut tests = Vec::new();
+    let mut of_instances = Vec::new();
     for alert in ALERTS {
         for (case, all, firing) in [("fires", alert.fires, 1), ("is quiet", alert.quiet, 0)] {
             for series in all {
-                tests.push(of_alert(alert, case, &inputs(series)?, firing));
+                let minutes = alert.minutes();
+                tests.push(of_alert(alert, case, &inputs(series)?, minutes, firing));
                 if !is_of_instance(alert, series) {
-                    let two = two_instances::of(series, minute(alert.minutes()) - DIED);
+                    let from = needless(alert);
+                    let dies = minute(minutes - from) - DIED;
+                    let two = inputs(&two_instances::of(series, minute(from), dies))?;
                     let case = format!("{case}, and an instance dies");
-                    tests.push(of_alert(alert, &case, &inputs(&two)?, firing));
+                    of_instances.push(of_alert(alert, &case, &two, minutes - from, firing));
                 }
             }
         }
@@ -84,8 +88,8 @@ pub(crate) fn file() -> Result<Value, UnknownFamily> {
     // Nothing counts twice, whether the other instance lives or not.
     for dies in [200, 119, 90] {
         let name = format!("{busy}, and an instance dies in the minute {dies}");
-        let two = inputs(&two_instances::of(&BUSY, dies))?;
-        tests.push(of_rules(&name, &two, |_, expected| expected)?);
+        let two = inputs(&two_instances::of(&BUSY, 0, dies))?;
+        of_instances.push(of_rules(&name, &two, |_, expected| expected)?);
     }
     let idle = BUSY.map(|(series, values)| {
         let is_level = values.contains('+');
@@ -144,11 +148,27 @@ pub(crate) fn file() -> Result<Value, UnknownFamily> {
             }],
         }));
     }
-    Ok(json!({
-        "rule_files": ["alerts.yaml", "rules.yaml"],
-        "evaluation_interval": "5m",
-        "tests": tests,
-    }))
+    let file = |tests: Vec<Value>| {
+        json!({
+            "rule_files": ["alerts.yaml", "rules.yaml"],
+            "evaluation_interval": "5m",
+            "tests": tests,
+        })
+    };
+    Ok([file(tests), file(of_instances)])
+}
+
+/// The minutes at the beginning of a case that its alert does not look back to. Without them the test
+/// takes less time.
+fn needless(alert: &Alert) -> u32 {
+    let looks_far = ["6h", "1d", "1w"]
+        .iter()
+        .any(|span| alert.expr.contains(span));
+    if looks_far || alert.after == "6h" {
+        0
+    } else {
+        400
+    }
 }
 
 /// How long before its case is looked at an instance dies, in minutes.
@@ -174,7 +194,7 @@ fn inputs<S: AsRef<str>>(series: &[(S, S)]) -> Result<Vec<Value>, UnknownFamily>
     series.iter().map(of).collect()
 }
 
-fn of_alert(alert: &Alert, case: &str, inputs: &[Value], firing: u32) -> Value {
+fn of_alert(alert: &Alert, case: &str, inputs: &[Value], minutes: u32, firing: u32) -> Value {
     let name = alert.name;
     json!({
         "name": format!("{name} {case}"),
@@ -182,7 +202,7 @@ fn of_alert(alert: &Alert, case: &str, inputs: &[Value], firing: u32) -> Value {
         "input_series": inputs,
         "promql_expr_test": [{
             "expr": format!("count(ALERTS{{alertname=\"{name}\", alertstate=\"firing\"}}) or vector(0)"),
-            "eval_time": format!("{}m", alert.minutes()),
+            "eval_time": format!("{minutes}m"),
             "exp_samples": [{ "labels": "{}", "value": firing }],
         }],
     })

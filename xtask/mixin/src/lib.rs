@@ -20,10 +20,15 @@ use names::UnknownFamily;
 /// # Errors
 /// If a query names a family that does not exist.
 pub fn files() -> Result<Vec<(String, String)>, UnknownFamily> {
+    let [tests, of_instances] = cases::files()?;
     let mut files = vec![
         ("alerts.yaml".to_owned(), yaml::document(&alerts::file()?)),
         ("rules.yaml".to_owned(), yaml::document(&rules::file()?)),
-        ("tests.yaml".to_owned(), yaml::document(&cases::file()?)),
+        ("tests.yaml".to_owned(), yaml::document(&tests)),
+        (
+            "tests-instances.yaml".to_owned(),
+            yaml::document(&of_instances),
+        ),
     ];
     for (name, dashboard) in dashboards::all()? {
         files.push((

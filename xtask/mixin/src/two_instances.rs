@@ -14,12 +14,12 @@ struct Run {
     samples: usize,
 }
 
-/// The series of both instances; the first one dies in the minute `dies`.
-pub(crate) fn of(series: &[(&str, &str)], dies: usize) -> Vec<(String, String)> {
+/// The series of both instances from the minute `from` on; the first one dies `dies` minutes later.
+pub(crate) fn of(series: &[(&str, &str)], from: usize, dies: usize) -> Vec<(String, String)> {
     let mut both = Vec::new();
     for (series, values) in series {
         let family = family_of(series);
-        let runs = runs(values);
+        let (_, runs) = cut(&runs(values), from);
         let (before, _) = cut(&runs, dies);
         both.push((at("one", series), format!("{}stale", text(&before))));
         let second = if is_shown_by_all(family) {
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     fn both(series: &str, values: &str) -> [String; 2] {
-        let both = of(&[(series, values)], 10);
+        let both = of(&[(series, values)], 0, 10);
         let line = |(series, values): &(String, String)| format!("{series} {}", values.trim());
         [line(&both[0]), line(&both[1])]
     }

@@ -176,3 +176,9 @@ fn accepts_configuration(text: &str) {
 fn alerts_fire_and_rules_have_values_when_they_should() {
     promtool(&["test", "rules", "tests.yaml"]);
 }
+
+/// The same with two instances, of which one dies and the other one goes on with its work.
+#[test]
+fn they_do_so_with_two_instances() {
+    promtool(&["test", "rules", "tests-instances.yaml"]);
+}

@@ -57,13 +57,14 @@ struct Families {
 impl Families {
     fn new() -> prometheus::Result<Self> {
         let gauge = |id: FamilyId| IntGauge::with_opts(id.family().opts());
+        let followed = FamilyId::JournalFollowed.family();
         let leases = FamilyId::Leases.family();
         let rounds = FamilyId::LeaseRounds.family();
         Ok(Self {
             up: gauge(FamilyId::JournalUp)?,
             lag: gauge(FamilyId::JournalLag)?,
             rounds: IntCounterVec::new(rounds.opts(), rounds.labels)?,
-            followed: Gauge::with_opts(FamilyId::JournalFollowed.family().opts())?,
+            followed: Gauge::with_opts(followed.opts())?,
             instances: gauge(FamilyId::Instances)?,
             leases: IntGaugeVec::new(leases.opts(), leases.labels)?,
         })

@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::json::optional_time;
 use super::work_state::WorkState;
 
-/// An instance is not ready if its totals have not had everything for this long: it cannot reach the
-/// journal, the server does not answer, or others append faster than it counts.
+/// An instance is not ready if its totals have not had everything for this long: it cannot reach
+/// the journal, the server does not answer, or others append faster than it counts.
 const BEHIND: Duration = Duration::from_secs(30);
 
 /// What an instance works on.

@@ -75,8 +75,8 @@ pub(super) fn instances(sharing: &SharingStatus, now: Timestamp) -> Markup {
     }
 }
 
-/// What of a kind other instances work on, or nobody. `here` are the names of what is shown with all
-/// its details: this instance may still do what it does not hold for certain.
+/// What of a kind other instances work on, or nobody. `here` are the names of what is shown with
+/// all its details: this instance may still do what it does not hold for certain.
 pub(super) fn elsewhere(
     sharing: Option<&SharingStatus>,
     kind: WorkKind,
