@@ -90,6 +90,8 @@ fn the_parts_of_compose_files_fit_together() {
             let what = format!("{name}: {service}");
             assert!(is["image"].as_str().unwrap().contains(':'), "{what}");
             for volume in names(&is["volumes"]) {
+                // As it is without the variable.
+                let volume = volume.replace("${CALLMETER_MIXIN:-../../mixin}", "../../mixin");
                 let from = volume.split(':').next().unwrap();
                 let exists = if from.starts_with('.') {
                     packaging("compose").join(from).exists()
