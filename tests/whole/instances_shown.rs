@@ -1,5 +1,5 @@
-//! What operators see of two instances with one journal: who works on what, at each of them; without
-//! the server; and when one dies.
+//! What operators see of two instances with one journal: who works on what, at each of them;
+//! without the server; and when one dies.
 
 use callmeter_simulator::Options;
 use callmeter_tests::{Exporter, Web, output, plugin, quoted};
