@@ -1,6 +1,8 @@
 //! What operators see of two instances with one journal: who works on what, at each of them;
 //! without the server; and when one dies.
 
+use std::collections::BTreeSet;
+
 use callmeter_simulator::Options;
 use callmeter_tests::{Exporter, Web, output, plugin, quoted};
 use rustix::process::Signal;
@@ -31,11 +33,25 @@ async fn settled(one: &Exporter, two: &Exporter) -> [Value; 2] {
             work.len() == 5
                 && work.iter().all(is_told)
                 && status["sharing"]["instances"].as_array().unwrap().len() == 2
-                && !status["accounts"].as_array().unwrap().is_empty()
+                && polled(status) == held(status)
+                && !held(status).is_empty()
         })
     })
     .await;
     last
+}
+
+/// The accounts that the instance polls.
+fn polled(status: &Value) -> BTreeSet<&str> {
+    let accounts = status["accounts"].as_array().unwrap().iter();
+    accounts.map(|one| one["name"].as_str().unwrap()).collect()
+}
+
+/// The accounts whose leases it holds.
+fn held(status: &Value) -> BTreeSet<&str> {
+    let work = status["sharing"]["work"].as_array().unwrap().iter();
+    let here = work.filter(|one| one["kind"] == "account" && one["held"] == "here");
+    here.map(|one| one["name"].as_str().unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,9 +92,7 @@ async fn operators_see_who_works_on_what() {
     let names = statuses.each_ref().map(name);
     for (index, status) in statuses.iter().enumerate() {
         let other = &names[1 - index];
-        let here: Vec<&str> = (status["accounts"].as_array().unwrap().iter())
-            .map(|account| account["name"].as_str().unwrap())
-            .collect();
+        let here = polled(status);
         for work in status["sharing"]["work"].as_array().unwrap() {
             let is_here = work["held"] == "here";
             assert_eq!(
@@ -98,7 +112,7 @@ async fn operators_see_who_works_on_what() {
         let page = both[index].get("/").await.text();
         assert!(page.contains("Not polled by this instance") && page.contains(other.as_str()));
         assert!(!page.contains("No account is configured"));
-        let away = ACCOUNTS.iter().find(|name| !here.contains(name)).unwrap();
+        let away = ACCOUNTS.iter().find(|name| !here.contains(*name)).unwrap();
         let usage = both[index]
             .get(&format!("/usage?account={away}"))
             .await

@@ -68,7 +68,9 @@ impl Line {
         match self.kind {
             _ if self.member.is_empty() => "there is none",
             "text" => "absent or null",
-            "id" => "absent, null, empty, or an id that stands for none: 0, `null`, `-`, the GUID of zeros",
+            "id" => {
+                "absent, null, empty, or an id that stands for none: 0, `null`, `-`, the GUID of zeros"
+            }
             "texts" | "interactions" => "absent, null or no list",
             _ => "absent, null or unreadable",
         }
