@@ -289,11 +289,91 @@ async fn what_is_removed_from_the_configurations_is_gone_everywhere() {
         let said = text(&run(command));
         said.lines().filter(|line| line.starts_with(wanted)).count()
     };
-    assert_eq!((stats("first"), stats("second")), (1, 0));
+    callmeter_tests::until(
+        "the cursor of an output that nobody has is gone",
+        async || (stats("first") == 1 && stats("second") == 0).then_some(()),
+        async || exporters[0].log() + &exporters[1].log(),
+    )
+    .await;
     let [first, second] = exporters;
     end(first);
     end(second);
     tokio::task::block_in_place(|| pair.drop_schema());
+}
+
+/// An output that is removed from the configuration of the instance that runs it goes on at the
+/// other one, from where it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_instance_no_longer_has_goes_on_at_the_other() {
+    let pair = Pair::new("goes_on").await;
+    let csv = pair.csv("archive", &plugin("csv"));
+    for instance in NAMES {
+        pair.configure(instance, &["acme"], &csv);
+    }
+    let exporters = [pair.start("one").await, pair.start("two").await];
+    let has_rows = async |rows: usize| {
+        callmeter_tests::until(
+            "delivered",
+            async || (sequences(&pair.site.world.path("archive")).len() >= rows).then_some(()),
+            async || exporters[0].log() + &exporters[1].log(),
+        )
+        .await;
+    };
+    let first = &exporters[0];
+    first
+        .until("counted", async |first| calls(first, "acme").await > 0)
+        .await;
+    has_rows(1).await;
+    let mut runs_at = None;
+    for (index, exporter) in exporters.iter().enumerate() {
+        let metrics = exporter.metrics().await;
+        if metrics.count("callmeter_output_up", &["output=\"archive\""]) > 0 {
+            runs_at = Some(index);
+        }
+    }
+    let loser = runs_at.unwrap();
+    pair.configure(NAMES[loser], &["acme", "beta"], "");
+    exporters[loser].reload().await;
+    pair.configure(NAMES[1 - loser], &["acme", "beta"], &csv);
+    exporters[1 - loser].reload().await;
+    let other = &exporters[1 - loser];
+    other
+        .until("both have the same calls", async |other| {
+            let [acme, beta] = [calls(other, "acme").await, calls(other, "beta").await];
+            acme > 0 && acme == beta
+        })
+        .await;
+    let all = 2 * usize::try_from(calls(other, "acme").await).unwrap();
+    has_rows(all).await;
+    let mut found = sequences(&pair.site.world.path("archive"));
+    assert_eq!(found.len(), all);
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(found.len(), all);
+    let [first, second] = exporters;
+    end(first);
+    end(second);
+    tokio::task::block_in_place(|| pair.drop_schema());
+}
+
+/// The place of each row in all CSV files, which may be written meanwhile.
+fn sequences(directory: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut found = Vec::new();
+    for file in files.map(|file| file.path()) {
+        let end = file.extension().and_then(|end| end.to_str());
+        if matches!(end, Some("csv" | "partial")) {
+            let mut reader = csv::Reader::from_path(file).unwrap();
+            let sequence = reader
+                .headers()
+                .unwrap()
+                .iter()
+                .position(|name| name == "sequence");
+            let rows = reader.records().map_while(Result::ok);
+            found.extend(rows.map(|row| row[sequence.unwrap()].to_owned()));
+        }
+    }
+    found
 }
 
 /// An instance that cannot use the library of an output, or has an old password, says so, and the

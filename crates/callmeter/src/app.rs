@@ -382,6 +382,7 @@ impl App {
         if let Err(error) = self.pipeline.start_outputs(config).await {
             let error = chain(&error);
             error!(error, "outputs cannot be started");
+            self.pipeline.try_again();
         }
         self.pipeline.show_accounts(config);
     }

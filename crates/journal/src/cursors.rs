@@ -9,7 +9,7 @@ use crate::error::{JournalError, Result};
 use crate::journal::Journal;
 use crate::leases::fence::Fence;
 use crate::leases::names::output_lease;
-use crate::leases::round::held_by_others;
+use crate::leases::round::{held_by_others, wanted_by_others};
 use crate::log::batch_row::COLUMNS;
 use crate::log::cursor_rows::{Cursor, last_sequence_at, read_all, read_one};
 use crate::log::head::read_stream;
@@ -135,7 +135,7 @@ impl Journal {
 
     /// Makes these outputs the only ones, in one transaction: adds the cursors that are missing and
     /// removes all others, so that retention waits for nothing else. Keeps those of outputs that
-    /// another instance works on. Returns the removed cursors.
+    /// another instance has: they go when it no longer wants them. Returns the removed cursors.
     pub fn set_outputs(&self, outputs: &[(&str, Stream, Start)]) -> Result<Vec<Cursor>> {
         let mut writer = self.log.writer();
         let known = read_all(writer.conn()?)?;
@@ -148,8 +148,14 @@ impl Journal {
         if self.is_shared() && !removed.is_empty() {
             let me = self.log.leases().instance().map(|me| me.id);
             let conn = writer.conn()?;
-            let others = held_by_others(conn, me).map_err(|source| conn.failed(CHANGE, source))?;
-            removed.retain(|cursor| !others.contains(&output_lease(&cursor.output)));
+            let sql = |source| conn.failed(CHANGE, source);
+            let held = held_by_others(conn, me).map_err(sql)?;
+            let wanted = wanted_by_others(conn, me).map_err(sql)?;
+            removed.retain(|cursor| {
+                let lease = output_lease(&cursor.output);
+                let is_here = outputs.iter().any(|(output, ..)| *output == cursor.output);
+                !held.contains(&lease) && (is_here || !wanted.contains(&lease))
+            });
         }
         if removed.is_empty() && kept.len() == outputs.len() {
             return Ok(removed);

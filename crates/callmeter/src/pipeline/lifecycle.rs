@@ -44,6 +44,8 @@ pub struct Pipeline {
     sharing: Option<Sharing>,
     /// What this instance works on now, if it shares the work.
     held: Shares,
+    /// Whether the next round tries again to start what could not be started.
+    tries_again: bool,
     /// The accounts whose totals it shows, if it shares the work.
     shown: BTreeSet<String>,
     /// Counts what is journaled, if other instances append, too.
@@ -124,6 +126,7 @@ impl Pipeline {
             retention,
             sharing,
             held: Shares::new(),
+            tries_again: false,
             shown: BTreeSet::new(),
             follower,
             keeper: tokio::spawn(keeper.run(stopped)),
@@ -161,7 +164,12 @@ impl Pipeline {
     pub(crate) fn take_turn(&mut self) -> Option<Turn> {
         let turn = self.sharing.as_mut()?.turn();
         let is_new = turn.work != self.held || !turn.release.is_empty();
-        is_new.then_some(turn)
+        (std::mem::take(&mut self.tries_again) || is_new).then_some(turn)
+    }
+
+    /// Lets the next round start what could not be started.
+    pub(crate) fn try_again(&mut self) {
+        self.tries_again = self.sharing.is_some();
     }
 
     /// Sets what this instance works on, for the next change of accounts and outputs.

@@ -234,8 +234,15 @@ fn exchange(
                 })?;
         }
     }
-    if let Some(owners) = owners {
-        set_cursors(app, owners)?;
+    match owners {
+        Some(owners) => set_cursors(app, owners)?,
+        None if app.journal.is_shared() => {
+            let starting = prepared.iter().filter_map(|one| wanted.get(one.name()));
+            starting
+                .map(|one| &one.output)
+                .try_for_each(|output| add_cursors(app, output))?;
+        }
+        None => {}
     }
 
     let stopping: Vec<String> = running
@@ -274,10 +281,7 @@ fn set_cursors(
         .map(|(name, stream, from)| (name.as_str(), *stream, *from))
         .collect();
     for output in outputs {
-        let from = match output.from {
-            OutputFrom::Oldest => Start::Oldest,
-            OutputFrom::Now => Start::Newest,
-        };
+        let from = start_of(output);
         let streams = output.streams.iter();
         cursors.extend(streams.map(|stream| (output.name.as_str(), *stream, from)));
     }
@@ -293,6 +297,24 @@ fn set_cursors(
         );
     }
     Ok(())
+}
+
+/// Adds the cursors that an output lacks: an instance without one of its streams removes the cursor
+/// of that.
+fn add_cursors(app: &AppContext, output: &Output) -> Result<(), OutputsError> {
+    for stream in &output.streams {
+        app.journal
+            .register_output(&output.name, *stream, start_of(output))
+            .map_err(|source| OutputsError::Journal(Box::new(source)))?;
+    }
+    Ok(())
+}
+
+fn start_of(output: &Output) -> Start {
+    match output.from {
+        OutputFrom::Oldest => Start::Oldest,
+        OutputFrom::Now => Start::Newest,
+    }
 }
 
 fn settings(app: &AppContext, configured: &Configured) -> OutputSettings {

@@ -24,6 +24,15 @@ pub fn output_lease(output: &str) -> String {
     }
 }
 
+/// The cursors of a lease, by their name; `None` if it is the lease of something else.
+pub(crate) fn cursor_of(lease: &str) -> Option<&str> {
+    if lease.starts_with(CHARGES_CURSOR) {
+        Some(lease)
+    } else {
+        lease.strip_prefix(OUTPUT)
+    }
+}
+
 /// The account of a lease; `None` if it is the lease of something else.
 pub(crate) fn account_of(lease: &str) -> Option<&str> {
     lease.strip_prefix(ACCOUNT)

@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::leases::claims;
 use crate::leases::fence::{InstanceId, NOW};
 use crate::leases::held::Instance;
+use crate::leases::names::cursor_of;
 use crate::leases::shares;
 use crate::leases::standings::{Peer, Seen};
 
@@ -57,11 +58,13 @@ pub(super) fn run(
     let transaction = conn.begin(Access::LazyWrite)?;
     let time = micros(me.options.lease);
     let wanted: HashSet<String> = wanted.iter().cloned().collect();
+    let dropped = no_longer_wanted(&transaction, me, &wanted)?;
     heartbeat(&transaction, me, &wanted, &state, time)?;
     renew(&transaction, me.id, time)?;
     let mut rows = read_leases(&transaction, time)?;
     add_missing(&transaction, &wanted, &mut rows)?;
     let live = read_live(&transaction)?;
+    remove_cursors(&transaction, &live, &dropped)?;
     remove_unused(&transaction, &live, &mut rows, time)?;
     unheld.retain(|name, _| rows.get(name).is_some_and(|row| row.holder.is_none()));
     let seen: BTreeMap<String, Seen> = rows
@@ -149,6 +152,16 @@ pub(crate) fn held_by_others(
         |row| row.get(0),
     )?;
     Ok(names.into_iter().collect())
+}
+
+/// The leases that other live instances want.
+pub(crate) fn wanted_by_others(
+    conn: &Connection,
+    me: Option<InstanceId>,
+) -> DatabaseResult<HashSet<String>> {
+    let live = read_live(conn)?;
+    let others = live.into_iter().filter(|peer| Some(peer.id) != me);
+    Ok(others.flat_map(|peer| peer.wanted).collect())
 }
 
 /// The names of the live instances.
@@ -246,6 +259,47 @@ fn read_leases(conn: &Connection, time: i64) -> DatabaseResult<BTreeMap<String, 
         },
     )?;
     Ok(rows.into_iter().collect())
+}
+
+/// The outputs and charges that this instance wanted in its last round, and no longer wants.
+fn no_longer_wanted(
+    conn: &Connection,
+    me: &Instance,
+    wanted: &HashSet<String>,
+) -> DatabaseResult<Vec<String>> {
+    let told = conn.first(
+        "SELECT wanted FROM instances WHERE id = ?",
+        values![&me.id],
+        |row| row.get::<String>(0),
+    )?;
+    let told = told.unwrap_or_default();
+    let dropped = told
+        .split('\0')
+        .filter(|name| cursor_of(name).is_some() && !wanted.contains(*name));
+    let dropped: Vec<String> = dropped.map(str::to_owned).collect();
+    if !dropped.is_empty() {
+        // Instances that drop the same do it one after the other: the last one sees that nobody
+        // wants it.
+        conn.first("SELECT 1 FROM journal FOR UPDATE", values![], |_| Ok(()))?;
+    }
+    Ok(dropped)
+}
+
+/// Removes the cursors of outputs and charges that no live instance wants: retention must not wait
+/// for them.
+fn remove_cursors(conn: &Connection, live: &[Peer], dropped: &[String]) -> DatabaseResult<()> {
+    let is_wanted = |name: &String| live.iter().any(|peer| peer.wanted.contains(name));
+    let unwanted = dropped.iter().filter(|name| !is_wanted(name));
+    for output in unwanted.filter_map(|name| cursor_of(name)) {
+        let removed = conn.execute("DELETE FROM cursors WHERE output = ?", values![output])?;
+        if removed > 0 {
+            tracing::info!(
+                output,
+                "no instance has this output any more; its cursors in the journal were removed"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Removes the leases that no live instance wants.

@@ -7,9 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use callmeter_journal::{
-    BatchSeq, Classification, CoverageChange, DeckExtent, IngestSession, InstanceOptions,
-    JOURNAL_LEASE, Journal, JournalError, NewCharges, RetentionPolicy, Start, Work, account_lease,
-    output_lease,
+    BatchSeq, CHARGES_CURSOR, Classification, CoverageChange, DeckExtent, IngestSession,
+    InstanceOptions, JOURNAL_LEASE, Journal, JournalError, NewCharges, RetentionPolicy, Start,
+    Work, account_lease, output_lease,
 };
 use callmeter_records::{Call, CallsView, Charge, ChargesBuilder, Rate, Reading, RowMark, Stream};
 
@@ -383,8 +383,42 @@ fn an_output_that_another_instance_runs_keeps_its_cursor() {
         .unwrap();
     assert!(two.set_outputs(&outputs(&["csv"])).unwrap().is_empty());
     assert_eq!(two.cursors().unwrap().len(), 2);
+    // Nor that of one that another instance wants.
     one.release(&[output_lease("webhook")]).unwrap();
+    assert!(two.set_outputs(&outputs(&["csv"])).unwrap().is_empty());
+    one.leave().unwrap();
     assert_eq!(two.set_outputs(&outputs(&["csv"])).unwrap().len(), 1);
+}
+
+/// The cursor of an output goes when no instance wants it any more, not before: the output goes on
+/// at another one. Instances that are told at the same time do not leave it.
+#[test]
+fn a_cursor_goes_with_the_last_instance_that_wants_its_output() {
+    let place = place();
+    let (one, two) = (instance(&place, "one"), instance(&place, "two"));
+    let csv = [("csv", Stream::Calls, Start::Oldest)];
+    let charges = format!("{CHARGES_CURSOR}acme");
+    let both = [csv[0], (charges.as_str(), Stream::Calls, Start::Oldest)];
+    one.set_outputs(&both).unwrap();
+    let wanted = [output_lease("csv"), output_lease(&charges)];
+    one.round(&wanted).unwrap();
+    two.round(&wanted).unwrap();
+    // The holder is told first. The others may still want it, as far as it knows.
+    assert!(one.set_outputs(&[]).unwrap().is_empty());
+    one.round(&[]).unwrap();
+    one.release(&wanted).unwrap();
+    assert_eq!(two.round(&wanted).unwrap().held.len(), 2);
+    assert_eq!(two.cursors().unwrap().len(), 2);
+    assert!(two.acknowledge("csv", Stream::Calls, BatchSeq(1)).is_ok());
+    // Neither knows yet that the other one is told, too.
+    one.round(&wanted).unwrap();
+    assert!(one.set_outputs(&csv).unwrap().is_empty());
+    assert!(two.set_outputs(&csv).unwrap().is_empty());
+    one.round(&wanted[..1]).unwrap();
+    assert_eq!(two.cursors().unwrap().len(), 2);
+    two.round(&wanted[..1]).unwrap();
+    let left = two.cursors().unwrap();
+    assert_eq!((left.len(), left[0].output.as_str()), (1, "csv"));
 }
 
 /// Another instance's retention deletes calls that this one has in memory.
