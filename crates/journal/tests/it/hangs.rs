@@ -1,4 +1,4 @@
-//! A server that does not answer: nobody waits for it for ever, and nothing is stored twice.
+//! A server that does not answer: no wait for it is without end, and nothing is stored twice.
 
 use std::thread;
 use std::time::Duration;

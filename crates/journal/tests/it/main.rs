@@ -14,6 +14,7 @@ mod ingest;
 mod instances;
 mod kill;
 mod leases;
+mod leases_random;
 mod model;
 mod outputs;
 mod pooler;
