@@ -62,7 +62,7 @@ pub fn expand(query: &str) -> Result<String, UnknownFamily> {
 }
 
 /// How long the state of something may be unknown while it moves to another instance: that long an
-/// alert goes on, and does not begin anew.
+/// alert goes on, and does not begin again.
 const MOVE: &str = "5m";
 
 /// Writes out the calls of a function that is not PromQL's.

@@ -168,7 +168,7 @@ mod tests {
                 "{Up}{instance=\"two\", account=\"a\"} _x14 1+0x18",
             ]
         );
-        // A counter of a process begins anew; a balance falls on.
+        // A counter of a process begins at 0 again; a balance falls on.
         assert_eq!(
             both("{ApiRequests}{account=\"a\"}", "5+2x20")[1],
             "{ApiRequests}{instance=\"two\", account=\"a\"} _x14 10+2x6"

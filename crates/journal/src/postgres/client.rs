@@ -1,6 +1,6 @@
 //! A client of a server for threads: it waits for answers, but only for a limited time.
 //!
-//! It stands in for the crate `postgres`, which waits for ever for a server that has accepted a
+//! It stands in for the crate `postgres`, which waits forever for a server that has accepted a
 //! connection and then says nothing: it is suspended, or its disk hangs.
 
 use std::collections::VecDeque;
