@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use callmeter_simulator::{Faults, Latency, Options};
 use callmeter_tests::{Exporter, Web, callmeter, output, plugin, quoted};
@@ -353,6 +354,63 @@ async fn what_one_instance_no_longer_has_goes_on_at_the_other() {
     let [first, second] = exporters;
     end(first);
     end(second);
+    tokio::task::block_in_place(|| pair.drop_schema());
+}
+
+/// An output whose secret cannot be read when its lease comes starts as soon as it can be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_that_cannot_start_is_tried_again() {
+    let pair = Pair::new("again").await;
+    for instance in NAMES {
+        let secret = pair
+            .site
+            .world
+            .write(&format!("{instance}.secret"), "s3cret-s3cret");
+        let secret = quoted(&secret.display().to_string());
+        let settings = format!("{{ url: \"http://127.0.0.1:9/\", secret_file: {secret} }}");
+        let hook = output("hook", &plugin("webhook"), "calls", &settings);
+        pair.configure(instance, &["acme"], &hook);
+    }
+    let runs = async |exporter: &Exporter| {
+        let metrics = exporter.metrics().await;
+        metrics.count("callmeter_output_up", &["output=\"hook\""]) > 0
+    };
+    let exporters = [pair.start("one").await, pair.start("two").await];
+    for exporter in &exporters {
+        // Then the shares are even, and stay.
+        exporter
+            .until("it has a share", async |exporter| {
+                let metrics = exporter.metrics().await;
+                metrics.sum("callmeter_leases", &["held=\"here\""]) >= 1.0
+                    && metrics.sum("callmeter_instances", &[]) == 2.0
+            })
+            .await;
+    }
+    callmeter_tests::until(
+        "the output runs",
+        async || (runs(&exporters[0]).await || runs(&exporters[1]).await).then_some(()),
+        async || exporters[0].log() + &exporters[1].log(),
+    )
+    .await;
+    let [mut runner, mut other] = exporters;
+    let mut secret = "two.secret";
+    if runs(&other).await {
+        (runner, other) = (other, runner);
+        secret = "one.secret";
+    }
+    std::fs::remove_file(pair.site.world.path(secret)).unwrap();
+    end(runner);
+    let failed = "outputs cannot be started; trying again";
+    other
+        .until("it fails", async |other| other.log().contains(failed))
+        .await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(other.log().matches(failed).count(), 1);
+    pair.site.world.write(secret, "s3cret-s3cret");
+    other
+        .until("it runs", async |other| runs(other).await)
+        .await;
+    end(other);
     tokio::task::block_in_place(|| pair.drop_schema());
 }
 

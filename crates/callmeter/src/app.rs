@@ -379,11 +379,7 @@ impl App {
             Ok(changes) => self.supervisor.apply(changes).await,
             Err(error) => error!(error = chain(&error), "accounts cannot be polled"),
         }
-        if let Err(error) = self.pipeline.start_outputs(config).await {
-            let error = chain(&error);
-            error!(error, "outputs cannot be started");
-            self.pipeline.try_again();
-        }
+        self.pipeline.start_part(config).await;
         self.pipeline.show_accounts(config);
     }
 

@@ -8,7 +8,7 @@ use callmeter_journal::{InstanceOptions, RetentionPolicy, output_lease};
 use callmeter_meter::Meter;
 use callmeter_plugin_host::Outputs;
 use tokio::task::JoinHandle;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::follower::Follower;
 use super::journal::{meter_limits, open_journal};
@@ -44,8 +44,8 @@ pub struct Pipeline {
     sharing: Option<Sharing>,
     /// What this instance works on now, if it shares the work.
     held: Shares,
-    /// Whether the next round tries again to start what could not be started.
-    tries_again: bool,
+    /// Why outputs and charges could not be started. The next round tries again.
+    not_started: Option<String>,
     /// The accounts whose totals it shows, if it shares the work.
     shown: BTreeSet<String>,
     /// Counts what is journaled, if other instances append, too.
@@ -126,7 +126,7 @@ impl Pipeline {
             retention,
             sharing,
             held: Shares::new(),
-            tries_again: false,
+            not_started: None,
             shown: BTreeSet::new(),
             follower,
             keeper: tokio::spawn(keeper.run(stopped)),
@@ -164,12 +164,20 @@ impl Pipeline {
     pub(crate) fn take_turn(&mut self) -> Option<Turn> {
         let turn = self.sharing.as_mut()?.turn();
         let is_new = turn.work != self.held || !turn.release.is_empty();
-        (std::mem::take(&mut self.tries_again) || is_new).then_some(turn)
+        (is_new || self.not_started.is_some()).then_some(turn)
     }
 
-    /// Lets the next round start what could not be started.
-    pub(crate) fn try_again(&mut self) {
-        self.tries_again = self.sharing.is_some();
+    /// Starts the outputs and charges that this instance works on. If that fails, the next round
+    /// tries again.
+    pub(crate) async fn start_part(&mut self, config: &Config) {
+        let result = self.start_outputs(config).await;
+        let failure = result.err().map(|error| chain(&error));
+        if failure != self.not_started
+            && let Some(error) = &failure
+        {
+            error!(error, "outputs cannot be started; trying again");
+        }
+        self.not_started = failure;
     }
 
     /// Sets what this instance works on, for the next change of accounts and outputs.
