@@ -297,7 +297,7 @@ impl World {
     }
 
     /// Commits the page while the connections to the server are cut, then starts again. The commit
-    /// says whether the page is stored, whatever the moment.
+    /// says whether the page's calls are stored, whatever the moment.
     fn cut(
         &mut self,
         poll: &mut IngestSession,
@@ -317,9 +317,19 @@ impl World {
         }
         let committed = page.commit(state);
         proxy().cut();
+        let counts = count(&model.classifications);
+        let has_batch = counts.new + counts.revised > 0;
         match committed {
             Ok(_) => self.model.commit(account, model, state),
-            Err(error) => assert!(error.is_transient(), "{error}"),
+            Err(error) => {
+                assert!(error.is_transient(), "{error}");
+                // Nobody asks whether a state without a batch is stored: it may be repeated.
+                self.journal = None;
+                let stored = self.journal().account_state(ACCOUNTS[account]).unwrap();
+                if !has_batch && Some(stored) == state {
+                    self.model.commit(account, model, state);
+                }
+            }
         }
         self.restart();
     }
