@@ -1,7 +1,7 @@
 //! Polls of a server that answers from a script.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -10,7 +10,7 @@ use callmeter_plugin_host::Outputs;
 use hostedsuite_client::{Client, RetryPolicy, Secret};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 
 use super::super::clocks::WallClock;
@@ -36,8 +36,16 @@ struct Rig {
     dir: tempfile::TempDir,
 }
 
+/// The time of the reader and of the server: the first test of a process begins at noon, so that
+/// no test sees midnight.
+fn now() -> Timestamp {
+    static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let noon: Timestamp = "2026-08-06T12:00:00Z".parse().unwrap();
+    noon + SignedDuration::try_from(STARTED.elapsed()).unwrap()
+}
+
 fn today() -> Date {
-    Timestamp::now().to_zoned(TimeZone::UTC).date()
+    now().to_zoned(TimeZone::UTC).date()
 }
 
 fn day(days_ago: i64) -> Date {
@@ -67,8 +75,16 @@ async fn serve(answer: Arc<Mutex<Answer>>, asked: Arc<Mutex<Vec<i64>>>) -> Strin
         asked.lock().unwrap().push(days_ago);
         let answer = *answer.lock().unwrap();
         let (status, body) = answer(days_ago, request["Page"].as_i64().unwrap());
-        let json_type = [("content-type", "application/json")];
-        std::future::ready((status, json_type, body.to_string()))
+        let headers = [
+            ("content-type", "application/json".to_owned()),
+            (
+                "date",
+                jiff::fmt::rfc2822::DateTimePrinter::new()
+                    .timestamp_to_rfc9110_string(&now())
+                    .unwrap(),
+            ),
+        ];
+        std::future::ready((status, headers, body.to_string()))
     };
     let router = Router::new().route("/api/calls", axum::routing::post(handler));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -123,7 +139,7 @@ async fn rig(answer: Answer) -> Rig {
             max_requests_per_minute: 100_000,
         },
         zone: TimeZone::UTC,
-        clock: WallClock::system(),
+        clock: WallClock::new(now),
     });
     Rig {
         task,
@@ -303,7 +319,7 @@ async fn a_clock_that_is_put_right_while_a_poll_reads_leads_to_no_day_twice() {
     rig.task.reader.clock = WallClock::new(move || {
         let is_right = readings.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 2;
         let ahead = i32::from(!is_right);
-        Timestamp::now() + ahead.hours()
+        now() + ahead.hours()
     });
     rig.task.run().await.unwrap();
     let mut asked = rig.take_asked();
