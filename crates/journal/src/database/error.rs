@@ -1,7 +1,12 @@
 //! What a database answers instead of a result.
 
+use callmeter_error_chain::chain;
+use callmeter_server_certificate::cause;
 use rusqlite::ErrorCode;
+use rustls::AlertDescription;
 use tokio_postgres::error::SqlState;
+
+use crate::database::advice;
 
 /// An error of a database.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +114,18 @@ impl DatabaseError {
         )
     }
 
+    /// Why the server does not let callmeter in, and what to do if that is known.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Postgres(source) => match self.fault() {
+                Fault::Tls => advice::of_tls(source),
+                Fault::Refused => advice::of_login(source),
+                _ => chain(source),
+            },
+            error => chain(error),
+        }
+    }
+
     /// What the server said, in one line.
     pub(crate) fn server_message(&self) -> Option<String> {
         match self {
@@ -122,10 +139,10 @@ fn fault_of_server(source: &tokio_postgres::Error) -> Fault {
     let Some(code) = source.code() else {
         // Without a code it is not the server that says something.
         let text = source.to_string();
-        let cause = std::error::Error::source(source).map(ToString::to_string);
-        return if text.starts_with("error performing TLS handshake") {
+        let said = std::error::Error::source(source).map(ToString::to_string);
+        return if text.starts_with("error performing TLS handshake") || wants_certificate(source) {
             Fault::Tls
-        } else if cause.is_some_and(|cause| cause == "password missing") {
+        } else if said.as_deref() == Some("password missing") {
             Fault::Refused
         } else if text.starts_with("invalid configuration")
             || text.starts_with("error serializing")
@@ -168,4 +185,15 @@ fn fault_of_server(source: &tokio_postgres::Error) -> Fault {
     } else {
         Fault::Other
     }
+}
+
+/// Whether the server ended the connection for want of a client's certificate. With TLS 1.3 it does
+/// so after the handshake.
+fn wants_certificate(source: &tokio_postgres::Error) -> bool {
+    matches!(
+        cause(source),
+        Some(rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired | AlertDescription::NoCertificate
+        ))
+    )
 }

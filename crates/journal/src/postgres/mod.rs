@@ -3,7 +3,6 @@
 pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod engine;
-mod own_certificate;
 pub(crate) mod settings;
 pub(crate) mod tables;
 pub(crate) mod tls;

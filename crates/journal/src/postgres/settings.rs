@@ -119,10 +119,15 @@ impl PostgresJournal {
         config.keepalives_idle(Duration::from_secs(5));
         config.keepalives_interval(Duration::from_secs(2));
         config.keepalives_retries(3);
+        self.set_tls(&mut config)?;
+        Ok(config)
+    }
+
+    fn set_tls(&self, config: &mut Config) -> Result<()> {
         let checks = [TlsMode::Require, TlsMode::VerifyCa, TlsMode::VerifyFull];
         if self.ca_file.is_some() && !self.tls.is_some_and(|tls| checks.contains(&tls)) {
             return Err(JournalError::UnusedCaFile {
-                journal: self.location(&config),
+                journal: self.location(config),
             });
         }
         match self.tls {
@@ -137,7 +142,7 @@ impl PostgresJournal {
                 config.ssl_mode(SslMode::Require);
             }
         }
-        Ok(config)
+        Ok(())
     }
 
     pub(crate) fn location(&self, config: &Config) -> Location {

@@ -21,6 +21,7 @@ mod pooler;
 mod proxy;
 mod retention;
 mod server;
+mod server_certificates;
 mod server_faults;
 mod server_tls;
 mod support;
