@@ -201,6 +201,16 @@ pub enum JournalError {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// The login is not bound to the server's certificate.
+    #[error(
+        "`channel_binding=require` is in the URL, but a login to journal {journal} cannot be bound to the server's certificate: {reason}"
+    )]
+    Unbound {
+        /// The journal.
+        journal: Location,
+        /// What to do.
+        reason: String,
+    },
     /// The file with the certificates cannot be used.
     #[error("cannot use the trusted certificates for journal {journal}: check `ca_file`")]
     CaFile {
@@ -468,6 +478,10 @@ impl JournalError {
             },
             Fault::Connections => Self::Connections { journal },
             Fault::Refused => Self::Refused {
+                journal,
+                reason: source.reason(),
+            },
+            Fault::Unbound => Self::Unbound {
                 journal,
                 reason: source.reason(),
             },

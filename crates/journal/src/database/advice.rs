@@ -26,6 +26,10 @@ pub(crate) fn of_tls(error: &tokio_postgres::Error) -> String {
     })
 }
 
+/// What to do if a login is not bound to the server's certificate.
+pub(crate) const UNBOUND: &str = "use scram-sha-256 in the server's `pg_hba.conf`, set the password again if it was stored with md5, and \
+                                  use a certificate that is signed with RSA or ECDSA and SHA-256 or SHA-384; or remove `channel_binding`";
+
 /// What words in the text of a refusal mean.
 const REFUSALS: [(&str, &str); 6] = [
     (

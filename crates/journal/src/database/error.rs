@@ -74,6 +74,8 @@ pub(crate) enum Fault {
     Connections,
     /// The user, or the password, is wrong.
     Refused,
+    /// The login is not bound to the server's certificate.
+    Unbound,
     /// The user lacks a right.
     Right,
     /// There is no such database.
@@ -120,6 +122,7 @@ impl DatabaseError {
             Self::Postgres(source) => match self.fault() {
                 Fault::Tls => advice::of_tls(source),
                 Fault::Refused => advice::of_login(source),
+                Fault::Unbound => advice::UNBOUND.to_owned(),
                 _ => chain(source),
             },
             error => chain(error),
@@ -144,6 +147,8 @@ fn fault_of_server(source: &tokio_postgres::Error) -> Fault {
             Fault::Tls
         } else if said.as_deref() == Some("password missing") {
             Fault::Refused
+        } else if said.as_deref() == Some("server did not use channel binding") {
+            Fault::Unbound
         } else if text.starts_with("invalid configuration")
             || text.starts_with("error serializing")
             || text.starts_with("error deserializing")

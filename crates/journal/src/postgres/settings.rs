@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{ChannelBinding, Host, SslMode};
 
 use crate::error::{JournalError, Result};
 use crate::location::{Location, ServerLocation};
@@ -141,6 +141,19 @@ impl PostgresJournal {
             Some(TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull) => {
                 config.ssl_mode(SslMode::Require);
             }
+        }
+        if config.get_channel_binding() == ChannelBinding::Require {
+            if config.get_ssl_mode() == SslMode::Disable {
+                return Err(JournalError::Unbound {
+                    journal: self.location(config),
+                    reason:
+                        "`tls` or `sslmode` turns TLS off; set `tls` to verify-full, or remove \
+                             `channel_binding`"
+                            .to_owned(),
+                });
+            }
+            // Without TLS there is nothing to bind a login to.
+            config.ssl_mode(SslMode::Require);
         }
         Ok(())
     }
