@@ -26,6 +26,9 @@ pub enum DatabaseError {
     /// The program ends, and no longer waits for PostgreSQL.
     #[error("the program ends, and does not wait for the server")]
     GivenUp,
+    /// None of the hosts that the URL names lets callmeter in.
+    #[error("{}", Self::reasons(.0))]
+    Hosts(Vec<(String, Self)>),
     /// The connection to PostgreSQL was lost before.
     #[error("the connection is lost")]
     Closed,
@@ -99,6 +102,16 @@ impl DatabaseError {
             },
             Self::Postgres(source) => fault_of_server(source),
             Self::NoAnswer { .. } | Self::GivenUp | Self::Closed | Self::System(_) => Fault::Lost,
+            // What may be there later decides.
+            Self::Hosts(errors) => {
+                let mut faults = errors.iter().map(|(_, error)| error.fault());
+                let first = faults.next().unwrap_or(Fault::Lost);
+                if faults.any(|fault| fault == Fault::Lost) {
+                    Fault::Lost
+                } else {
+                    first
+                }
+            }
             Self::WrongType { .. } => Fault::Damaged,
             Self::NoRow | Self::Nested | Self::RolledBack => Fault::Other,
         }
@@ -111,6 +124,7 @@ impl DatabaseError {
             Self::Postgres(_)
                 | Self::NoAnswer { .. }
                 | Self::GivenUp
+                | Self::Hosts(_)
                 | Self::Closed
                 | Self::System(_)
         )
@@ -129,10 +143,18 @@ impl DatabaseError {
         }
     }
 
+    fn reasons(errors: &[(String, Self)]) -> String {
+        let reasons = errors
+            .iter()
+            .map(|(host, error)| format!("{host}: {}", error.reason()));
+        reasons.collect::<Vec<_>>().join("; ")
+    }
+
     /// What the server said, in one line.
     pub(crate) fn server_message(&self) -> Option<String> {
         match self {
             Self::Postgres(source) => source.as_db_error().map(|error| error.message().to_owned()),
+            Self::Hosts(_) => Some(self.to_string()),
             _ => None,
         }
     }

@@ -10,6 +10,7 @@ mod faults;
 mod files;
 mod format;
 mod hangs;
+mod hosts;
 mod ingest;
 mod instances;
 mod kill;
