@@ -270,7 +270,7 @@ pub enum JournalError {
     },
     /// The server only reads.
     #[error(
-        "the server of journal {journal} only reads, as a standby does: name the primary, or all servers with `target_session_attrs=read-write` in the URL"
+        "the server of journal {journal} only reads, as a standby does: name the primary in the URL, or all servers"
     )]
     Standby {
         /// The journal.
@@ -410,6 +410,8 @@ impl JournalError {
             | Self::Removed { .. }
             | Self::Unreachable { .. }
             | Self::Connections { .. }
+            // It may be promoted, or another one may be.
+            | Self::Standby { .. }
             | Self::LeaseLost { .. }
             | Self::Busy { .. } => true,
             Self::Database { source, .. } => {

@@ -169,6 +169,8 @@ fn fault_of_server(source: &tokio_postgres::Error) -> Fault {
             Fault::Tls
         } else if said.as_deref() == Some("password missing") {
             Fault::Refused
+        } else if said.as_deref() == Some("database does not allow writes") {
+            Fault::ReadOnly
         } else if said.as_deref() == Some("server did not use channel binding") {
             Fault::Unbound
         } else if text.starts_with("invalid configuration")

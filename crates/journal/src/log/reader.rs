@@ -19,6 +19,7 @@ use crate::log::batch_row::{BatchRow, COLUMNS};
 use crate::log::keys::{BatchKeys, StoredKeys};
 use crate::log::source::Source;
 use crate::log::{accounts, codec, epochs, head};
+use crate::postgres;
 use crate::postgres::settings::PostgresJournal;
 use crate::stored_batch::{BatchMeta, StoredBatch};
 use crate::utc_day::DAY;
@@ -58,15 +59,19 @@ impl Reader {
 
     /// Connects to a journal on a server for reading. The server may be a standby.
     pub fn connect(journal: &PostgresJournal) -> Result<Self> {
-        Self::of(&Source::server(journal))
+        Ok(Self::on(postgres::connection::reader_anywhere(journal)?))
     }
 
     pub(crate) fn of(source: &Source) -> Result<Self> {
-        Ok(Self {
-            conn: source.reader()?,
+        Ok(Self::on(source.reader()?))
+    }
+
+    fn on(conn: Connection) -> Self {
+        Self {
+            conn,
             schemas: HashMap::new(),
             accounts: HashMap::new(),
-        })
+        }
     }
 
     /// Where the journal is.

@@ -1,5 +1,7 @@
 //! Connects to a server, with the settings of the journal.
 
+use tokio_postgres::config::TargetSessionAttrs;
+
 use crate::database::connection::{Connection, Engine};
 use crate::database::error::DatabaseError;
 use crate::database::value::values;
@@ -30,9 +32,17 @@ pub(crate) fn writer_again(journal: &PostgresJournal, ending: &Ending) -> Result
     Ok(conn)
 }
 
-/// Opens a connection that only reads. A standby answers it, too.
+/// Opens a connection that only reads, for a process that also writes: it must find all that is
+/// written, and a standby may lag behind.
 pub(crate) fn reader(journal: &PostgresJournal, ending: &Ending) -> Result<Connection> {
     let conn = connect(journal, ending, Use::Read)?;
+    tables::check(&conn, &journal.schema)?;
+    Ok(conn)
+}
+
+/// Opens a connection that only reads. A standby answers it, too.
+pub(crate) fn reader_anywhere(journal: &PostgresJournal) -> Result<Connection> {
+    let conn = connect(journal, &Ending::default(), Use::ReadAnywhere)?;
     tables::check(&conn, &journal.schema)?;
     Ok(conn)
 }
@@ -47,12 +57,16 @@ pub(crate) fn listener(journal: &PostgresJournal, ending: &Ending) -> Result<Con
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {
+    ReadAnywhere,
     Read,
     Write,
 }
 
 fn connect(journal: &PostgresJournal, ending: &Ending, to: Use) -> Result<Connection> {
-    let config = journal.config()?;
+    let mut config = journal.config()?;
+    if to != Use::ReadAnywhere {
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    }
     let location = journal.location(&config);
     let connector = Connector::new(journal.tls, journal.ca_file.as_deref()).map_err(|source| {
         JournalError::CaFile {
@@ -64,11 +78,11 @@ fn connect(journal: &PostgresJournal, ending: &Ending, to: Use) -> Result<Connec
     let client = Client::connect(&hosts, &connector, journal.answer_timeout, ending.clone())
         .map_err(|source| JournalError::database(&location, "connect to", source))?;
     let conn = Connection::new(Engine::Postgres(Box::new(Postgres::new(client))), location);
-    check_server(&conn, to)?;
+    check_server(&conn)?;
     // Nothing but the journal's own tables is found by a name without a schema. A process that
     // hangs in a transaction, or whose machine is gone, must not keep others from writing.
     let settings = match to {
-        Use::Read => "SET default_transaction_read_only = on",
+        Use::ReadAnywhere | Use::Read => "SET default_transaction_read_only = on",
         Use::Write => {
             "SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '20s'; \
              SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; \
@@ -89,32 +103,29 @@ struct Server {
     version: i64,
     version_name: String,
     encoding: String,
-    is_standby: bool,
 }
 
 /// Checks what the server is, before anything is asked of it.
-fn check_server(conn: &Connection, to: Use) -> Result<()> {
+fn check_server(conn: &Connection) -> Result<()> {
     let server = conn
         .only(
             "SELECT current_setting('server_version_num')::bigint, current_setting('server_version'),
-             (SELECT pg_encoding_to_char(encoding)::text FROM pg_database WHERE datname = current_database()),
-             CASE WHEN pg_is_in_recovery() THEN 1 ELSE 0 END::bigint",
+             (SELECT pg_encoding_to_char(encoding)::text FROM pg_database WHERE datname = current_database())",
             values![],
             |row| {
                 Ok(Server {
                     version: row.get(0)?,
                     version_name: row.get(1)?,
                     encoding: row.get(2)?,
-                    is_standby: row.get::<i64>(3)? != 0,
                 })
             },
         )
         .map_err(|source: DatabaseError| conn.failed("open", source))?;
-    server.can(to, conn.location())
+    server.can(conn.location())
 }
 
 impl Server {
-    fn can(self, to: Use, journal: &Location) -> Result<()> {
+    fn can(self, journal: &Location) -> Result<()> {
         let journal = journal.clone();
         if self.version < OLDEST * 10_000 {
             return Err(JournalError::ServerVersion {
@@ -128,9 +139,6 @@ impl Server {
                 journal,
                 found: self.encoding,
             });
-        }
-        if self.is_standby && to == Use::Write {
-            return Err(JournalError::Standby { journal });
         }
         Ok(())
     }
@@ -169,18 +177,15 @@ mod tests {
             version,
             version_name: name.to_owned(),
             encoding: "UTF8".to_owned(),
-            is_standby: false,
         };
         let url = "postgres://callmeter@db/calls";
         let journal = PostgresJournal::new(url).check().unwrap();
-        for to in [Use::Read, Use::Write] {
-            let error = server(120_022, "12.22").can(to, &journal).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                "the server of journal postgres://db:5432/calls, schema callmeter is PostgreSQL \
-                 12.22: use version 13 or later"
-            );
-            server(130_000, "13.0").can(to, &journal).unwrap();
-        }
+        let error = server(120_022, "12.22").can(&journal).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the server of journal postgres://db:5432/calls, schema callmeter is PostgreSQL \
+             12.22: use version 13 or later"
+        );
+        server(130_000, "13.0").can(&journal).unwrap();
     }
 }

@@ -140,11 +140,46 @@ fn the_host_that_takes_writes() {
             primary.port
         ))
     };
-    let open = Journal::connect(&journal("?target_session_attrs=read-write")).unwrap();
-    poll_page(&open, NOON, &[call("a")]);
-    // Without it, the standby is taken, and the message says what to do.
-    let error = Journal::connect(&journal("")).unwrap_err();
-    assert!(matches!(error, JournalError::Standby { .. }), "{error}");
+    for (id, attributes) in [("a", "?target_session_attrs=read-write"), ("b", "")] {
+        let open = Journal::connect(&journal(attributes)).unwrap();
+        poll_page(&open, NOON, &[call(id)]);
+    }
+    // Who only reads may use the standby.
+    let mut client = postgres::Client::connect(&standby.url(), postgres::NoTls).unwrap();
+    let stop = "SELECT pg_wal_replay_pause()";
+    client.batch_execute(stop).unwrap();
+    let reader = Reader::connect(&journal("")).unwrap();
+    let before = reader.head().unwrap();
+    poll_page(&Journal::connect(&journal("")).unwrap(), NOON, &[call("c")]);
+    assert_eq!(reader.head().unwrap(), before);
+}
+
+/// While the primary cannot be reached, a process that writes does not read what a standby has:
+/// calls that it lacks would count again.
+#[test]
+fn a_standby_that_lags_is_not_read_by_who_writes() {
+    let primary = OwnServer::start();
+    let first = Journal::connect(&PostgresJournal::new(primary.url())).unwrap();
+    poll_page(&first, NOON, &[call("a")]);
+    let standby = primary.standby();
+    let mut client = postgres::Client::connect(&standby.url(), postgres::NoTls).unwrap();
+    client
+        .batch_execute("SELECT pg_wal_replay_pause()")
+        .unwrap();
+    poll_page(&first, NOON, &[call("b")]);
+    drop(first);
+    let proxy = Proxy::new(primary.port);
+    let journal = Journal::connect(&PostgresJournal::new(format!(
+        "postgres://callmeter@127.0.0.1:{},127.0.0.1:{}/postgres",
+        proxy.port, standby.port
+    )))
+    .unwrap();
+    proxy.lead_to(free_port());
+    let error = journal.next_of_any(journal.head()).map(|_| ());
+    proxy.lead_to(primary.port);
+    poll_page(&journal, NOON, &[call("a"), call("b")]);
+    assert_eq!(call_lines(&journal).len(), 2);
+    assert!(error.unwrap_err().is_transient());
 }
 
 /// If no host can be used, the message says of each of them why.
