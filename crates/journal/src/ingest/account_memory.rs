@@ -249,15 +249,18 @@ impl AccountMemory {
         if self.has_usable_old() {
             return Ok(());
         }
-        // A filter that was full may fill again soon. It gets room for as many calls again, so
-        // that each call is added no more than twice.
+        // A filter that was full may fill again soon.
         let is_growing = self.old.as_ref().is_some_and(OldIds::is_full);
         // Frees its memory first.
         self.old = None;
         self.deleted = 0;
         let before = self.covered_from;
         let calls = reader.count_calls_before(self.row.id, before)?;
-        let mut old = OldIds::with_capacity(calls, if is_growing { calls } else { calls / 8 });
+        let mut old = if is_growing {
+            OldIds::growing(calls)
+        } else {
+            OldIds::with_capacity(calls)
+        };
         reader.for_each_keys(self.row.id, i16::MIN, before, |_, keys| {
             keys.hashes_before(before).for_each(|hash| old.insert(hash));
         })?;

@@ -1,4 +1,4 @@
-//! Ids older than the look-back: a Bloom filter of at most two bytes a call, or four while it
+//! Ids older than the look-back: a Bloom filter of at most two bytes a call, or five while it
 //! grows.
 //!
 //! It tells which ids the journal does not have. Whatever it may have is looked up in the stored
@@ -6,6 +6,9 @@
 
 /// Bits per call when the filter is full; one in 500 other ids is then taken for a known one.
 const BITS: usize = 14;
+/// The same of a filter that grows: one in 10,000. While a long history is read, there are many
+/// other ids, and each that is taken for a known one has the keys of the whole journal read.
+const GROWING_BITS: usize = 24;
 /// The smallest filter, in calls.
 const SMALLEST: usize = 1024;
 
@@ -21,12 +24,22 @@ pub(crate) struct OldIds {
 }
 
 impl OldIds {
-    /// An empty set for so many calls, and `more`.
-    pub(crate) fn with_capacity(calls: usize, more: usize) -> Self {
-        let capacity = (calls + more).max(SMALLEST);
-        let bits = size_of::<Block>() * 8;
+    /// An empty set for so many calls, and an eighth more.
+    pub(crate) fn with_capacity(calls: usize) -> Self {
+        Self::with_bits(calls + calls / 8, BITS)
+    }
+
+    /// An empty set for so many calls, and two thirds more: so each call is added no more than
+    /// three times, on average, while the set grows from nothing.
+    pub(crate) fn growing(calls: usize) -> Self {
+        Self::with_bits(calls + calls / 3 * 2, GROWING_BITS)
+    }
+
+    fn with_bits(calls: usize, bits: usize) -> Self {
+        let capacity = calls.max(SMALLEST);
+        let bits_of_block = size_of::<Block>() * 8;
         Self {
-            blocks: vec![Block::default(); (capacity * BITS).div_ceil(bits)],
+            blocks: vec![Block::default(); (capacity * bits).div_ceil(bits_of_block)],
             calls: 0,
             capacity,
         }
@@ -102,27 +115,39 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_full_set_is_small_and_exact() {
-        const CALLS: usize = 200_000;
+    const CALLS: usize = 200_000;
+
+    /// Fills a set. Returns its bytes, and how many of [`CALLS`] other ids it is wrong about.
+    fn fill(mut ids: OldIds) -> (usize, usize) {
         let hash = |number: usize| id_hash(&format!("call-{number}"));
-        let mut ids = OldIds::with_capacity(CALLS, CALLS / 8);
         let mut number = 0;
         while ids.len() < ids.capacity {
             ids.insert(hash(number));
             number += 1;
         }
-        assert!(ids.bytes() <= 2 * CALLS, "{} bytes", ids.bytes());
         assert!((0..number).all(|number| ids.may_contain(hash(number))));
         let others = number..number + CALLS;
         let wrong = others.filter(|number| ids.may_contain(hash(*number)));
-        let wrong = wrong.count();
+        (ids.bytes(), wrong.count())
+    }
+
+    #[test]
+    fn a_full_set_is_small_and_exact() {
+        let (bytes, wrong) = fill(OldIds::with_capacity(CALLS));
+        assert!(bytes <= 2 * CALLS, "{bytes} bytes");
         assert!(wrong < CALLS / 400, "{wrong} of {CALLS}");
+    }
+
+    #[test]
+    fn a_set_that_grows_is_more_exact() {
+        let (bytes, wrong) = fill(OldIds::growing(CALLS));
+        assert!(bytes <= 5 * CALLS + size_of::<Block>(), "{bytes} bytes");
+        assert!(wrong < CALLS / 8_000, "{wrong} of {CALLS}");
     }
 
     #[test]
     fn an_empty_set_contains_nothing() {
         assert!(!OldIds::default().may_contain(id_hash("a")));
-        assert!(!OldIds::with_capacity(0, 0).may_contain(id_hash("a")));
+        assert!(!OldIds::with_capacity(0).may_contain(id_hash("a")));
     }
 }

@@ -58,6 +58,11 @@ impl KnownRows for KnownTexts {
 }
 
 impl Texts {
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.by_call.len()
+    }
+
     pub(super) fn get(&mut self, id: u64) -> Option<KnownCall> {
         let place = match self.calls.get(self.next) {
             Some(next) if next.row == id => self.next,

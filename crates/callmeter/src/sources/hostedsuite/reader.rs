@@ -370,7 +370,8 @@ impl Taken {
     }
 
     /// Keeps the text of the row that was added last if the journal has these contents, or will
-    /// have them; otherwise, forgets the text that its call had.
+    /// have them; otherwise, forgets the text that its call had. Days before the look-back are
+    /// read once, so the texts of their calls are not kept.
     fn note_text(&mut self, texts: &mut Texts, page: &CallsPage, index: usize, purpose: Purpose) {
         let Some(TailRow {
             id,
@@ -390,7 +391,7 @@ impl Taken {
             matches!(classification, Classification::Known) && purpose != Purpose::Tail;
         // Whatever its text is: an id in another spelling or place is that of the call, too.
         self.forget_text(texts);
-        if !has_contents && !is_appended {
+        if purpose == Purpose::Backfill || !(has_contents || is_appended) {
             return;
         }
         let Some((row, text)) = page.known_text(index) else {

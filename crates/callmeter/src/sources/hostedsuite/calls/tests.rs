@@ -66,6 +66,22 @@ fn page(days_ago: i64, calls: std::ops::Range<i64>, count: i64) -> (StatusCode, 
     (StatusCode::OK, json!({"Items": rows, "TotalCount": count}))
 }
 
+/// The text of an answer, in which rows begin with their ids, as the service writes them.
+fn written(mut answer: Value) -> String {
+    let Some(Value::Array(rows)) = answer.get_mut("Items").map(Value::take) else {
+        return answer.to_string();
+    };
+    let rows = rows.into_iter().map(|mut row| {
+        let id = row.as_object_mut().and_then(|members| members.remove("Id"));
+        match (id, row.to_string().strip_prefix('{')) {
+            (Some(id), Some(members)) => format!(r#"{{"Id":{id},{members}"#),
+            _ => row.to_string(),
+        }
+    });
+    let rows = format!(r#""Items":[{}]"#, rows.collect::<Vec<_>>().join(","));
+    answer.to_string().replacen(r#""Items":null"#, &rows, 1)
+}
+
 async fn serve(answer: Arc<Mutex<Answer>>, asked: Arc<Mutex<Vec<i64>>>) -> String {
     let handler = move |body: String| {
         let request: Value = serde_json::from_str(&body).unwrap();
@@ -84,7 +100,7 @@ async fn serve(answer: Arc<Mutex<Answer>>, asked: Arc<Mutex<Vec<i64>>>) -> Strin
                     .unwrap(),
             ),
         ];
-        std::future::ready((status, headers, body.to_string()))
+        std::future::ready((status, headers, written(body)))
     };
     let router = Router::new().route("/api/calls", axum::routing::post(handler));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -520,4 +536,19 @@ async fn a_text_whose_call_the_journal_does_not_have_is_read() {
     rig.task.memory = None;
     let found = rig.task.run().await.unwrap().found;
     assert!(found.contains("4 new"), "{found}");
+}
+
+#[tokio::test]
+async fn texts_are_kept_of_the_days_that_are_read_again() {
+    let mut rig = rig(|days_ago, _| {
+        let rows = [lasting(days_ago, 7)];
+        (StatusCode::OK, json!({"Items": rows, "TotalCount": 1}))
+    })
+    .await;
+    rig.task.reader.config.history = Duration::from_hours(10 * 24);
+    let found = rig.task.run().await.unwrap().found;
+    assert!(found.contains("11 new"), "{found}");
+    // Today, and the three days of the look-back.
+    let texts = rig.task.reader.connection.texts.lock();
+    assert_eq!(texts.len(), 4);
 }
