@@ -20,7 +20,7 @@ mod world;
 
 pub use csv_files::{CsvRow, csv_rows_so_far};
 pub use exporter::{Answer, Exporter, Web};
-pub use midday::{Midday, wednesday_noon_before};
+pub use midday::{Midday, office_noon_before, wednesday_noon_before};
 pub use process::Process;
 pub use programs::{callmeter, plugin, system};
 pub use samples::{Samples, differences, published};

@@ -30,16 +30,22 @@ impl Midday {
 /// The last noon in UTC of a Wednesday before a time. Around it the simulator generates as many
 /// calls on whatever day of the week a test runs.
 pub fn wednesday_noon_before(time: Timestamp) -> Timestamp {
-    let half_a_day_before = time.to_zoned(jiff::tz::TimeZone::UTC) - 12.hours();
-    let is_wednesday = half_a_day_before.weekday() == Weekday::Wednesday;
-    let date = if is_wednesday {
-        half_a_day_before.date()
-    } else {
-        half_a_day_before
-            .date()
-            .nth_weekday(-1, Weekday::Wednesday)
-            .unwrap()
-    };
+    noon_before(time, |weekday| weekday == Weekday::Wednesday)
+}
+
+/// The last noon in UTC of a working day before a time. Around it are many calls.
+pub fn office_noon_before(time: Timestamp) -> Timestamp {
+    noon_before(time, |weekday| {
+        !matches!(weekday, Weekday::Saturday | Weekday::Sunday)
+    })
+}
+
+fn noon_before(time: Timestamp, is_wanted: impl Fn(Weekday) -> bool) -> Timestamp {
+    // The noon of this time's date is over, or the noon before is.
+    let mut date = (time.to_zoned(jiff::tz::TimeZone::UTC) - 12.hours()).date();
+    while !is_wanted(date.weekday()) {
+        date = date.yesterday().unwrap();
+    }
     let noon = date.at(12, 0, 0, 0);
     noon.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp()
 }
@@ -62,6 +68,8 @@ mod tests {
             assert_eq!(is_noon, (Weekday::Wednesday, 12, 0));
             let hours = now.duration_since(wednesday).as_hours();
             assert!((0..7 * 24).contains(&hours), "{now}: {hours}");
+            let hours = now.duration_since(office_noon_before(now)).as_hours();
+            assert!((0..3 * 24).contains(&hours), "{now}: {hours}");
         }
     }
 }
