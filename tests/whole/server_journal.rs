@@ -311,3 +311,23 @@ async fn callmeter_waits_for_the_server_of_its_journal() {
     let said = succeed(&["journal", "verify", &on_server]);
     assert!(said.ends_with(": sound\n"), "{said}");
 }
+
+/// What keeps callmeter from the server is in the message of each command, with what to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_let_callmeter_in() {
+    let site = Site::with_calls(1).await;
+    let file = site.configure(&[site.suite("acme")], &[site.pbx("hq")]);
+    let port = tokio::task::block_in_place(|| postgres::shared().port);
+    let config = on_the_server(&site, &file, port, "nowhere");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let tls = text.replace("journal.url,", "journal.url, tls: require,");
+    assert_ne!(tls, text);
+    std::fs::write(&config, tls).unwrap();
+    let config = format!("--config.file={config}");
+    for line in [vec!["run"], vec!["journal", "stats"]] {
+        let said = refused(&[line, vec![&config]].concat());
+        assert!(said.contains("the server does not offer TLS"), "{said}");
+        assert!(said.contains("`ssl = on`"), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}

@@ -25,7 +25,6 @@ mod http_options;
 pub mod lenient;
 mod number;
 mod open_enum;
-mod own_certificate;
 mod proxy;
 mod reply;
 mod request_context;
@@ -34,7 +33,6 @@ mod retry;
 mod scrub;
 mod secret;
 mod tls;
-mod tls_advice;
 mod transport;
 mod windows_1252;
 

@@ -4,10 +4,11 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use callmeter_error_chain::chain;
+use callmeter_server_certificate::{advice, cause};
 use futures_util::future::BoxFuture;
 use reqwest::StatusCode;
 
-use crate::tls_advice::advice;
+use crate::tls::SETTINGS;
 
 /// Sends one request and returns the head of its answer, without retries.
 ///
@@ -117,8 +118,8 @@ impl From<reqwest::Error> for TransportError {
         // The URL may hold private values; the operation's name says enough.
         let error = error.without_url();
         let kind = kind_of(&error);
-        let detail = tls_error(&error)
-            .and_then(advice)
+        let detail = cause(&error)
+            .and_then(|cause| advice(cause, &SETTINGS))
             .or_else(|| error.source().map(chain))
             .unwrap_or_default();
         Self {
@@ -133,7 +134,7 @@ fn kind_of(error: &reqwest::Error) -> TransportKind {
     if error.is_connect() {
         if error.is_timeout() {
             TransportKind::ConnectTimeout
-        } else if tls_error(error).is_some() {
+        } else if cause(error).is_some() {
             TransportKind::Tls
         } else {
             TransportKind::Connect
@@ -145,16 +146,4 @@ fn kind_of(error: &reqwest::Error) -> TransportKind {
     } else {
         TransportKind::Other
     }
-}
-
-/// The TLS library's error among the causes.
-fn tls_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e rustls::Error> {
-    // `io::Error` does not return what it wraps as its source.
-    let wrapped = error
-        .downcast_ref::<std::io::Error>()
-        .and_then(std::io::Error::get_ref);
-    error
-        .downcast_ref()
-        .or_else(|| wrapped.and_then(|inner| tls_error(inner)))
-        .or_else(|| error.source().and_then(tls_error))
 }

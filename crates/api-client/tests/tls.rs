@@ -12,6 +12,8 @@ use callmeter_api_client::{
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::SigningKey;
+use rustls::{SignatureAlgorithm, SignatureScheme};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -36,9 +38,18 @@ async fn serve(certificate: CertificateDer<'static>, key: Vec<u8>) -> SocketAddr
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key));
     let key = provider.key_provider.load_private_key(key).unwrap();
+    serve_with(certificate, key, rustls::ALL_VERSIONS).await
+}
+
+async fn serve_with(
+    certificate: CertificateDer<'static>,
+    key: Arc<dyn SigningKey>,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> SocketAddr {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let certified = rustls::sign::CertifiedKey::new(vec![certificate], key);
     let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()
         // Unlike `with_single_cert`, it serves any certificate.
@@ -183,6 +194,44 @@ async fn a_certificate_of_version_1_is_trusted_if_it_is_named() {
     assert!(said.contains("version 1 of X.509"), "{said}");
     let any = Tls::new().danger_accept_any_certificate(true);
     assert_eq!(fetch(address, any).await.unwrap(), "ok");
+}
+
+/// A key that signs in one way only, as with old libraries.
+#[derive(Debug)]
+struct OnlyPkcs1(Arc<dyn SigningKey>);
+
+impl SigningKey for OnlyPkcs1 {
+    fn choose_scheme(&self, _: &[SignatureScheme]) -> Option<Box<dyn rustls::sign::Signer>> {
+        self.0.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256])
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        self.0.algorithm()
+    }
+}
+
+/// Old servers with TLS 1.2 sign with PKCS #1.
+#[tokio::test]
+async fn a_certificate_of_version_1_of_an_old_server() {
+    let file = |name: &str| std::path::Path::new("tests/certificates").join(name);
+    let certificate = CertificateDer::from_pem_file(file("v1.crt")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(file("v1.key")).unwrap();
+    let provider = rustls::crypto::ring::default_provider();
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let named = Tls::new()
+        .ca_file(file("v1.crt"))
+        .server_name("pbx.example.com");
+    let tls12 = [&rustls::version::TLS12];
+    let keys: [Arc<dyn SigningKey>; 2] = [Arc::new(OnlyPkcs1(Arc::clone(&key))), key];
+    for key in keys {
+        let address = serve_with(certificate.clone(), key, &tls12).await;
+        assert_eq!(fetch(address, named.clone()).await.unwrap(), "ok");
+    }
+    // Another server has another key.
+    let key = KeyPair::generate().unwrap().serialize_der();
+    let address = serve(certificate, key).await;
+    let stranger = fetch(address, named).await;
+    assert!(is_tls(&stranger), "{stranger:?}");
 }
 
 #[tokio::test]

@@ -152,12 +152,12 @@ pub enum JournalError {
         source: DatabaseError,
     },
     /// The server does not know the user, or the password is wrong.
-    #[error(
-        "the server of journal {journal} refuses callmeter's user: check the user and the password in the URL, and the server's `pg_hba.conf`"
-    )]
+    #[error("the server of journal {journal} refuses callmeter's user: {reason}")]
     Refused {
         /// The journal.
         journal: Location,
+        /// What the server says, and what to do.
+        reason: String,
     },
     /// The user lacks a right.
     #[error(
@@ -194,14 +194,22 @@ pub enum JournalError {
         journal: Location,
     },
     /// The connection could not be encrypted, or the server's certificate is not trusted.
-    #[error(
-        "cannot make an encrypted connection to journal {journal}: check `tls`, `ca_file` and the server's certificate"
-    )]
+    #[error("cannot make an encrypted connection to journal {journal}: {reason}")]
     Tls {
         /// The journal.
         journal: Location,
-        /// What failed.
-        source: DatabaseError,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// The login is not bound to the server's certificate.
+    #[error(
+        "`channel_binding=require` is in the URL, but a login to journal {journal} cannot be bound to the server's certificate: {reason}"
+    )]
+    Unbound {
+        /// The journal.
+        journal: Location,
+        /// What to do.
+        reason: String,
     },
     /// The file with the certificates cannot be used.
     #[error("cannot use the trusted certificates for journal {journal}: check `ca_file`")]
@@ -469,14 +477,24 @@ impl JournalError {
                 source,
             },
             Fault::Connections => Self::Connections { journal },
-            Fault::Refused => Self::Refused { journal },
+            Fault::Refused => Self::Refused {
+                journal,
+                reason: source.reason(),
+            },
+            Fault::Unbound => Self::Unbound {
+                journal,
+                reason: source.reason(),
+            },
             Fault::Right => Self::MissingRight {
                 journal,
                 operation,
                 message: source.server_message().unwrap_or_default(),
             },
             Fault::NoDatabase => Self::NoDatabase { journal },
-            Fault::Tls => Self::Tls { journal, source },
+            Fault::Tls => Self::Tls {
+                journal,
+                reason: source.reason(),
+            },
             Fault::Busy | Fault::Lost | Fault::Other => Self::Database {
                 journal,
                 operation,

@@ -1,7 +1,12 @@
 //! What a database answers instead of a result.
 
+use callmeter_error_chain::chain;
+use callmeter_server_certificate::cause;
 use rusqlite::ErrorCode;
+use rustls::AlertDescription;
 use tokio_postgres::error::SqlState;
+
+use crate::database::advice;
 
 /// An error of a database.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +26,9 @@ pub enum DatabaseError {
     /// The program ends, and no longer waits for PostgreSQL.
     #[error("the program ends, and does not wait for the server")]
     GivenUp,
+    /// None of the hosts that the URL names lets callmeter in.
+    #[error("{}", Self::reasons(.0))]
+    Hosts(Vec<(String, Self)>),
     /// The connection to PostgreSQL was lost before.
     #[error("the connection is lost")]
     Closed,
@@ -69,6 +77,8 @@ pub(crate) enum Fault {
     Connections,
     /// The user, or the password, is wrong.
     Refused,
+    /// The login is not bound to the server's certificate.
+    Unbound,
     /// The user lacks a right.
     Right,
     /// There is no such database.
@@ -92,6 +102,16 @@ impl DatabaseError {
             },
             Self::Postgres(source) => fault_of_server(source),
             Self::NoAnswer { .. } | Self::GivenUp | Self::Closed | Self::System(_) => Fault::Lost,
+            // What may be there later decides.
+            Self::Hosts(errors) => {
+                let mut faults = errors.iter().map(|(_, error)| error.fault());
+                let first = faults.next().unwrap_or(Fault::Lost);
+                if faults.any(|fault| fault == Fault::Lost) {
+                    Fault::Lost
+                } else {
+                    first
+                }
+            }
             Self::WrongType { .. } => Fault::Damaged,
             Self::NoRow | Self::Nested | Self::RolledBack => Fault::Other,
         }
@@ -104,15 +124,37 @@ impl DatabaseError {
             Self::Postgres(_)
                 | Self::NoAnswer { .. }
                 | Self::GivenUp
+                | Self::Hosts(_)
                 | Self::Closed
                 | Self::System(_)
         )
+    }
+
+    /// Why the server does not let callmeter in, and what to do if that is known.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Postgres(source) => match self.fault() {
+                Fault::Tls => advice::of_tls(source),
+                Fault::Refused => advice::of_login(source),
+                Fault::Unbound => advice::UNBOUND.to_owned(),
+                _ => chain(source),
+            },
+            error => chain(error),
+        }
+    }
+
+    fn reasons(errors: &[(String, Self)]) -> String {
+        let reasons = errors
+            .iter()
+            .map(|(host, error)| format!("{host}: {}", error.reason()));
+        reasons.collect::<Vec<_>>().join("; ")
     }
 
     /// What the server said, in one line.
     pub(crate) fn server_message(&self) -> Option<String> {
         match self {
             Self::Postgres(source) => source.as_db_error().map(|error| error.message().to_owned()),
+            Self::Hosts(_) => Some(self.to_string()),
             _ => None,
         }
     }
@@ -122,11 +164,13 @@ fn fault_of_server(source: &tokio_postgres::Error) -> Fault {
     let Some(code) = source.code() else {
         // Without a code it is not the server that says something.
         let text = source.to_string();
-        let cause = std::error::Error::source(source).map(ToString::to_string);
-        return if text.starts_with("error performing TLS handshake") {
+        let said = std::error::Error::source(source).map(ToString::to_string);
+        return if text.starts_with("error performing TLS handshake") || wants_certificate(source) {
             Fault::Tls
-        } else if cause.is_some_and(|cause| cause == "password missing") {
+        } else if said.as_deref() == Some("password missing") {
             Fault::Refused
+        } else if said.as_deref() == Some("server did not use channel binding") {
+            Fault::Unbound
         } else if text.starts_with("invalid configuration")
             || text.starts_with("error serializing")
             || text.starts_with("error deserializing")
@@ -168,4 +212,15 @@ fn fault_of_server(source: &tokio_postgres::Error) -> Fault {
     } else {
         Fault::Other
     }
+}
+
+/// Whether the server ended the connection for want of a client's certificate. With TLS 1.3 it does
+/// so after the handshake.
+fn wants_certificate(source: &tokio_postgres::Error) -> bool {
+    matches!(
+        cause(source),
+        Some(rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired | AlertDescription::NoCertificate
+        ))
+    )
 }

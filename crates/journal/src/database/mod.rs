@@ -1,5 +1,6 @@
 //! What the journal needs of a database: connections, values and rows, whichever engine it has.
 
+mod advice;
 pub(crate) mod connection;
 pub(crate) mod error;
 pub(crate) mod row;

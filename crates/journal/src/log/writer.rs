@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::thread;
 use std::time::Duration;
 
+use callmeter_error_chain::chain;
 use callmeter_records::{BatchId, BatchSeq, Stream};
 
 use crate::database::connection::{Access, Connection};
@@ -239,7 +240,7 @@ impl Writer {
             match self.look_for(seq) {
                 Ok(is_stored) => return Some(is_stored),
                 Err(error) => {
-                    tracing::warn!(%error, batch = %seq, "the connection was lost while a batch was committed; nothing is appended until the server says whether it is stored");
+                    tracing::warn!(error = %chain(&error), batch = %seq, "the connection was lost while a batch was committed; nothing is appended until the server says whether it is stored");
                 }
             }
             if let Source::Server(_, ending) = &self.source {

@@ -12,10 +12,12 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::types::{BorrowToSql, ToSql};
-use tokio_postgres::{AsyncMessage, Config, Connection, Error, Row, Socket, Statement};
+use tokio_postgres::{AsyncMessage, Connection, Error, Row, Socket, Statement};
 
 use crate::database::error::{DatabaseError, DatabaseResult};
 use crate::ending::Ending;
+use crate::postgres::hosts::Hosts;
+use crate::postgres::in_time::in_time;
 use crate::postgres::tls::{Connector, Stream};
 
 /// The longest time until the server answers to an empty message.
@@ -46,17 +48,16 @@ struct Line {
 }
 
 impl Client {
-    /// Connects within `limit`. The server may take the time `answer` to answer to a statement.
+    /// Connects to one of the hosts that a URL names. The server may take the time `answer` to
+    /// answer to a statement.
     pub(crate) fn connect(
-        config: &Config,
-        connector: Connector,
-        (limit, answer): (Duration, Duration),
+        hosts: &Hosts,
+        connector: &Connector,
+        answer: Duration,
         ending: Ending,
     ) -> DatabaseResult<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let connect = async { Ok(config.connect(connector).await?) };
-        let connected = runtime.block_on(in_time(limit, &ending, connect));
-        let (client, connection) = match connected {
+        let (client, connection) = match runtime.block_on(hosts.connect(connector, &ending)) {
             Ok(connected) => connected,
             Err(error) => {
                 // A look-up of the host's address may go on, which nobody waits for.
@@ -233,26 +234,4 @@ impl Drop for Client {
                 .drive(CLOSE, |_, _| Poll::<DatabaseResult<()>>::Pending);
         }
     }
-}
-
-/// The result of `work`, unless it takes longer than `limit`, or the journal is given up.
-async fn in_time<T>(
-    limit: Duration,
-    ending: &Ending,
-    work: impl Future<Output = DatabaseResult<T>>,
-) -> DatabaseResult<T> {
-    let mut work = pin!(work);
-    let mut given_up = pin!(ending.given_up());
-    let mut over = pin!(tokio::time::sleep(limit));
-    poll_fn(|context| {
-        if let Poll::Ready(done) = work.as_mut().poll(context) {
-            return Poll::Ready(done);
-        }
-        if given_up.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Err(DatabaseError::GivenUp));
-        }
-        let no_answer = || Err(DatabaseError::NoAnswer { limit });
-        over.as_mut().poll(context).map(|()| no_answer())
-    })
-    .await
 }

@@ -8,6 +8,7 @@ use crate::error::{JournalError, Result};
 use crate::location::Location;
 use crate::postgres::client::Client;
 use crate::postgres::engine::Postgres;
+use crate::postgres::hosts::Hosts;
 use crate::postgres::settings::PostgresJournal;
 use crate::postgres::tables;
 use crate::postgres::tls::Connector;
@@ -59,13 +60,8 @@ fn connect(journal: &PostgresJournal, ending: &Ending, to: Use) -> Result<Connec
             source,
         }
     })?;
-    // Each host gets the time for its address, and all together that for the rest.
-    let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX);
-    let limit = journal
-        .connect_timeout
-        .saturating_mul(hosts.saturating_add(1));
-    let limits = (limit, journal.answer_timeout);
-    let client = Client::connect(&config, connector, limits, ending.clone())
+    let hosts = Hosts::new(&config, journal.connect_timeout);
+    let client = Client::connect(&hosts, &connector, journal.answer_timeout, ending.clone())
         .map_err(|source| JournalError::database(&location, "connect to", source))?;
     let conn = Connection::new(Engine::Postgres(Box::new(Postgres::new(client))), location);
     check_server(&conn, to)?;

@@ -3,7 +3,8 @@
 pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod engine;
-mod own_certificate;
+pub(crate) mod hosts;
+pub(crate) mod in_time;
 pub(crate) mod settings;
 pub(crate) mod tables;
 pub(crate) mod tls;

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{ChannelBinding, SslMode};
 
 use crate::error::{JournalError, Result};
 use crate::location::{Location, ServerLocation};
+use crate::postgres::hosts;
 
 /// A journal on a PostgreSQL server.
 #[derive(Clone)]
@@ -23,7 +24,7 @@ pub struct PostgresJournal {
     pub tls: Option<TlsMode>,
     /// The certificates in PEM that the server's is checked against. `None`: those of the system.
     pub ca_file: Option<PathBuf>,
-    /// How long a connection may take to be made.
+    /// How long the look-up of a host may take, and then a connection to each of its addresses.
     pub connect_timeout: Duration,
     /// How long the server may take to answer to a statement. It waits for locks for up to 20
     /// seconds.
@@ -111,18 +112,17 @@ impl PostgresJournal {
             let user = config.get_user().unwrap_or_default().to_owned();
             config.dbname(&user);
         }
-        config.connect_timeout(self.connect_timeout);
         config.application_name("callmeter");
-        // A server that is gone is noticed: by what is not acknowledged, and when nothing is sent.
-        config.tcp_user_timeout(Duration::from_secs(10));
-        config.keepalives(true);
-        config.keepalives_idle(Duration::from_secs(5));
-        config.keepalives_interval(Duration::from_secs(2));
-        config.keepalives_retries(3);
+        check_places(&config)?;
+        self.set_tls(&mut config)?;
+        Ok(config)
+    }
+
+    fn set_tls(&self, config: &mut Config) -> Result<()> {
         let checks = [TlsMode::Require, TlsMode::VerifyCa, TlsMode::VerifyFull];
         if self.ca_file.is_some() && !self.tls.is_some_and(|tls| checks.contains(&tls)) {
             return Err(JournalError::UnusedCaFile {
-                journal: self.location(&config),
+                journal: self.location(config),
             });
         }
         match self.tls {
@@ -137,30 +137,42 @@ impl PostgresJournal {
                 config.ssl_mode(SslMode::Require);
             }
         }
-        Ok(config)
+        if config.get_channel_binding() == ChannelBinding::Require {
+            if config.get_ssl_mode() == SslMode::Disable {
+                return Err(JournalError::Unbound {
+                    journal: self.location(config),
+                    reason:
+                        "`tls` or `sslmode` turns TLS off; set `tls` to verify-full, or remove \
+                             `channel_binding`"
+                            .to_owned(),
+                });
+            }
+            // Without TLS there is nothing to bind a login to.
+            config.ssl_mode(SslMode::Require);
+        }
+        Ok(())
     }
 
     pub(crate) fn location(&self, config: &Config) -> Location {
-        let ports = config.get_ports();
-        let hosts: Vec<String> = config
-            .get_hosts()
-            .iter()
-            .enumerate()
-            .map(|(index, host)| {
-                let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-                match host {
-                    Host::Tcp(name) if name.contains(':') => format!("[{name}]:{port}"),
-                    Host::Tcp(name) => format!("{name}:{port}"),
-                    Host::Unix(path) => format!("{}:{port}", path.display()),
-                }
-            })
-            .collect();
         Location::Server(Box::new(ServerLocation {
-            host: hosts.join(","),
+            host: hosts::names(config).join(","),
             database: config.get_dbname().unwrap_or_default().to_owned(),
             schema: self.schema.clone(),
         }))
     }
+}
+
+/// Checks that the lists of hosts, addresses and ports belong together.
+fn check_places(config: &Config) -> Result<()> {
+    let hosts = config.get_hosts().len();
+    let is_one_each = |count: usize| count == 0 || count == hosts;
+    if !is_one_each(config.get_hostaddrs().len()) {
+        return Err(bad_url("it needs one `hostaddr` for each host, or none"));
+    }
+    if config.get_ports().len() != 1 && !is_one_each(config.get_ports().len()) {
+        return Err(bad_url("it needs one port for each host, or one for all"));
+    }
+    Ok(())
 }
 
 fn bad_url(what: &str) -> JournalError {

@@ -68,7 +68,7 @@ fn a_commit_ends_when_the_journal_is_given_up() {
 fn a_server_that_does_not_answer_is_lost() {
     let server = OwnServer::start();
     let settings = PostgresJournal {
-        connect_timeout: Duration::from_millis(1500),
+        connect_timeout: Duration::from_secs(3),
         answer_timeout: Duration::from_secs(3),
         ..PostgresJournal::new(server.url())
     };

@@ -68,6 +68,8 @@ fn a_url_that_cannot_be_used() {
         "postgres://u:secret-word@h/db?sslmode=verify-full",
         "postgres://u:secret-word@h:port/db",
         "postgres://u:secret-word@/db",
+        "postgres://u:secret-word@a,b/db?hostaddr=127.0.0.1",
+        "postgres://u:secret-word@a,b/db?sslmode=disable&channel_binding=require",
     ]
     .map(what)
     .join("\n");

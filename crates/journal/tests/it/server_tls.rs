@@ -166,11 +166,26 @@ fn a_login_is_bound_to_the_certificate() {
     let refused = connect("wrong", TlsMode::Require, None);
     assert!(matches!(refused, JournalError::Refused { .. }), "{refused}");
     // Without TLS there is nothing to bind it to.
-    server.stop();
-    let rules =
-        "host all callmeter 127.0.0.1/32 trust\nhost all meter 127.0.0.1/32 scram-sha-256\n";
-    server.write("pg_hba.conf", rules);
-    server.resume();
     let unbound = connect("right", TlsMode::Disable, None);
-    assert!(matches!(unbound, JournalError::Refused { .. }), "{unbound}");
+    assert!(matches!(unbound, JournalError::Unbound { .. }), "{unbound}");
+    let trusts = "host all all 127.0.0.1/32 trust\n";
+    let md5 = "host all callmeter 127.0.0.1/32 trust\nhost all meter 127.0.0.1/32 md5\n";
+    let password = md5.replace("md5", "password");
+    let mut texts = vec![unbound.to_string()];
+    for (settings, rules) in [
+        ("ssl = off\n", md5),
+        ("ssl = on\n", trusts),
+        ("ssl = on\n", &password),
+    ] {
+        server.stop();
+        server.write("postgresql.auto.conf", settings);
+        server.write("pg_hba.conf", rules);
+        server.resume();
+        let unbound = connect("right", TlsMode::Prefer, None);
+        assert!(!unbound.is_transient(), "{unbound}");
+        texts.push(unbound.to_string());
+    }
+    let texts = texts.join("\n");
+    assert!(!texts.contains("right"), "{texts}");
+    insta::assert_snapshot!(texts.replace(&port.to_string(), "PORT"));
 }
