@@ -9,14 +9,18 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod csv_files;
 mod exporter;
+mod midday;
 mod process;
 mod programs;
 mod samples;
 mod usage;
 mod world;
 
+pub use csv_files::{CsvRow, csv_rows_so_far};
 pub use exporter::{Answer, Exporter, Web};
+pub use midday::{Midday, office_noon_before, wednesday_noon_before};
 pub use process::Process;
 pub use programs::{callmeter, plugin, system};
 pub use samples::{Samples, differences, published};

@@ -2,11 +2,12 @@
 //! may be killed or suspended.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use callmeter_simulator::{LedgerQuery, Options, Simulator};
-use callmeter_tests::{Exporter, SuiteAccount, Web, World, differences, output, plugin, quoted};
+use callmeter_tests::{
+    Exporter, SuiteAccount, Web, World, csv_rows_so_far, differences, output, plugin, quoted,
+};
 use jiff::{Timestamp, ToSpan as _};
 use rustix::process::Signal;
 
@@ -84,13 +85,16 @@ async fn instances_that_are_killed_and_suspended_lose_and_double_nothing() {
     assert!(two.terminate().success());
     assert!(three.terminate().success());
     let expected: BTreeSet<String> = truth.ids.iter().cloned().collect();
-    four.until("written", async |_| rows(&csv).len() >= 3 * expected.len())
-        .await;
-    let rows = rows(&csv);
-    assert_eq!(rows.len(), 3 * expected.len());
-    let found: BTreeSet<String> = rows.into_iter().collect();
-    assert_eq!(found, expected);
+    four.until("written", async |_| {
+        csv_rows_so_far(&csv, "").len() >= 3 * expected.len()
+    })
+    .await;
     assert!(four.terminate().success());
+    // Every row is whole now.
+    let rows = crate::kills::rows(&csv);
+    assert_eq!(rows.len(), 3 * expected.len());
+    let found: BTreeSet<String> = rows.into_iter().map(|(_, id)| id).collect();
+    assert_eq!(found, expected);
     drop(one);
     let drop_schema = move || {
         let url = format!("postgres://callmeter@127.0.0.1:{port}/postgres");
@@ -113,26 +117,4 @@ async fn counted(exporter: &Exporter, calls: u64) {
             })
         })
         .await;
-}
-
-/// The ids in all CSV files.
-fn rows(directory: &Path) -> Vec<String> {
-    let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let files = files.map(|file| file.path());
-    let is_csv = |file: &PathBuf| {
-        let end = file.extension().and_then(|end| end.to_str());
-        matches!(end, Some("csv" | "partial"))
-    };
-    let mut ids = Vec::new();
-    for file in files.filter(is_csv) {
-        let mut reader = csv::Reader::from_path(file).unwrap();
-        let column = reader
-            .headers()
-            .unwrap()
-            .iter()
-            .position(|name| name == "id")
-            .unwrap();
-        ids.extend(reader.records().map(|row| row.unwrap()[column].to_owned()));
-    }
-    ids
 }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use callmeter_simulator::{Edits, Faults, Late, LedgerQuery, Options, Running, Simulator};
 use callmeter_tests::{
-    Exporter, PbxAccount, Process, SuiteAccount, Web, World, callmeter, differences, output,
-    plugin, quoted,
+    Exporter, PbxAccount, Process, SuiteAccount, Web, World, callmeter, csv_rows_so_far,
+    differences, output, plugin, quoted,
 };
 use fastrand::Rng;
 use jiff::{Timestamp, ToSpan as _};
@@ -467,7 +467,7 @@ impl Run {
                 lags.push(format!("only {outputs} outputs run"));
             }
             let journaled = tokio::task::block_in_place(|| self.cluster.calls_journaled());
-            let written = kills::rows(&self.world.path("csv")).len();
+            let written = csv_rows_so_far(&self.world.path("csv"), "").len();
             let posted = posted(&self.receiver).len();
             if written < journaled || posted < journaled {
                 lags.push(format!(

@@ -5,9 +5,9 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use callmeter_simulator::{Faults, Latency, Options};
-use callmeter_tests::{Exporter, Web, callmeter, output, plugin, quoted};
+use callmeter_tests::{Exporter, Midday, Web, callmeter, csv_rows_so_far, output, plugin, quoted};
+use jiff::ToSpan as _;
 use jiff::civil::Date;
-use jiff::{Timestamp, ToSpan as _};
 
 use crate::site::Site;
 
@@ -15,6 +15,7 @@ use crate::site::Site;
 struct Pair {
     site: Site,
     schema: String,
+    today: Date,
 }
 
 const NAMES: [&str; 2] = ["one", "two"];
@@ -22,9 +23,11 @@ const NAMES: [&str; 2] = ["one", "two"];
 impl Pair {
     /// A site whose calls are in the last six days, of which polls read one.
     async fn new(name: &str) -> Self {
+        let midday = Midday::now();
         let site = Site::new(Options {
             calls: Some(300),
             days: 6,
+            time_zone: midday.zone,
             ..Options::default()
         })
         .await;
@@ -35,7 +38,11 @@ impl Pair {
             std::fs::create_dir(site.world.path(name)).unwrap();
         }
         let schema = format!("whole_{name}_{}", std::process::id());
-        Self { site, schema }
+        Self {
+            site,
+            schema,
+            today: midday.today,
+        }
     }
 
     /// Writes the configuration of an instance; returns its file.
@@ -76,15 +83,14 @@ impl Pair {
     }
 
     /// The first and the last day that may have calls.
-    fn days() -> (Date, Date) {
-        let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-        (today - 7.days(), today)
+    fn days(&self) -> (Date, Date) {
+        (self.today - 7.days(), self.today)
     }
 
     /// Asks for all days of an account, with the configuration of an instance.
     fn backfill(&self, instance: &str, account: &str) -> Command {
         let config = self.site.world.path(&format!("{instance}.yml"));
-        let (first, last) = Self::days();
+        let (first, last) = self.days();
         let mut command = Command::new(callmeter());
         command
             .arg("backfill")
@@ -280,7 +286,12 @@ async fn what_is_removed_from_the_configurations_is_gone_everywhere() {
             .await;
         assert!(calls(exporter, "acme").await > 0);
     }
-    assert_eq!(runs("first").await, 1);
+    callmeter_tests::until(
+        "the other output still runs once",
+        async || (runs("first").await == 1).then_some(()),
+        async || exporters[0].log() + &exporters[1].log(),
+    )
+    .await;
     let config = pair.site.world.path("one.yml");
     let stats = |wanted: &str| {
         let mut command = Command::new(callmeter());
@@ -325,14 +336,21 @@ async fn what_one_instance_no_longer_has_goes_on_at_the_other() {
         .until("counted", async |first| calls(first, "acme").await > 0)
         .await;
     has_rows(1).await;
-    let mut runs_at = None;
-    for (index, exporter) in exporters.iter().enumerate() {
+    let runs = async |exporter: &Exporter| {
         let metrics = exporter.metrics().await;
-        if metrics.count("callmeter_output_up", &["output=\"archive\""]) > 0 {
-            runs_at = Some(index);
-        }
-    }
-    let loser = runs_at.unwrap();
+        metrics.count("callmeter_output_up", &["output=\"archive\""]) > 0
+    };
+    // It may just move from one to the other.
+    let loser = callmeter_tests::until(
+        "run by one",
+        async || match (runs(first).await, runs(&exporters[1]).await) {
+            (true, false) => Some(0),
+            (false, true) => Some(1),
+            _ => None,
+        },
+        async || exporters[0].log() + &exporters[1].log(),
+    )
+    .await;
     pair.configure(NAMES[loser], &["acme", "beta"], "");
     exporters[loser].reload().await;
     pair.configure(NAMES[1 - loser], &["acme", "beta"], &csv);
@@ -416,22 +434,9 @@ async fn an_output_that_cannot_start_is_tried_again() {
 
 /// The place of each row in all CSV files, which may be written meanwhile.
 fn sequences(directory: &Path) -> Vec<String> {
-    let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut found = Vec::new();
-    for file in files.map(|file| file.path()) {
-        let end = file.extension().and_then(|end| end.to_str());
-        if matches!(end, Some("csv" | "partial")) {
-            let mut reader = csv::Reader::from_path(file).unwrap();
-            let sequence = reader
-                .headers()
-                .unwrap()
-                .iter()
-                .position(|name| name == "sequence");
-            let rows = reader.records().map_while(Result::ok);
-            found.extend(rows.map(|row| row[sequence.unwrap()].to_owned()));
-        }
-    }
-    found
+    let rows = csv_rows_so_far(directory, "").into_iter();
+    rows.map(|mut row| row.remove("sequence").unwrap())
+        .collect()
 }
 
 /// An instance that cannot use the library of an output, or has an old password, says so, and the

@@ -6,7 +6,7 @@ mod server;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use callmeter_plugin_sdk::{Batch, Fail, FromConfig as _, Host, OutputPlugin as _, Stream};
@@ -304,28 +304,34 @@ fn retry_after_is_handed_on() {
 
 #[test]
 fn a_failing_server_is_left_alone_and_tried_again() {
-    let server = Server::start(|n| Answer::status(if n < 3 { 500 } else { 200 }));
-    let circuit = json!({"failures": 2, "pause": "300ms"});
-    let mut webhook = create(&json!({"url": server.url("/"), "circuit": circuit})).unwrap();
-    let mut write = || webhook.write(batch(1, 1));
-    assert!(write().unwrap_err().is_retry());
-    assert!(write().unwrap_err().is_retry());
-    // Open: nothing is sent.
-    let fail = write().unwrap_err();
-    assert!(
-        fail.is_retry() && fail.reason().contains("left alone"),
-        "{fail}"
-    );
-    assert_eq!(server.requests().len(), 2);
-    // One try after the pause; it fails, and the pause is longer.
-    std::thread::sleep(Duration::from_millis(320));
-    assert!(write().unwrap_err().reason().contains("500"));
-    assert!(write().unwrap_err().reason().contains("left alone"));
-    assert_eq!(server.requests().len(), 3);
-    std::thread::sleep(Duration::from_millis(620));
-    write().unwrap();
-    write().unwrap();
-    assert_eq!(server.requests().len(), 5);
+    for (pause, is_tried_again) in [("1h", false), ("30ms", true)] {
+        let server = Server::start(|n| Answer::status(if n < 4 { 500 } else { 200 }));
+        let circuit = json!({"failures": 2, "pause": pause});
+        let mut webhook = create(&json!({"url": server.url("/"), "circuit": circuit})).unwrap();
+        let mut write = || webhook.write(batch(1, 1));
+        assert!(write().unwrap_err().is_retry());
+        assert!(write().unwrap_err().is_retry());
+        if !is_tried_again {
+            // Open: nothing is sent.
+            let fail = write().unwrap_err();
+            assert!(
+                fail.is_retry() && fail.reason().contains("left alone"),
+                "{fail}"
+            );
+            assert_eq!(server.requests().len(), 2);
+            continue;
+        }
+        // One try after each pause, until one succeeds. Then everything is sent.
+        while let Err(fail) = write() {
+            let reason = fail.reason();
+            let is_known = reason.contains("500") || reason.contains("left alone");
+            assert!(fail.is_retry() && is_known, "{fail}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(server.requests().len(), 5);
+        write().unwrap();
+        assert_eq!(server.requests().len(), 6);
+    }
 }
 
 #[test]
@@ -374,7 +380,7 @@ fn tls_with_an_own_authority_and_a_client_certificate() {
     );
     let url = server.url("/");
     let with = |extra: Value| {
-        let mut config = json!({"url": url, "timeout": "5s"});
+        let mut config = json!({"url": url, "timeout": "50s"});
         config
             .as_object_mut()
             .unwrap()
@@ -476,14 +482,13 @@ fn nothing_shows_a_secret() {
 
 #[test]
 fn a_cancelled_request_returns_at_once() {
-    let server = Server::start(|_| Answer::status(200).after(Duration::from_secs(20)));
+    let server = Server::start(|_| Answer::status(200).after(Duration::from_hours(1)));
     let (stop, mut webhook) = {
         let config =
             Config::from_config(json!({"url": server.url("/")}).to_string().as_bytes()).unwrap();
         let host = Host::for_tests("webhook");
         (host.clone(), Webhook::create(host, config).unwrap())
     };
-    let start = Instant::now();
     let writer = std::thread::spawn(move || webhook.write(batch(1, 1)).unwrap_err());
     while server.requests().is_empty() {
         std::thread::sleep(Duration::from_millis(5));
@@ -494,7 +499,6 @@ fn a_cancelled_request_returns_at_once() {
         fail.is_retry() && fail.reason().contains("cancelled"),
         "{fail}"
     );
-    assert!(start.elapsed() < Duration::from_secs(15));
 }
 
 #[test]

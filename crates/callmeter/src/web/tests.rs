@@ -19,6 +19,9 @@ use crate::selfmetrics::SelfMetrics;
 use crate::status::StatusStore;
 use crate::stop::{StopSender, stop};
 
+/// The longest wait, enough for a loaded machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// A running server, with the state that it shows.
 struct Running {
     address: std::net::SocketAddr,
@@ -401,10 +404,7 @@ async fn scrapes_at_one_time_are_bounded() {
     drop(slow);
     let begun = Instant::now();
     while server.get("/metrics").await.code != 200 {
-        assert!(
-            begun.elapsed() < Duration::from_secs(10),
-            "the place was not given up"
-        );
+        assert!(begun.elapsed() < PATIENCE, "the place was not given up");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -427,9 +427,8 @@ async fn slow_and_huge_requests_are_cut_off() {
             .unwrap();
         slow.push(stream);
     }
-    let begun = Instant::now();
-    assert_eq!(server.get("/-/healthy").await.code, 200);
-    assert!(begun.elapsed() < Duration::from_secs(10));
+    let asked = tokio::time::timeout(PATIENCE, server.get("/-/healthy")).await;
+    assert_eq!(asked.expect("slow clients keep it out").code, 200);
 
     let huge = "x".repeat(64 * 1024);
     let stream = TcpStream::connect(server.address).await.unwrap();
@@ -467,7 +466,7 @@ async fn idle_connections_keep_nobody_out() {
         .unwrap();
     used.read_exact(&mut [0; 12]).await.unwrap();
     for _ in 0..8 {
-        let asked = tokio::time::timeout(Duration::from_mins(1), server.get("/-/healthy")).await;
+        let asked = tokio::time::timeout(PATIENCE, server.get("/-/healthy")).await;
         assert_eq!(asked.expect("idle connections keep it out").code, 200);
     }
 }

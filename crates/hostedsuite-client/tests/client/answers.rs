@@ -1,6 +1,6 @@
 //! A table of answers, good and bad, and what the client returns for each.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hostedsuite_client::{
     BalanceQuery, Client, ClientsQuery, Error, ErrorKind, Format, Reason, RetryPolicy, Secret,
@@ -228,19 +228,22 @@ async fn time_outs_end_a_slow_drip_and_a_silence() {
         vec![b' '; 1000],
         Duration::from_millis(50),
     );
-    for (reply, text) in [(drip, "total time-out"), (Reply::Silence, "read time-out")] {
+    // The other time-out is out of reach, however slow the machine is.
+    let (short, long) = (Duration::from_millis(400), Duration::from_mins(10));
+    for (reply, read, total, text) in [
+        (drip, long, short, "total time-out"),
+        (Reply::Silence, short, long, "read time-out"),
+    ] {
         let server = Canned::always(reply).await;
         let client = builder(&server.url())
-            .read_timeout(Duration::from_millis(300))
-            .total_timeout(Duration::from_millis(600))
+            .read_timeout(read)
+            .total_timeout(total)
             .retry(RetryPolicy::never())
             .build()
             .unwrap();
-        let started = Instant::now();
         let error = client.calls_page(&day(), 0).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert!(error.to_string().contains(text), "{error}");
-        assert!(started.elapsed() < Duration::from_secs(5));
     }
 }
 

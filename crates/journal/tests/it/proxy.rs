@@ -35,7 +35,14 @@ struct Shared {
     left: [AtomicI64; 2],
     /// How many bytes have passed.
     passed: [AtomicU64; 2],
-    connections: Mutex<Vec<TcpStream>>,
+    connections: Mutex<Connections>,
+}
+
+#[derive(Default)]
+struct Connections {
+    open: Vec<TcpStream>,
+    /// How often all of them were cut.
+    cuts: u64,
 }
 
 impl Proxy {
@@ -117,10 +124,11 @@ impl Shared {
         client.set_nodelay(true).unwrap();
         server.set_nodelay(true).unwrap();
         let clone = |stream: &TcpStream| stream.try_clone().unwrap();
-        self.connections
-            .lock()
-            .unwrap()
-            .extend([clone(client), clone(server)]);
+        let cuts = {
+            let mut connections = self.connections.lock().unwrap();
+            connections.open.extend([clone(client), clone(server)]);
+            connections.cuts
+        };
         for (way, mut from, mut to) in [
             (Way::Up, clone(client), clone(server)),
             (Way::Down, clone(server), clone(client)),
@@ -145,7 +153,7 @@ impl Shared {
                     let _ = to.write_all(&buffer[..passes]);
                     shared.passed[way as usize].fetch_add(passes as u64, Ordering::AcqRel);
                     if left < wanted {
-                        shared.cut();
+                        shared.cut_those_since(cuts);
                     }
                 }
                 let _ = to.shutdown(Shutdown::Both);
@@ -154,8 +162,21 @@ impl Shared {
     }
 
     fn cut(&self) {
+        self.cut_all(&mut self.connections.lock().unwrap());
+    }
+
+    /// Cuts all connections, unless that was done since there were so many cuts: the thread of a
+    /// connection that is gone must not cut new ones.
+    fn cut_those_since(&self, cuts: u64) {
         let mut connections = self.connections.lock().unwrap();
-        for stream in connections.drain(..) {
+        if connections.cuts == cuts {
+            self.cut_all(&mut connections);
+        }
+    }
+
+    fn cut_all(&self, connections: &mut Connections) {
+        connections.cuts += 1;
+        for stream in connections.open.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
         for left in &self.left {

@@ -1,7 +1,5 @@
 //! Batches that a plugin refuses: none is dropped before it is stored, and each can be replayed.
 
-use std::time::Duration;
-
 use callmeter_plugin_testkit::generate::{self, Recipe};
 use callmeter_plugin_testkit::host::{BatchLog as _, DeadLetter, Scrub};
 use callmeter_plugin_testkit::{Rig, Stream};
@@ -254,7 +252,7 @@ fn a_batch_that_a_flush_refuses_is_not_settled_before_it_is_a_dead_letter() {
     })
     .unwrap();
     append_calls(&rig, 6, 5);
-    assert!(rig.stop(Duration::from_secs(5)));
+    assert!(rig.stop(PATIENCE));
     let batches = rig.batches();
     assert_eq!(batches.open("rig", Stream::Calls).unwrap().0, 0);
 

@@ -272,14 +272,20 @@ fn the_unflushed_window_is_bounded() {
 #[test]
 fn batches_that_follow_each_other_share_a_flush() {
     let stage = stage_with("linger", Script::default(), |options| {
-        options.limits.linger = Duration::from_secs(3);
+        options.limits.linger = Duration::from_hours(1);
+        options.limits.flush_every = Duration::from_hours(1);
     });
-    for batch in 0..10 {
-        append_calls(&stage.rig, batch * 2 + 1, 2);
-        std::thread::sleep(Duration::from_millis(20));
+    for batch in 0..10_usize {
+        append_calls(&stage.rig, i64::try_from(batch).unwrap() * 2 + 1, 2);
+        // The output has seen this batch, and waits for more.
+        let has_come = |_: &OutputStatus| stage.script.lock().unwrap().seen.len() > batch;
+        stage.rig.wait(PATIENCE, has_come).unwrap();
     }
-    stage.rig.settle(PATIENCE).unwrap();
+    assert_eq!(stage.script.lock().unwrap().flushed, 0);
+    // A stop does not wait.
+    assert!(stage.rig.stop(PATIENCE));
     assert_eq!(stage.script.lock().unwrap().flushed, 1);
+    assert!(stage.rig.settled());
 }
 
 #[test]
@@ -357,7 +363,7 @@ fn a_stop_flushes_what_was_accepted() {
         .rig
         .wait(PATIENCE, |_| !stage.script.lock().unwrap().seen.is_empty())
         .unwrap();
-    assert!(stage.rig.stop(Duration::from_secs(10)));
+    assert!(stage.rig.stop(PATIENCE));
     assert_eq!(
         stage.script.lock().unwrap().durable["calls"],
         [1, 2, 3, 4, 5]

@@ -46,7 +46,7 @@ fn writer() {
 fn no_row_is_torn_lost_or_written_twice() {
     let directory = tempfile::tempdir().unwrap();
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
-    let (mut durable, mut kills) = (0, 0);
+    let (mut durable, mut kills, mut lives) = (0, 0, 0);
     while durable < BATCHES {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "tests::kill::writer", "--ignored", "--nocapture"])
@@ -57,13 +57,27 @@ fn no_row_is_torn_lost_or_written_twice() {
             .spawn()
             .unwrap();
         let words = BufReader::new(child.stderr.take().unwrap());
+        let (sender, flushed) = std::sync::mpsc::channel();
         let reader = std::thread::spawn(move || {
             let lines = words.lines().map_while(Result::ok);
-            lines
-                .filter_map(|line| line.strip_prefix("durable ")?.parse().ok())
+            let flushes = lines.filter_map(|line| line.strip_prefix("durable ")?.parse().ok());
+            flushes
+                .inspect(|_| sender.send(()).unwrap_or_default())
                 .max()
         });
-        std::thread::sleep(Duration::from_micros(random.random_range(5_000..60_000)));
+        // The start of a process may take longer than all of this on a slow machine: every other
+        // writer has flushed before it is killed.
+        let (wait, longest) = if lives % 2 == 0 {
+            (true, 30_000)
+        } else {
+            (false, 60_000)
+        };
+        lives += 1;
+        if wait {
+            // An error says that it has ended.
+            let _ended = flushed.recv();
+        }
+        std::thread::sleep(Duration::from_micros(random.random_range(1_000..longest)));
         child.kill().unwrap();
         if !child.wait().unwrap().success() {
             kills += 1;

@@ -1,6 +1,7 @@
 //! Tests of counting what other instances append.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use callmeter_journal::{
@@ -266,11 +267,14 @@ fn an_instance_that_is_far_behind_is_not_ready() {
     late.complete.set(long_ago());
     late.reported.set(long_ago());
     let mut counted = BatchSeq::START;
-    // It reports in the middle.
+    // It reports in the middle, where it is stopped.
+    late.stopped.store(true, Ordering::Relaxed);
     late.catch_up(&mut counted).unwrap();
     let followed = || status.sharing().unwrap().followed;
     assert_eq!((followed().lag_batches, followed().complete_at), (2, None));
     assert!(!status.is_ready());
+    late.stopped.store(false, Ordering::Relaxed);
+    late.catch_up(&mut counted).unwrap();
     late.complete.set(Instant::now());
     late.followed.set(Some(Timestamp::UNIX_EPOCH));
     late.report(counted, None);

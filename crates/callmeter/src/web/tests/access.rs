@@ -10,7 +10,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 
-use super::{Running, args, ask_over, start};
+use super::{PATIENCE, Running, args, ask_over, start};
 use crate::cli::WebArgs;
 use crate::web::Access;
 
@@ -127,7 +127,7 @@ async fn certificates_are_served_and_replaced_without_a_restart() {
     let begun = Instant::now();
     while serial(&server).await == first {
         assert!(
-            begun.elapsed() < Duration::from_secs(20),
+            begun.elapsed() < PATIENCE,
             "the new certificate was not taken"
         );
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -235,10 +235,7 @@ async fn users_headers_and_rate_limit() {
     ));
     let begun = Instant::now();
     while with("right").await.code != 401 {
-        assert!(
-            begun.elapsed() < Duration::from_secs(20),
-            "the new users were not taken"
-        );
+        assert!(begun.elapsed() < PATIENCE, "the new users were not taken");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert_eq!(with("other").await.code, 200);
@@ -285,10 +282,7 @@ async fn an_unfinished_file_removes_no_protection() {
     pki.web_config("tls_server_config: {}\nbasic_auth_users: {}\n");
     let begun = Instant::now();
     while plain_code(&server).await != Some(200) {
-        assert!(
-            begun.elapsed() < Duration::from_secs(20),
-            "the file was not taken"
-        );
+        assert!(begun.elapsed() < PATIENCE, "the file was not taken");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
