@@ -13,11 +13,10 @@ use tokio_postgres::{Client, Config, Connection, Socket};
 use crate::database::error::{DatabaseError, DatabaseResult};
 use crate::ending::Ending;
 use crate::postgres::in_time::in_time;
+use crate::postgres::settings::{host_names, host_port};
 use crate::postgres::tls::{Connector, Stream};
 use crate::random;
 
-/// The port of PostgreSQL.
-const PORT: u16 = 5432;
 /// How long a host that has not answered is tried after all others.
 const LAST_FOR: Duration = Duration::from_mins(1);
 
@@ -43,7 +42,7 @@ struct HostAndPort {
 
 impl Hosts {
     pub(crate) fn new(config: &Config, limit: Duration) -> Self {
-        let hosts = names(config).into_iter().enumerate();
+        let hosts = host_names(config).into_iter().enumerate();
         let hosts = hosts.map(|(index, name)| HostAndPort {
             name,
             config: only(config, index),
@@ -137,7 +136,7 @@ impl HostAndPort {
                 config: self.config.clone(),
             }]);
         };
-        let port = self.config.get_ports().first().copied().unwrap_or(PORT);
+        let port = host_port(&self.config, 0);
         let found: Vec<_> = tokio::net::lookup_host((host.as_str(), port))
             .await?
             .collect();
@@ -157,26 +156,6 @@ impl HostAndPort {
         });
         Ok(addresses.collect())
     }
-}
-
-/// The hosts of a URL with their ports, without what is secret.
-pub(crate) fn names(config: &Config) -> Vec<String> {
-    let hosts = config.get_hosts().iter().enumerate();
-    let names = hosts.map(|(index, host)| {
-        let port = port(config, index);
-        match host {
-            Host::Tcp(name) if name.contains(':') => format!("[{name}]:{port}"),
-            Host::Tcp(name) => format!("{name}:{port}"),
-            Host::Unix(path) => format!("{}:{port}", path.display()),
-        }
-    });
-    names.collect()
-}
-
-fn port(config: &Config, index: usize) -> u16 {
-    let ports = config.get_ports();
-    let port = ports.get(index).or(ports.first());
-    port.copied().unwrap_or(PORT)
 }
 
 /// The same settings with one of the hosts only.
@@ -209,7 +188,7 @@ fn only(all: &Config, index: usize) -> Config {
     if let Some(address) = all.get_hostaddrs().get(index) {
         one.hostaddr(*address);
     }
-    one.port(port(all, index));
+    one.port(host_port(all, index));
     // A server that is gone is noticed: by what is not acknowledged, and when nothing is sent.
     one.tcp_user_timeout(Duration::from_secs(10));
     one.keepalives(true);
@@ -254,7 +233,7 @@ mod tests {
             format!("postgres://{url}").parse::<Config>().unwrap()
         };
         let all = url("a:1,b:2", "127.0.0.1,127.0.0.2");
-        assert_eq!(names(&all), ["a:1", "b:2"]);
+        assert_eq!(host_names(&all), ["a:1", "b:2"]);
         for (index, (host, address)) in [("a:1", "127.0.0.1"), ("b:2", "127.0.0.2")]
             .into_iter()
             .enumerate()

@@ -6,11 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::{ChannelBinding, SslMode};
+use tokio_postgres::config::{ChannelBinding, Host, SslMode};
 
 use crate::error::{JournalError, Result};
 use crate::location::{Location, ServerLocation};
-use crate::postgres::hosts;
 
 /// A journal on a PostgreSQL server.
 #[derive(Clone)]
@@ -155,7 +154,7 @@ impl PostgresJournal {
 
     pub(crate) fn location(&self, config: &Config) -> Location {
         Location::Server(Box::new(ServerLocation {
-            host: hosts::names(config).join(","),
+            host: host_names(config).join(","),
             database: config.get_dbname().unwrap_or_default().to_owned(),
             schema: self.schema.clone(),
         }))
@@ -173,6 +172,27 @@ fn check_places(config: &Config) -> Result<()> {
         return Err(bad_url("it needs one port for each host, or one for all"));
     }
     Ok(())
+}
+
+/// The hosts of a URL with their ports, without what is secret.
+pub(crate) fn host_names(config: &Config) -> Vec<String> {
+    let hosts = config.get_hosts().iter().enumerate();
+    let names = hosts.map(|(index, host)| {
+        let port = host_port(config, index);
+        match host {
+            Host::Tcp(name) if name.contains(':') => format!("[{name}]:{port}"),
+            Host::Tcp(name) => format!("{name}:{port}"),
+            Host::Unix(path) => format!("{}:{port}", path.display()),
+        }
+    });
+    names.collect()
+}
+
+/// The port of a host of a URL.
+pub(crate) fn host_port(config: &Config, index: usize) -> u16 {
+    let ports = config.get_ports();
+    let port = ports.get(index).or(ports.first());
+    port.copied().unwrap_or(5432)
 }
 
 fn bad_url(what: &str) -> JournalError {
