@@ -1,12 +1,12 @@
 //! A backup of the journal while callmeter runs, and what a restored journal does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use callmeter_simulator::{LedgerQuery, Options};
-use callmeter_tests::{Exporter, callmeter, output, plugin, published, quoted};
+use callmeter_tests::{Exporter, callmeter, csv_rows_so_far, output, plugin, published, quoted};
 
 use crate::site::{Site, end};
 
@@ -109,9 +109,16 @@ async fn a_restored_backup_continues_from_its_own_state() {
     let exporter = site.start().await;
     site.simulator.freeze(true);
     complete(&exporter, &site).await;
+    let truth = site.simulator.ledger(&LedgerQuery::default());
+    exporter
+        .until("written", async |_| {
+            let rows = csv_rows_so_far(&csv, "");
+            let ids: BTreeSet<&str> = rows.iter().map(|row| row["id"].as_str()).collect();
+            truth.ids.iter().all(|id| ids.contains(id.as_str()))
+        })
+        .await;
     end(exporter);
     let calls = written(&csv);
-    let truth = site.simulator.ledger(&LedgerQuery::default());
     let missing = truth.ids.iter().filter(|id| !calls.contains_key(*id));
     assert_eq!(missing.count(), 0, "every call is in the files");
     assert!(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use callmeter_simulator::{ChargeTruth, Edits, Faults, Options, Simulator};
-use callmeter_tests::{Exporter, PbxAccount, SuiteAccount, Web, World};
+use callmeter_tests::{Exporter, PbxAccount, SuiteAccount, Web, World, wednesday_noon_before};
 use jiff::{Timestamp, ToSpan as _};
 
 use crate::charges::{Expected, take_in};
@@ -58,7 +58,10 @@ fn total(expected: &Expected) -> i64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn edits_take_charges_back_from_where_they_were_counted() {
     let simulator = Simulator::start(Options {
-        start: Some(Timestamp::now() - (6 * i64::from(STEP)).seconds()),
+        // On other days of the week there are fewer calls to edit.
+        start: Some(wednesday_noon_before(
+            Timestamp::now() - (6 * i64::from(STEP)).seconds(),
+        )),
         calls_per_day: Some(700),
         days: 1,
         rates: 48,
@@ -80,7 +83,9 @@ async fn edits_take_charges_back_from_where_they_were_counted() {
     simulator.advance(STEP).unwrap();
     let world = World::new();
     let accounts = [
-        SuiteAccount::of("acme", &simulator).yaml(&world, "simulated"),
+        SuiteAccount::of("acme", &simulator)
+            .calls("every: 1s, lookback: 14d, settle: 0s, page_size: 50")
+            .yaml(&world, "simulated"),
         PbxAccount::of("hq", &simulator).yaml(&world, "simulated"),
     ];
     let config = world.configure(&accounts, &[]);

@@ -268,8 +268,8 @@ struct Case {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fault_is_seen_and_over_without_a_trace_in_the_totals() {
     let world = World::new();
-    // Office hours. The simulated clock stays more than a day behind the real one, as some calls are
-    // moved to the next day.
+    // Office hours. The simulated clock stays more than a day behind the real one, as some calls
+    // are moved to the next day.
     let start = office_noon_before(Timestamp::now() - 60.hours());
     let mut cases = Vec::new();
     for (name, api, fault, seen) in CASES {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use callmeter_simulator::{LedgerQuery, Options, Simulator};
-use callmeter_tests::{Exporter, SuiteAccount, Web, World, differences, output, plugin, quoted};
+use callmeter_tests::{
+    Exporter, SuiteAccount, Web, World, csv_rows_so_far, differences, output, plugin, quoted,
+};
 use jiff::{Timestamp, ToSpan as _};
 
 use crate::receiver::{Post, Receiver};
@@ -114,13 +116,19 @@ async fn a_hundred_kills_lose_nothing_and_count_nothing_twice() {
     let last = Exporter::start(&config, &world.path("last.log"), Web::default()).await;
     let truth = truth_of(&simulator);
     delivered(&last, truth.total.calls).await;
+    // What is appended is not at once shown as waiting for the outputs.
+    let ids: BTreeSet<&str> = truth.ids.iter().map(String::as_str).collect();
+    last.until("written and posted", async |_| {
+        csv_rows_so_far(&csv, "").len() >= ids.len()
+            && posted_ids(&receiver.posts()).len() >= ids.len()
+    })
+    .await;
     let metrics = last.metrics().await;
     assert_eq!(differences(&metrics, "acme", &truth), Vec::<String>::new());
     let log = last.log();
     assert!(last.terminate().success(), "{log}");
     still_as_they_were(&csv, finished, KILLS);
 
-    let ids: BTreeSet<&str> = truth.ids.iter().map(String::as_str).collect();
     let rows = rows(&csv);
     let written: BTreeSet<&str> = rows.iter().map(|(_, id)| id.as_str()).collect();
     assert_eq!(written, ids, "ids in the CSV files");
@@ -229,6 +237,19 @@ fn records(posts: &[Post]) -> usize {
         body["data"].as_array().unwrap().len()
     });
     records.sum()
+}
+
+/// The ids of all records that were posted.
+fn posted_ids(posts: &[Post]) -> BTreeSet<String> {
+    let bodies = posts.iter();
+    let bodies = bodies.map(|post| serde_json::from_str::<serde_json::Value>(&post.body).unwrap());
+    let ids = |body: serde_json::Value| -> Vec<String> {
+        let records = body["data"].as_array().unwrap().iter();
+        records
+            .map(|record| record["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    bodies.flat_map(ids).collect()
 }
 
 /// Checks that every id was posted, and that repeated posts have the same id and content.

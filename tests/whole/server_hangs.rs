@@ -1,11 +1,11 @@
 //! A callmeter that is told to stop ends also while the server of its journal does not answer, and
 //! nothing is lost or doubled by that.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use callmeter_simulator::Options;
-use callmeter_tests::{Exporter, Web, output, plugin, published, quoted};
+use callmeter_tests::{Exporter, Web, csv_rows_so_far, output, plugin, published, quoted};
 use rustix::process::Signal;
 
 use crate::postgres::OwnServer;
@@ -155,7 +155,7 @@ async fn a_program_that_is_told_to_stop_ends_without_its_server() {
             let metrics = exporter.metrics().await;
             metrics.totals(&[ACME]) == published(place.site.truth().total)
                 && metrics.sum("callmeter_output_lag_records", &["archive"]) == 0.0
-                && rows(&place.csv()) == place.site.truth().ids.len()
+                && csv_rows_so_far(&place.csv(), "").len() == place.site.truth().ids.len()
         })
         .await;
     assert!(tokio::task::block_in_place(|| exporter.terminate()).success());
@@ -167,12 +167,4 @@ async fn a_program_that_is_told_to_stop_ends_without_its_server() {
     let mut truth = place.site.truth().ids;
     truth.sort_unstable();
     assert_eq!(ids, truth);
-}
-
-fn rows(csv: &Path) -> usize {
-    if csv.exists() {
-        kills::rows(csv).len()
-    } else {
-        0
-    }
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use callmeter_simulator::Options;
-use callmeter_tests::{Exporter, Web, callmeter, output, plugin, published, quoted};
+use callmeter_tests::{
+    Exporter, Web, callmeter, csv_rows_so_far, output, plugin, published, quoted,
+};
 
 use crate::postgres;
 use crate::site::{Site, end};
@@ -109,6 +111,14 @@ async fn a_journal_moves_to_a_server_and_back() {
     let file = site.world.configure(&accounts, &[archive]);
     let exporter = site.start().await;
     complete(&exporter, &site).await;
+    // What is appended is not at once shown as waiting for the output.
+    exporter
+        .until("written", async |_| {
+            let csv = site.world.path("csv");
+            let has_balances = !csv_rows_so_far(&csv, "balances").is_empty();
+            has_balances && csv_rows_so_far(&csv, "calls").len() >= 300
+        })
+        .await;
     site.simulator.freeze(true);
     let before = counted(&exporter).await;
     assert!(!before.is_empty());

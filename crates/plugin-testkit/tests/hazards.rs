@@ -266,6 +266,19 @@ fn a_stop_asks_a_sleeping_call_to_return() {
     }
 }
 
+/// An output that has just started is as far behind as the journal says, not up to date.
+#[test]
+fn the_lag_is_known_before_there_is_an_instance() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = Rig::start(hazard_options(dir.path(), "none", "none", false, false));
+    assert!(before.stop(PATIENCE));
+    append_calls(&before, 1, 30);
+    let options = hazard_options(dir.path(), "create", "sleep for ever", false, true);
+    let rig = Rig::start_over(before.batches(), options);
+    assert_eq!(rig.status().streams[0].backlog.records, 30);
+    assert!(rig.stop(Duration::from_millis(500)));
+}
+
 /// Its standard error goes to callmeter's log, which removes secrets, and nowhere else. This
 /// process has no log.
 #[test]
