@@ -375,7 +375,8 @@ async fn what_one_instance_no_longer_has_goes_on_at_the_other() {
     tokio::task::block_in_place(|| pair.drop_schema());
 }
 
-/// An output whose secret cannot be read when its lease comes starts as soon as it can be read.
+/// An output whose secret cannot be read when its lease comes is shown as down, keeps no other from
+/// running, and starts as soon as the secret can be read.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_output_that_cannot_start_is_tried_again() {
     let pair = Pair::new("again").await;
@@ -387,12 +388,17 @@ async fn an_output_that_cannot_start_is_tried_again() {
         let secret = quoted(&secret.display().to_string());
         let settings = format!("{{ url: \"http://127.0.0.1:9/\", secret_file: {secret} }}");
         let hook = output("hook", &plugin("webhook"), "calls", &settings);
-        pair.configure(instance, &["acme"], &hook);
+        let outputs = hook + &pair.csv("archive", &plugin("csv"));
+        pair.configure(instance, &["acme"], &outputs);
     }
-    let runs = async |exporter: &Exporter| {
+    let has = async |exporter: &Exporter, output: &str| {
         let metrics = exporter.metrics().await;
-        metrics.count("callmeter_output_up", &["output=\"hook\""]) > 0
+        let label = format!("output=\"{output}\"");
+        metrics.count("callmeter_output_up", &[label.as_str()]) == 1
     };
+    let reason = "cannot read secret";
+    let waits = async |exporter: &Exporter| exporter.status().await.to_string().contains(reason);
+    let runs = async |exporter: &Exporter| has(exporter, "hook").await && !waits(exporter).await;
     let exporters = [pair.start("one").await, pair.start("two").await];
     for exporter in &exporters {
         // Then the shares are even, and stay.
@@ -420,7 +426,16 @@ async fn an_output_that_cannot_start_is_tried_again() {
     end(runner);
     let failed = "outputs cannot be started; trying again";
     other
-        .until("it fails", async |other| other.log().contains(failed))
+        .until("it fails, and the other one runs", async |other| {
+            other.log().contains(failed)
+                && has(other, "hook").await
+                && waits(other).await
+                && other
+                    .metrics()
+                    .await
+                    .sum("callmeter_output_up", &["archive"])
+                    == 1.0
+        })
         .await;
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(other.log().matches(failed).count(), 1);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use callmeter_records::BatchSeq;
 
 use crate::delivery::shared::Shared;
-use crate::delivery::{Delivery, MakeSink};
+use crate::delivery::{Delivery, Down, MakeSink};
 use crate::in_process::InProcess;
 use crate::isolation::ChildMaker;
 use crate::settings::{Isolation, OutputSettings, PluginSource};
@@ -159,6 +159,24 @@ impl Outputs {
                 return Err(StartError::StaticIsolated(settings.name.clone()));
             }
         };
+        self.spawn(settings, make)
+    }
+
+    /// Prepares an output that cannot run, so that its state and `reason` are shown like those of
+    /// any other output that is down.
+    pub fn prepare_down(
+        &self,
+        settings: &OutputSettings,
+        reason: String,
+    ) -> Result<Prepared, StartError> {
+        self.spawn(settings, Box::new(Down(reason)))
+    }
+
+    fn spawn(
+        &self,
+        settings: &OutputSettings,
+        make: Box<dyn MakeSink>,
+    ) -> Result<Prepared, StartError> {
         let shared = Shared::new(settings);
         let delivery = Delivery::new(
             settings,
@@ -190,6 +208,8 @@ impl Outputs {
 
     /// Feeds a prepared output from now on.
     pub fn admit(&self, mut prepared: Prepared) -> Result<(), StartError> {
+        // Its thread may take a while. Until then it would seem to have nothing to do.
+        prepared.shared.update_backlog(self.batches.as_ref());
         let mut known = lock(&self.known);
         let name = prepared.shared.name();
         if known.running.iter().any(|shared| shared.name() == name) {

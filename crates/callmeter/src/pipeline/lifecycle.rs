@@ -202,15 +202,17 @@ impl Pipeline {
 
     async fn run(&mut self, config: &Config, if_refused: IfRefused) -> Result<(), OutputsError> {
         let part = self.part(config);
-        self.outputs
-            .set(
-                &self.app,
-                &part.outputs,
-                CursorOwners::of(config),
-                if_refused,
-            )
-            .await?;
-        self.set_charges(&part.charges).await
+        let owners = CursorOwners::of(config);
+        let outputs = self
+            .outputs
+            .set(&self.app, &part.outputs, owners, if_refused)
+            .await;
+        if if_refused == IfRefused::Undo {
+            outputs?;
+            return self.set_charges(&part.charges).await;
+        }
+        // Neither keeps the other from running.
+        self.set_charges(&part.charges).await.and(outputs)
     }
 
     /// The part of a configuration that this instance works on: all of it, unless it shares the

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use callmeter_journal::{JournalError, Start};
 use callmeter_plugin_host::{
-    DeadLetters, Isolation, Limits, OutputSettings, PluginSource, Scrub, StartError, Trust,
+    DeadLetters, Isolation, Limits, OutputSettings, PluginSource, Prepared, Scrub, StartError,
+    Trust,
 };
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
@@ -59,7 +60,7 @@ const MAX_DEAD_LETTERS: u64 = 1 << 30;
 pub(super) struct ConfiguredOutputs {
     running: BTreeMap<String, Configured>,
     /// The secrets being read again.
-    reading: Option<JoinHandle<Result<BTreeMap<String, Configured>, OutputsError>>>,
+    reading: Option<JoinHandle<Read>>,
     /// Whose cursors are in the journal.
     owners: Option<CursorOwners>,
 }
@@ -82,12 +83,16 @@ impl CursorOwners {
     }
 }
 
+/// The outputs that are wanted, and why a secret of one of them cannot be read.
+type Read = (BTreeMap<String, Configured>, Option<OutputsError>);
+
 /// An output with its secrets read.
 #[derive(Clone, PartialEq)]
 struct Configured {
     output: Output,
-    /// The configuration that the plugin gets. It holds secrets and is never shown.
-    config: String,
+    /// The configuration that the plugin gets. It holds secrets and is never shown. Or why a secret
+    /// cannot be read: then the output is down.
+    config: Result<String, String>,
 }
 
 impl std::fmt::Debug for Configured {
@@ -98,7 +103,8 @@ impl std::fmt::Debug for Configured {
     }
 }
 
-/// What becomes of an output whose first instance cannot be created.
+/// What becomes of an output that has no first instance: a secret cannot be read, or the plugin
+/// does not accept its settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IfRefused {
     /// It is down and tries again: the program starts, and other outputs must run.
@@ -109,7 +115,8 @@ pub(super) enum IfRefused {
 
 impl ConfiguredOutputs {
     /// Starts and stops outputs so that these, and no others, run. If it fails, the outputs of
-    /// before run on, untouched.
+    /// before run on, untouched; with [`IfRefused::KeepTrying`], an output whose secrets cannot be
+    /// read keeps none of the others from running.
     pub(super) async fn set(
         &mut self,
         app: &AppContext,
@@ -117,19 +124,37 @@ impl ConfiguredOutputs {
         owners: CursorOwners,
         if_refused: IfRefused,
     ) -> Result<(), OutputsError> {
+        let (reader, outputs) = (app.clone(), outputs.to_vec());
+        let read = move |before: &BTreeMap<String, Configured>| {
+            let (wanted, failure) = configure_all(&reader, &outputs, before);
+            match failure {
+                Some(error) if if_refused == IfRefused::Undo => Err(error),
+                failure => Ok((wanted, failure)),
+            }
+        };
+        self.change(app, read, owners, if_refused).await
+    }
+
+    /// Makes the outputs those that `read` returns.
+    async fn change(
+        &mut self,
+        app: &AppContext,
+        read: impl FnOnce(&BTreeMap<String, Configured>) -> Result<Read, OutputsError> + Send + 'static,
+        owners: CursorOwners,
+        if_refused: IfRefused,
+    ) -> Result<(), OutputsError> {
         let before = std::mem::take(&mut self.running);
-        let (app, outputs) = (app.clone(), outputs.to_vec());
+        let app = app.clone();
         // Who works on what changes more often, and also while the journal cannot be reached.
         let are_set = self.owners.as_ref() == Some(&owners);
         let (running, owners, result) = tokio::task::spawn_blocking(move || {
-            match exchange(
-                &app,
-                &before,
-                &outputs,
-                (!are_set).then_some(&owners),
-                if_refused,
-            ) {
-                Ok(running) => (running, owners, Ok(())),
+            let new_owners = (!are_set).then_some(&owners);
+            let result = read(&before).and_then(|(wanted, failure)| {
+                exchange(&app, &before, &wanted, new_owners, if_refused)?;
+                Ok((wanted, failure))
+            });
+            match result {
+                Ok((running, failure)) => (running, owners, Ok(failure)),
                 Err(error) => (before, owners, Err(error)),
             }
         })
@@ -139,7 +164,7 @@ impl ConfiguredOutputs {
         if result.is_ok() {
             self.owners = Some(owners);
         }
-        result
+        result?.map_or(Ok(()), Err)
     }
 
     /// Restarts the outputs whose secrets have changed. One whose secrets cannot be read, or whose
@@ -159,49 +184,68 @@ impl ConfiguredOutputs {
         // A file may be on a mount that hangs: then nothing else waits for it, and it is not read
         // twice at once.
         let reading = self.reading.get_or_insert_with(|| {
-            let (app, outputs) = (app.clone(), outputs.clone());
-            tokio::task::spawn_blocking(move || configure_all(&app, &outputs))
+            let (app, running) = (app.clone(), self.running.clone());
+            tokio::task::spawn_blocking(move || configure_all(&app, &outputs, &running))
         });
         let Ok(read) = tokio::time::timeout(READ_SECRETS, reading).await else {
             return Ok(());
         };
         self.reading = None;
-        let read = read.map_err(|error| OutputsError::Broken(error.to_string()))??;
-        if read == self.running {
-            return Ok(());
-        }
-        let Some(owners) = self.owners.clone() else {
-            return Ok(());
+        let (read, failure) = read.map_err(|error| OutputsError::Broken(error.to_string()))?;
+        // A reload may have come between.
+        let outputs_of = |all: &BTreeMap<String, Configured>| {
+            let outputs = all.values().map(|one| one.output.clone());
+            outputs.collect::<Vec<_>>()
         };
-        self.set(app, &outputs, owners, IfRefused::Undo).await
+        if let Some(owners) = self.owners.clone()
+            && outputs_of(&read) == outputs_of(&self.running)
+            && read != self.running
+        {
+            let known = move |_: &BTreeMap<_, _>| Ok((read, None));
+            self.change(app, known, owners, IfRefused::Undo).await?;
+        }
+        failure.map_or(Ok(()), Err)
     }
 }
 
+/// Reads the secrets of outputs. One whose secrets cannot be read keeps those that it runs with, if
+/// it has any.
 fn configure_all(
     app: &AppContext,
     outputs: &[Output],
-) -> Result<BTreeMap<String, Configured>, OutputsError> {
-    outputs
-        .iter()
-        .map(|output| Ok((output.name.clone(), configure(app, output)?)))
-        .collect()
+    running: &BTreeMap<String, Configured>,
+) -> Read {
+    let mut failure = None;
+    let mut configure_one = |output: &Output| {
+        configure(app, output).unwrap_or_else(|reason| {
+            failure.get_or_insert_with(|| OutputsError::Secret {
+                output: output.name.clone(),
+                reason: reason.clone(),
+            });
+            let runs = |one: &&Configured| one.output == *output && one.config.is_ok();
+            let running = running.get(&output.name).filter(runs);
+            running.cloned().unwrap_or_else(|| Configured {
+                output: output.clone(),
+                config: Err(reason),
+            })
+        })
+    };
+    let outputs = outputs.iter();
+    let configured = outputs.map(|output| (output.name.clone(), configure_one(output)));
+    let configured = configured.collect();
+    (configured, failure)
 }
 
-fn configure(app: &AppContext, output: &Output) -> Result<Configured, OutputsError> {
+fn configure(app: &AppContext, output: &Output) -> Result<Configured, String> {
     let mut read = |source: &config::SecretSource| {
         app.redactor
             .read(source)
             .map(|secret| secret.expose().to_owned())
     };
-    let config = config::resolve_plugin_secrets(&output.config, &mut read).map_err(|reason| {
-        OutputsError::Secret {
-            output: output.name.clone(),
-            reason,
-        }
-    })?;
+    let config = config::resolve_plugin_secrets(&output.config, &mut read)?;
     Ok(Configured {
         output: output.clone(),
-        config: serde_json::Value::Object(config).to_string(),
+        config: Ok(serde_json::Value::Object(config).to_string()),
     })
 }
 
@@ -210,22 +254,22 @@ fn configure(app: &AppContext, output: &Output) -> Result<Configured, OutputsErr
 fn exchange(
     app: &AppContext,
     running: &BTreeMap<String, Configured>,
-    outputs: &[Output],
+    wanted: &BTreeMap<String, Configured>,
     owners: Option<&CursorOwners>,
     if_refused: IfRefused,
-) -> Result<BTreeMap<String, Configured>, OutputsError> {
-    let wanted = configure_all(app, outputs)?;
+) -> Result<(), OutputsError> {
     let stays = |name: &String, configured: &Configured| running.get(name) == Some(configured);
     let mut prepared = Vec::new();
-    for (name, configured) in &wanted {
+    for (name, configured) in wanted {
         if !stays(name, configured) {
-            prepared.push(app.outputs.prepare(&settings(app, configured))?);
+            prepared.push(prepare(app, configured)?);
         }
     }
     if if_refused == IfRefused::Undo {
         // They are created at the same time.
         let by = Instant::now() + CREATE;
-        for prepared in &prepared {
+        let is_down = |name: &str| wanted.get(name).is_some_and(|one| one.config.is_err());
+        for prepared in prepared.iter().filter(|one| !is_down(one.name())) {
             prepared
                 .created(by.saturating_duration_since(Instant::now()))
                 .map_err(|reason| OutputsError::Refused {
@@ -265,7 +309,7 @@ fn exchange(
         app.outputs.admit(prepared)?;
         info!(output = name, "output starts");
     }
-    Ok(wanted)
+    Ok(())
 }
 
 /// Makes the cursors in the journal those of the configured outputs and streams, so that retention
@@ -317,12 +361,16 @@ fn start_of(output: &Output) -> Start {
     }
 }
 
-fn settings(app: &AppContext, configured: &Configured) -> OutputSettings {
+fn prepare(app: &AppContext, configured: &Configured) -> Result<Prepared, StartError> {
     let redactor = Arc::clone(&app.redactor);
-    OutputSettings {
-        config: configured.config.clone(),
+    let settings = OutputSettings {
+        config: configured.config.clone().unwrap_or_default(),
         scrub: Scrub::new(move |text| redactor.scrub(text)),
         ..plugin_settings(&configured.output)
+    };
+    match &configured.config {
+        Ok(_) => app.outputs.prepare(&settings),
+        Err(reason) => app.outputs.prepare_down(&settings, reason.clone()),
     }
 }
 

@@ -11,4 +11,4 @@ mod thread;
 mod window;
 mod write;
 
-pub(crate) use thread::{Delivery, MakeSink};
+pub(crate) use thread::{Delivery, Down, MakeSink};

@@ -18,6 +18,15 @@ pub(crate) trait MakeSink: Send {
     fn make(&self, shared: &Shared) -> Result<(Box<dyn Sink>, PluginIdentity), String>;
 }
 
+/// Makes no instance of an output that cannot run.
+pub(crate) struct Down(pub(crate) String);
+
+impl MakeSink for Down {
+    fn make(&self, _: &Shared) -> Result<(Box<dyn Sink>, PluginIdentity), String> {
+        Err(self.0.clone())
+    }
+}
+
 /// An output's thread.
 pub(crate) struct Delivery {
     context: Context,
