@@ -247,7 +247,10 @@ impl Coverage {
             day.failures = 0;
             day.failure = None;
             day.position = None;
-            day.due_at = now.saturating_add(micros(interval).max(1));
+            // A reading ends after its poll has begun: without this, the poll that is due after the
+            // interval would come a moment too early, and the next one read the day.
+            let until = interval.saturating_sub(rules.every / 2);
+            day.due_at = now.saturating_add(micros(until).max(1));
             if let Some(end) = end.filter(|end| *end > now) {
                 // Proves the whole day when it is over.
                 day.due_at = day.due_at.min(end);
