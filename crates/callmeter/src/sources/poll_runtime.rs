@@ -1,4 +1,4 @@
-//! The runtime of the polls: one thread, apart from the threads of the web server.
+//! The runtime of an API's polls: one thread, apart from the threads of the web server.
 //!
 //! A request is a few steps of a few tasks: the poll, the connection, the timers. With several
 //! threads, each of them wakes others to share these steps, and to wake a thread takes longer than

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use callmeter_meter::Api;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -19,7 +20,10 @@ use crate::stop::{StopSender, stop};
 pub struct Supervisor {
     app: AppContext,
     running: BTreeMap<String, RunningAccount>,
-    runtime: PollRuntime,
+    /// The polls of HostedSuite, and apart from them those of PortSIP: a deck of many rates takes
+    /// seconds to read.
+    hostedsuite: PollRuntime,
+    portsip: PollRuntime,
 }
 
 #[derive(Debug)]
@@ -55,7 +59,8 @@ impl Supervisor {
         Ok(Self {
             app,
             running: BTreeMap::new(),
-            runtime: PollRuntime::start()?,
+            hostedsuite: PollRuntime::start()?,
+            portsip: PollRuntime::start()?,
         })
     }
 
@@ -123,7 +128,11 @@ impl Supervisor {
             let config = prepared.config().clone();
             let (sender, listener) = stop();
             let mut polls = JoinSet::new();
-            self.runtime.enter(|| {
+            let runtime = match config.api.kind() {
+                Api::HostedSuite => &self.hostedsuite,
+                Api::PortSip => &self.portsip,
+            };
+            runtime.enter(|| {
                 prepared.start(&self.app, (index, accounts), &listener, &mut polls);
             });
             info!(
