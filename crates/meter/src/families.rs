@@ -144,7 +144,7 @@ families! {
     CallCorrectionsCalls: Totals Gauge "callmeter_call_corrections_calls" ["account", "client_id", "center_id", "direction", "count"] ""
         "Signed changes that edits of counted calls make to the call counters, and to the counts of the histograms of answer and abandon: counter plus correction is the current value.";
     CallRecordsLate: State Counter "callmeter_call_records_late_total" ["account"] ""
-        "Calls first seen after a later call had been read.";
+        "New calls that had settled before the last complete poll started: the server listed them late.";
     CallRecordsRevised: Totals Counter "callmeter_call_records_revised_total" ["account"] ""
         "Edits of calls that had been counted before.";
     CallRecordsDuplicate: State Counter "callmeter_call_records_duplicate_total" ["account"] ""
