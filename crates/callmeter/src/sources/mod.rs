@@ -2,8 +2,8 @@
 //! own tasks, which neither delay nor stop those of another account.
 //!
 //! `Supervisor` starts and stops accounts, `runner` polls one task at its `schedule`, all on the
-//! thread of `poll_runtime` for each API. What is requested from an API, and what happens to the response, is in
-//! `hostedsuite` and `portsip`.
+//! thread of `poll_runtime` for each API. What is requested from an API, and what happens to the
+//! response, is in `hostedsuite` and `portsip`.
 
 mod account;
 mod blocking;
