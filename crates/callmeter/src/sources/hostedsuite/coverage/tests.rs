@@ -92,6 +92,36 @@ fn with_a_tail_days_are_due_at_their_intervals() {
     assert_eq!(times[&4], 1);
 }
 
+/// A reading ends after its poll has begun: the poll that begins when the interval is over still
+/// reads the day again.
+#[test]
+fn the_time_that_a_reading_takes_delays_no_other() {
+    for minutes in [1, 3] {
+        let mut coverage = coverage();
+        let rules = Rules {
+            audit: Duration::from_mins(minutes),
+            ..rules(true)
+        };
+        let begin = at("2026-08-06T12:00:00Z").local;
+        let mut read_at = Vec::new();
+        for minute in 0..=2 * i64::try_from(minutes).unwrap() {
+            let started = begin + SignedDuration::from_mins(minute);
+            let clocks = |local| Clocks { local, skew: None };
+            coverage.update(clocks(started), &rules, None);
+            let done = clocks(started + SignedDuration::from_secs(3));
+            let mut read = BTreeSet::new();
+            while let Some(day) = coverage.next(started, done, &rules, |day| read.contains(&day)) {
+                read.insert(day);
+                coverage.proven(day, &reading(clocks(started)), done, &rules);
+            }
+            if read.contains(&date(2026, 8, 6)) {
+                read_at.push(minute.unsigned_abs());
+            }
+        }
+        assert_eq!(read_at, [0, minutes, 2 * minutes]);
+    }
+}
+
 #[test]
 fn a_day_is_read_when_it_is_over() {
     let (mut coverage, rules) = (coverage(), rules(true));
